@@ -1,0 +1,2 @@
+//! The `qpq` command.
+fn main() {}
