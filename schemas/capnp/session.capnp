@@ -1,0 +1,107 @@
+# The session interface: what quicproquo's own clients use beside NodeService.
+#
+# Sizes: identity keys 32 bytes, instances 16, signatures 64, SHA-256 32.
+# Times are unix seconds. Errors are exceptions whose text is "E0NN NAME: text".
+@0xb1f5c2f3a4c0d7e9;
+
+using NodeCapnp = import "node.capnp";
+
+# The bootstrap object. A caller that knows only NodeService is served too.
+interface Node extends (NodeCapnp.NodeService) {
+  # Proves the key by a signature over the TLS exporter of this connection and
+  # becomes the identity's one live Session.
+  authenticate @0 (identityKey :Data, incarnation :UInt64, instance :Data, attempt :UInt64,
+                   invite :Text, signature :Data)
+      -> (session :Session, lastSend :SendId, ackedUpTo :UInt64);
+
+  # Empty identityKey: nobody has the name.
+  resolveName @1 (name :Text) -> (identityKey :Data, signature :Data);
+
+  # All names of an identity, the first claimed first.
+  namesOf @2 (identityKey :Data) -> (names :List(Text));
+}
+
+# Whoever holds it has proved the key.
+interface Session {
+  # A token for NodeService's Auth; dies with this Session or at expiresAt.
+  accessToken @0 () -> (token :Data, expiresAt :UInt64);
+
+  # One-time packages are appended; lastResort replaces the one of its ciphersuite, unless empty.
+  publishKeyPackages @1 (oneTime :List(Data), lastResort :Data) -> (stock :List(Stock));
+
+  # One per identity, in order; empty data: none to be had.
+  claimKeyPackages @2 (identities :List(Data), ciphersuite :UInt16) -> (packages :List(Data));
+
+  keyPackageStock @3 () -> (stock :List(Stock));
+
+  # Atomic multicast: all queue positions in one transaction. `id.incarnation` must be the
+  # Session's own. A replay of `id` answers the kept results word for word.
+  # ttlSecs 0: the default.
+  send @4 (id :SendId, deliveries :List(Delivery), body :Data, channelId :Data, ttlSecs :UInt32)
+      -> (results :List(DeliveryResult));
+
+  # What became of a send.
+  sendResult @5 (id :SendId) -> (known :Bool, results :List(DeliveryResult));
+
+  # The node pushes from the oldest unacknowledged row on, within the window. One at a time:
+  # a second call replaces the first. Dropping the subscription ends it.
+  subscribe @6 (sink :Sink) -> (subscription :Subscription);
+
+  # Deletes all rows up to and with seqUpTo.
+  ack @7 (seqUpTo :UInt64) -> ();
+
+  # Reads without removing. limit 0: as many as fit.
+  peek @8 (after :UInt64, limit :UInt32) -> (rows :List(Row));
+
+  # Signature over "quicproquo-name-v1" || length u8 || name || identity.
+  claimName @9 (name :Text, signature :Data) -> ();
+}
+
+# Implemented by the client.
+interface Sink {
+  push @0 (rows :List(Row)) -> ();
+
+  # The last call: another instance became the live Session.
+  displaced @1 (instance :Data) -> ();
+}
+
+# Held by the client for as long as it wants rows.
+interface Subscription {}
+
+struct SendId {
+  incarnation @0 :UInt64;
+  counter @1 :UInt64;
+}
+
+# The recipient gets prefix, or prefix || body.
+struct Delivery {
+  recipientKey @0 :Data;
+  prefix @1 :Data;
+  includeBody @2 :Bool;
+}
+
+struct DeliveryResult {
+  status @0 :Status;
+  seq @1 :UInt64;
+
+  enum Status {
+    queued @0;
+    full @1;
+  }
+}
+
+struct Row {
+  seq @0 :UInt64;
+  channelId @1 :Data;
+  union {
+    payload @2 :Data;
+    # Rows were lost here: the queue was full, or they expired unread. The number of them.
+    gap @3 :UInt32;
+  }
+}
+
+struct Stock {
+  ciphersuite @0 :UInt16;
+  oneTime @1 :UInt32;
+  hasLastResort @2 :Bool;
+}
