@@ -1,1 +1,26 @@
-//! quicproquo client.
+//! The quicproquo SDK: node connection, MLS session engine and its durable store.
+//!
+//! A [`Client`] owns one database and the sessions in it. A [`Session`] is a cheap handle on one
+//! identity's live MLS state; one task owns that state. Whatever a call answers is durable.
+
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod floor;
+pub mod model;
+mod rpc;
+pub mod session;
+mod store;
+
+pub use client::Client;
+pub use config::{ClientConfig, NodeAddress, Trust};
+pub use error::{OpenError, SessionError};
+pub use event::{Cursor, Event, EventData, EventPage};
+pub use model::*;
+pub use quicproquo_core::content::RelatesTo;
+pub use quicproquo_core::identity::IdentityKey;
+pub use quicproquo_core::ids::{GroupId, MessageId};
+pub use quicproquo_core::key_package::{Profile, Role, Suite};
+pub use session::Session;

@@ -1,0 +1,45 @@
+//! What a client must be told: where its data is, which node, whom to trust.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Configuration of a [`crate::Client`].
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Folder of the database and, unless `master_key` says otherwise, of the master key.
+    pub data_dir: PathBuf,
+    /// File with the 32 byte master key (created with mode 0600 when absent).
+    pub master_key: PathBuf,
+    /// The node that serves all identities of this client.
+    pub node: NodeAddress,
+    /// One-time key packages to keep in stock per ciphersuite.
+    pub key_package_stock: u32,
+}
+
+impl ClientConfig {
+    /// The usual configuration: everything in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>, node: NodeAddress) -> Self {
+        let data_dir = data_dir.into();
+        Self { master_key: data_dir.join("master.key"), data_dir, node, key_package_stock: 100 }
+    }
+}
+
+/// Where the node is and how its certificate is judged.
+#[derive(Debug, Clone)]
+pub struct NodeAddress {
+    /// UDP address.
+    pub addr: SocketAddr,
+    /// Name for SNI and, with [`Trust::CaFile`], for the certificate.
+    pub server_name: String,
+    /// How the certificate is judged.
+    pub trust: Trust,
+}
+
+/// How the node's certificate is judged.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// It must chain to a certificate in this PEM file.
+    CaFile(PathBuf),
+    /// Its SHA-256 must be this, whatever its name.
+    Fingerprint([u8; 32]),
+}

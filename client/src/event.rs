@@ -1,0 +1,214 @@
+//! The event log's vocabulary.
+
+use std::fmt;
+use std::str::FromStr;
+
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::ids::GroupId;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Invitation, MemberInfo, Message};
+
+/// A position in one identity's event log; opaque to callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Cursor(pub(crate) u64);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c1_{:x}", self.0)
+    }
+}
+
+/// Not a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this event log")]
+pub struct CursorError;
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let hex = text.strip_prefix("c1_").ok_or(CursorError)?;
+        let canonical = !hex.starts_with('+') && (hex == "0" || !hex.starts_with('0'));
+        if !canonical || hex.len() > 15 || hex.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(CursorError);
+        }
+        u64::from_str_radix(hex, 16).map(Self).map_err(|_| CursorError)
+    }
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its position.
+    pub cursor: Cursor,
+    /// When it was written, unix milliseconds.
+    pub occurred_at_ms: u64,
+    /// The group it is about.
+    pub group: Option<GroupId>,
+    /// What happened.
+    pub data: EventData,
+}
+
+/// A page of the log, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventPage {
+    /// The entries.
+    pub items: Vec<Event>,
+    /// Where to go on: behind everything looked at, filtered entries included.
+    pub next: Cursor,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum EventData {
+    /// Somebody else's message was decrypted.
+    #[serde(rename = "message.received")]
+    MessageReceived(Message),
+    /// An own message is durable at the node.
+    #[serde(rename = "message.sent")]
+    MessageSent(Message),
+    /// An own message was given up; its `delivery` says why.
+    #[serde(rename = "message.failed")]
+    MessageFailed(Message),
+    /// A payload cannot be read and was set aside.
+    #[serde(rename = "message.undecryptable")]
+    MessageUndecryptable {
+        /// Why, in a stable word: `malformed`, `envelope`, `mls`, `unauthorized`, `downgrade`.
+        reason: String,
+        /// SHA-256 of the payload, hex.
+        payload_hash: String,
+    },
+    /// This identity became a visible member.
+    #[serde(rename = "group.joined")]
+    GroupJoined {
+        /// The group's name.
+        name: String,
+        /// The epoch joined.
+        epoch: u64,
+        /// Who is in it.
+        members: Vec<MemberInfo>,
+    },
+    /// Members came or went, or roles changed.
+    #[serde(rename = "group.members_changed")]
+    GroupMembersChanged {
+        /// The epoch after the change.
+        epoch: u64,
+        /// Who committed it.
+        by: IdentityKey,
+        /// Who came.
+        added: Vec<IdentityKey>,
+        /// Who went.
+        removed: Vec<IdentityKey>,
+    },
+    /// Name or topic changed.
+    #[serde(rename = "group.renamed")]
+    GroupRenamed {
+        /// The epoch after the change.
+        epoch: u64,
+        /// Who committed it.
+        by: IdentityKey,
+        /// The name now.
+        name: String,
+        /// The topic now.
+        topic: String,
+    },
+    /// This identity is no longer a member.
+    #[serde(rename = "group.left")]
+    GroupLeft {
+        /// `left` by own wish or `removed` by somebody.
+        reason: String,
+    },
+    /// The state of a group here is broken; its payloads are kept raw.
+    #[serde(rename = "group.isolated")]
+    GroupIsolated {
+        /// What was seen.
+        reason: String,
+    },
+    /// Somebody added this identity to a group.
+    #[serde(rename = "invitation.received")]
+    InvitationReceived(Invitation),
+    /// A change this identity asked for cannot be made any more.
+    #[serde(rename = "group.change_failed")]
+    GroupChangeFailed {
+        /// Why.
+        reason: String,
+    },
+    /// Payloads to this identity were lost at the node.
+    #[serde(rename = "gap.detected")]
+    GapDetected {
+        /// How many.
+        lost: u32,
+    },
+    /// A name points to another key than the pinned one.
+    #[serde(rename = "identity.changed")]
+    IdentityChanged {
+        /// The name.
+        name: String,
+        /// The pinned key.
+        from: IdentityKey,
+        /// The key the name points to now.
+        to: IdentityKey,
+    },
+    /// Another instance runs this identity.
+    #[serde(rename = "session.displaced")]
+    SessionDisplaced {
+        /// The other instance, hex.
+        by: String,
+    },
+}
+
+impl EventData {
+    /// Every type, as [`EventData::kind`] gives it.
+    pub const KINDS: [&str; 14] = [
+        "message.received",
+        "message.sent",
+        "message.failed",
+        "message.undecryptable",
+        "group.joined",
+        "group.members_changed",
+        "group.renamed",
+        "group.left",
+        "group.isolated",
+        "group.change_failed",
+        "invitation.received",
+        "gap.detected",
+        "identity.changed",
+        "session.displaced",
+    ];
+
+    /// The type, as bots see it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::MessageReceived(_) => "message.received",
+            Self::MessageSent(_) => "message.sent",
+            Self::MessageFailed(_) => "message.failed",
+            Self::MessageUndecryptable { .. } => "message.undecryptable",
+            Self::GroupJoined { .. } => "group.joined",
+            Self::GroupMembersChanged { .. } => "group.members_changed",
+            Self::GroupRenamed { .. } => "group.renamed",
+            Self::GroupLeft { .. } => "group.left",
+            Self::GroupIsolated { .. } => "group.isolated",
+            Self::GroupChangeFailed { .. } => "group.change_failed",
+            Self::InvitationReceived(_) => "invitation.received",
+            Self::GapDetected { .. } => "gap.detected",
+            Self::IdentityChanged { .. } => "identity.changed",
+            Self::SessionDisplaced { .. } => "session.displaced",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_has_one_spelling() {
+        assert_eq!("c1_1f".parse(), Ok(Cursor(31)));
+        assert_eq!(Cursor(31).to_string(), "c1_1f");
+        for bad in ["", "1f", "c1_", "c1_01", "c1_1F", "c1_+1", "c1_10000000000000000"] {
+            assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
+        }
+    }
+}

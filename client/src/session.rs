@@ -1,0 +1,258 @@
+//! A handle on one identity's live MLS state.
+//!
+//! Calls that change something go to the task that owns the state ([`actor`]); calls that only
+//! read look into the store and never wait for the crypto.
+
+use std::sync::Arc;
+
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::ids::{GroupId, MessageId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::SessionError;
+use crate::event::{Cursor, EventPage};
+use crate::model::{
+    Change, ContextChange, GroupInfo, Health, History, HistoryQuery, Invitation, InvitePolicy,
+    Message, NewGroup, Options, Outcome, Outgoing,
+};
+use crate::store::Store;
+use command::Command;
+
+pub(crate) mod command;
+
+/// A cheap handle; all clones speak to the same task.
+#[derive(Debug, Clone)]
+pub struct Session {
+    identity: IdentityKey,
+    commands: mpsc::Sender<Command>,
+    store: Arc<Store>,
+    tail: watch::Receiver<Cursor>,
+    health: watch::Receiver<Health>,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, SessionError>>;
+
+impl Session {
+    /// The identity this session acts for.
+    pub fn identity(&self) -> IdentityKey {
+        self.identity
+    }
+
+    /// How the session does, without waiting.
+    pub fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    /// Claims a name at the node.
+    ///
+    /// # Errors
+    /// `NameInvalid`, `NameTaken`, `TooManyNames`, `NodeUnreachable` after 10 s without a link.
+    pub async fn claim_name(&self, name: &str) -> Result<(), SessionError> {
+        let name = name.to_owned();
+        self.call(|reply| Command::ClaimName { name, reply }).await
+    }
+
+    /// Finds the identity behind a name, verified and pinned on first use.
+    ///
+    /// # Errors
+    /// `NameUnknown`, `NameInvalid`, `NodeUnreachable`.
+    pub async fn resolve(&self, name: &str) -> Result<IdentityKey, SessionError> {
+        let name = name.to_owned();
+        self.call(|reply| Command::Resolve { name, reply }).await
+    }
+
+    /// The pinned name of an identity, if one is known.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn name_of(&self, identity: &IdentityKey) -> Result<Option<String>, SessionError> {
+        self.store.contact_name(&self.identity, identity).await
+    }
+
+    /// Creates a group, with all members added by its first commit.
+    ///
+    /// # Errors
+    /// `NoKeyPackage`, `BadKeyPackage`, `Invalid`, the idempotency errors.
+    pub async fn create_group(
+        &self,
+        new: NewGroup,
+        options: Options,
+    ) -> Result<Outcome<Change>, SessionError> {
+        self.call(|reply| Command::CreateGroup { new, options, reply }).await
+    }
+
+    /// Adds members by one commit.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `GroupInactive`, `NotAdmin`, `AlreadyMember` when all are members,
+    /// `NoKeyPackage`, `EpochMismatch`, the idempotency errors.
+    pub async fn invite(
+        &self,
+        group: GroupId,
+        members: Vec<IdentityKey>,
+        options: Options,
+    ) -> Result<Outcome<Change>, SessionError> {
+        self.call(|reply| Command::Invite { group, members, options, reply }).await
+    }
+
+    /// Removes members by one commit.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `GroupInactive`, `NotAdmin`, `NotAMember`, `EpochMismatch`.
+    pub async fn remove(
+        &self,
+        group: GroupId,
+        members: Vec<IdentityKey>,
+        options: Options,
+    ) -> Result<Outcome<Change>, SessionError> {
+        self.call(|reply| Command::Remove { group, members, options, reply }).await
+    }
+
+    /// Changes name, topic or roles.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `GroupInactive`, `NotAdmin`, `LastAdmin`, `NotAMember`, `Invalid`.
+    pub async fn change_context(
+        &self,
+        group: GroupId,
+        change: ContextChange,
+        options: Options,
+    ) -> Result<Outcome<Change>, SessionError> {
+        self.call(|reply| Command::ChangeContext { group, change, options, reply }).await
+    }
+
+    /// Replaces own key material in the group (an empty commit with a path).
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `GroupInactive`.
+    pub async fn update_keys(
+        &self,
+        group: GroupId,
+        options: Options,
+    ) -> Result<Outcome<Change>, SessionError> {
+        self.call(|reply| Command::UpdateKeys { group, options, reply }).await
+    }
+
+    /// Leaves a group; another member commits it.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `GroupInactive`, `LastAdmin`.
+    pub async fn leave(
+        &self,
+        group: GroupId,
+        options: Options,
+    ) -> Result<Outcome<Change>, SessionError> {
+        self.call(|reply| Command::Leave { group, options, reply }).await
+    }
+
+    /// Sends a message. The answer is durable here; `delivery` says how far it has come.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `GroupInactive`, `TooLarge`, `Invalid`, `EpochMismatch`, the
+    /// idempotency errors.
+    pub async fn send(
+        &self,
+        group: GroupId,
+        message: Outgoing,
+        options: Options,
+    ) -> Result<Outcome<Message>, SessionError> {
+        self.call(|reply| Command::Send { group, message, options, reply }).await
+    }
+
+    /// Accepts an invitation: the group and what was said in it appear in the log.
+    ///
+    /// # Errors
+    /// `InvitationNotFound`.
+    pub async fn accept(&self, invitation: GroupId) -> Result<GroupInfo, SessionError> {
+        self.call(|reply| Command::Accept { invitation, reply }).await
+    }
+
+    /// Declines an invitation and leaves its group.
+    ///
+    /// # Errors
+    /// `InvitationNotFound`.
+    pub async fn decline(&self, invitation: GroupId) -> Result<(), SessionError> {
+        self.call(|reply| Command::Decline { invitation, reply }).await
+    }
+
+    /// What happens to invitations from now on.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn set_invite_policy(&self, policy: InvitePolicy) -> Result<(), SessionError> {
+        self.call(|reply| Command::SetInvitePolicy { policy, reply }).await
+    }
+
+    /// What happens to invitations now.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn invite_policy(&self) -> Result<InvitePolicy, SessionError> {
+        self.store.invite_policy(&self.identity).await
+    }
+
+    /// All groups that are or were visible, the most recently changed first.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn groups(&self) -> Result<Vec<GroupInfo>, SessionError> {
+        self.store.groups(&self.identity).await
+    }
+
+    /// One visible group.
+    ///
+    /// # Errors
+    /// `GroupNotFound`.
+    pub async fn group(&self, group: &GroupId) -> Result<GroupInfo, SessionError> {
+        self.store.group(&self.identity, group).await?.ok_or(SessionError::GroupNotFound)
+    }
+
+    /// Unanswered invitations, the oldest first.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn invitations(&self) -> Result<Vec<Invitation>, SessionError> {
+        self.store.invitations(&self.identity).await
+    }
+
+    /// Messages of a visible group, newest first.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `CursorInvalid`.
+    pub async fn history(
+        &self,
+        group: &GroupId,
+        query: HistoryQuery,
+    ) -> Result<History, SessionError> {
+        self.group(group).await?;
+        self.store.history(&self.identity, group, query).await
+    }
+
+    /// One message of a visible group; of several senders' messages with this id the oldest.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `MessageNotFound`.
+    pub async fn message(&self, group: &GroupId, id: &MessageId) -> Result<Message, SessionError> {
+        self.group(group).await?;
+        self.store.message(&self.identity, group, id).await?.ok_or(SessionError::MessageNotFound)
+    }
+
+    /// Events after a cursor, oldest first, at most `limit` (1..=1000).
+    ///
+    /// # Errors
+    /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
+    pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
+        self.store.events(&self.identity, after, limit).await
+    }
+
+    /// The newest position of the log; changes whenever events become readable.
+    pub fn tail(&self) -> watch::Receiver<Cursor> {
+        self.tail.clone()
+    }
+
+    async fn call<T>(&self, make: impl FnOnce(Reply<T>) -> Command) -> Result<T, SessionError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(make(reply)).await.map_err(|_| SessionError::Stopped)?;
+        answer.await.map_err(|_| SessionError::Stopped)?
+    }
+}
