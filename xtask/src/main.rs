@@ -8,7 +8,8 @@ mod shell;
 mod sources;
 mod tidy;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -42,12 +43,19 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
-    match Args::parse().task {
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
         Task::Codegen { check } => codegen::run(check),
         Task::Openapi { check } => openapi::run(check),
         Task::Tidy => tidy::run(),
         Task::Ci { install } => ci::run(install),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -61,7 +61,21 @@ const UNREACHABLE: [(&str, &[&str]); 3] = [
 
 /// Every broken rule, one line each.
 pub(crate) fn faults() -> Result<Vec<String>> {
-    let text = shell::capture("cargo", &["metadata", "--format-version", "1", "--locked"])?;
+    // Only this machine's graph, so that nothing is downloaded for others.
+    let rustc = shell::capture("rustc", &["-vV"])?;
+    let host = rustc
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("no host")?;
+    let args = [
+        "metadata",
+        "--format-version",
+        "1",
+        "--locked",
+        "--filter-platform",
+        host,
+    ];
+    let text = shell::capture("cargo", &args)?;
     let graph = Graph::read(&serde_json::from_str(&text).context("read cargo metadata")?)?;
     Ok(graph.faults())
 }
