@@ -1,1 +1,17 @@
-//! quicproquo core.
+//! Cryptography and MLS for quicproquo, without any input or output.
+//!
+//! Bytes go in; bytes and events come out. Nothing here waits, opens a file or
+//! a socket, or reads a clock: where time matters, `now` (unix seconds) is a
+//! parameter. (`openmls` itself consults the system clock when it validates the
+//! lifetime of a key package in an Add; see [`key_package`].)
+//!
+//! State lives in a [`provider::MlsStore`]: the caller loads the rows of a
+//! scope, runs one or more operations, and writes what
+//! [`MlsStore::take_writes`](provider::MlsStore::take_writes) returns in one
+//! transaction of its own.
+pub mod id;
+pub mod identity;
+pub mod suite;
+pub use id::{GroupId, IdError, MessageId};
+pub use identity::{Identity, IdentityKey};
+pub use suite::{Profile, Suite};
