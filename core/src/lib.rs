@@ -9,13 +9,19 @@
 //! scope, runs one or more operations, and writes what
 //! [`MlsStore::take_writes`](provider::MlsStore::take_writes) returns in one
 //! transaction of its own.
+
+pub mod content;
 pub mod envelope;
 pub mod id;
 pub mod identity;
 pub mod kem;
+pub mod message;
 pub mod suite;
+
+pub use content::{Content, RelatesTo, Version};
 pub use envelope::{OpenError, PayloadKind, SealedV2};
 pub use id::{GroupId, IdError, MessageId};
 pub use identity::{Identity, IdentityKey};
 pub use kem::{HybridPublic, HybridSecret};
+pub use message::{MessageInfo, MessageKind};
 pub use suite::{Profile, Suite};
