@@ -11,17 +11,24 @@
 //! transaction of its own.
 
 pub mod content;
+mod credential;
 pub mod envelope;
+mod extension;
 pub mod id;
 pub mod identity;
 pub mod kem;
+pub mod key_package;
 pub mod message;
+pub mod provider;
 pub mod suite;
 
 pub use content::{Content, RelatesTo, Version};
 pub use envelope::{OpenError, PayloadKind, SealedV2};
+pub use extension::{ExtensionError, MAX_ADMINS, MAX_NAME_LEN, MAX_TOPIC_LEN};
 pub use id::{GroupId, IdError, MessageId};
 pub use identity::{Identity, IdentityKey};
 pub use kem::{HybridPublic, HybridSecret};
+pub use key_package::{KeyPackageInfo, KeyPackages, NewKeyPackage};
 pub use message::{MessageInfo, MessageKind};
+pub use provider::{MlsStore, Row, RowWrite, ScopedRow, StoreError};
 pub use suite::{Profile, Suite};
