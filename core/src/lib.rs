@@ -14,6 +14,8 @@ pub mod content;
 mod credential;
 pub mod envelope;
 mod extension;
+pub mod floor;
+pub mod group;
 pub mod id;
 pub mod identity;
 pub mod kem;
@@ -25,6 +27,11 @@ pub mod suite;
 pub use content::{Content, RelatesTo, Version};
 pub use envelope::{OpenError, PayloadKind, SealedV2};
 pub use extension::{ExtensionError, MAX_ADMINS, MAX_NAME_LEN, MAX_TOPIC_LEN};
+pub use group::{
+    CommitError, CommitSummary, CreateError, EncryptError, Group, GroupParams, JoinError, Joined,
+    LoadError, Member, ProcessError, Processed, Role, Staged, Unauthorized, Undecryptable,
+    WelcomeInfo,
+};
 pub use id::{GroupId, IdError, MessageId};
 pub use identity::{Identity, IdentityKey};
 pub use kem::{HybridPublic, HybridSecret};
