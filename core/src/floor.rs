@@ -2,7 +2,7 @@
 //! itself costs with its own in-memory storage, without anything of ours.
 
 use openmls::group::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
-use openmls::prelude::tls_codec::{DeserializeBytes as _, Serialize as _};
+use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
     Capabilities, KeyPackage, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
     ProcessedMessageContent,
@@ -65,8 +65,7 @@ impl BarePair {
         sender_group
             .merge_pending_commit(&sender_provider)
             .map_err(failed)?;
-        let welcome =
-            MlsMessageIn::tls_deserialize_exact_bytes(&bytes(&welcome)?).map_err(failed)?;
+        let welcome = MlsMessageIn::tls_deserialize_exact(&bytes(&welcome)?).map_err(failed)?;
         let MlsMessageBodyIn::Welcome(welcome) = welcome.extract() else {
             return Err(FloorError("not a Welcome".into()));
         };
@@ -102,7 +101,7 @@ impl BarePair {
 
     /// The receiver decrypts.
     pub fn decrypt(&mut self, message: &[u8]) -> Result<Vec<u8>, FloorError> {
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(message).map_err(failed)?;
+        let message = MlsMessageIn::tls_deserialize_exact(message).map_err(failed)?;
         let message = message.try_into_protocol_message().map_err(failed)?;
         let processed = self
             .receiver_group

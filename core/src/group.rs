@@ -187,7 +187,7 @@ impl Group {
         Some(role(identity, self.standard().as_ref()))
     }
 
-    /// Whose copy of the group this is.
+    /// Whose copy of the group this is; `None` once we were removed.
     pub fn own_identity(&self) -> Option<IdentityKey> {
         self.mls
             .own_leaf_node()

@@ -6,7 +6,7 @@
 //! processes the commit, and a member that was away past its end would reject
 //! what the others accepted.
 
-use openmls::prelude::tls_codec::{DeserializeBytes as _, Serialize as _};
+use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
     KeyPackage, KeyPackageBundle, KeyPackageIn, KeyPackageVerifyError, Lifetime,
     OpenMlsProvider as _, ProtocolVersion,
@@ -186,7 +186,7 @@ fn validate(
     now: u64,
 ) -> Result<(KeyPackage, KeyPackageInfo), KeyPackageError> {
     let package =
-        KeyPackageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| KeyPackageError::Malformed)?;
+        KeyPackageIn::tls_deserialize_exact(bytes).map_err(|_| KeyPackageError::Malformed)?;
     let package = package
         .validate(provider.crypto(), ProtocolVersion::Mls10)
         .map_err(|error| match error {

@@ -34,6 +34,9 @@ impl Group {
         identity: &Identity,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, EncryptError> {
+        if !self.is_active() {
+            return Err(EncryptError::Inactive);
+        }
         if self.own_identity() != Some(identity.key()) {
             return Err(EncryptError::WrongIdentity);
         }

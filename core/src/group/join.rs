@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use openmls::group::{StagedWelcome, WelcomeError};
-use openmls::prelude::tls_codec::DeserializeBytes as _;
+use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{LeafNodeIndex, MlsMessageBodyIn, MlsMessageIn, Welcome};
 use openmls_traits::OpenMlsProvider as _;
 
@@ -148,8 +148,7 @@ struct Opened {
 }
 
 fn parse(welcome: &[u8]) -> Result<Welcome, JoinError> {
-    let message =
-        MlsMessageIn::tls_deserialize_exact_bytes(welcome).map_err(|_| JoinError::Malformed)?;
+    let message = MlsMessageIn::tls_deserialize_exact(welcome).map_err(|_| JoinError::Malformed)?;
     match message.extract() {
         MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
         _ => Err(JoinError::Malformed),

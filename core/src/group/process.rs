@@ -8,7 +8,7 @@ use openmls::group::{
     MergeCommitError, MlsGroupStateError, ProcessMessageError, QueuedProposal, StageCommitError,
     StagedCommit, ValidationError,
 };
-use openmls::prelude::tls_codec::DeserializeBytes as _;
+use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{MlsMessageIn, ProcessedMessageContent, ProtocolMessage};
 use openmls_traits::OpenMlsProvider as _;
 use zeroize::Zeroizing;
@@ -151,8 +151,8 @@ impl Group {
             .hint
             .filter(|_| message_epoch == group_epoch)
             .map(|hint| hint == self.hint());
-        let message = MlsMessageIn::tls_deserialize_exact_bytes(message)
-            .map_err(|_| ProcessError::Malformed)?;
+        let message =
+            MlsMessageIn::tls_deserialize_exact(message).map_err(|_| ProcessError::Malformed)?;
         let message = message
             .try_into_protocol_message()
             .map_err(|_| ProcessError::Malformed)?;
