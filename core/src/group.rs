@@ -18,6 +18,7 @@ mod encrypt;
 mod event;
 mod join;
 mod process;
+mod repair;
 mod roles;
 mod windows;
 
@@ -38,6 +39,7 @@ pub use encrypt::EncryptError;
 pub use event::CommitSummary;
 pub use join::{JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
 pub use process::{ProcessError, Processed, Undecryptable};
+pub use repair::{BadRequest, RepairError, RepairRequest};
 pub use roles::Unauthorized;
 
 use crate::credential::identity_of;

@@ -29,8 +29,8 @@ pub use envelope::{OpenError, PayloadKind, SealedV2};
 pub use extension::{ExtensionError, MAX_ADMINS, MAX_NAME_LEN, MAX_TOPIC_LEN};
 pub use group::{
     CommitError, CommitSummary, CreateError, EncryptError, Group, GroupParams, JoinError, Joined,
-    LoadError, Member, ProcessError, Processed, Role, Staged, Unauthorized, Undecryptable,
-    WelcomeInfo,
+    LoadError, Member, ProcessError, Processed, RepairError, RepairRequest, Role, Staged,
+    Unauthorized, Undecryptable, WelcomeInfo,
 };
 pub use id::{GroupId, IdError, MessageId};
 pub use identity::{Identity, IdentityKey};

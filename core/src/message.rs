@@ -43,7 +43,7 @@ pub struct MessageInfo {
     /// The type of the content; only of public and private messages.
     pub content: Option<ContentKind>,
     /// The sender's hint of the epoch authenticator, of private messages that
-    /// carry exactly 8 bytes of authenticated data.
+    /// carry at least 8 bytes of authenticated data.
     pub hint: Option<[u8; 8]>,
 }
 
@@ -92,7 +92,7 @@ pub fn message_info(bytes: &[u8]) -> Result<MessageInfo, NotMls> {
             info.group_id = Some(GroupId::from_slice(reader.bytes()?).map_err(|_| NotMls)?);
             info.epoch = Some(reader.u64()?);
             info.content = Some(reader.content()?);
-            info.hint = reader.bytes()?.try_into().ok();
+            info.hint = reader.bytes()?.first_chunk().copied();
         }
         MessageKind::Welcome | MessageKind::GroupInfo | MessageKind::KeyPackage => {}
     }

@@ -15,7 +15,8 @@ use sha2::{Digest as _, Sha256};
 use super::context::{Builder, propose};
 use super::encrypt::to_bytes;
 use super::event::CommitSummary;
-use super::roles::{Unauthorized, authorize};
+use super::repair::RepairRequest;
+use super::roles::{Unauthorized, authorize, describe};
 use super::{Group, Member};
 use crate::extension::{ExtensionError, capabilities, leaf_extensions};
 use crate::identity::{Identity, IdentityKey};
@@ -116,7 +117,7 @@ impl Group {
         })
     }
 
-    fn addable(
+    pub(super) fn addable(
         &self,
         place: usize,
         bytes: &[u8],
@@ -212,7 +213,7 @@ impl Group {
     pub fn merge_pending(&mut self) -> Result<CommitSummary, CommitError> {
         self.transact(|group| {
             let staged = group.mls.pending_commit().ok_or(CommitError::Nothing)?;
-            let summary = authorize(&group.mls, group.mls.own_leaf_index(), staged)?;
+            let summary = describe(&group.mls, group.mls.own_leaf_index(), staged)?;
             group
                 .mls
                 .merge_pending_commit(&group.provider)
@@ -251,11 +252,32 @@ impl Group {
     where
         F: FnOnce(Builder<'_>) -> Result<Builder<'_>, CommitError>,
     {
+        self.stage_with(identity, None, build)
+    }
+
+    /// [`Group::stage`], or, when a member asked to be added again, a commit of
+    /// nothing else.
+    pub(super) fn stage_with<F>(
+        &mut self,
+        identity: &Identity,
+        request: Option<&RepairRequest>,
+        build: F,
+    ) -> Result<Staged, CommitError>
+    where
+        F: FnOnce(Builder<'_>) -> Result<Builder<'_>, CommitError>,
+    {
         self.ready(identity)?;
         let recipients = self.members();
-        let leaves = self.leaves_to_commit();
+        let leaves = if request.is_some() {
+            Vec::new()
+        } else {
+            self.leaves_to_commit()
+        };
         self.transact(|group| {
-            group.mls.set_aad(group.hint().to_vec());
+            let request_bytes = request.map(RepairRequest::as_bytes).unwrap_or_default();
+            group
+                .mls
+                .set_aad([group.hint().as_slice(), request_bytes].concat());
             let builder = group.mls.commit_builder().consume_proposal_store(true);
             let (commit, welcome, _) = build(builder)?
                 .load_psks(group.provider.storage())
@@ -282,7 +304,7 @@ impl Group {
                 })?
                 .into_messages();
             let staged = group.mls.pending_commit().ok_or(CommitError::Nothing)?;
-            let summary = authorize(&group.mls, group.mls.own_leaf_index(), staged)?;
+            let summary = authorize(&group.mls, group.mls.own_leaf_index(), staged, request)?;
             let commit = to_bytes(&commit).map_err(CommitError::Mls)?;
             let welcome = welcome
                 .as_ref()

@@ -92,7 +92,8 @@ pub fn welcome_key_package_refs(welcome: &[u8]) -> Result<Vec<Vec<u8>>, JoinErro
 }
 
 impl Group {
-    /// Reads a Welcome without joining.
+    /// Reads a Welcome without joining. Whether the inviter may invite is only
+    /// judged by [`Group::join`].
     ///
     /// `rows` are the rows of every key package that it names, as far as they
     /// exist: a package without a row counts as absent.
@@ -111,17 +112,46 @@ impl Group {
     }
 
     /// Joins a group; `rows` as for [`Group::peek_welcome`]. Lifetimes of
-    /// leaves are not checked: a leaf may have outlived its key package.
+    /// leaves are not checked: a leaf may have outlived its key package. In a
+    /// standard group the inviter must be an admin.
     pub fn join(
         identity: &Identity,
         welcome: &[u8],
         rows: Vec<ScopedRow>,
     ) -> Result<Joined, JoinError> {
-        let Opened {
+        let opened = open(welcome, rows)?;
+        let context = opened.group.standard();
+        if context.is_some_and(|context| !context.admins.contains(&opened.inviter)) {
+            return Err(JoinError::InviterNotAdmin);
+        }
+        opened.join(identity)
+    }
+
+    /// Joins a group again after a repair request of our own: any member may
+    /// have added us. Only for a group that we asked to be added to; for all
+    /// others there is [`Group::join`].
+    pub fn rejoin(
+        identity: &Identity,
+        welcome: &[u8],
+        rows: Vec<ScopedRow>,
+    ) -> Result<Joined, JoinError> {
+        open(welcome, rows)?.join(identity)
+    }
+}
+
+struct Opened {
+    group: Group,
+    inviter: IdentityKey,
+    used: Vec<u8>,
+}
+
+impl Opened {
+    fn join(self, identity: &Identity) -> Result<Joined, JoinError> {
+        let Self {
             mut group,
             inviter,
             used,
-        } = open(welcome, rows)?;
+        } = self;
         if group.own_identity() != Some(identity.key()) {
             return Err(JoinError::WrongIdentity);
         }
@@ -139,12 +169,6 @@ impl Group {
             writes,
         })
     }
-}
-
-struct Opened {
-    group: Group,
-    inviter: IdentityKey,
-    used: Vec<u8>,
 }
 
 fn parse(welcome: &[u8]) -> Result<Welcome, JoinError> {
@@ -212,7 +236,7 @@ fn open(welcome: &[u8], rows: Vec<ScopedRow>) -> Result<Opened, JoinError> {
 
 /// The rules that openmls leaves to the application.
 fn check(group: &Group, inviter: LeafNodeIndex) -> Result<IdentityKey, JoinError> {
-    let context = StandardContext::read(group.mls.extensions())?;
+    StandardContext::read(group.mls.extensions())?;
     for (_, leaf) in group.leaves() {
         identity_of(leaf).map_err(|_| JoinError::Identity)?;
         hybrid_of(leaf)?;
@@ -222,11 +246,7 @@ fn check(group: &Group, inviter: LeafNodeIndex) -> Result<IdentityKey, JoinError
         .public_group()
         .leaf(inviter)
         .ok_or(JoinError::Identity)?;
-    let inviter = identity_of(leaf).map_err(|_| JoinError::Identity)?;
-    match context {
-        Some(context) if !context.admins.contains(&inviter) => Err(JoinError::InviterNotAdmin),
-        _ => Ok(inviter),
-    }
+    identity_of(leaf).map_err(|_| JoinError::Identity)
 }
 
 fn refused(error: WelcomeError<StoreError>) -> JoinError {

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::Group;
 use super::event::CommitSummary;
+use super::repair::RepairRequest;
 use super::roles::{Unauthorized, authorize, leaver};
 use crate::credential::{identity_in, identity_of};
 use crate::identity::IdentityKey;
@@ -171,6 +172,7 @@ impl Group {
             .map_err(|error| self.classify(error, epoch))?;
         let sender = processed.sender().clone();
         let named = identity_in(processed.credential());
+        let request = RepairRequest::in_aad(processed.aad());
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(application) => {
                 Ok(Processed::Application {
@@ -182,7 +184,7 @@ impl Group {
             }
             ProcessedMessageContent::ProposalMessage(proposal) => self.store_leave(*proposal),
             ProcessedMessageContent::StagedCommitMessage(staged) => {
-                self.merge_other(&sender, *staged)
+                self.merge_other(&sender, *staged, request.as_ref())
             }
             ProcessedMessageContent::OwnPrivateMessage
             | ProcessedMessageContent::OwnPendingCommit => Ok(Processed::OwnMessage),
@@ -212,11 +214,12 @@ impl Group {
         &mut self,
         sender: &Sender,
         staged: StagedCommit,
+        request: Option<&RepairRequest>,
     ) -> Result<Processed, ProcessError> {
         let Sender::Member(committer) = sender else {
             return Err(Unauthorized::External.into());
         };
-        let summary = authorize(&self.mls, *committer, &staged)?;
+        let summary = authorize(&self.mls, *committer, &staged, request)?;
         self.mls
             .merge_staged_commit(&self.provider, staged)
             .map_err(|error| match error {

@@ -5,7 +5,8 @@
 //! pre-shared keys, re-initialization, external or custom proposals; nobody
 //! changes its identity. In the standard profile only an admin adds, removes
 //! or changes the group context, the context keeps to the profile, and an
-//! admin is left.
+//! admin is left. One exception: a member that asked for it may be added again
+//! by anybody ([`super::repair`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use openmls::group::{MlsGroup, QueuedProposal, StagedCommit};
 use openmls::prelude::{LeafNodeIndex, Proposal, ProposalOrRefType};
 
 use super::event::CommitSummary;
+use super::repair::RepairRequest;
 use super::{Group, leaves, member};
 use crate::credential::identity_of;
 use crate::extension::{ExtensionError, StandardContext, hybrid_of, supports_standard};
@@ -55,27 +57,45 @@ pub enum Unauthorized {
 }
 
 /// Judges a staged commit of the member at `committer` against the group as it
-/// is before, and tells what it changes.
+/// is before, and tells what it changes. `request` is the repair request that
+/// came with it.
 pub(super) fn authorize(
     mls: &MlsGroup,
     committer: LeafNodeIndex,
     staged: &StagedCommit,
+    request: Option<&RepairRequest>,
 ) -> Result<CommitSummary, Unauthorized> {
-    let committer_leaf = mls
+    if !request.is_some_and(|request| request.covers(mls, staged)) {
+        let by = committer_of(mls, committer)?;
+        let context = StandardContext::read(mls.extensions())?;
+        let admin = context.is_none_or(|context| context.admins.contains(&by));
+        for proposal in staged.queued_proposals() {
+            judge_proposal(proposal, committer, admin)?;
+        }
+    }
+    describe(mls, committer, staged)
+}
+
+fn committer_of(mls: &MlsGroup, committer: LeafNodeIndex) -> Result<IdentityKey, Unauthorized> {
+    let leaf = mls
         .public_group()
         .leaf(committer)
         .ok_or(Unauthorized::External)?;
-    let by = identity_of(committer_leaf).map_err(|_| Unauthorized::Identity)?;
+    identity_of(leaf).map_err(|_| Unauthorized::Identity)
+}
+
+/// What a staged commit changes, when the identities, leaves and context that
+/// come of it are acceptable, whoever made it.
+pub(super) fn describe(
+    mls: &MlsGroup,
+    committer: LeafNodeIndex,
+    staged: &StagedCommit,
+) -> Result<CommitSummary, Unauthorized> {
+    let by = committer_of(mls, committer)?;
     let before = StandardContext::read(mls.extensions())?;
     let after = StandardContext::read(staged.group_context().extensions())?;
     if before.is_some() != after.is_some() {
         return Err(Unauthorized::Profile);
-    }
-    let admin = before
-        .as_ref()
-        .is_none_or(|context| context.admins.contains(&by));
-    for proposal in staged.queued_proposals() {
-        judge_proposal(proposal, committer, admin)?;
     }
     if let Some(leaf) = staged.update_path_leaf_node() {
         if identity_of(leaf) != Ok(by) {
@@ -92,6 +112,7 @@ pub(super) fn authorize(
         .filter_map(|proposal| present.remove(&proposal.remove_proposal().removed().u32()))
         .collect();
     let mut added = Vec::new();
+    let mut places = 0..=u32::MAX;
     for proposal in staged.add_proposals() {
         let leaf = proposal.add_proposal().key_package().leaf_node();
         hybrid_of(leaf)?;
@@ -99,7 +120,7 @@ pub(super) fn authorize(
             return Err(Unauthorized::Capabilities);
         }
         // A new leaf takes the leftmost free place (RFC 9420, section 12.1.1).
-        let place = (0..=u32::MAX)
+        let place = places
             .find(|place| !present.contains_key(place))
             .unwrap_or_default();
         let new = member(LeafNodeIndex::new(place), leaf, after.as_ref())

@@ -3,5 +3,6 @@ mod hostile;
 mod joining;
 mod membership;
 mod races;
+mod repair;
 mod support;
 mod windows;

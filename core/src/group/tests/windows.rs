@@ -94,3 +94,12 @@ fn past_epochs_can_be_forgotten() {
         .unwrap();
     assert!(peers[0].process(&id, &late[1]).is_err());
 }
+
+#[test]
+fn large_groups_keep_fewer_epochs() {
+    use crate::group::windows::past_epochs;
+    assert_eq!(
+        (past_epochs(1), past_epochs(200), past_epochs(201)),
+        (3, 3, 1)
+    );
+}
