@@ -74,7 +74,7 @@ pub(crate) struct Store {
     reads: SqlitePool,
     writer: writer::Writer,
     sealer: Arc<seal::Sealer>,
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -115,7 +115,7 @@ impl Store {
             reads,
             writer,
             sealer,
-            _lock: lock,
+            lock,
         }))
     }
 
@@ -133,6 +133,10 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.writer.close().await;
         self.reads.close().await;
+        // Handles on sessions may live on; the database is free.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "unlocking the client database");
+        }
     }
 }
 

@@ -31,14 +31,17 @@ impl Actor {
                 .filter(|outgoing| outgoing.in_flight)
                 .count(),
         );
+        // Nothing overtakes a send whose fate is not known: order per sender is kept.
+        let mut uncertain = false;
         for (counter, outgoing) in &mut self.outbox {
             if room == 0 {
                 break;
             }
+            uncertain |= outgoing.ask;
             let Some(parcel) = outgoing.record.parcel.as_ref() else {
                 continue;
             };
-            if outgoing.in_flight || outgoing.sent {
+            if outgoing.in_flight || outgoing.sent || (uncertain && !outgoing.ask) {
                 continue;
             }
             let (counter, incarnation) = (*counter, self.incarnation);
@@ -166,6 +169,7 @@ impl Actor {
                 // is answered as before: both are safe.
                 if let Some(outgoing) = self.outbox.get_mut(&counter) {
                     outgoing.in_flight = true;
+                    outgoing.ask = true;
                 }
                 let again = async move {
                     tokio::time::sleep(RETRY).await;
