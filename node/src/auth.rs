@@ -51,11 +51,7 @@ impl Caller {
 
     /// Fails unless the token is bound to `identity`.
     pub(crate) fn must_be(self, identity: &IdentityKey) -> Result<(), AuthError> {
-        if self == Self::Bound(*identity) {
-            Ok(())
-        } else {
-            Err(AuthError::Forbidden)
-        }
+        if self == Self::Bound(*identity) { Ok(()) } else { Err(AuthError::Forbidden) }
     }
 }
 
@@ -109,11 +105,7 @@ pub(crate) async fn authenticate(
     signature: &[u8],
     exporter: [u8; AUTH_EXPORTER_LEN],
 ) -> Result<NewSession, AuthError> {
-    if !verify(
-        &claimed.identity,
-        &signed_bytes(&claimed, &exporter),
-        signature,
-    ) {
+    if !verify(&claimed.identity, &signed_bytes(&claimed, &exporter), signature) {
         return Err(AuthError::BadSignature);
     }
     let write = Write::Authenticate(Authenticate {
@@ -131,8 +123,6 @@ pub(crate) async fn authenticate(
         number: session.session,
         last_send: session.last_send,
         acked_up_to: session.acked_up_to,
-        admission: shared
-            .live
-            .enter(claimed.identity, session.session, claimed.instance),
+        admission: shared.live.enter(claimed.identity, session.session, claimed.instance),
     })
 }

@@ -97,17 +97,11 @@ impl Default for Limits {
             queue_bytes: limits::QUEUE_BYTES,
             ttl_secs: limits::DEFAULT_TTL_SECS,
             packages_per_suite: 500,
-            claims_per_pair: Rate {
-                burst: 6,
-                period: Duration::from_secs(600),
-            },
-            claims_per_target: Rate {
-                burst: 60,
-                period: Duration::from_secs(60),
-            },
+            claims_per_pair: Rate { burst: 6, period: Duration::from_mins(10) },
+            claims_per_target: Rate { burst: 60, period: Duration::from_mins(1) },
             calls_in_flight: 64,
             waiting_fetches: 4,
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             open_handshakes: 256,
             token_secs: 24 * 3600,
             drain: Duration::from_secs(5),
@@ -139,11 +133,8 @@ pub struct NodeConfig {
 impl NodeConfig {
     /// Defaults: registration is open on loopback and closed elsewhere, one worker.
     pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr) -> Self {
-        let registration = if listen.ip().is_loopback() {
-            Registration::Open
-        } else {
-            Registration::Closed
-        };
+        let registration =
+            if listen.ip().is_loopback() { Registration::Open } else { Registration::Closed };
         Self {
             data_dir: data_dir.into(),
             listen,

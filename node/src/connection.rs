@@ -67,9 +67,7 @@ pub(crate) async fn serve(
         tasks: tasks.clone(),
     };
     let mut options = ReaderOptions::new();
-    options
-        .traversal_limit_in_words(Some(FRAME_AFTER_AUTH / 8))
-        .nesting_limit(16);
+    options.traversal_limit_in_words(Some(FRAME_AFTER_AUTH / 8)).nesting_limit(16);
     let network = twoparty::VatNetwork::new(
         BufReader::with_capacity(BUFFER, receive.compat()),
         BufWriter::with_capacity(BUFFER, send.compat_write()),

@@ -76,14 +76,7 @@ pub(crate) async fn ack(
     session: u64,
     up_to: u64,
 ) -> Result<(), DeliveryError> {
-    shared
-        .writer
-        .submit(Write::Ack(Ack {
-            identity,
-            session,
-            up_to,
-        }))
-        .await?;
+    shared.writer.submit(Write::Ack(Ack { identity, session, up_to })).await?;
     Ok(())
 }
 
@@ -94,21 +87,13 @@ pub(crate) async fn peek(
     after: u64,
     limit: u32,
 ) -> Result<Vec<QueuedRow>, DeliveryError> {
-    let page = Page {
-        after: position(after),
-        rows: rows_asked(limit),
-        bytes: FETCH_BYTES,
-    };
+    let page = Page { after: position(after), rows: rows_asked(limit), bytes: FETCH_BYTES };
     Ok(shared.reads.rows(identity, page).await?)
 }
 
 /// Limit 0 and limits above the window mean the window.
 fn rows_asked(limit: u32) -> u32 {
-    if limit == 0 {
-        MAX_WINDOW_ROWS
-    } else {
-        limit.min(MAX_WINDOW_ROWS)
-    }
+    if limit == 0 { MAX_WINDOW_ROWS } else { limit.min(MAX_WINDOW_ROWS) }
 }
 
 /// Positions stay below what the database can hold.

@@ -99,9 +99,7 @@ pub(crate) async fn publish(
         match package(shared, &identity, bytes)? {
             (package, false) => packages.push(package),
             (_, true) => {
-                return Err(DirectoryError::WrongKind(
-                    "a one-time package is marked last resort",
-                ));
+                return Err(DirectoryError::WrongKind("a one-time package is marked last resort"));
             }
         }
     }
@@ -111,9 +109,7 @@ pub(crate) async fn publish(
         match package(shared, &identity, last_resort)? {
             (package, true) => Some(package),
             (_, false) => {
-                return Err(DirectoryError::WrongKind(
-                    "the last resort is not marked as one",
-                ));
+                return Err(DirectoryError::WrongKind("the last resort is not marked as one"));
             }
         }
     };
@@ -130,10 +126,7 @@ pub(crate) async fn claim(
 ) -> Result<Vec<Vec<u8>>, DirectoryError> {
     let targets = identities
         .into_iter()
-        .map(|identity| Target {
-            identity,
-            one_time: shared.claims.allow(caller, identity),
-        })
+        .map(|identity| Target { identity, one_time: shared.claims.allow(caller, identity) })
         .collect();
     let write = Write::Claim(Claim {
         targets,
@@ -155,10 +148,7 @@ pub(crate) async fn put_hybrid_key(
     if key.len() != HYBRID_PUBLIC_KEY_LEN {
         return Err(DirectoryError::BadHybridKey);
     }
-    shared
-        .writer
-        .submit(Write::PutHybridKey(PutHybridKey { identity, key }))
-        .await?;
+    shared.writer.submit(Write::PutHybridKey(PutHybridKey { identity, key })).await?;
     Ok(())
 }
 
@@ -177,12 +167,7 @@ pub(crate) async fn claim_name(
     if !verify(&identity, &signed, &signature) {
         return Err(DirectoryError::BadSignature);
     }
-    let write = Write::ClaimName(ClaimName {
-        name,
-        identity,
-        signature,
-        limit: MAX_NAMES,
-    });
+    let write = Write::ClaimName(ClaimName { name, identity, signature, limit: MAX_NAMES });
     shared.writer.submit(write).await?;
     Ok(())
 }

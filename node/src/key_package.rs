@@ -158,9 +158,7 @@ fn leaf<'a>(
     }
     let not_before = reader.u64()?;
     let not_after = reader.u64()?;
-    let span = not_after
-        .checked_sub(not_before)
-        .ok_or(KeyPackageError::Lifetime)?;
+    let span = not_after.checked_sub(not_before).ok_or(KeyPackageError::Lifetime)?;
     if not_before > now.saturating_add(SKEW_SECS) || not_after <= now || span > MAX_LIFETIME_SECS {
         return Err(KeyPackageError::Lifetime);
     }
@@ -174,12 +172,7 @@ fn leaf<'a>(
     }
     let signed = reader.since(start);
     let signature = reader.vector()?;
-    Ok(Leaf {
-        encryption_key,
-        not_after,
-        signed,
-        signature,
-    })
+    Ok(Leaf { encryption_key, not_after, signed, signature })
 }
 
 fn extensions(reader: &mut Reader<'_>, mut each: impl FnMut(u16)) -> Result<(), KeyPackageError> {

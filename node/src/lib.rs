@@ -9,11 +9,14 @@ mod config;
 mod connection;
 mod delivery;
 mod directory;
+pub mod floor;
 mod key_package;
 mod lock;
 mod rpc;
 mod server;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use auth::{AccessToken, TokenError, issue_access_token};

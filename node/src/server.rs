@@ -140,31 +140,17 @@ impl Node {
     /// Takes the data directory, opens the database, loads the certificate and binds the socket.
     /// Must be called inside a tokio runtime with time enabled.
     pub async fn bind(config: NodeConfig) -> Result<Self, NodeError> {
-        let data_dir = |source| NodeError::DataDir {
-            path: config.data_dir.clone(),
-            source,
-        };
+        let data_dir = |source| NodeError::DataDir { path: config.data_dir.clone(), source };
         std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
         let lock = DirLock::take(&config.data_dir)?;
         let certificate =
             Certificate::load(config.certificate.as_ref(), &config.data_dir, config.listen)?;
         let tls = certificate.server_config()?;
-        let bind = |source| NodeError::Bind {
-            address: config.listen,
-            source,
-        };
+        let bind = |source| NodeError::Bind { address: config.listen, source };
         let socket = UdpSocket::bind(config.listen).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         let database = sqlite::open(&config.data_dir).await?;
-        Ok(Self {
-            config,
-            lock,
-            socket,
-            address,
-            certificate,
-            tls,
-            database,
-        })
+        Ok(Self { config, lock, socket, address, certificate, tls, database })
     }
 
     /// The bound UDP address.
@@ -185,18 +171,8 @@ impl Node {
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most
     /// [`Limits::drain`] and returns. Dropping the future stops in the same way, without waiting.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self {
-            config,
-            lock,
-            socket,
-            tls,
-            database,
-            ..
-        } = self;
-        let Database {
-            writer: backend,
-            reads,
-        } = database;
+        let Self { config, lock, socket, tls, database, .. } = self;
+        let Database { writer: backend, reads } = database;
         let draining = CancellationToken::new();
         let _drain_on_drop = draining.clone().drop_guard();
         let waiters = Arc::new(Waiters::default());
@@ -205,15 +181,11 @@ impl Node {
             bytes: config.limits.queue_bytes,
             ttl_secs: config.limits.ttl_secs,
         };
-        let (writer, task) = WriterTask::new(
-            backend,
-            Arc::clone(&waiters),
-            queue_limits,
-            config.clock.clone(),
-        );
+        let (writer, task) =
+            WriterTask::new(backend, Arc::clone(&waiters), queue_limits, config.clock.clone());
         // The lock goes with the writer: it is given back after the last write.
         let mut writer_done = worker::spawn_thread("writer", async move || {
-            drop(task.run().await);
+            task.run().await.close().await;
             drop(lock);
         })?;
         let shared = Arc::new(Shared::new(
@@ -232,15 +204,16 @@ impl Node {
         };
         tracing::info!("draining");
         draining.cancel();
-        drop(shared);
         let limit = config.limits.drain + WIND_UP;
         for worker in workers {
             wind_up("connection", limit, worker).await;
         }
+        reads.close().await;
+        // The writer ends when nobody is left who could ask it.
+        drop(shared);
         if outcome.is_ok() {
             wind_up("writer", limit, writer_done).await;
         }
-        reads.close().await;
         outcome
     }
 }

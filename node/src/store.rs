@@ -10,6 +10,10 @@
 //! 4. No cost grows with the length of a queue, except that of removing rows, with their number.
 //! 5. Reads see committed rows only and never wait for the writer.
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod memory;
 pub(crate) mod plan;
 pub(crate) mod sqlite;
 pub(crate) mod write;

@@ -47,6 +47,8 @@ pub enum TlsError {
 #[derive(Debug)]
 pub(crate) struct Certificate {
     pub(crate) path: PathBuf,
+    der: CertificateDer<'static>,
+    /// The certificates above the node's own.
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
@@ -64,39 +66,46 @@ impl Certificate {
             None if listen.ip().is_loopback() => self_signed(data_dir)?,
             None => return Err(TlsError::CertificateRequired(listen)),
         };
-        let unusable = |path: &Path, detail: String| TlsError::Unusable {
-            path: path.to_owned(),
-            detail,
-        };
-        let chain = CertificateDer::pem_file_iter(&files.chain)
+        let unusable =
+            |path: &Path, detail: String| TlsError::Unusable { path: path.to_owned(), detail };
+        let mut chain = CertificateDer::pem_file_iter(&files.chain)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| unusable(&files.chain, error.to_string()))?;
-        if chain.is_empty() {
-            return Err(unusable(&files.chain, "no certificate in it".into()));
-        }
+            .map_err(|error| unusable(&files.chain, error.to_string()))?
+            .into_iter();
+        let der =
+            chain.next().ok_or_else(|| unusable(&files.chain, "no certificate in it".into()))?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| unusable(&files.key, error.to_string()))?;
-        Ok(Self {
-            path: files.chain,
-            chain,
-            key,
-        })
+        Ok(Self { path: files.chain, der, chain: chain.collect(), key })
+    }
+
+    /// A certificate of loopback that is kept nowhere.
+    pub(crate) fn ephemeral() -> Result<Self, TlsError> {
+        let made = make_certificate()?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
+            .map_err(|error| TlsError::Config(error.to_owned()))?;
+        Ok(Self { path: PathBuf::new(), der: made.cert.der().clone(), chain: Vec::new(), key })
+    }
+
+    /// The node's own certificate.
+    pub(crate) fn der(&self) -> &CertificateDer<'static> {
+        &self.der
     }
 
     /// SHA-256 of the DER of the node's own certificate.
     pub(crate) fn fingerprint(&self) -> [u8; 32] {
-        Sha256::digest(self.chain.first().map_or(&[][..], AsRef::as_ref)).into()
+        Sha256::digest(&self.der).into()
     }
 
     /// TLS 1.3 only, no early data, post-quantum key exchange preferred.
     pub(crate) fn server_config(&self) -> Result<quinn::ServerConfig, TlsError> {
         let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        let chain = [std::slice::from_ref(&self.der), self.chain.as_slice()].concat();
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| config(&error))?
             .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .with_single_cert(chain, self.key.clone_key())
             .map_err(|error| config(&error))?;
         tls.alpn_protocols = vec![ALPN.to_vec()];
         tls.max_early_data_size = 0;
@@ -108,8 +117,13 @@ impl Certificate {
     }
 }
 
+/// With X25519MLKEM768 first. Given explicitly: no default of the process is relied on.
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
 /// Few streams, since quinn reserves memory for each one that is allowed.
-fn transport() -> TransportConfig {
+pub(crate) fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(4))
@@ -131,17 +145,16 @@ fn self_signed(data_dir: &Path) -> Result<CertificateFiles, TlsError> {
     if files.chain.exists() && files.key.exists() {
         return Ok(files);
     }
-    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let made = rcgen::generate_simple_self_signed(names)
-        .map_err(|error| TlsError::Config(error.to_string()))?;
+    let made = make_certificate()?;
     // The key first: a chain without its key would be made again with another fingerprint.
-    write_new(
-        &files.key,
-        made.signing_key.serialize_pem().as_bytes(),
-        0o600,
-    )?;
+    write_new(&files.key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
     write_new(&files.chain, made.cert.pem().as_bytes(), 0o644)?;
     Ok(files)
+}
+
+fn make_certificate() -> Result<rcgen::CertifiedKey<rcgen::KeyPair>, TlsError> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    rcgen::generate_simple_self_signed(names).map_err(|error| TlsError::Config(error.to_string()))
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
@@ -161,10 +174,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
         file.sync_all()?;
         fs::rename(&partial, path)
     };
-    write().map_err(|source| TlsError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    write().map_err(|source| TlsError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -57,17 +57,9 @@ impl Live {
         instance: Instance,
     ) -> Admission {
         let (sender, displaced) = oneshot::channel();
-        let place = Place {
-            live: self.clone(),
-            identity,
-            number,
-        };
+        let place = Place { live: self.clone(), identity, number };
         let mut inner = self.lock();
-        if let Some(newer) = inner
-            .sessions
-            .get(&identity)
-            .filter(|entry| entry.number > number)
-        {
+        if let Some(newer) = inner.sessions.get(&identity).filter(|entry| entry.number > number) {
             let _ = sender.send(newer.instance);
             drop(inner);
             return Admission { place, displaced };
@@ -77,13 +69,7 @@ impl Live {
         }
         inner.sessions.insert(
             identity,
-            Entry {
-                number,
-                instance,
-                displaced: sender,
-                tokens: Vec::new(),
-                subscribed: false,
-            },
+            Entry { number, instance, displaced: sender, tokens: Vec::new(), subscribed: false },
         );
         drop(inner);
         Admission { place, displaced }
@@ -98,10 +84,7 @@ impl Live {
 
     /// Whether a Session of the identity is subscribed.
     pub(crate) fn is_subscribed(&self, identity: &IdentityKey) -> bool {
-        self.lock()
-            .sessions
-            .get(identity)
-            .is_some_and(|entry| entry.subscribed)
+        self.lock().sessions.get(identity).is_some_and(|entry| entry.subscribed)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -142,10 +125,7 @@ impl Place {
     }
 
     fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Entry> {
-        inner
-            .sessions
-            .get_mut(&self.identity)
-            .filter(|entry| entry.number == self.number)
+        inner.sessions.get_mut(&self.identity).filter(|entry| entry.number == self.number)
     }
 }
 

@@ -67,19 +67,8 @@ pub async fn issue_access_token(
     clock: &Clock,
 ) -> Result<AccessToken, TokenError> {
     let token = AccessToken::random()?;
-    let expires_at = clock
-        .now()
-        .saturating_add(life_secs)
-        .min(i64::MAX.cast_unsigned());
-    issue_token(
-        data_dir,
-        hash(token.as_bytes()),
-        StoredToken {
-            identity,
-            expires_at,
-        },
-    )
-    .await?;
+    let expires_at = clock.now().saturating_add(life_secs).min(i64::MAX.cast_unsigned());
+    issue_token(data_dir, hash(token.as_bytes()), StoredToken { identity, expires_at }).await?;
     Ok(token)
 }
 
@@ -89,11 +78,7 @@ pub(crate) async fn resolve(shared: &Shared, hash: [u8; 32]) -> Result<Caller, A
     if let Some(identity) = shared.live.token(&hash, now) {
         return Ok(Caller::Bound(identity));
     }
-    if shared
-        .static_token
-        .as_ref()
-        .is_some_and(|token| token.matches(&hash))
-    {
+    if shared.static_token.as_ref().is_some_and(|token| token.matches(&hash)) {
         return Ok(Caller::Operator);
     }
     match shared.reads.token(hash).await? {

@@ -43,10 +43,7 @@ impl WaitSlots {
             return None;
         }
         *taken += 1;
-        Some(WaitSlot {
-            slots: self.clone(),
-            identity,
-        })
+        Some(WaitSlot { slots: self.clone(), identity })
     }
 }
 
@@ -88,9 +85,7 @@ pub(crate) async fn fetch(
     }
     let waits = !wait.is_zero();
     let _slot = if waits {
-        let slot = shared
-            .wait_slots
-            .take(fetch.identity, shared.limits.waiting_fetches);
+        let slot = shared.wait_slots.take(fetch.identity, shared.limits.waiting_fetches);
         Some(slot.ok_or(DeliveryError::TooManyWaits)?)
     } else {
         None
@@ -102,10 +97,7 @@ pub(crate) async fn fetch(
     };
     let unanswered = Unanswered { shared, fetch };
     if !acknowledged.is_empty() {
-        let remove = Remove {
-            recipient: fetch.identity,
-            seqs: acknowledged,
-        };
+        let remove = Remove { recipient: fetch.identity, seqs: acknowledged };
         shared.writer.submit(Write::Remove(remove)).await?;
     }
 
@@ -113,9 +105,7 @@ pub(crate) async fn fetch(
     let mut wakes = waits.then(|| shared.waiters.register(fetch.identity));
     loop {
         let rows = free_rows(shared, fetch).await?;
-        let has_payload = rows
-            .iter()
-            .any(|row| matches!(row.content, RowContent::Payload { .. }));
+        let has_payload = rows.iter().any(|row| matches!(row.content, RowContent::Payload { .. }));
         let over = !waits || shared.draining.is_cancelled() || Instant::now() >= until;
         if has_payload || over {
             let seqs = rows.iter().map(|row| row.seq).collect();
@@ -138,17 +128,10 @@ pub(crate) async fn fetch(
 async fn free_rows(shared: &Shared, fetch: Fetch) -> Result<Vec<QueuedRow>, DeliveryError> {
     let key = (fetch.identity, fetch.channel);
     let held = shared.leases.held_by_others(&key, fetch.connection);
-    let mut page = Page {
-        after: 0,
-        rows: rows_asked(fetch.limit),
-        bytes: FETCH_BYTES,
-    };
+    let mut page = Page { after: 0, rows: rows_asked(fetch.limit), bytes: FETCH_BYTES };
     let mut free = Vec::new();
     loop {
-        let rows = shared
-            .reads
-            .channel_rows(fetch.identity, fetch.channel, page)
-            .await?;
+        let rows = shared.reads.channel_rows(fetch.identity, fetch.channel, page).await?;
         let Some(last) = rows.last() else {
             return Ok(free);
         };

@@ -44,10 +44,7 @@ pub(crate) struct Leases {
 
 impl Leases {
     pub(crate) fn new(time: Duration) -> Self {
-        Self {
-            map: Mutex::default(),
-            time,
-        }
+        Self { map: Mutex::default(), time }
     }
 
     /// Starts a fetch. Unless [`Previous::Unanswered`], it must end with [`Self::answer`] or
@@ -56,19 +53,13 @@ impl Leases {
         let mut map = self.lock();
         let leases = map.entry(key).or_default();
         let acknowledged = match leases.get_mut(&connection) {
-            None => Vec::new(),
             Some(Lease::Asked { .. }) => return Previous::Unanswered,
             Some(Lease::Answered { seqs, until }) if *until > Instant::now() => {
                 std::mem::take(seqs)
             }
-            Some(Lease::Answered { .. }) => Vec::new(),
+            Some(Lease::Answered { .. }) | None => Vec::new(),
         };
-        leases.insert(
-            connection,
-            Lease::Asked {
-                releasing: acknowledged.clone(),
-            },
-        );
+        leases.insert(connection, Lease::Asked { releasing: acknowledged.clone() });
         Previous::Acknowledged(acknowledged)
     }
 
@@ -97,22 +88,13 @@ impl Leases {
         let mut map = self.lock();
         let leases = map.entry(key).or_default();
         let taken = leases.iter().any(|(holder, lease)| match lease {
-            Lease::Answered {
-                seqs: theirs,
-                until,
-            } => {
+            Lease::Answered { seqs: theirs, until } => {
                 *holder != connection && *until > now && theirs.iter().any(|seq| seqs.contains(seq))
             }
             Lease::Asked { .. } => false,
         });
         if !taken {
-            leases.insert(
-                connection,
-                Lease::Answered {
-                    seqs,
-                    until: now + self.time,
-                },
-            );
+            leases.insert(connection, Lease::Answered { seqs, until: now + self.time });
         }
         !taken
     }
@@ -160,9 +142,9 @@ mod tests {
     const A: ConnectionId = ConnectionId(1);
     const B: ConnectionId = ConnectionId(2);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_next_fetch_acknowledges_within_the_time_only() {
-        let leases = Leases::new(Duration::from_secs(60));
+        let leases = Leases::new(Duration::from_millis(200));
         assert_eq!(leases.ask(KEY, A), Previous::Acknowledged(vec![]));
         assert_eq!(leases.ask(KEY, A), Previous::Unanswered);
         assert!(leases.answer(KEY, A, vec![1, 2]));
@@ -170,7 +152,7 @@ mod tests {
         assert!(!leases.answer(KEY, B, vec![2, 3]));
         assert_eq!(leases.ask(KEY, A), Previous::Acknowledged(vec![1, 2]));
         assert!(leases.answer(KEY, A, vec![3]));
-        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         assert!(leases.held_by_others(&KEY, B).is_empty());
         assert_eq!(leases.ask(KEY, A), Previous::Acknowledged(vec![]));
         leases.abandon(&KEY, A);
@@ -179,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_close_returns_what_was_answered() {
-        let leases = Leases::new(Duration::from_secs(60));
+        let leases = Leases::new(Duration::from_mins(1));
         leases.ask(KEY, A);
         leases.answer(KEY, A, vec![7]);
         leases.ask(KEY, B);

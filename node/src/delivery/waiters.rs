@@ -18,16 +18,9 @@ pub(crate) struct Waiters(Mutex<Map>);
 impl Waiters {
     /// Registers for wakes of one queue, until the guard is dropped.
     pub(crate) fn register(self: &Arc<Self>, identity: IdentityKey) -> Registration {
-        let wakes = self
-            .lock()
-            .entry(identity)
-            .or_insert_with(|| watch::Sender::new(()))
-            .subscribe();
-        Registration {
-            waiters: Arc::clone(self),
-            identity,
-            wakes: Some(wakes),
-        }
+        let wakes =
+            self.lock().entry(identity).or_insert_with(|| watch::Sender::new(())).subscribe();
+        Registration { waiters: Arc::clone(self), identity, wakes: Some(wakes) }
     }
 
     /// Wakes everybody who waits for rows of these queues.
@@ -70,10 +63,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut map = self.waiters.lock();
         self.wakes = None;
-        if map
-            .get(&self.identity)
-            .is_some_and(|sender| sender.receiver_count() == 0)
-        {
+        if map.get(&self.identity).is_some_and(|sender| sender.receiver_count() == 0) {
             map.remove(&self.identity);
         }
     }

@@ -52,10 +52,7 @@ impl Writer {
     /// not take the request back.
     pub(crate) async fn submit(&self, write: Write) -> Result<Written, WriteError> {
         let (reply, answer) = oneshot::channel();
-        self.0
-            .send(Request { write, reply })
-            .await
-            .map_err(|_| WriteError::Closed)?;
+        self.0.send(Request { write, reply }).await.map_err(|_| WriteError::Closed)?;
         answer.await.map_err(|_| WriteError::Closed)?
     }
 }
@@ -83,16 +80,7 @@ impl<B: Backend> WriterTask<B> {
         clock: Clock,
     ) -> (Writer, Self) {
         let (sender, requests) = mpsc::channel(BACKLOG);
-        (
-            Writer(sender),
-            Self {
-                backend,
-                requests,
-                waiters,
-                limits,
-                clock,
-            },
-        )
+        (Writer(sender), Self { backend, requests, waiters, limits, clock })
     }
 
     /// Runs until every [`Writer`] is gone and all their requests are done.
@@ -101,19 +89,15 @@ impl<B: Backend> WriterTask<B> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut left_over = None;
         loop {
-            let first = match left_over.take() {
-                Some(request) => request,
-                None => tokio::select! {
-                    request = self.requests.recv() => match request {
-                        Some(request) => request,
-                        None => return self.backend,
-                    },
-                    _ = ticks.tick() => {
-                        self.sweep().await;
-                        continue;
-                    }
-                },
+            // A request that did not fit goes first; ticks come through in between all the same.
+            let first = tokio::select! {
+                request = next(&mut left_over, &mut self.requests) => request,
+                _ = ticks.tick() => {
+                    self.sweep().await;
+                    continue;
+                }
             };
+            let Some(first) = first else { return self.backend };
             let (batch, rest) = self.collect(first);
             left_over = rest;
             self.commit(batch).await;
@@ -137,10 +121,8 @@ impl<B: Backend> WriterTask<B> {
     }
 
     async fn commit(&mut self, batch: Vec<Request>) {
-        let (writes, replies): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|request| (request.write, request.reply))
-            .unzip();
+        let (writes, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|request| (request.write, request.reply)).unzip();
         let now = self.clock.now();
         match run_batch(&mut self.backend, &writes, self.limits, now).await {
             Ok(outcome) => {
@@ -191,6 +173,17 @@ impl<B: Backend> WriterTask<B> {
             }
         }
     }
+}
+
+/// Cancel-safe: takes the left-over request without waiting.
+async fn next(
+    left_over: &mut Option<Request>,
+    requests: &mut mpsc::Receiver<Request>,
+) -> Option<Request> {
+    if left_over.is_some() {
+        return left_over.take();
+    }
+    requests.recv().await
 }
 
 fn failure(error: &StoreError) -> WriteError {

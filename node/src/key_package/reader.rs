@@ -30,22 +30,14 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let end = self
-            .position
-            .checked_add(len)
-            .ok_or(Malformed("length overflow"))?;
-        let taken = self
-            .bytes
-            .get(self.position..end)
-            .ok_or(Malformed("ends early"))?;
+        let end = self.position.checked_add(len).ok_or(Malformed("length overflow"))?;
+        let taken = self.bytes.get(self.position..end).ok_or(Malformed("ends early"))?;
         self.position = end;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        self.take(N)?
-            .try_into()
-            .map_err(|_| Malformed("ends early"))
+        self.take(N)?.try_into().map_err(|_| Malformed("ends early"))
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
@@ -78,11 +70,7 @@ impl<'a> Reader<'a> {
             1 => length >= 1 << 6,
             _ => length >= 1 << 14,
         };
-        if shortest {
-            Ok(length)
-        } else {
-            Err(Malformed("length is not in its shortest form"))
-        }
+        if shortest { Ok(length) } else { Err(Malformed("length is not in its shortest form")) }
     }
 
     /// `opaque x<V>`.
@@ -132,11 +120,7 @@ mod tests {
     fn long_forms_of_short_lengths_are_refused() {
         assert!(Reader::new(&[0x40, 0x01, 0xff]).vector().is_err());
         assert!(Reader::new(&[0x80, 0, 0, 1, 0xff]).vector().is_err());
-        assert!(
-            Reader::new(&[0xc0, 0, 0, 0, 0, 0, 0, 1, 0xff])
-                .vector()
-                .is_err()
-        );
+        assert!(Reader::new(&[0xc0, 0, 0, 0, 0, 0, 0, 1, 0xff]).vector().is_err());
         assert!(Reader::new(&[0x02, 0xff]).vector().is_err());
     }
 }

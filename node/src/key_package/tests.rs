@@ -35,13 +35,7 @@ impl Recipe {
             init_key,
             encryption_key: vec![2; 32],
             identity: owner.verifying_key().to_bytes().to_vec(),
-            capabilities: [
-                vec![1],
-                vec![CLASSIC, HYBRID],
-                vec![0xf0c1],
-                vec![],
-                vec![1],
-            ],
+            capabilities: [vec![1], vec![CLASSIC, HYBRID], vec![0xf0c1], vec![], vec![1]],
             source: 1,
             lifetime: (NOW - 3_600, NOW + 70 * DAY),
             leaf_extensions: vec![0xf0c1],
@@ -162,10 +156,7 @@ fn no_bit_of_a_package_can_be_changed() {
         let mut changed = bytes.clone();
         changed[position] ^= 1;
         assert!(verify(&changed, &identity, NOW).is_err(), "byte {position}");
-        assert!(
-            verify(&bytes[..position], &identity, NOW).is_err(),
-            "cut at {position}"
-        );
+        assert!(verify(&bytes[..position], &identity, NOW).is_err(), "cut at {position}");
     }
     let longer = [bytes.as_slice(), &[0]].concat();
     assert!(verify(&longer, &identity, NOW).is_err());

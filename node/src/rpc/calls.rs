@@ -20,27 +20,16 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new(limit: usize, draining: CancellationToken) -> Rc<Self> {
-        Rc::new(Self {
-            count: Cell::new(0),
-            limit,
-            draining,
-            ended: Notify::new(),
-        })
+        Rc::new(Self { count: Cell::new(0), limit, draining, ended: Notify::new() })
     }
 
     /// Admits one call, which ends when the guard is dropped.
     pub(super) fn enter(self: &Rc<Self>) -> Result<Call, Fault> {
         if self.draining.is_cancelled() {
-            return Err(Fault::new(
-                ErrorCode::ShuttingDown,
-                "the node is shutting down",
-            ));
+            return Err(Fault::new(ErrorCode::ShuttingDown, "the node is shutting down"));
         }
         if self.count.get() >= self.limit {
-            return Err(Fault::new(
-                ErrorCode::RateLimited,
-                "too many calls in flight",
-            ));
+            return Err(Fault::new(ErrorCode::RateLimited, "too many calls in flight"));
         }
         self.count.set(self.count.get() + 1);
         Ok(Call(Rc::clone(self)))

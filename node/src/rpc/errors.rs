@@ -21,10 +21,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(code: ErrorCode, text: impl fmt::Display) -> Self {
-        Self {
-            code,
-            text: text.to_string(),
-        }
+        Self { code, text: text.to_string() }
     }
 
     /// Logs the detail and keeps it from the caller.

@@ -48,11 +48,7 @@ impl node::Server for NodeServer {
         let mut last_send = results.reborrow().init_last_send();
         last_send.set_incarnation(session.last_send.incarnation);
         last_send.set_counter(session.last_send.counter);
-        results.set_session(SessionServer::start(
-            self.peer.clone(),
-            claimed.identity,
-            session,
-        ));
+        results.set_session(SessionServer::start(self.peer.clone(), claimed.identity, session));
         Ok(())
     }
 

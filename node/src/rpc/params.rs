@@ -31,10 +31,7 @@ pub(super) fn version(version: u16) -> capnp::Result<()> {
     if version == VERSION {
         return Ok(());
     }
-    wire(Err(Fault::new(
-        ErrorCode::BadVersion,
-        format_args!("version {version} is not {VERSION}"),
-    )))
+    wire(Err(Fault::new(ErrorCode::BadVersion, format_args!("version {version} is not {VERSION}"))))
 }
 
 /// SHA-256 of the access token. A null `Auth` has an empty one, which nobody was given.
@@ -42,10 +39,7 @@ pub(super) fn token(auth: capnp::Result<node_capnp::auth::Reader<'_>>) -> capnp:
     let auth = auth?;
     let token = auth.get_access_token()?;
     if token.is_empty() {
-        return wire(Err(Fault::new(
-            ErrorCode::Unauthenticated,
-            "an access token is needed",
-        )));
+        return wire(Err(Fault::new(ErrorCode::Unauthenticated, "an access token is needed")));
     }
     version(auth.get_version())?;
     Ok(hash(token))
@@ -68,19 +62,15 @@ pub(super) fn package(bytes: capnp::Result<&[u8]>) -> capnp::Result<Vec<u8>> {
 fn sized(bytes: &[u8], limit: usize) -> Result<(), Fault> {
     match bytes.len() {
         0 => Err(Fault::new(ErrorCode::Empty, "nothing in it")),
-        len if len > limit => Err(Fault::new(
-            ErrorCode::TooLarge,
-            format_args!("{len} bytes; the limit is {limit}"),
-        )),
+        len if len > limit => {
+            Err(Fault::new(ErrorCode::TooLarge, format_args!("{len} bytes; the limit is {limit}")))
+        }
         _ => Ok(()),
     }
 }
 
 pub(super) fn send_id(reader: send_id::Reader<'_>) -> SendId {
-    SendId {
-        incarnation: reader.get_incarnation(),
-        counter: reader.get_counter(),
-    }
+    SendId { incarnation: reader.get_incarnation(), counter: reader.get_counter() }
 }
 
 /// A list with 1 to `limit` entries.
@@ -103,10 +93,7 @@ pub(super) fn unique<'a>(
     if identities.all(|identity| seen.insert(identity)) {
         return Ok(());
     }
-    wire(Err(Fault::new(
-        ErrorCode::BadRequest,
-        "an identity is listed twice",
-    )))
+    wire(Err(Fault::new(ErrorCode::BadRequest, "an identity is listed twice")))
 }
 
 /// Recipients of a send, each once, with payloads of 1 to `limit` bytes.
@@ -122,10 +109,7 @@ pub(super) fn deliveries(
         let include_body = delivery.get_include_body();
         let size = prefix.len() + if include_body { body } else { 0 };
         if size == 0 {
-            return wire(Err(Fault::new(
-                ErrorCode::Empty,
-                "a delivery without payload",
-            )));
+            return wire(Err(Fault::new(ErrorCode::Empty, "a delivery without payload")));
         }
         if size > limit {
             return wire(Err(Fault::new(

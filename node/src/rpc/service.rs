@@ -43,17 +43,12 @@ impl node_service::Server for NodeServer {
         let _call = wire(self.peer.calls.enter())?;
         let (identity, token) = {
             let params = params.get()?;
-            (
-                params::identity(params.get_identity_key())?,
-                params::token(params.get_auth())?,
-            )
+            (params::identity(params.get_identity_key())?, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
         let caller = wire(auth::resolve(shared, token).await)?;
         let packages = wire(directory::claim(shared, caller, vec![identity], CLASSIC).await)?;
-        results
-            .get()
-            .set_package(packages.first().map_or(&[], Vec::as_slice));
+        results.get().set_package(packages.first().map_or(&[], Vec::as_slice));
         Ok(())
     }
 
@@ -167,17 +162,12 @@ impl node_service::Server for NodeServer {
         let _call = wire(self.peer.calls.enter())?;
         let (identity, token) = {
             let params = params.get()?;
-            (
-                params::identity(params.get_identity_key())?,
-                params::token(params.get_auth())?,
-            )
+            (params::identity(params.get_identity_key())?, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
         wire(auth::resolve(shared, token).await)?;
         let key = wire(shared.reads.hybrid_key(identity).await)?;
-        results
-            .get()
-            .set_hybrid_public_key(&key.unwrap_or_default());
+        results.get().set_hybrid_public_key(&key.unwrap_or_default());
         Ok(())
     }
 }

@@ -131,10 +131,7 @@ impl session::Server for SessionServer {
             let params = params.get()?;
             let list = params.get_identities()?;
             params::count(list.len(), MAX_CLAIMS)?;
-            let identities: Vec<_> = list
-                .iter()
-                .map(params::identity)
-                .collect::<Result<_, _>>()?;
+            let identities: Vec<_> = list.iter().map(params::identity).collect::<Result<_, _>>()?;
             params::unique(identities.iter())?;
             (identities, params.get_ciphersuite())
         };
@@ -263,11 +260,7 @@ impl session::Server for SessionServer {
         let (name, signature) = {
             let params = params.get()?;
             // What is not UTF-8 is not a name either.
-            let name = params
-                .get_name()?
-                .to_str()
-                .map(str::to_owned)
-                .unwrap_or_default();
+            let name = params.get_name()?.to_str().map(str::to_owned).unwrap_or_default();
             (name, params.get_signature()?.to_vec())
         };
         wire(directory::claim_name(&self.peer.shared, self.identity, name, signature).await)

@@ -54,10 +54,8 @@ where
     F: AsyncFnOnce() + Send + 'static,
 {
     let (ended, done) = oneshot::channel::<()>();
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(NodeError::Thread)?;
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().build().map_err(NodeError::Thread)?;
     thread::Builder::new()
         .name(format!("qpq-{name}"))
         .spawn(move || {
@@ -83,9 +81,7 @@ pub(super) fn spawn_all(
     for _ in 1..count {
         let (sender, receiver) = mpsc::channel(HANDOVER);
         let shared = Arc::clone(shared);
-        done.push(spawn_thread("connections", async move || {
-            serve_given(shared, receiver).await
-        })?);
+        done.push(spawn_thread("connections", async move || serve_given(shared, receiver).await)?);
         others.push(sender);
     }
     let shared = Arc::clone(shared);
@@ -120,12 +116,8 @@ async fn accept(
     others: Vec<mpsc::Sender<Handover>>,
 ) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
-    let endpoint = Endpoint::new(
-        EndpointConfig::default(),
-        Some(tls),
-        socket,
-        Arc::new(TokioRuntime),
-    )?;
+    let endpoint =
+        Endpoint::new(EndpointConfig::default(), Some(tls), socket, Arc::new(TokioRuntime))?;
     let connections = TaskTracker::new();
     let mut turn = 0;
     loop {

@@ -18,7 +18,7 @@ use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
 use super::Refusal;
 use super::write::{Channel, Delivered, Sender, Write, Written};
-pub(crate) use batch::{Outcome, run_batch, run_sweep};
+pub(crate) use batch::{run_batch, run_sweep};
 
 /// Next unused ids; a value is never given out twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,20 +225,8 @@ impl<'a> Planner<'a> {
         limits: QueueLimits,
         now: u64,
     ) -> Self {
-        let committed = loaded
-            .queues
-            .iter()
-            .map(|(key, row)| (*key, row.next_seq - 1))
-            .collect();
-        Self {
-            loaded,
-            shares,
-            effects: Effects::default(),
-            committed,
-            ids,
-            limits,
-            now,
-        }
+        let committed = loaded.queues.iter().map(|(key, row)| (*key, row.next_seq - 1)).collect();
+        Self { loaded, shares, effects: Effects::default(), committed, ids, limits, now }
     }
 
     /// Plans a request on queues or fences. Other requests are the backend's: `None`.
@@ -264,10 +252,6 @@ impl<'a> Planner<'a> {
 
     fn ttl(&self, asked: u32) -> u64 {
         let longest = self.limits.ttl_secs;
-        u64::from(if asked == 0 {
-            longest
-        } else {
-            asked.min(longest)
-        })
+        u64::from(if asked == 0 { longest } else { asked.min(longest) })
     }
 }

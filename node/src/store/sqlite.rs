@@ -12,7 +12,7 @@ mod reads;
 mod script;
 mod tokens;
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 
 use super::plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
 use super::write::{Claim, ClaimName, Publish, PutHybridKey};
@@ -31,12 +31,21 @@ pub(crate) struct Sqlite {
     ids: Ids,
 }
 
+impl Sqlite {
+    /// Closes the database; the last connection to close also empties the write-ahead log.
+    pub(crate) async fn close(self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         const SQLITE_FULL: i32 = 13;
         let code = error
             .as_database_error()
-            .and_then(|database| database.code())
+            .and_then(sqlx::error::DatabaseError::code)
             .and_then(|code| code.parse::<i32>().ok());
         if code.is_some_and(|code| code & 0xff == SQLITE_FULL) {
             Self::Full
@@ -52,9 +61,7 @@ impl Backend for Sqlite {
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut self.connection)
-            .await?;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
         Ok(())
     }
 

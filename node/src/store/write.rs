@@ -24,10 +24,7 @@ impl Sender {
 
 impl From<&IdentityKey> for Sender {
     fn from(key: &IdentityKey) -> Self {
-        let (head, _) = key
-            .as_bytes()
-            .split_first_chunk::<8>()
-            .unwrap_or((&[0; 8], &[]));
+        let (head, _) = key.as_bytes().split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
         Self(i64::from_be_bytes(*head))
     }
 }
@@ -167,12 +164,7 @@ impl Write {
         match self {
             Self::Enqueue(enqueue) => enqueue.payload.len(),
             Self::Multicast(send) => {
-                send.body.len()
-                    + send
-                        .deliveries
-                        .iter()
-                        .map(|to| to.prefix.len())
-                        .sum::<usize>()
+                send.body.len() + send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>()
             }
             Self::Publish(publish) => publish.one_time.iter().map(|one| one.data.len()).sum(),
             Self::PutHybridKey(put) => put.key.len(),

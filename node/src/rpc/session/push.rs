@@ -22,9 +22,7 @@ pub(super) struct Subscribed {
 
 impl std::fmt::Debug for Subscribed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Subscribed")
-            .field("window", &self.window)
-            .finish_non_exhaustive()
+        f.debug_struct("Subscribed").field("window", &self.window).finish_non_exhaustive()
     }
 }
 
@@ -47,11 +45,7 @@ impl RowSink for sink::Client {
         for (index, row) in (0..).zip(rows) {
             params::put_row(list.reborrow().get(index), row);
         }
-        request
-            .send()
-            .promise
-            .map(|answer| answer.is_ok())
-            .boxed_local()
+        request.send().promise.map(|answer| answer.is_ok()).boxed_local()
     }
 }
 
@@ -85,20 +79,13 @@ impl SessionServer {
         let shared = self.peer.shared.clone();
         let identity = self.identity;
         self.peer.tasks.spawn_local(async move {
-            let Subscribed {
-                window,
-                sink,
-                cancelled,
-            } = &*subscribed;
+            let Subscribed { window, sink, cancelled } = &*subscribed;
             if let Err(error) = subscribers::run(&shared, identity, window, sink, cancelled).await {
                 tracing::error!(%error, "a subscription ended");
             }
             if let Some(session) = session.upgrade() {
                 let mut current = session.subscribed.borrow_mut();
-                if current
-                    .as_ref()
-                    .is_some_and(|current| Rc::ptr_eq(current, &subscribed))
-                {
+                if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, &subscribed)) {
                     *current = None;
                     session.place.set_subscribed(false);
                 }

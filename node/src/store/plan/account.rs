@@ -31,16 +31,8 @@ impl Planner<'_> {
             last_send,
         };
         self.put_identity(request.identity, row);
-        let acked_up_to = self
-            .loaded
-            .queues
-            .get(&request.identity)
-            .map_or(0, |queue| queue.acked);
-        Ok(Written::Authenticated(Authenticated {
-            session,
-            last_send,
-            acked_up_to,
-        }))
+        let acked_up_to = self.loaded.queues.get(&request.identity).map_or(0, |queue| queue.acked);
+        Ok(Written::Authenticated(Authenticated { session, last_send, acked_up_to }))
     }
 
     /// The identity's row, if `session` is its live Session.
@@ -49,16 +41,8 @@ impl Planner<'_> {
         identity: &IdentityKey,
         session: u64,
     ) -> Result<IdentityRow, Refusal> {
-        let row = self
-            .loaded
-            .identities
-            .get(identity)
-            .ok_or(Refusal::Fenced)?;
-        if row.session == session {
-            Ok(*row)
-        } else {
-            Err(Refusal::Displaced(row.instance))
-        }
+        let row = self.loaded.identities.get(identity).ok_or(Refusal::Fenced)?;
+        if row.session == session { Ok(*row) } else { Err(Refusal::Displaced(row.instance)) }
     }
 
     pub(super) fn put_identity(&mut self, identity: IdentityKey, row: IdentityRow) {

@@ -9,6 +9,9 @@ use super::{NewBody, NewDigest, NewRow, Planner, QueueRow, RowMeta};
 use crate::store::Refusal;
 use crate::store::write::{Ack, Channel, Enqueue, Remove, Sender, Written};
 
+/// A queue before its first row; ids of queues start at 1.
+const NEW_QUEUE: QueueRow = QueueRow { id: 0, next_seq: 1, acked: 0, rows: 0, bytes: 0, lost: 0 };
+
 /// A row on its way into a queue.
 pub(super) struct Incoming {
     pub(super) sender: Sender,
@@ -57,12 +60,8 @@ impl Planner<'_> {
     pub(super) fn ack(&mut self, request: &Ack) -> Result<Written, Refusal> {
         self.fenced(&request.identity, request.session)?;
         // Rows of this very batch cannot have been seen by anybody.
-        let up_to = request.up_to.min(
-            self.committed
-                .get(&request.identity)
-                .copied()
-                .unwrap_or_default(),
-        );
+        let up_to =
+            request.up_to.min(self.committed.get(&request.identity).copied().unwrap_or_default());
         let Some(mut queue) = self.loaded.queues.get(&request.identity).copied() else {
             return Ok(Written::Done);
         };
@@ -86,12 +85,7 @@ impl Planner<'_> {
             return;
         };
         for seq in &request.seqs {
-            let row = self
-                .loaded
-                .rows
-                .entry(request.recipient)
-                .or_default()
-                .remove(seq);
+            let row = self.loaded.rows.entry(request.recipient).or_default().remove(seq);
             if let Some(meta) = row {
                 self.drop_row(&mut queue, *seq, meta);
             }
@@ -103,9 +97,8 @@ impl Planner<'_> {
     /// Whether one more row fits. Above half full a sender has at most a quarter.
     pub(super) fn has_room(&self, recipient: &IdentityKey, sender: Sender, size: u64) -> bool {
         let limits = self.limits;
-        let Some(queue) = self.loaded.queues.get(recipient) else {
-            return size <= limits.bytes && limits.rows > 0;
-        };
+        // A queue that does not exist yet has no shares either.
+        let queue = self.loaded.queues.get(recipient).copied().unwrap_or(NEW_QUEUE);
         let (rows, bytes) = (queue.rows + 1, queue.bytes + size);
         if rows > limits.rows || bytes > limits.bytes {
             return false;
@@ -172,13 +165,7 @@ impl Planner<'_> {
             queue: queue.id,
             seq: queue.next_seq,
             channel: None,
-            meta: RowMeta {
-                sender: Sender::OPERATOR,
-                size: 0,
-                gap,
-                head: None,
-                body: None,
-            },
+            meta: RowMeta { sender: Sender::OPERATOR, size: 0, gap, head: None, body: None },
             expires_at: i64::MAX.cast_unsigned(),
         });
         queue.next_seq += 1;
@@ -214,14 +201,7 @@ impl Planner<'_> {
             .loaded
             .queues
             .entry(recipient)
-            .or_insert_with(|| QueueRow {
-                id: ids.take_queue(),
-                next_seq: 1,
-                acked: 0,
-                rows: 0,
-                bytes: 0,
-                lost: 0,
-            })
+            .or_insert_with(|| QueueRow { id: ids.take_queue(), ..NEW_QUEUE })
     }
 
     pub(super) fn put_queue(&mut self, recipient: IdentityKey, queue: QueueRow) {

@@ -21,9 +21,7 @@ impl Planner<'_> {
     pub(super) fn multicast(&mut self, request: &Multicast) -> Result<Written, Refusal> {
         let mut identity = self.fenced(&request.sender, request.session)?;
         if request.id.incarnation != identity.incarnation {
-            return Err(Refusal::BadSendId(
-                "the send id is not of this Session's incarnation",
-            ));
+            return Err(Refusal::BadSendId("the send id is not of this Session's incarnation"));
         }
         let key = (request.sender, request.id);
         if let Some(kept) = self.loaded.sends.get(&key) {
@@ -49,11 +47,8 @@ impl Planner<'_> {
             return Err(Refusal::QueueFull);
         }
 
-        let sharers = request
-            .deliveries
-            .iter()
-            .zip(&fits)
-            .filter(|(to, fits)| to.include_body && **fits);
+        let sharers =
+            request.deliveries.iter().zip(&fits).filter(|(to, fits)| to.include_body && **fits);
         let sharers = sharers.count() as u64;
         let body = (sharers > 0 && !request.body.is_empty())
             .then(|| self.put_body(Arc::clone(&request.body), sharers));
@@ -83,10 +78,7 @@ impl Planner<'_> {
 
         identity.last_send = identity.last_send.max(request.id);
         self.put_identity(request.sender, identity);
-        let row = SendRow {
-            request: request.request,
-            results: results.clone(),
-        };
+        let row = SendRow { request: request.request, results: results.clone() };
         self.loaded.sends.insert(key, row.clone());
         self.effects.sends.push(NewSend {
             sender: request.sender,

@@ -35,8 +35,7 @@ impl Wanted {
             Write::Multicast(request) => {
                 self.identities.insert(request.sender);
                 self.sends.insert((request.sender, request.id));
-                self.queues
-                    .extend(request.deliveries.iter().map(|to| to.recipient));
+                self.queues.extend(request.deliveries.iter().map(|to| to.recipient));
             }
             Write::Ack(request) => {
                 self.identities.insert(request.identity);
@@ -46,10 +45,7 @@ impl Wanted {
             }
             Write::Remove(request) => {
                 self.queues.insert(request.recipient);
-                self.picks
-                    .entry(request.recipient)
-                    .or_default()
-                    .extend(&request.seqs);
+                self.picks.entry(request.recipient).or_default().extend(&request.seqs);
             }
             Write::Publish(_) | Write::Claim(_) | Write::PutHybridKey(_) | Write::ClaimName(_) => {}
         }
@@ -91,11 +87,7 @@ fn each_row(batch: &[Write], mut visit: impl FnMut(IdentityKey, Sender, u64)) {
     for write in batch {
         match write {
             Write::Enqueue(request) => {
-                visit(
-                    request.recipient,
-                    request.sender,
-                    request.payload.len() as u64,
-                );
+                visit(request.recipient, request.sender, request.payload.len() as u64);
             }
             Write::Multicast(request) => {
                 let sender = Sender::from(&request.sender);

@@ -66,18 +66,10 @@ fn counters(script: &mut Script, effects: &Effects) {
         " ON CONFLICT DO UPDATE SET row_count = row_count + excluded.row_count,
             bytes = bytes + excluded.bytes",
         |script, ((queue, sender), share)| {
-            script
-                .bind(*queue)
-                .bind(sender.0)
-                .bind(share.rows)
-                .bind(share.bytes);
+            script.bind(*queue).bind(sender.0).bind(share.rows).bind(share.bytes);
         },
     );
-    let reduced: Vec<_> = effects
-        .shares
-        .iter()
-        .filter(|(_, share)| share.rows < 0)
-        .collect();
+    let reduced: Vec<_> = effects.shares.iter().filter(|(_, share)| share.rows < 0).collect();
     script.rows(
         "DELETE FROM shares WHERE row_count <= 0 AND (queue, sender) IN (VALUES ",
         &reduced,
@@ -104,12 +96,7 @@ fn removals(script: &mut Script, effects: &Effects) {
             "UPDATE entries SET channel = ?, sender = 0, size = 0, gap = ?, head = NULL,
                 body = NULL, expires_at = ? WHERE queue = ? AND seq = ?;",
         );
-        script
-            .bind(GAP_CHANNEL)
-            .bind(*lost)
-            .bind(i64::MAX)
-            .bind(*queue)
-            .bind(seq.cast_signed());
+        script.bind(GAP_CHANNEL).bind(*lost).bind(i64::MAX).bind(*queue).bind(seq.cast_signed());
     }
     script.rows(
         "DELETE FROM bodies WHERE id IN (VALUES ",
@@ -143,76 +130,47 @@ fn removals(script: &mut Script, effects: &Effects) {
 
 fn additions(script: &mut Script, effects: &Effects) {
     let bodies: Vec<_> = effects.bodies.iter().collect();
-    script.rows(
-        "INSERT INTO bodies VALUES ",
-        &bodies,
-        3,
-        "",
-        |script, body| {
-            script
-                .bind(body.id)
-                .bind(body.refs.cast_signed())
-                .bind(body.data.to_vec());
-        },
-    );
+    script.rows("INSERT INTO bodies VALUES ", &bodies, 3, "", |script, body| {
+        script.bind(body.id).bind(body.refs.cast_signed()).bind(body.data.to_vec());
+    });
     let rows: Vec<_> = effects.rows.iter().collect();
-    script.rows(
-        "INSERT INTO entries VALUES ",
-        &rows,
-        9,
-        "",
-        |script, row| {
-            script
-                .bind(row.queue)
-                .bind(row.seq.cast_signed())
-                .bind(channel(row))
-                .bind(row.meta.sender.0)
-                .bind(row.meta.size.cast_signed())
-                .bind(row.meta.gap)
-                .bind(row.meta.head)
-                .bind(row.meta.body)
-                .bind(row.expires_at.cast_signed());
-        },
-    );
+    script.rows("INSERT INTO entries VALUES ", &rows, 9, "", |script, row| {
+        script
+            .bind(row.queue)
+            .bind(row.seq.cast_signed())
+            .bind(channel(row))
+            .bind(row.meta.sender.0)
+            .bind(row.meta.size.cast_signed())
+            .bind(row.meta.gap)
+            .bind(row.meta.head)
+            .bind(row.meta.body)
+            .bind(row.expires_at.cast_signed());
+    });
     let digests: Vec<_> = effects.digests.iter().collect();
-    script.rows(
-        "INSERT INTO digests VALUES ",
-        &digests,
-        4,
-        "",
-        |script, new| {
-            script
-                .bind(new.queue)
-                .bind(new.digest.as_slice())
-                .bind(new.seq.cast_signed())
-                .bind(new.expires_at.cast_signed());
-        },
-    );
+    script.rows("INSERT INTO digests VALUES ", &digests, 4, "", |script, new| {
+        script
+            .bind(new.queue)
+            .bind(new.digest.as_slice())
+            .bind(new.seq.cast_signed())
+            .bind(new.expires_at.cast_signed());
+    });
     let sends: Vec<_> = effects.sends.iter().collect();
-    script.rows(
-        "INSERT INTO sends VALUES ",
-        &sends,
-        6,
-        "",
-        |script, send| {
-            script
-                .bind(send.sender.as_bytes().as_slice())
-                .bind(send.id.incarnation.cast_signed())
-                .bind(send.id.counter.cast_signed())
-                .bind(send.row.request.as_slice())
-                .bind(encode_results(&send.row.results))
-                .bind(send.expires_at.cast_signed());
-        },
-    );
+    script.rows("INSERT INTO sends VALUES ", &sends, 6, "", |script, send| {
+        script
+            .bind(send.sender.as_bytes().as_slice())
+            .bind(send.id.incarnation.cast_signed())
+            .bind(send.id.counter.cast_signed())
+            .bind(send.row.request.as_slice())
+            .bind(encode_results(&send.row.results))
+            .bind(send.expires_at.cast_signed());
+    });
 }
 
 fn channel(row: &NewRow) -> &[u8] {
     if row.meta.gap > 0 {
         GAP_CHANNEL
     } else {
-        row.channel
-            .as_ref()
-            .map_or(&[], |channel| channel.as_bytes().as_slice())
+        row.channel.as_ref().map_or(&[], |channel| channel.as_bytes().as_slice())
     }
 }
 

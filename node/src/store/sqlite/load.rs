@@ -1,6 +1,6 @@
 //! Loads the working set of a batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 use sqlx::sqlite::SqliteRow;
@@ -49,13 +49,10 @@ async fn identities(
             let instance: &[u8] = row.try_get(2)?;
             let identity = IdentityRow {
                 incarnation: unsigned(&row, 1)?,
-                instance: Instance::try_from(instance).map_err(damaged)?,
+                instance: Instance::try_from(instance).map_err(|error| damaged(&error))?,
                 attempt: unsigned(&row, 3)?,
                 session: unsigned(&row, 4)?,
-                last_send: SendId {
-                    incarnation: unsigned(&row, 5)?,
-                    counter: unsigned(&row, 6)?,
-                },
+                last_send: SendId { incarnation: unsigned(&row, 5)?, counter: unsigned(&row, 6)? },
             };
             loaded.identities.insert(key(&row, 0)?, identity);
         }
@@ -111,7 +108,7 @@ async fn digests(
         for row in script.fetch(connection).await? {
             let owner = owner(owners, &row)?;
             let digest: &[u8] = row.try_get(1)?;
-            let digest = digest.try_into().map_err(damaged)?;
+            let digest = digest.try_into().map_err(|error| damaged(&error))?;
             loaded.digests.insert((owner, digest), unsigned(&row, 2)?);
         }
     }
@@ -149,11 +146,7 @@ async fn rows(
             script.push(condition);
             for row in script.fetch(connection).await? {
                 let owner = owner(owners, &row)?;
-                loaded
-                    .rows
-                    .entry(owner)
-                    .or_insert_with(BTreeMap::new)
-                    .insert(unsigned(&row, 1)?, meta(&row, 2)?);
+                loaded.rows.entry(owner).or_default().insert(unsigned(&row, 1)?, meta(&row, 2)?);
             }
         }
     }
@@ -179,13 +172,10 @@ async fn sends(
         });
         script.push(")");
         for row in script.fetch(connection).await? {
-            let id = SendId {
-                incarnation: unsigned(&row, 1)?,
-                counter: unsigned(&row, 2)?,
-            };
+            let id = SendId { incarnation: unsigned(&row, 1)?, counter: unsigned(&row, 2)? };
             let request: &[u8] = row.try_get(3)?;
             let kept = SendRow {
-                request: request.try_into().map_err(damaged)?,
+                request: request.try_into().map_err(|error| damaged(&error))?,
                 results: decode_results(row.try_get(4)?),
             };
             loaded.sends.insert((key(&row, 0)?, id), kept);
@@ -209,10 +199,7 @@ pub(super) async fn shares(
         });
         script.push(")");
         for row in script.fetch(connection).await? {
-            let share = Share {
-                rows: row.try_get(2)?,
-                bytes: row.try_get(3)?,
-            };
+            let share = Share { rows: row.try_get(2)?, bytes: row.try_get(3)? };
             shares.insert((row.try_get(0)?, Sender(row.try_get(1)?)), share);
         }
     }
@@ -278,22 +265,19 @@ fn queue(row: &SqliteRow, at: usize) -> Result<QueueRow, StoreError> {
 
 fn owner(owners: &HashMap<i64, IdentityKey>, row: &SqliteRow) -> Result<IdentityKey, StoreError> {
     let queue: i64 = row.try_get(0)?;
-    owners
-        .get(&queue)
-        .copied()
-        .ok_or_else(|| damaged("a row of a queue that was not asked for"))
+    owners.get(&queue).copied().ok_or_else(|| damaged(&"a row of a queue that was not asked for"))
 }
 
 pub(super) fn key(row: &SqliteRow, at: usize) -> Result<IdentityKey, StoreError> {
     let bytes: &[u8] = row.try_get(at)?;
-    IdentityKey::try_from(bytes).map_err(damaged)
+    IdentityKey::try_from(bytes).map_err(|error| damaged(&error))
 }
 
 pub(super) fn unsigned(row: &SqliteRow, at: usize) -> Result<u64, StoreError> {
     Ok(row.try_get::<i64, _>(at)?.cast_unsigned())
 }
 
-pub(super) fn damaged(detail: impl ToString) -> StoreError {
+pub(super) fn damaged(detail: &dyn std::fmt::Display) -> StoreError {
     StoreError::Database(detail.to_string())
 }
 

@@ -17,9 +17,7 @@ pub(super) async fn claim(
     );
     script.bind(claim.name.as_str()).bind(identity);
     let rows = script.fetch(connection).await?;
-    let row = rows
-        .first()
-        .ok_or_else(|| StoreError::Database("no answer".into()))?;
+    let row = rows.first().ok_or_else(|| StoreError::Database("no answer".into()))?;
     let owner: Option<&[u8]> = row.try_get(0)?;
     match owner {
         Some(owner) if owner == identity => return Ok(Ok(())),
@@ -31,10 +29,7 @@ pub(super) async fn claim(
         return Ok(Err(Refusal::TooManyNames));
     }
     let mut script = Script::new("INSERT INTO names (name, identity, signature) VALUES (?, ?, ?)");
-    script
-        .bind(claim.name.as_str())
-        .bind(identity)
-        .bind(claim.signature.as_slice());
+    script.bind(claim.name.as_str()).bind(identity).bind(claim.signature.as_slice());
     script.execute(connection).await?;
     Ok(Ok(()))
 }
@@ -47,8 +42,6 @@ pub(super) async fn put_hybrid_key(
         "INSERT INTO hybrid_keys VALUES (?, ?)
          ON CONFLICT DO UPDATE SET public_key = excluded.public_key",
     );
-    script
-        .bind(put.identity.as_bytes().as_slice())
-        .bind(put.key.as_slice());
+    script.bind(put.identity.as_bytes().as_slice()).bind(put.key.as_slice());
     script.execute(connection).await
 }

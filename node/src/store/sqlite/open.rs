@@ -79,10 +79,7 @@ pub(crate) struct Database {
 pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
     let path = data_dir.join(FILE);
     let marker = data_dir.join(MARKER);
-    let io = |source: io::Error| StoreError::Io {
-        path: path.clone(),
-        source,
-    };
+    let io = |source: io::Error| StoreError::Io { path: path.clone(), source };
     let existed = marker.try_exists().map_err(io)?;
     let size = match fs::metadata(&path) {
         Ok(metadata) => Some(metadata.len()),
@@ -92,24 +89,23 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
     match size {
         None if existed => return Err(StoreError::Missing(path)),
         Some(0) if existed => {
-            return Err(StoreError::Corrupt {
-                path,
-                detail: "the file is empty".into(),
-            });
+            return Err(StoreError::Corrupt { path, detail: "the file is empty".into() });
         }
         Some(1..) => check_header(&path)?,
         None | Some(0) => {}
     }
 
-    let mut connection = options(&path).create_if_missing(true).connect().await?;
+    let mut connection = options(&path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .map_err(|error| corrupt_if_malformed(error.into(), &path))?;
     prepare(&mut connection, &path, size.unwrap_or_default())
         .await
         .map_err(|error| corrupt_if_malformed(error, &path))?;
     if !existed {
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
-        File::create(&marker)
-            .and_then(|file| file.sync_all())
-            .map_err(io)?;
+        File::create(&marker).and_then(|file| file.sync_all()).map_err(io)?;
         sync(data_dir).map_err(io)?;
     }
 
@@ -129,10 +125,7 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         .connect_with(options(&path).read_only(true))
         .await?;
     Ok(Database {
-        writer: Sqlite {
-            connection,
-            ids: Ids { queue, body },
-        },
+        writer: Sqlite { connection, ids: Ids { queue, body } },
         reads: SqliteReads::new(pool),
     })
 }
@@ -164,19 +157,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 fn check_header(path: &Path) -> Result<(), StoreError> {
     let mut header = [0; 16];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut header))
-        .map_err(|error| StoreError::Corrupt {
-            path: path.to_owned(),
-            detail: error.to_string(),
-        })?;
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|error| {
+        StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
+    })?;
     if &header == b"SQLite format 3\0" {
         Ok(())
     } else {
-        Err(StoreError::Corrupt {
-            path: path.to_owned(),
-            detail: "the header is damaged".into(),
-        })
+        Err(StoreError::Corrupt { path: path.to_owned(), detail: "the header is damaged".into() })
     }
 }
 
@@ -201,35 +188,24 @@ async fn prepare(
     }
     check_version(connection, path).await?;
     if size <= CHECKED_BYTES {
-        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-            .fetch_one(&mut *connection)
-            .await?;
+        let found: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
         if found != "ok" {
-            return Err(StoreError::Corrupt {
-                path: path.to_owned(),
-                detail: found,
-            });
+            return Err(StoreError::Corrupt { path: path.to_owned(), detail: found });
         }
     }
     Ok(())
 }
 
 async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let application: i64 = sqlx::query_scalar("PRAGMA application_id")
-        .fetch_one(&mut *connection)
-        .await?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version")
-        .fetch_one(&mut *connection)
-        .await?;
+    let application: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
     if application != APPLICATION || found == 0 {
         return Err(StoreError::Foreign(path.to_owned()));
     }
     if found > VERSION {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found,
-            known: VERSION,
-        });
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
     }
     Ok(())
 }
@@ -240,10 +216,7 @@ fn corrupt_if_malformed(error: StoreError, path: &Path) -> StoreError {
         StoreError::Database(detail)
             if detail.contains("malformed") || detail.contains("not a database") =>
         {
-            StoreError::Corrupt {
-                path: PathBuf::from(path),
-                detail,
-            }
+            StoreError::Corrupt { path: PathBuf::from(path), detail }
         }
         other => other,
     }
@@ -265,15 +238,9 @@ mod tests {
         fs::remove_file(dir.path().join(FILE)).unwrap();
         assert!(matches!(refusal(dir.path()).await, StoreError::Missing(_)));
         File::create(dir.path().join(FILE)).unwrap();
-        assert!(matches!(
-            refusal(dir.path()).await,
-            StoreError::Corrupt { .. }
-        ));
+        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
         fs::write(dir.path().join(FILE), [7; 8192]).unwrap();
-        assert!(matches!(
-            refusal(dir.path()).await,
-            StoreError::Corrupt { .. }
-        ));
+        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
     }
 
     #[tokio::test]
@@ -285,10 +252,7 @@ mod tests {
             .await
             .unwrap();
         drop(database);
-        assert!(matches!(
-            refusal(dir.path()).await,
-            StoreError::Newer { found: 2, .. }
-        ));
+        assert!(matches!(refusal(dir.path()).await, StoreError::Newer { found: 2, .. }));
 
         let dir = tempfile::tempdir().unwrap();
         let mut database = open(dir.path()).await.unwrap();
@@ -301,16 +265,13 @@ mod tests {
 
         let dir = tempfile::tempdir().unwrap();
         let database = open(dir.path()).await.unwrap();
-        database.writer.connection.close().await.unwrap();
         database.reads.close().await;
+        database.writer.close().await;
         let path = dir.path().join(FILE);
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[100..middle].fill(0xa5);
         fs::write(&path, bytes).unwrap();
-        assert!(matches!(
-            refusal(dir.path()).await,
-            StoreError::Corrupt { .. }
-        ));
+        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
     }
 }

@@ -22,11 +22,8 @@ pub(super) async fn publish(
     publish: &Publish,
 ) -> Result<Result<Vec<SuiteStock>, Refusal>, StoreError> {
     let known = known(connection, publish).await?;
-    let fresh: Vec<&Package> = publish
-        .one_time
-        .iter()
-        .filter(|package| !known.contains(&package.fingerprint))
-        .collect();
+    let fresh: Vec<&Package> =
+        publish.one_time.iter().filter(|package| !known.contains(&package.fingerprint)).collect();
     let mut counts: HashMap<u16, u32> = HashMap::new();
     for stock in stock(connection, publish.identity, publish.now).await? {
         counts.insert(stock.ciphersuite, stock.one_time);
@@ -51,16 +48,9 @@ pub(super) async fn publish(
             .bind(LAST_RESORT)
             .bind(package.fingerprint.as_slice());
     }
-    let mut new: Vec<(i64, &Package)> = fresh
-        .into_iter()
-        .map(|package| (ONE_TIME, package))
-        .collect();
-    new.extend(
-        publish
-            .last_resort
-            .iter()
-            .map(|package| (LAST_RESORT, package)),
-    );
+    let mut new: Vec<(i64, &Package)> =
+        fresh.into_iter().map(|package| (ONE_TIME, package)).collect();
+    new.extend(publish.last_resort.iter().map(|package| (LAST_RESORT, package)));
     script.rows(
         "INSERT INTO packages (identity, ciphersuite, state, not_after, fingerprint, data) VALUES ",
         &new,
@@ -95,7 +85,7 @@ async fn known(
         script.push(")");
         for row in script.fetch(connection).await? {
             let fingerprint: &[u8] = row.try_get(0)?;
-            known.insert(fingerprint.try_into().map_err(damaged)?);
+            known.insert(fingerprint.try_into().map_err(|error| damaged(&error))?);
         }
     }
     Ok(known)
@@ -112,9 +102,7 @@ pub(super) async fn stock(
          WHERE identity = ? AND state IN (0, 1) AND not_after > ?
          GROUP BY ciphersuite ORDER BY ciphersuite",
     );
-    script
-        .bind(identity.as_bytes().as_slice())
-        .bind(now.cast_signed());
+    script.bind(identity.as_bytes().as_slice()).bind(now.cast_signed());
     let mut stock = Vec::new();
     for row in script.fetch(connection).await? {
         stock.push(SuiteStock {
@@ -130,12 +118,8 @@ pub(super) async fn claim(
     connection: &mut SqliteConnection,
     claim: &Claim,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
-    let wanted: Vec<_> = claim
-        .targets
-        .iter()
-        .filter(|to| to.one_time)
-        .map(|to| to.identity)
-        .collect();
+    let wanted: Vec<_> =
+        claim.targets.iter().filter(|to| to.one_time).map(|to| to.identity).collect();
     let mut found = oldest(connection, claim, &wanted, ONE_TIME).await?;
     let spent: Vec<i64> = found.values().map(|(id, _)| *id).collect();
     let mut script = Script::default();
@@ -160,12 +144,7 @@ pub(super) async fn claim(
     Ok(claim
         .targets
         .iter()
-        .map(|to| {
-            found
-                .remove(&to.identity)
-                .map(|(_, data)| data)
-                .unwrap_or_default()
-        })
+        .map(|to| found.remove(&to.identity).map(|(_, data)| data).unwrap_or_default())
         .collect())
 }
 
@@ -188,10 +167,7 @@ async fn oldest(
                  AND q.ciphersuite = ? AND q.state = ? AND q.not_after >= ?
                  ORDER BY q.id LIMIT 1)",
         );
-        script
-            .bind(i64::from(claim.ciphersuite))
-            .bind(state)
-            .bind(claim.alive_until.cast_signed());
+        script.bind(i64::from(claim.ciphersuite)).bind(state).bind(claim.alive_until.cast_signed());
         for row in script.fetch(connection).await? {
             found.insert(key(&row, 0)?, (row.try_get(1)?, row.try_get(2)?));
         }

@@ -55,9 +55,7 @@ impl Reads for SqliteReads {
     fn rows(&self, recipient: IdentityKey, page: Page) -> Read<'_, Vec<QueuedRow>> {
         let mut script = Script::new(PAGE_HEAD);
         script.push(ROWS);
-        script
-            .bind(recipient.as_bytes().as_slice())
-            .bind(page.after.cast_signed());
+        script.bind(recipient.as_bytes().as_slice()).bind(page.after.cast_signed());
         self.page(script, page).boxed()
     }
 
@@ -67,9 +65,7 @@ impl Reads for SqliteReads {
         channel: Channel,
         page: Page,
     ) -> Read<'_, Vec<QueuedRow>> {
-        let channel = channel
-            .as_ref()
-            .map_or(&[][..], |channel| channel.as_bytes().as_slice());
+        let channel = channel.as_ref().map_or(&[][..], |channel| channel.as_bytes().as_slice());
         let mut script = Script::new(PAGE_HEAD);
         for (position, channel) in [channel, GAP_CHANNEL].into_iter().enumerate() {
             script.push(if position == 0 { "" } else { " UNION ALL " });
@@ -93,9 +89,7 @@ impl Reads for SqliteReads {
             .bind(id.counter.cast_signed());
         async move {
             let rows = self.fetch(script).await?;
-            rows.first()
-                .map(|row| Ok(decode_results(row.try_get(0)?)))
-                .transpose()
+            rows.first().map(|row| Ok(decode_results(row.try_get(0)?))).transpose()
         }
         .boxed()
     }
@@ -114,9 +108,7 @@ impl Reads for SqliteReads {
         script.bind(name);
         async move {
             let rows = self.fetch(script).await?;
-            rows.first()
-                .map(|row| Ok((key(row, 0)?, row.try_get(1)?)))
-                .transpose()
+            rows.first().map(|row| Ok((key(row, 0)?, row.try_get(1)?))).transpose()
         }
         .boxed()
     }
@@ -124,14 +116,8 @@ impl Reads for SqliteReads {
     fn names_of(&self, identity: IdentityKey) -> Read<'_, Vec<String>> {
         let mut script = Script::new("SELECT name FROM names WHERE identity = ? ORDER BY id");
         script.bind(identity.as_bytes().as_slice());
-        async move {
-            self.fetch(script)
-                .await?
-                .iter()
-                .map(|row| Ok(row.try_get(0)?))
-                .collect()
-        }
-        .boxed()
+        async move { self.fetch(script).await?.iter().map(|row| Ok(row.try_get(0)?)).collect() }
+            .boxed()
     }
 
     fn hybrid_key(&self, identity: IdentityKey) -> Read<'_, Option<Vec<u8>>> {
@@ -151,10 +137,7 @@ impl Reads for SqliteReads {
             let rows = self.fetch(script).await?;
             rows.first()
                 .map(|row| {
-                    Ok(StoredToken {
-                        identity: key(row, 0)?,
-                        expires_at: unsigned(row, 1)?,
-                    })
+                    Ok(StoredToken { identity: key(row, 0)?, expires_at: unsigned(row, 1)? })
                 })
                 .transpose()
         }
@@ -169,19 +152,12 @@ fn queued(row: &SqliteRow) -> Result<QueuedRow, StoreError> {
     let body: Option<Vec<u8>> = row.try_get(4)?;
     let channel = match channel.len() {
         0 | 1 => None,
-        _ => Some(ChannelId::try_from(channel).map_err(damaged)?),
+        _ => Some(ChannelId::try_from(channel).map_err(|error| damaged(&error))?),
     };
     let content = if gap > 0 {
         RowContent::Gap(gap)
     } else {
-        RowContent::Payload {
-            head: head.unwrap_or_default(),
-            body: body.unwrap_or_default(),
-        }
+        RowContent::Payload { head: head.unwrap_or_default(), body: body.unwrap_or_default() }
     };
-    Ok(QueuedRow {
-        seq: unsigned(row, 0)?,
-        channel,
-        content,
-    })
+    Ok(QueuedRow { seq: unsigned(row, 0)?, channel, content })
 }

@@ -24,10 +24,7 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn new(sql: &str) -> Self {
-        Self {
-            sql: sql.to_owned(),
-            ..Self::default()
-        }
+        Self { sql: sql.to_owned(), ..Self::default() }
     }
 
     /// Appends text.
@@ -106,9 +103,7 @@ impl Script {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        self.failed
-            .as_ref()
-            .map_or(Ok(()), |error| Err(StoreError::Database(error.clone())))
+        self.failed.as_ref().map_or(Ok(()), |error| Err(StoreError::Database(error.clone())))
     }
 }
 
