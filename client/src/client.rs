@@ -1,12 +1,19 @@
 //! The sessions of one database.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::identity::{Identity, IdentityKey};
+use quicproquo_core::kem::HybridSecret;
+use quicproquo_schemas::id::Instance;
+use tokio_util::task::TaskTracker;
 
+use crate::clock;
 use crate::config::ClientConfig;
 use crate::error::{OpenError, SessionError};
+use crate::rpc::{Connector, Driver};
 use crate::session::Session;
+use crate::store::{IdentityRecord, Store};
 
 /// One process, one database, many sessions. Clones share everything.
 #[derive(Debug, Clone)]
@@ -14,13 +21,48 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    driver: Driver,
+    instance: Instance,
+    stock: u32,
+    tracker: TaskTracker,
+    sessions: RwLock<HashMap<IdentityKey, Session>>,
+}
+
 impl Client {
-    /// Opens the database, takes its lock and starts all sessions in it.
+    /// Opens the database, takes its lock and starts all sessions in it. The node need not be
+    /// there.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
-        todo!()
+        let connector = Connector::new(&config.node)?;
+        let store = Store::open(&config.data_dir, &config.master_key).await?;
+        let failed = |source| OpenError::Io {
+            path: config.data_dir.clone(),
+            source,
+        };
+        let driver = Driver::start(connector).map_err(failed)?;
+        let mut instance = [0; Instance::LEN];
+        getrandom::fill(&mut instance).map_err(|error| failed(std::io::Error::other(error)))?;
+        let inner = Inner {
+            store,
+            driver,
+            instance: Instance::new(instance),
+            stock: config.key_package_stock,
+            tracker: TaskTracker::new(),
+            sessions: RwLock::new(HashMap::new()),
+        };
+        let client = Self {
+            inner: Arc::new(inner),
+        };
+        let identities = client.inner.store.identities().await;
+        for record in identities.map_err(|error| OpenError::Database(error.to_string()))? {
+            client.start(record);
+        }
+        Ok(client)
     }
 
     /// Creates an identity, and its session, which registers at the node by itself.
@@ -28,7 +70,15 @@ impl Client {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn create(&self) -> Result<Session, SessionError> {
-        todo!()
+        let hybrid =
+            HybridSecret::generate().map_err(|error| SessionError::Internal(error.to_string()))?;
+        let identity = Identity::generate();
+        let record = self
+            .inner
+            .store
+            .create_identity(identity, hybrid, clock::now_ms())
+            .await?;
+        Ok(self.start(record))
     }
 
     /// Stops a session and deletes everything of its identity in this database.
@@ -36,19 +86,63 @@ impl Client {
     /// # Errors
     /// `StorageUnavailable`. An unknown identity is no error.
     pub async fn delete(&self, identity: &IdentityKey) -> Result<(), SessionError> {
-        todo!()
+        let session = self.sessions_mut().remove(identity);
+        if let Some(session) = session {
+            session.stop().await;
+            self.inner.store.delete_identity(session.owner()).await?;
+        }
+        Ok(())
     }
 
     /// The session of an identity.
     pub fn session(&self, identity: &IdentityKey) -> Option<Session> {
-        todo!()
+        let sessions = self
+            .inner
+            .sessions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        sessions.get(identity).cloned()
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> Vec<Session> {
+        let sessions = self
+            .inner
+            .sessions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        sessions.values().cloned().collect()
     }
 
     /// Stops all sessions; what they have accepted is durable.
     pub async fn shutdown(&self) {
-        todo!()
+        for session in self.sessions() {
+            session.stop().await;
+        }
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+        self.inner.store.close().await;
+    }
+
+    fn start(&self, record: IdentityRecord) -> Session {
+        let Inner {
+            store,
+            driver,
+            instance,
+            stock,
+            tracker,
+            ..
+        } = &*self.inner;
+        let session = Session::start(record, store, driver, *instance, *stock, tracker);
+        self.sessions_mut()
+            .insert(session.identity(), session.clone());
+        session
+    }
+
+    fn sessions_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<IdentityKey, Session>> {
+        self.inner
+            .sessions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[derive(Debug)]
-struct Inner {}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use quicproquo_core::identity::IdentityKey;
+use serde::{Deserialize, Serialize};
 
 /// A client could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,7 @@ pub enum OpenError {
 }
 
 /// A call on a session failed. Nothing was done unless the variant says otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SessionError {
     /// No such group, or it is not visible to this identity.
     #[error("there is no such group")]
@@ -129,7 +130,7 @@ pub enum SessionError {
     #[error("{what} is larger than {limit} bytes")]
     TooLarge {
         /// What.
-        what: &'static str,
+        what: String,
         /// The limit.
         limit: usize,
     },

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::ids::GroupId;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Invitation, MemberInfo, Message};
@@ -33,7 +33,9 @@ impl FromStr for Cursor {
         if !canonical || hex.len() > 15 || hex.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(CursorError);
         }
-        u64::from_str_radix(hex, 16).map(Self).map_err(|_| CursorError)
+        u64::from_str_radix(hex, 16)
+            .map(Self)
+            .map_err(|_| CursorError)
     }
 }
 
@@ -207,7 +209,15 @@ mod tests {
     fn a_cursor_has_one_spelling() {
         assert_eq!("c1_1f".parse(), Ok(Cursor(31)));
         assert_eq!(Cursor(31).to_string(), "c1_1f");
-        for bad in ["", "1f", "c1_", "c1_01", "c1_1F", "c1_+1", "c1_10000000000000000"] {
+        for bad in [
+            "",
+            "1f",
+            "c1_",
+            "c1_01",
+            "c1_1F",
+            "c1_+1",
+            "c1_10000000000000000",
+        ] {
             assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
         }
     }

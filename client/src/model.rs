@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use quicproquo_core::content::RelatesTo;
+use quicproquo_core::group::Role;
+use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::ids::{GroupId, MessageId};
-use quicproquo_core::key_package::{Profile, Role, Suite};
+use quicproquo_core::suite::{Profile, Suite};
 use serde::{Deserialize, Serialize};
 
 /// Names a mutating request, so that repeating it does nothing twice.
@@ -38,7 +39,7 @@ pub struct Outcome<T> {
 }
 
 /// What to create.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewGroup {
     /// Shown to members; may be empty. At most 256 bytes.
     pub name: String,

@@ -5,30 +5,50 @@
 
 use std::sync::Arc;
 
+use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::ids::{GroupId, MessageId};
+use quicproquo_schemas::id::Instance;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::error::SessionError;
 use crate::event::{Cursor, EventPage};
 use crate::model::{
     Change, ContextChange, GroupInfo, Health, History, HistoryQuery, Invitation, InvitePolicy,
-    Message, NewGroup, Options, Outcome, Outgoing,
+    LinkState, Message, NewGroup, Options, Outcome, Outgoing,
 };
-use crate::store::Store;
+use crate::rpc::Driver;
+use crate::store::{IdentityRecord, Owner, Store};
 use command::Command;
 
+mod actor;
 pub(crate) mod command;
+mod commit;
+mod dispatch;
+mod input;
+mod key_packages;
+mod membership;
+mod names;
+mod outbox;
+mod receive;
+mod send;
+mod unit;
+mod uplink;
+mod welcome;
 
 /// A cheap handle; all clones speak to the same task.
 #[derive(Debug, Clone)]
 pub struct Session {
     identity: IdentityKey,
+    owner: Owner,
     commands: mpsc::Sender<Command>,
     store: Arc<Store>,
     tail: watch::Receiver<Cursor>,
     health: watch::Receiver<Health>,
 }
+
+/// Calls that wait for the task.
+const COMMANDS: usize = 256;
 
 type Reply<T> = oneshot::Sender<Result<T, SessionError>>;
 
@@ -66,7 +86,7 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn name_of(&self, identity: &IdentityKey) -> Result<Option<String>, SessionError> {
-        self.store.contact_name(&self.identity, identity).await
+        self.store.contact_name(self.owner, identity).await
     }
 
     /// Creates a group, with all members added by its first commit.
@@ -78,7 +98,12 @@ impl Session {
         new: NewGroup,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::CreateGroup { new, options, reply }).await
+        self.call(|reply| Command::CreateGroup {
+            new,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Adds members by one commit.
@@ -92,7 +117,13 @@ impl Session {
         members: Vec<IdentityKey>,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::Invite { group, members, options, reply }).await
+        self.call(|reply| Command::Invite {
+            group,
+            members,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Removes members by one commit.
@@ -105,7 +136,13 @@ impl Session {
         members: Vec<IdentityKey>,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::Remove { group, members, options, reply }).await
+        self.call(|reply| Command::Remove {
+            group,
+            members,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Changes name, topic or roles.
@@ -118,7 +155,13 @@ impl Session {
         change: ContextChange,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::ChangeContext { group, change, options, reply }).await
+        self.call(|reply| Command::ChangeContext {
+            group,
+            change,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Replaces own key material in the group (an empty commit with a path).
@@ -130,7 +173,12 @@ impl Session {
         group: GroupId,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::UpdateKeys { group, options, reply }).await
+        self.call(|reply| Command::UpdateKeys {
+            group,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Leaves a group; another member commits it.
@@ -142,7 +190,12 @@ impl Session {
         group: GroupId,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::Leave { group, options, reply }).await
+        self.call(|reply| Command::Leave {
+            group,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Sends a message. The answer is durable here; `delivery` says how far it has come.
@@ -156,7 +209,13 @@ impl Session {
         message: Outgoing,
         options: Options,
     ) -> Result<Outcome<Message>, SessionError> {
-        self.call(|reply| Command::Send { group, message, options, reply }).await
+        self.call(|reply| Command::Send {
+            group,
+            message,
+            options,
+            reply,
+        })
+        .await
     }
 
     /// Accepts an invitation: the group and what was said in it appear in the log.
@@ -164,7 +223,8 @@ impl Session {
     /// # Errors
     /// `InvitationNotFound`.
     pub async fn accept(&self, invitation: GroupId) -> Result<GroupInfo, SessionError> {
-        self.call(|reply| Command::Accept { invitation, reply }).await
+        self.call(|reply| Command::Accept { invitation, reply })
+            .await
     }
 
     /// Declines an invitation and leaves its group.
@@ -172,7 +232,8 @@ impl Session {
     /// # Errors
     /// `InvitationNotFound`.
     pub async fn decline(&self, invitation: GroupId) -> Result<(), SessionError> {
-        self.call(|reply| Command::Decline { invitation, reply }).await
+        self.call(|reply| Command::Decline { invitation, reply })
+            .await
     }
 
     /// What happens to invitations from now on.
@@ -180,7 +241,8 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn set_invite_policy(&self, policy: InvitePolicy) -> Result<(), SessionError> {
-        self.call(|reply| Command::SetInvitePolicy { policy, reply }).await
+        self.call(|reply| Command::SetInvitePolicy { policy, reply })
+            .await
     }
 
     /// What happens to invitations now.
@@ -188,7 +250,7 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn invite_policy(&self) -> Result<InvitePolicy, SessionError> {
-        self.store.invite_policy(&self.identity).await
+        Ok(self.store.invite_policy(self.owner).await?)
     }
 
     /// All groups that are or were visible, the most recently changed first.
@@ -196,7 +258,7 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn groups(&self) -> Result<Vec<GroupInfo>, SessionError> {
-        self.store.groups(&self.identity).await
+        self.store.groups(self.owner, &self.identity).await
     }
 
     /// One visible group.
@@ -204,7 +266,8 @@ impl Session {
     /// # Errors
     /// `GroupNotFound`.
     pub async fn group(&self, group: &GroupId) -> Result<GroupInfo, SessionError> {
-        self.store.group(&self.identity, group).await?.ok_or(SessionError::GroupNotFound)
+        let group = self.store.group(self.owner, &self.identity, group).await?;
+        group.ok_or(SessionError::GroupNotFound)
     }
 
     /// Unanswered invitations, the oldest first.
@@ -212,7 +275,7 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn invitations(&self) -> Result<Vec<Invitation>, SessionError> {
-        self.store.invitations(&self.identity).await
+        self.store.invitations(self.owner).await
     }
 
     /// Messages of a visible group, newest first.
@@ -225,7 +288,9 @@ impl Session {
         query: HistoryQuery,
     ) -> Result<History, SessionError> {
         self.group(group).await?;
-        self.store.history(&self.identity, group, query).await
+        self.store
+            .history(self.owner, &self.identity, group, query)
+            .await
     }
 
     /// One message of a visible group; of several senders' messages with this id the oldest.
@@ -234,7 +299,11 @@ impl Session {
     /// `GroupNotFound`, `MessageNotFound`.
     pub async fn message(&self, group: &GroupId, id: &MessageId) -> Result<Message, SessionError> {
         self.group(group).await?;
-        self.store.message(&self.identity, group, id).await?.ok_or(SessionError::MessageNotFound)
+        let message = self
+            .store
+            .message(self.owner, &self.identity, group, id)
+            .await?;
+        message.ok_or(SessionError::MessageNotFound)
     }
 
     /// Events after a cursor, oldest first, at most `limit` (1..=1000).
@@ -242,7 +311,10 @@ impl Session {
     /// # Errors
     /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
     pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
-        self.store.events(&self.identity, after, limit).await
+        let tail = *self.tail.borrow();
+        self.store
+            .events(self.owner, &self.identity, after, tail, limit)
+            .await
     }
 
     /// The newest position of the log; changes whenever events become readable.
@@ -250,9 +322,61 @@ impl Session {
         self.tail.clone()
     }
 
+    /// Starts the task of a session.
+    pub(crate) fn start(
+        record: IdentityRecord,
+        store: &Arc<Store>,
+        driver: &Driver,
+        instance: Instance,
+        stock_target: u32,
+        tracker: &TaskTracker,
+    ) -> Self {
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let (tail_sender, tail) = watch::channel(Cursor(record.positions.tail));
+        let health = Health {
+            link: LinkState::Connecting,
+            stock: Vec::new(),
+            outbox: 0,
+        };
+        let (health_sender, health) = watch::channel(health);
+        let (identity, owner) = (record.identity.key(), record.owner);
+        let signer = Arc::clone(&record.identity);
+        let uplink = uplink::Uplink::new(driver.clone(), signer, record.incarnation, instance);
+        let actor = actor::Actor::new(
+            Arc::clone(store),
+            record,
+            uplink,
+            stock_target,
+            tail_sender,
+            health_sender,
+        );
+        tracker.spawn(actor.run(queue));
+        Self {
+            identity,
+            owner,
+            commands,
+            store: Arc::clone(store),
+            tail,
+            health,
+        }
+    }
+
+    /// Stops the task once what it has taken is durable.
+    pub(crate) async fn stop(&self) {
+        let _ = self.commands.send(Command::Stop).await;
+        self.commands.closed().await;
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
+    }
+
     async fn call<T>(&self, make: impl FnOnce(Reply<T>) -> Command) -> Result<T, SessionError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(make(reply)).await.map_err(|_| SessionError::Stopped)?;
+        self.commands
+            .send(make(reply))
+            .await
+            .map_err(|_| SessionError::Stopped)?;
         answer.await.map_err(|_| SessionError::Stopped)?
     }
 }

@@ -1,1 +1,28 @@
-//! quicproquo node.
+//! The node of quicproquo: a blind store-and-forward server.
+//!
+//! It keeps key packages and queues, and passes on bytes that it cannot read. [`Node::bind`]
+//! takes everything it needs, [`Node::serve`] runs until it is told to stop.
+
+mod auth;
+mod clock;
+mod config;
+mod connection;
+mod delivery;
+mod directory;
+pub mod floor;
+mod key_package;
+mod lock;
+mod rpc;
+mod server;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+pub use auth::{AccessToken, TokenError, issue_access_token};
+pub use clock::Clock;
+pub use config::{CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken};
+pub use lock::LockError;
+pub use server::{Node, NodeError};
+pub use store::StoreError;
+pub use tls::TlsError;

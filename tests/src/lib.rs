@@ -1,1 +1,23 @@
-//! End-to-end tests of quicproquo.
+//! The harness of the end-to-end tests: real processes, driven through REST and WebSocket only.
+//!
+//! The tests start the `qpq` binary that lies beside them in the target directory, so it must be
+//! built first (`cargo build -p quicproquo-cli`; the gate does that). Whatever is wrong panics
+//! with a sentence that says what; every wait is bounded.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a test harness reports by panicking"
+)]
+
+pub mod api;
+pub mod bot;
+pub mod cdp;
+pub mod files;
+pub mod process;
+pub mod socket;
+pub mod wait;
+
+pub use api::{Answer, Api};
+pub use bot::{Bot, bots, pair};
+pub use process::{Launch, Running};
+pub use socket::Socket;
+pub use wait::{LONG, SOON, wait_for, within};

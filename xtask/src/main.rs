@@ -1,8 +1,15 @@
 //! Development tasks: `cargo xtask codegen | openapi | tidy | ci`.
 
+mod ci;
 mod codegen;
+mod install;
+mod openapi;
+mod shell;
+mod sources;
+mod tidy;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -20,11 +27,35 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Write `openapi/gateway.json` from the gateway's code.
+    Openapi {
+        /// Only compare; fail when the checked-in file is stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the crate graph and the rules for source files.
+    Tidy,
+    /// The gate: everything that must hold before a change goes in.
+    Ci {
+        /// Install what the tests need (Chromium, Python, one Python package) when absent.
+        #[arg(long)]
+        install: bool,
+    },
 }
 
-fn main() -> Result<()> {
-    match Args::parse().task {
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
         Task::Codegen { check } => codegen::run(check),
+        Task::Openapi { check } => openapi::run(check),
+        Task::Tidy => tidy::run(),
+        Task::Ci { install } => ci::run(install),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            shell::say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

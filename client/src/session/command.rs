@@ -1,7 +1,7 @@
 //! What a [`super::Session`] asks of the task that owns its state.
 
+use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::ids::GroupId;
 
 use super::Reply;
 use crate::model::{
@@ -11,17 +11,64 @@ use crate::model::{
 /// One call on a session.
 #[derive(Debug)]
 pub(crate) enum Command {
-    ClaimName { name: String, reply: Reply<()> },
-    Resolve { name: String, reply: Reply<IdentityKey> },
-    CreateGroup { new: NewGroup, options: Options, reply: Reply<Outcome<Change>> },
-    Invite { group: GroupId, members: Vec<IdentityKey>, options: Options, reply: Reply<Outcome<Change>> },
-    Remove { group: GroupId, members: Vec<IdentityKey>, options: Options, reply: Reply<Outcome<Change>> },
-    ChangeContext { group: GroupId, change: ContextChange, options: Options, reply: Reply<Outcome<Change>> },
-    UpdateKeys { group: GroupId, options: Options, reply: Reply<Outcome<Change>> },
-    Leave { group: GroupId, options: Options, reply: Reply<Outcome<Change>> },
-    Send { group: GroupId, message: Outgoing, options: Options, reply: Reply<Outcome<Message>> },
-    Accept { invitation: GroupId, reply: Reply<GroupInfo> },
-    Decline { invitation: GroupId, reply: Reply<()> },
-    SetInvitePolicy { policy: InvitePolicy, reply: Reply<()> },
+    ClaimName {
+        name: String,
+        reply: Reply<()>,
+    },
+    Resolve {
+        name: String,
+        reply: Reply<IdentityKey>,
+    },
+    CreateGroup {
+        new: NewGroup,
+        options: Options,
+        reply: Reply<Outcome<Change>>,
+    },
+    Invite {
+        group: GroupId,
+        members: Vec<IdentityKey>,
+        options: Options,
+        reply: Reply<Outcome<Change>>,
+    },
+    Remove {
+        group: GroupId,
+        members: Vec<IdentityKey>,
+        options: Options,
+        reply: Reply<Outcome<Change>>,
+    },
+    ChangeContext {
+        group: GroupId,
+        change: ContextChange,
+        options: Options,
+        reply: Reply<Outcome<Change>>,
+    },
+    UpdateKeys {
+        group: GroupId,
+        options: Options,
+        reply: Reply<Outcome<Change>>,
+    },
+    Leave {
+        group: GroupId,
+        options: Options,
+        reply: Reply<Outcome<Change>>,
+    },
+    Send {
+        group: GroupId,
+        message: Outgoing,
+        options: Options,
+        reply: Reply<Outcome<Message>>,
+    },
+    Accept {
+        invitation: GroupId,
+        reply: Reply<GroupInfo>,
+    },
+    Decline {
+        invitation: GroupId,
+        reply: Reply<()>,
+    },
+    SetInvitePolicy {
+        policy: InvitePolicy,
+        reply: Reply<()>,
+    },
     Stop,
 }

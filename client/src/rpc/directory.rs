@@ -1,0 +1,157 @@
+//! The key directory: key packages, names, hybrid keys.
+
+use capnp::capability::FromClientHook as _;
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_schemas::limits;
+use quicproquo_schemas::node_capnp::node_service;
+use quicproquo_schemas::session_capnp::stock as stock_entry;
+
+use super::link::Live;
+use super::{Answer, Stock};
+
+pub(super) fn publish(
+    live: &Live,
+    one_time: &[Vec<u8>],
+    last_resort: Option<&[u8]>,
+    answer: Answer<Vec<Stock>>,
+) {
+    let mut request = live.session.publish_key_packages_request();
+    let mut params = request.get();
+    params.set_last_resort(last_resort.unwrap_or_default());
+    let mut list = params.init_one_time(u32::try_from(one_time.len()).unwrap_or(u32::MAX));
+    for (index, package) in (0..).zip(one_time) {
+        list.set(index, package);
+    }
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async { Ok(stocks(promise.await?.get()?.get_stock()?)) };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
+pub(super) fn stock(live: &Live, answer: Answer<Vec<Stock>>) {
+    let promise = live.session.key_package_stock_request().send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async { Ok(stocks(promise.await?.get()?.get_stock()?)) };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
+pub(super) fn claim(
+    live: &Live,
+    identities: &[IdentityKey],
+    ciphersuite: u16,
+    answer: Answer<Vec<Option<Vec<u8>>>>,
+) {
+    let mut request = live.session.claim_key_packages_request();
+    let mut params = request.get();
+    params.set_ciphersuite(ciphersuite);
+    let mut list = params.init_identities(u32::try_from(identities.len()).unwrap_or(u32::MAX));
+    for (index, identity) in (0..).zip(identities) {
+        list.set(index, identity.as_bytes());
+    }
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async {
+            let response = promise.await?;
+            let packages = response.get()?.get_packages()?;
+            packages
+                .iter()
+                .map(|package| package.map(|bytes| (!bytes.is_empty()).then(|| bytes.to_vec())))
+                .collect()
+        };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
+pub(super) fn claim_name(live: &Live, name: &str, signature: &[u8; 64], answer: Answer<()>) {
+    let mut request = live.session.claim_name_request();
+    request.get().set_name(name);
+    request.get().set_signature(signature);
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let _ = answer.send(promise.await.map(drop).map_err(Into::into));
+    });
+}
+
+pub(super) fn resolve_name(
+    live: &Live,
+    name: &str,
+    answer: Answer<Option<(IdentityKey, Vec<u8>)>>,
+) {
+    let mut request = live.node.resolve_name_request();
+    request.get().set_name(name);
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async {
+            let response = promise.await?;
+            let results = response.get()?;
+            let key = results.get_identity_key()?;
+            if key.is_empty() {
+                return Ok(None);
+            }
+            let key = IdentityKey::from_slice(key)
+                .map_err(|error| capnp::Error::failed(error.to_string()))?;
+            Ok(Some((key, results.get_signature()?.to_vec())))
+        };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
+pub(super) fn names_of(live: &Live, identity: &IdentityKey, answer: Answer<Vec<String>>) {
+    let mut request = live.node.names_of_request();
+    request.get().set_identity_key(identity.as_bytes());
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async {
+            let response = promise.await?;
+            let mut names = Vec::new();
+            for name in response.get()?.get_names()? {
+                names.push(name?.to_string()?);
+            }
+            Ok(names)
+        };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
+/// Serves peers that know only `NodeService`; so it goes through that interface, with a token.
+pub(super) fn upload_hybrid_key(
+    live: &Live,
+    identity: IdentityKey,
+    key: Vec<u8>,
+    answer: Answer<()>,
+) {
+    let token = live.session.access_token_request().send().promise;
+    let node: node_service::Client = live.node.clone().cast_to();
+    tokio::task::spawn_local(async move {
+        let result = async {
+            let response = token.await?;
+            let mut request = node.upload_hybrid_key_request();
+            let mut params = request.get();
+            params.set_identity_key(identity.as_bytes());
+            params.set_hybrid_public_key(&key);
+            let mut auth = params.init_auth();
+            auth.set_version(limits::VERSION);
+            auth.set_access_token(response.get()?.get_token()?);
+            request.send().promise.await.map(drop)
+        };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
+fn stocks(list: capnp::struct_list::Reader<'_, stock_entry::Owned>) -> Vec<Stock> {
+    list.iter()
+        .map(|entry| Stock {
+            ciphersuite: entry.get_ciphersuite(),
+            one_time: entry.get_one_time(),
+            has_last_resort: entry.get_has_last_resort(),
+        })
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! One identity's link to the node: connect, authenticate, subscribe, serve, again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use capnp_rpc::twoparty::VatNetwork;
+use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
+use futures::io::{BufReader, BufWriter};
+use quicproquo_schemas::code::ErrorCode;
+use quicproquo_schemas::limits;
+use quicproquo_schemas::session_capnp::{node, session};
+use quinn::{Connection, Endpoint};
+use tokio::sync::mpsc;
+use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
+
+use super::sink::{RowSink, SinkEvent};
+use super::{Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, delivery, directory};
+
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+const REFUSED_WAIT: Duration = Duration::from_secs(30);
+const BUFFER: usize = 16 * 1024;
+
+/// How one connection ended.
+enum End {
+    Stopped,
+    Lost(String),
+    Refused(ErrorCode, String),
+    Displaced(String),
+}
+
+/// A connection with its proven Session.
+pub(super) struct Live {
+    pub(super) node: node::Client,
+    pub(super) session: session::Client,
+}
+
+/// Keeps the link up until it is stopped or displaced.
+pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec: LinkSpec) {
+    let mut attempt = 0;
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        attempt += 1;
+        let mut was_up = false;
+        let end = connect_and_serve(&endpoint, &connector, &mut spec, attempt, &mut was_up).await;
+        if was_up {
+            backoff = BACKOFF_MIN;
+        }
+        let pause = match end {
+            End::Stopped => return,
+            End::Displaced(by) => {
+                let _ = spec.events.send(LinkEvent::Displaced { by }).await;
+                return;
+            }
+            End::Refused(code, text) => {
+                tracing::warn!(%code, "the node refuses the identity");
+                let _ = spec.events.send(LinkEvent::Refused { code, text }).await;
+                REFUSED_WAIT
+            }
+            End::Lost(reason) => {
+                tracing::debug!(reason, "the link to the node is down");
+                let _ = spec.events.send(LinkEvent::Down).await;
+                let pause = backoff + jitter(backoff);
+                backoff = (backoff * 2).min(BACKOFF_MAX);
+                pause
+            }
+        };
+        let waiting = tokio::time::sleep(pause);
+        if refuse_until(waiting, &mut spec).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Up to half of `base`, so that many links do not come back at once.
+fn jitter(base: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(0);
+    base.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
+
+/// Waits for `work`, answering requests meanwhile with "unavailable". `None`: stop.
+async fn refuse_until<T>(work: impl Future<Output = T>, spec: &mut LinkSpec) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            () = spec.stop.cancelled() => return None,
+            done = &mut work => return Some(done),
+            request = spec.requests.recv() => match request {
+                Some(request) => refuse(request),
+                None => return None,
+            },
+        }
+    }
+}
+
+fn refuse(request: Request) {
+    let error = || RpcError::Unavailable("no link".into());
+    match request {
+        Request::Send { answer, .. } => drop(answer.send(Err(error()))),
+        Request::SendResult { answer, .. } => drop(answer.send(Err(error()))),
+        Request::Ack { .. } => {}
+        Request::Drained { answer, .. } => drop(answer.send(Err(error()))),
+        Request::PublishKeyPackages { answer, .. } | Request::KeyPackageStock { answer } => {
+            drop(answer.send(Err(error())));
+        }
+        Request::ClaimKeyPackages { answer, .. } => drop(answer.send(Err(error()))),
+        Request::ClaimName { answer, .. } | Request::UploadHybridKey { answer, .. } => {
+            drop(answer.send(Err(error())));
+        }
+        Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
+        Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
+    }
+}
+
+async fn connect_and_serve(
+    endpoint: &Endpoint,
+    connector: &Connector,
+    spec: &mut LinkSpec,
+    attempt: u64,
+    was_up: &mut bool,
+) -> End {
+    let connection = match refuse_until(connector.connect(endpoint), spec).await {
+        None => return End::Stopped,
+        Some(Err(reason)) => return End::Lost(reason),
+        Some(Ok(connection)) => connection,
+    };
+    let end = serve(&connection, spec, attempt, was_up).await;
+    connection.close(0u32.into(), b"");
+    end
+}
+
+async fn serve(
+    connection: &Connection,
+    spec: &mut LinkSpec,
+    attempt: u64,
+    was_up: &mut bool,
+) -> End {
+    let (send, receive) = match connection.open_bi().await {
+        Ok(streams) => streams,
+        Err(error) => return End::Lost(error.to_string()),
+    };
+    let network = VatNetwork::new(
+        BufReader::with_capacity(BUFFER, receive.compat()),
+        BufWriter::with_capacity(BUFFER, send.compat_write()),
+        rpc_twoparty_capnp::Side::Client,
+        reader_options(),
+    );
+    let mut system = RpcSystem::new(Box::new(network), None);
+    let node: node::Client = system.bootstrap(rpc_twoparty_capnp::Side::Server);
+    let mut system = tokio::task::spawn_local(system);
+
+    let (sink_events, mut pushed) = mpsc::unbounded_channel();
+    let opening = open(connection, spec, attempt, node, sink_events);
+    let live = tokio::select! {
+        opened = opening => match opened {
+            Ok((live, up, subscription)) => {
+                *was_up = true;
+                if spec.events.send(up).await.is_err() {
+                    return End::Stopped;
+                }
+                (live, subscription)
+            }
+            Err(RpcError::Coded { code: ErrorCode::Displaced, text }) => {
+                return End::Displaced(instance_in(&text));
+            }
+            Err(RpcError::Coded { code, text }) => return refused(code, text),
+            Err(RpcError::Unavailable(reason)) => return End::Lost(reason),
+        },
+        _ = &mut system => return End::Lost("the stream ended".into()),
+        () = spec.stop.cancelled() => return End::Stopped,
+    };
+    let (live, _subscription) = live;
+    loop {
+        tokio::select! {
+            biased;
+            () = spec.stop.cancelled() => return End::Stopped,
+            event = pushed.recv() => match event {
+                Some(SinkEvent::Rows(rows, taken)) => {
+                    if spec.events.send(LinkEvent::Rows(rows)).await.is_err() {
+                        return End::Stopped;
+                    }
+                    let _ = taken.send(());
+                }
+                Some(SinkEvent::Displaced(by)) if by == spec.instance.to_string() => {
+                    return End::Lost("a newer connection of this session".into());
+                }
+                Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
+                None => return End::Lost("the subscription ended".into()),
+            },
+            request = spec.requests.recv() => match request {
+                Some(request) => dispatch(&live, spec.identity.key(), request),
+                None => return End::Stopped,
+            },
+            _ = &mut system => return End::Lost("the stream ended".into()),
+        }
+    }
+}
+
+type Opened = (
+    Live,
+    LinkEvent,
+    quicproquo_schemas::session_capnp::subscription::Client,
+);
+
+async fn open(
+    connection: &Connection,
+    spec: &LinkSpec,
+    attempt: u64,
+    node: node::Client,
+    pushed: mpsc::UnboundedSender<SinkEvent>,
+) -> Result<Opened, RpcError> {
+    let proof = authenticate::Proof {
+        identity: &spec.identity,
+        incarnation: spec.incarnation,
+        instance: spec.instance,
+        attempt,
+    };
+    let (session, last_send, acked_up_to) = authenticate::run(connection, &node, &proof).await?;
+    let mut request = session.subscribe_request();
+    request
+        .get()
+        .set_sink(capnp_rpc::new_client(RowSink::new(pushed)));
+    let subscription = request.send().promise.await?.get()?.get_subscription()?;
+    Ok((
+        Live { node, session },
+        LinkEvent::Up {
+            last_send,
+            acked_up_to,
+        },
+        subscription,
+    ))
+}
+
+/// Starts a request at once, so that requests leave in the order they came.
+fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, request: Request) {
+    match request {
+        Request::Send {
+            id,
+            deliveries,
+            body,
+            answer,
+        } => {
+            delivery::send(live, id, &deliveries, &body, answer);
+        }
+        Request::SendResult { id, answer } => delivery::send_result(live, id, answer),
+        Request::Ack { up_to } => delivery::ack(live, up_to),
+        Request::Drained { after, answer } => delivery::drained(live, after, answer),
+        Request::PublishKeyPackages {
+            one_time,
+            last_resort,
+            answer,
+        } => {
+            directory::publish(live, &one_time, last_resort.as_deref(), answer);
+        }
+        Request::ClaimKeyPackages {
+            identities,
+            ciphersuite,
+            answer,
+        } => {
+            directory::claim(live, &identities, ciphersuite, answer);
+        }
+        Request::KeyPackageStock { answer } => directory::stock(live, answer),
+        Request::ClaimName {
+            name,
+            signature,
+            answer,
+        } => {
+            directory::claim_name(live, &name, &signature, answer);
+        }
+        Request::ResolveName { name, answer } => directory::resolve_name(live, &name, answer),
+        Request::NamesOf { identity, answer } => directory::names_of(live, &identity, answer),
+        Request::UploadHybridKey { key, answer } => {
+            directory::upload_hybrid_key(live, identity, key, answer);
+        }
+    }
+}
+
+fn refused(code: ErrorCode, text: String) -> End {
+    match code {
+        ErrorCode::Internal
+        | ErrorCode::ShuttingDown
+        | ErrorCode::RateLimited
+        | ErrorCode::StorageFull => End::Lost(text),
+        _ => End::Refused(code, text),
+    }
+}
+
+/// A DISPLACED text ends with the instance that took over.
+pub(super) fn instance_in(text: &str) -> String {
+    text.rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+fn reader_options() -> capnp::message::ReaderOptions {
+    let words = 2 * limits::FRAME_AFTER_AUTH / 8;
+    *capnp::message::ReaderOptions::new()
+        .traversal_limit_in_words(Some(words))
+        .nesting_limit(16)
+}

@@ -1,0 +1,436 @@
+//! The task that owns one identity's state.
+//!
+//! Inputs are commands, link events and answers to own requests. The task takes what has queued
+//! up, changes its state in memory, writes all of it in one transaction, and only then lets
+//! anything out: replies, requests to the node, acknowledgements. While a transaction syncs,
+//! inputs queue up for the next one. When a transaction fails, the memory is thrown away and
+//! read again from the database.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use quicproquo_core::group::Group;
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::{Identity, IdentityKey};
+use quicproquo_core::kem::HybridSecret;
+use tokio::sync::{mpsc, watch};
+
+use super::Reply;
+use super::command::Command;
+use super::input::Input;
+use super::unit::Unit;
+use super::uplink::Uplink;
+use crate::clock;
+use crate::error::SessionError;
+use crate::event::{Cursor, EventData};
+use crate::model::{Change, Health, InvitePolicy, LinkState, Message, Outcome};
+use crate::rpc::{LinkEvent, Stock};
+use crate::store::{
+    GroupRecord, IdentityRecord, IntentRecord, Names, OutboxRecord, Overlay, Owner, Positions,
+    Store, StoreError,
+};
+
+/// Inputs that one transaction takes.
+const INPUTS: usize = 256;
+/// Between two tries to read the database again.
+const RELOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// A group: its record, its MLS state when loaded, its events while hidden.
+pub(super) struct Slot {
+    pub(super) record: GroupRecord,
+    pub(super) mls: Option<Group>,
+    pub(super) hidden: Vec<(u64, EventData)>,
+}
+
+/// A send on its way.
+pub(super) struct Outgoing {
+    pub(super) record: OutboxRecord,
+    /// A request is out, for the send or for its result.
+    pub(super) in_flight: bool,
+    /// The node may have it: ask before sending.
+    pub(super) ask: bool,
+    /// The node has it (a commit that waits for its echo).
+    pub(super) sent: bool,
+}
+
+/// Callers that wait for an outcome.
+#[derive(Default)]
+pub(super) struct Waits {
+    pub(super) intents: HashMap<u64, Vec<(Reply<Outcome<Change>>, bool)>>,
+    pub(super) sends: HashMap<u64, Vec<(Reply<Outcome<Message>>, bool)>>,
+}
+
+/// All state of one session.
+pub(super) struct Actor {
+    pub(super) owner: Owner,
+    pub(super) identity: Arc<Identity>,
+    pub(super) store: Arc<Store>,
+    pub(super) hybrid: Vec<HybridSecret>,
+    pub(super) incarnation: u64,
+    pub(super) positions: Positions,
+    pub(super) policy: InvitePolicy,
+    pub(super) names: Names,
+    pub(super) asked_names: BTreeSet<IdentityKey>,
+    pub(super) groups: HashMap<GroupId, Slot>,
+    pub(super) outbox: BTreeMap<u64, Outgoing>,
+    pub(super) intents: BTreeMap<u64, IntentRecord>,
+    pub(super) last_intent: u64,
+    pub(super) claiming: BTreeSet<u64>,
+    pub(super) buffered: HashMap<Vec<u8>, Vec<(u64, zeroize::Zeroizing<Vec<u8>>)>>,
+    pub(super) last_buffered: u64,
+    pub(super) last_hidden: u64,
+    pub(super) overlay: Overlay,
+    pub(super) uplink: Uplink,
+    pub(super) stock: Vec<Stock>,
+    pub(super) stock_target: u32,
+    pub(super) rotate_last_resort: bool,
+    pub(super) waiting_names: Vec<(String, Reply<()>)>,
+    pub(super) waits: Waits,
+    pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
+    pub(super) tail: watch::Sender<Cursor>,
+    pub(super) health: watch::Sender<Health>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        store: Arc<Store>,
+        record: IdentityRecord,
+        uplink: Uplink,
+        stock_target: u32,
+        tail: watch::Sender<Cursor>,
+        health: watch::Sender<Health>,
+    ) -> Self {
+        Self {
+            owner: record.owner,
+            identity: record.identity,
+            store,
+            hybrid: record.hybrid,
+            incarnation: record.incarnation,
+            positions: record.positions,
+            policy: record.policy,
+            names: Names::default(),
+            asked_names: BTreeSet::new(),
+            groups: HashMap::new(),
+            outbox: BTreeMap::new(),
+            intents: BTreeMap::new(),
+            last_intent: 0,
+            claiming: BTreeSet::new(),
+            buffered: HashMap::new(),
+            last_buffered: 0,
+            last_hidden: 0,
+            overlay: Overlay::default(),
+            uplink,
+            stock: Vec::new(),
+            stock_target,
+            rotate_last_resort: false,
+            waiting_names: Vec::new(),
+            waits: Waits::default(),
+            jobs: FuturesUnordered::new(),
+            tail,
+            health,
+        }
+    }
+
+    /// Runs until it is told to stop or every handle is gone.
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        if let Err(error) = self.load().await {
+            tracing::error!(%error, "a session cannot read its state");
+            self.reload().await;
+        }
+        self.uplink.open();
+        loop {
+            let Some(first) = self.next(&mut commands).await else {
+                break;
+            };
+            let mut unit = Unit::new(self.store.batch(), clock::now_ms());
+            let mut stop = self.take(first, &mut unit).await;
+            for _ in 1..INPUTS {
+                match self.queued(&mut commands) {
+                    Some(input) if !stop => stop = self.take(input, &mut unit).await,
+                    _ => break,
+                }
+            }
+            self.finish(unit).await;
+            if stop {
+                break;
+            }
+        }
+        self.uplink.close();
+    }
+
+    async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
+        tokio::select! {
+            command = commands.recv() => Some(command.map_or(Input::Stop, Input::Command)),
+            event = self.uplink.events.recv() => event.map(Input::Link),
+            Some(input) = self.jobs.next(), if !self.jobs.is_empty() => Some(input),
+        }
+    }
+
+    fn queued(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
+        if let Some(Some(input)) = self.jobs.next().now_or_never() {
+            return Some(input);
+        }
+        if let Ok(event) = self.uplink.events.try_recv() {
+            return Some(Input::Link(event));
+        }
+        commands.try_recv().ok().map(Input::Command)
+    }
+
+    /// Applies one input to the state in memory. `true`: stop.
+    async fn take(&mut self, input: Input, unit: &mut Unit) -> bool {
+        let result = match input {
+            Input::Stop | Input::Command(Command::Stop) => return true,
+            Input::Command(command) => {
+                self.command(command, unit).await;
+                Ok(())
+            }
+            Input::Link(event) => self.link_event(event, unit).await,
+            input => self.answered(input, unit).await,
+        };
+        if let Err(error) = result {
+            // Reading failed; what is in memory may lack what should have been read.
+            tracing::error!(%error, "a session cannot read its state");
+            self.uplink.broken = true;
+        }
+        false
+    }
+
+    /// Lets groups go on, commits, and lets out what waited for the commit.
+    async fn finish(&mut self, mut unit: Unit) {
+        if !self.uplink.broken
+            && let Err(error) = self.go_on(&mut unit).await
+        {
+            tracing::error!(%error, "a session cannot read its state");
+            self.uplink.broken = true;
+        }
+        if self.uplink.broken {
+            unit.answer(&Err(SessionError::StorageUnavailable));
+            self.reload().await;
+            return;
+        }
+        self.collect(&mut unit);
+        let batch = std::mem::replace(&mut unit.batch, self.store.batch());
+        let committed = if batch.is_empty() {
+            Ok(())
+        } else {
+            self.store.write(batch).await.map_err(SessionError::from)
+        };
+        unit.answer(&committed);
+        if committed.is_err() {
+            self.reload().await;
+            return;
+        }
+        self.tail.send_if_modified(|tail| {
+            let moved = tail.0 != self.positions.tail;
+            tail.0 = self.positions.tail;
+            moved
+        });
+        if let Some((one_time, last_resort)) = unit.publish {
+            self.publish(one_time, last_resort);
+        }
+        if unit.received {
+            self.uplink.ack(self.positions.received_up_to);
+        }
+        self.pump();
+        self.report();
+    }
+
+    /// Puts MLS writes, records and positions into the batch.
+    fn collect(&mut self, unit: &mut Unit) {
+        for slot in self.groups.values_mut() {
+            let Some(mls) = slot.mls.as_ref().filter(|mls| mls.dirty()) else {
+                continue;
+            };
+            for write in mls.take_writes() {
+                self.overlay.put(write.scope, write.key, write.value);
+            }
+        }
+        for id in std::mem::take(&mut unit.records) {
+            if let Some(slot) = self.groups.get(&id) {
+                unit.batch.group(self.owner, &id, &slot.record, unit.now_ms);
+            }
+        }
+        self.overlay.drain_into(self.owner, &mut unit.batch);
+        if !unit.batch.is_empty() || unit.received {
+            unit.batch.positions(self.owner, self.positions);
+        }
+    }
+
+    /// Reads everything from the database, except MLS state, which is read when needed.
+    async fn load(&mut self) -> Result<(), StoreError> {
+        self.names = self.store.names(self.owner).await?;
+        self.groups.clear();
+        for (id, record) in self.store.group_records(self.owner).await? {
+            let hidden = if record.is_visible() {
+                Vec::new()
+            } else {
+                self.store.hidden_events(self.owner, &id).await?
+            };
+            self.groups.insert(
+                id,
+                Slot {
+                    record,
+                    mls: None,
+                    hidden,
+                },
+            );
+        }
+        self.outbox.clear();
+        for (counter, record) in self.store.outbox(self.owner).await? {
+            let outgoing = Outgoing {
+                record,
+                in_flight: false,
+                ask: true,
+                sent: false,
+            };
+            self.outbox.insert(counter, outgoing);
+        }
+        let intents = self.store.open_intents(self.owner).await?;
+        self.intents = intents
+            .into_iter()
+            .map(|intent| (intent.n, intent))
+            .collect();
+        self.last_intent = self.store.last_intent(self.owner).await?;
+        self.last_hidden = self.store.last_hidden(self.owner).await?;
+        self.buffered.clear();
+        self.last_buffered = 0;
+        for (group, n, payload) in self.store.buffered(self.owner).await? {
+            self.last_buffered = self.last_buffered.max(n);
+            self.buffered.entry(group).or_default().push((n, payload));
+        }
+        self.tail.send_replace(Cursor(self.positions.tail));
+        self.report();
+        Ok(())
+    }
+
+    /// Throws the memory away. Rows that were pushed and not committed come again on a new link.
+    async fn reload(&mut self) {
+        self.uplink.close();
+        self.overlay = Overlay::default();
+        self.claiming.clear();
+        self.waits = Waits::default();
+        loop {
+            let positions = self.store.positions(self.owner).await;
+            let loaded = match positions {
+                Ok(positions) => {
+                    self.positions = positions;
+                    self.load().await
+                }
+                Err(error) => Err(error),
+            };
+            match loaded {
+                Ok(()) => break,
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the client database cannot be read");
+                    tokio::time::sleep(RELOAD_PAUSE).await;
+                }
+            }
+        }
+        self.uplink.open();
+    }
+
+    /// The MLS state of a group, loaded when it is not.
+    pub(super) async fn mls(&mut self, id: &GroupId) -> Result<Option<&mut Group>, StoreError> {
+        let Some(slot) = self.groups.get_mut(id) else {
+            return Ok(None);
+        };
+        if slot.mls.is_none() {
+            let scope = quicproquo_core::provider::group_scope(id.as_bytes());
+            let rows = self
+                .store
+                .mls_scope(self.owner, &scope, &self.overlay)
+                .await?;
+            match Group::load(id, rows) {
+                Ok(mls) => slot.mls = Some(mls),
+                Err(error) => {
+                    tracing::error!(%error, "a group's rows do not load");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(slot.mls.as_mut())
+    }
+
+    /// The next position of the event log.
+    pub(super) fn next_seq(&mut self) -> u64 {
+        self.positions.tail += 1;
+        self.positions.tail
+    }
+
+    /// The counter of the next send.
+    pub(super) fn next_counter(&mut self) -> u64 {
+        self.positions.next_counter += 1;
+        self.positions.next_counter - 1
+    }
+
+    /// Appends an event, or keeps it while its group is hidden.
+    pub(super) fn emit(&mut self, unit: &mut Unit, group: Option<&GroupId>, data: EventData) {
+        if let Some(id) = group
+            && let Some(slot) = self.groups.get_mut(id)
+            && !slot.record.is_visible()
+        {
+            self.last_hidden += 1;
+            let (owner, n) = (self.owner, self.last_hidden);
+            unit.batch.hidden_event(owner, id, n, unit.now_ms, &data);
+            slot.hidden.push((unit.now_ms, data));
+            return;
+        }
+        let seq = self.next_seq();
+        unit.batch
+            .event(self.owner, seq, group.cloned(), unit.now_ms, &data);
+    }
+
+    /// Later, this input.
+    pub(super) fn after(&self, pause: Duration, input: Input) {
+        self.jobs
+            .push(tokio::time::sleep(pause).map(|()| input).boxed());
+    }
+
+    fn report(&self) {
+        let stock = self.stock.iter().filter_map(|stock| {
+            let suite = quicproquo_core::suite::Suite::from_code(stock.ciphersuite)?;
+            Some((suite, stock.one_time))
+        });
+        let health = Health {
+            link: self.uplink.state.clone(),
+            stock: stock.collect(),
+            outbox: self
+                .outbox
+                .values()
+                .filter(|outgoing| !outgoing.sent)
+                .count() as u64,
+        };
+        self.health.send_if_modified(|known| {
+            let changed = *known != health;
+            *known = health;
+            changed
+        });
+    }
+
+    async fn link_event(&mut self, event: LinkEvent, unit: &mut Unit) -> Result<(), StoreError> {
+        match event {
+            LinkEvent::Up {
+                last_send,
+                acked_up_to,
+            } => self.link_up(last_send, acked_up_to),
+            LinkEvent::Rows(rows) => self.rows(rows, unit).await?,
+            LinkEvent::Down => self.link_down(),
+            LinkEvent::Refused { code, text } => {
+                self.uplink.up = false;
+                self.uplink.state = LinkState::Refused(text);
+                self.refuse_names(code, unit);
+            }
+            LinkEvent::Displaced { by } => {
+                self.uplink.up = false;
+                self.uplink.state = LinkState::Displaced(by.clone());
+                self.emit(unit, None, EventData::SessionDisplaced { by });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! What the task of a session reacts to.
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+
+use super::Reply;
+use super::command::Command;
+use crate::rpc::{DeliveryResult, LinkEvent, RpcError, Stock};
+
+type Resolved = Option<(IdentityKey, Vec<u8>)>;
+
+/// One input.
+pub(super) enum Input {
+    Command(Command),
+    Link(LinkEvent),
+    /// The node answered a send.
+    Sent {
+        counter: u64,
+        result: Result<Vec<DeliveryResult>, RpcError>,
+    },
+    /// The node said what became of a send.
+    SendResult {
+        counter: u64,
+        result: Result<Option<Vec<DeliveryResult>>, RpcError>,
+    },
+    /// Whether rows wait beyond what we have.
+    Drained(Result<bool, RpcError>),
+    /// Key packages for an intent.
+    Claimed {
+        intent: u64,
+        result: Result<Vec<Option<Vec<u8>>>, RpcError>,
+    },
+    /// The stock of key packages, after publishing or when asked.
+    Stock(Result<Vec<Stock>, RpcError>),
+    /// The answer to a claim of a name.
+    NameClaimed {
+        name: String,
+        reply: Reply<()>,
+        result: Result<(), RpcError>,
+    },
+    /// The key behind a name, for a caller or for a member we want to know.
+    NameResolved {
+        name: String,
+        reply: Option<Reply<IdentityKey>>,
+        result: Result<Resolved, RpcError>,
+    },
+    /// The names of a member.
+    Names {
+        result: Result<Vec<String>, RpcError>,
+    },
+    /// A caller has waited long enough.
+    IntentWaited(u64),
+    /// A caller has waited long enough.
+    SendWaited(u64),
+    /// A name claim has waited long enough for the link.
+    NameWaited(String),
+    /// Nobody else committed a proposal yet.
+    CommitProposals {
+        group: GroupId,
+        epoch: u64,
+    },
+    /// Try again what the node refused for now.
+    Retry,
+    /// Nothing to do.
+    Nothing,
+    Stop,
+}

@@ -1,0 +1,239 @@
+//! Names: claimed at the node, verified by signature, pinned on first use.
+
+use std::time::Duration;
+
+use quicproquo_core::identity::{self, IdentityKey, name_claim_bytes};
+use quicproquo_schemas::code::ErrorCode;
+use quicproquo_schemas::id::is_name;
+
+use super::Reply;
+use super::actor::Actor;
+use super::input::Input;
+use super::unit::Unit;
+use crate::error::SessionError;
+use crate::event::EventData;
+use crate::rpc::{Request, RpcError};
+use crate::store::Contact;
+
+/// How long a claim waits for the link and the first key packages.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Actor {
+    pub(super) fn claim_name(&mut self, name: String, reply: Reply<()>, unit: &mut Unit) {
+        if let Some(error) = self.refusal() {
+            return unit.reply(reply, Err(error));
+        }
+        if !is_name(&name) {
+            return unit.reply(reply, Err(SessionError::NameInvalid));
+        }
+        if self.uplink.up && self.uplink.published {
+            self.request_name(name, reply);
+        } else {
+            self.after(PATIENCE, Input::NameWaited(name.clone()));
+            self.waiting_names.push((name, reply));
+        }
+    }
+
+    /// The link is up and key packages are there.
+    pub(super) fn claim_waiting_names(&mut self) {
+        for (name, reply) in std::mem::take(&mut self.waiting_names) {
+            self.request_name(name, reply);
+        }
+    }
+
+    fn request_name(&mut self, name: String, reply: Reply<()>) {
+        let Ok(claim) = name_claim_bytes(&name, &self.identity.key()) else {
+            let _ = reply.send(Err(SessionError::NameInvalid));
+            return;
+        };
+        let signature = self.identity.sign(&claim);
+        let asked = name.clone();
+        let request = |answer| Request::ClaimName {
+            name: asked,
+            signature,
+            answer,
+        };
+        let input = move |result| Input::NameClaimed {
+            name,
+            reply,
+            result,
+        };
+        self.jobs.push(self.uplink.ask(request, input));
+    }
+
+    pub(super) fn name_claimed(
+        &mut self,
+        name: String,
+        reply: Reply<()>,
+        result: Result<(), RpcError>,
+        unit: &mut Unit,
+    ) {
+        let result = result.map_err(|error| match error {
+            RpcError::Coded {
+                code: ErrorCode::NameTaken,
+                ..
+            } => SessionError::NameTaken,
+            RpcError::Coded {
+                code: ErrorCode::BadName,
+                ..
+            } => SessionError::NameInvalid,
+            RpcError::Coded {
+                code: ErrorCode::TooManyNames,
+                ..
+            } => SessionError::TooManyNames,
+            error => plain(error),
+        });
+        if result.is_ok() {
+            let contact = Contact {
+                identity: self.identity.key(),
+                name,
+                changed: false,
+            };
+            self.pin(contact, unit);
+        }
+        unit.reply(reply, result);
+    }
+
+    pub(super) fn name_waited(&mut self, name: &str, unit: &mut Unit) {
+        let place = self
+            .waiting_names
+            .iter()
+            .position(|(waiting, _)| waiting == name);
+        if let Some(place) = place {
+            let (_, reply) = self.waiting_names.swap_remove(place);
+            unit.reply(reply, Err(SessionError::NodeUnreachable));
+        }
+    }
+
+    pub(super) fn refuse_names(&mut self, code: ErrorCode, unit: &mut Unit) {
+        for (_, reply) in std::mem::take(&mut self.waiting_names) {
+            let error = match code {
+                ErrorCode::RegistrationRefused | ErrorCode::Banned => {
+                    SessionError::RegistrationRefused
+                }
+                code => SessionError::NodeRefused(code.to_string()),
+            };
+            unit.reply(reply, Err(error));
+        }
+    }
+
+    pub(super) fn resolve(&mut self, name: String, reply: Reply<IdentityKey>, unit: &mut Unit) {
+        if !is_name(&name) {
+            return unit.reply(reply, Err(SessionError::NameInvalid));
+        }
+        self.look_up(name, Some(reply));
+    }
+
+    fn look_up(&self, name: String, reply: Option<Reply<IdentityKey>>) {
+        let asked = name.clone();
+        let request = |answer| Request::ResolveName {
+            name: asked,
+            answer,
+        };
+        let input = move |result| Input::NameResolved {
+            name,
+            reply,
+            result,
+        };
+        self.jobs.push(self.uplink.ask(request, input));
+    }
+
+    pub(super) fn name_resolved(
+        &mut self,
+        name: String,
+        reply: Option<Reply<IdentityKey>>,
+        result: Result<Option<(IdentityKey, Vec<u8>)>, RpcError>,
+        unit: &mut Unit,
+    ) {
+        let verified = match result {
+            Ok(Some((key, signature))) => {
+                let signed = name_claim_bytes(&name, &key).ok();
+                let good = signed
+                    .is_some_and(|signed| identity::verify(&key, &signed, &signature).is_ok());
+                if good {
+                    Ok(key)
+                } else {
+                    Err(SessionError::NameUnknown(name.clone()))
+                }
+            }
+            Ok(None) => Err(SessionError::NameUnknown(name.clone())),
+            // What was pinned before is good enough while the node is away.
+            Err(RpcError::Unavailable(_)) => self
+                .names
+                .pinned(&name)
+                .ok_or(SessionError::NodeUnreachable),
+            Err(error) => Err(plain(error)),
+        };
+        if let Ok(key) = verified {
+            match self.names.pinned(&name) {
+                Some(known) if known == key => {}
+                None => self.pin(
+                    Contact {
+                        identity: key,
+                        name,
+                        changed: false,
+                    },
+                    unit,
+                ),
+                Some(from) => {
+                    let data = EventData::IdentityChanged {
+                        name: name.clone(),
+                        from,
+                        to: key,
+                    };
+                    self.emit(unit, None, data);
+                    self.pin(
+                        Contact {
+                            identity: key,
+                            name,
+                            changed: true,
+                        },
+                        unit,
+                    );
+                }
+            }
+        }
+        if let Some(reply) = reply {
+            unit.reply(reply, verified);
+        }
+    }
+
+    fn pin(&mut self, contact: Contact, unit: &mut Unit) {
+        self.names.insert(&contact);
+        unit.batch.contact(self.owner, contact);
+    }
+
+    /// Asks for the names of members that have none here, once per link.
+    pub(super) fn ask_names(&mut self) {
+        if !self.uplink.up {
+            return;
+        }
+        let members = self.groups.values().flat_map(|slot| &slot.record.members);
+        let unknown: Vec<_> = members
+            .map(|(identity, _)| *identity)
+            .filter(|identity| self.names.name(identity).is_none())
+            .collect();
+        for identity in unknown {
+            if self.asked_names.insert(identity) {
+                let request = |answer| Request::NamesOf { identity, answer };
+                let input = |result| Input::Names { result };
+                self.jobs.push(self.uplink.ask(request, input));
+            }
+        }
+    }
+
+    /// A name counts once its signature does.
+    pub(super) fn names_known(&mut self, result: Result<Vec<String>, RpcError>) {
+        let first = result.ok().and_then(|names| names.into_iter().next());
+        if let Some(name) = first.filter(|name| is_name(name)) {
+            self.look_up(name, None);
+        }
+    }
+}
+
+fn plain(error: RpcError) -> SessionError {
+    match error {
+        RpcError::Unavailable(_) => SessionError::NodeUnreachable,
+        RpcError::Coded { text, .. } => SessionError::NodeRefused(text),
+    }
+}

@@ -1,0 +1,283 @@
+//! The way to the node: what is sent, and what became of it.
+
+use std::time::Duration;
+
+use quicproquo_core::id::GroupId;
+use quicproquo_schemas::code::ErrorCode;
+use quicproquo_schemas::id::SendId;
+
+use super::actor::{Actor, Outgoing};
+use super::input::Input;
+use super::send::{Recipients, wrap};
+use super::unit::Unit;
+use crate::error::SessionError;
+use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
+use crate::store::{OutboxKind, OutboxRecord, StoreError};
+
+/// Requests that are out at once.
+const IN_FLIGHT: usize = 64;
+/// After the node refused for now.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Actor {
+    /// Sends what is ready, in order, once the backlog is processed.
+    pub(super) fn pump(&mut self) {
+        if !self.uplink.up || self.uplink.draining || self.uplink.stale {
+            return;
+        }
+        let mut room = IN_FLIGHT.saturating_sub(
+            self.outbox
+                .values()
+                .filter(|outgoing| outgoing.in_flight)
+                .count(),
+        );
+        // Nothing overtakes a send whose fate is not known: order per sender is kept.
+        let mut uncertain = false;
+        for (counter, outgoing) in &mut self.outbox {
+            if room == 0 {
+                break;
+            }
+            uncertain |= outgoing.ask;
+            let Some(parcel) = outgoing.record.parcel.as_ref() else {
+                continue;
+            };
+            if outgoing.in_flight || outgoing.sent || (uncertain && !outgoing.ask) {
+                continue;
+            }
+            let (counter, incarnation) = (*counter, self.incarnation);
+            let id = SendId {
+                incarnation,
+                counter,
+            };
+            let job = if outgoing.ask {
+                let ask = |answer| Request::SendResult { id, answer };
+                self.uplink
+                    .ask(ask, move |result| Input::SendResult { counter, result })
+            } else {
+                let deliveries = parcel
+                    .recipients
+                    .iter()
+                    .map(|(recipient, prefix)| Delivery {
+                        recipient: *recipient,
+                        prefix: prefix.to_vec(),
+                        include_body: true,
+                    });
+                let (deliveries, body) = (deliveries.collect(), parcel.body.clone());
+                let send = |answer| Request::Send {
+                    id,
+                    deliveries,
+                    body,
+                    answer,
+                };
+                self.uplink
+                    .ask(send, move |result| Input::Sent { counter, result })
+            };
+            outgoing.in_flight = true;
+            self.jobs.push(job);
+            room -= 1;
+        }
+    }
+
+    pub(super) async fn sent(
+        &mut self,
+        counter: u64,
+        result: Result<Vec<DeliveryResult>, RpcError>,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Some(outgoing) = self.outbox.get_mut(&counter) else {
+            return Ok(());
+        };
+        outgoing.in_flight = false;
+        match result {
+            Ok(results) => {
+                let full = results
+                    .iter()
+                    .filter(|result| **result == DeliveryResult::Full)
+                    .count();
+                if full > 0 {
+                    tracing::warn!(full, "queues are full; their owners will see a gap");
+                }
+                self.delivered(counter, unit).await
+            }
+            Err(RpcError::Unavailable(_)) => {
+                outgoing.ask = true;
+                self.after(RETRY, Input::Retry);
+                Ok(())
+            }
+            Err(RpcError::Coded { code, text }) => self.refused(counter, code, &text, unit).await,
+        }
+    }
+
+    pub(super) async fn send_result(
+        &mut self,
+        counter: u64,
+        result: Result<Option<Vec<DeliveryResult>>, RpcError>,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Some(outgoing) = self.outbox.get_mut(&counter) else {
+            return Ok(());
+        };
+        outgoing.in_flight = false;
+        match result {
+            Ok(Some(_)) => return self.delivered(counter, unit).await,
+            Ok(None) => {
+                // Final: the fence refuses the Session that might have sent it.
+                outgoing.ask = false;
+                let group = outgoing.record.group.clone();
+                self.renew(&group, unit);
+            }
+            Err(_) => self.after(RETRY, Input::Retry),
+        }
+        Ok(())
+    }
+
+    /// The node has it.
+    async fn delivered(&mut self, counter: u64, unit: &mut Unit) -> Result<(), StoreError> {
+        let Some(outgoing) = self.outbox.get_mut(&counter) else {
+            return Ok(());
+        };
+        match outgoing.record.kind {
+            OutboxKind::Commit => outgoing.sent = true,
+            OutboxKind::Proposal | OutboxKind::Welcome => self.drop_outgoing(counter, unit),
+            OutboxKind::Message(seq) => {
+                let message = self.stored_message(seq, unit).await?;
+                self.drop_outgoing(counter, unit);
+                if let Some(message) = message {
+                    self.message_sent(counter, message, unit);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The node said no.
+    async fn refused(
+        &mut self,
+        counter: u64,
+        code: ErrorCode,
+        text: &str,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        match code {
+            ErrorCode::Displaced | ErrorCode::Fenced | ErrorCode::Unauthenticated => {}
+            ErrorCode::RateLimited
+            | ErrorCode::StorageFull
+            | ErrorCode::QueueFull
+            | ErrorCode::Internal
+            | ErrorCode::ShuttingDown => {
+                // A replay of a send that was refused is a new try, one of a send that was not
+                // is answered as before: both are safe.
+                if let Some(outgoing) = self.outbox.get_mut(&counter) {
+                    outgoing.in_flight = true;
+                    outgoing.ask = true;
+                }
+                let again = async move {
+                    tokio::time::sleep(RETRY).await;
+                    Input::SendResult {
+                        counter,
+                        result: Ok(None),
+                    }
+                };
+                self.jobs.push(Box::pin(again));
+            }
+            _ => {
+                tracing::error!(%code, "the node refuses a send for good");
+                self.give_up(counter, text, unit).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_up(
+        &mut self,
+        counter: u64,
+        reason: &str,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Some(outgoing) = self.outbox.get(&counter) else {
+            return Ok(());
+        };
+        let group = outgoing.record.group.clone();
+        match outgoing.record.kind {
+            OutboxKind::Message(seq) => {
+                if let Some(message) = self.stored_message(seq, unit).await? {
+                    self.fail_message(counter, message, reason, unit);
+                }
+            }
+            OutboxKind::Commit => {
+                let error = SessionError::NodeRefused(reason.to_owned());
+                self.commit_refused(&group, error, unit).await?;
+                self.drop_outgoing(counter, unit);
+            }
+            OutboxKind::Proposal | OutboxKind::Welcome => self.drop_outgoing(counter, unit),
+        }
+        unit.touched.insert(group);
+        Ok(())
+    }
+
+    /// Messages of a past epoch that the node does not have are encrypted again, under the same
+    /// send id and message id; stale proposals are dropped.
+    pub(super) fn renew(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get(group) else {
+            return;
+        };
+        let epoch = slot.record.epoch;
+        let active = slot.record.state.is_active();
+        let mut dropped = Vec::new();
+        for (counter, outgoing) in &mut self.outbox {
+            let free = !outgoing.in_flight && !outgoing.ask && !outgoing.sent;
+            if outgoing.record.group != *group || !free {
+                continue;
+            }
+            match outgoing.record.kind {
+                OutboxKind::Message(_) if outgoing.record.epoch != epoch || !active => {
+                    outgoing.record.parcel = None;
+                }
+                OutboxKind::Proposal if outgoing.record.epoch != epoch => dropped.push(*counter),
+                _ => {}
+            }
+        }
+        for counter in dropped {
+            self.drop_outgoing(counter, unit);
+        }
+        unit.touched.insert(group.clone());
+    }
+
+    pub(super) fn drop_outgoing(&mut self, counter: u64, unit: &mut Unit) {
+        self.outbox.remove(&counter);
+        unit.batch.drop_outbox(self.owner, counter);
+    }
+
+    /// Puts a commit, proposal or Welcome on its way.
+    pub(super) fn put_outgoing(
+        &mut self,
+        group: &GroupId,
+        kind: OutboxKind,
+        mls: &[u8],
+        recipients: Recipients,
+        unit: &mut Unit,
+    ) -> Result<u64, SessionError> {
+        let slot = self.groups.get(group).ok_or(SessionError::GroupNotFound)?;
+        let (suite, epoch) = (slot.record.suite, slot.record.epoch);
+        let parcel = wrap(suite, mls, recipients).map_err(SessionError::Invalid)?;
+        let counter = self.next_counter();
+        let record = OutboxRecord {
+            group: group.clone(),
+            kind,
+            epoch,
+            parcel: Some(parcel),
+            created_at_ms: unit.now_ms,
+        };
+        unit.batch.outbox(self.owner, counter, &record);
+        self.outbox.insert(
+            counter,
+            Outgoing {
+                record,
+                in_flight: false,
+                ask: false,
+                sent: false,
+            },
+        );
+        Ok(counter)
+    }
+}

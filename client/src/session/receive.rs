@@ -1,0 +1,431 @@
+//! Receiving: payload hash, ratchet, and event in one transaction, then the acknowledgement.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use quicproquo_core::content::Content;
+use quicproquo_core::envelope::{self, PayloadKind};
+use quicproquo_core::group::{ProcessError, Processed};
+use quicproquo_core::id::{GroupId, MessageId};
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::message::{MessageInfo, MessageKind, message_info};
+use quicproquo_core::suite::Suite;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::actor::Actor;
+use super::input::Input;
+use super::unit::{Opened, Unit};
+use crate::event::EventData;
+use crate::model::{DeliveryState, GroupState, Message};
+use crate::rpc::{Row, RowContent};
+use crate::store::{MessageContent, StoreError, StoredMessage};
+
+/// Payloads that wait for one group.
+const BUFFER_PER_GROUP: usize = 256;
+/// Unknown groups that payloads wait for.
+const BUFFER_GROUPS: usize = 64;
+/// Each member waits one of these longer than the one before it to commit a proposal.
+const COMMIT_TURN: Duration = Duration::from_millis(250);
+
+impl Actor {
+    /// Rows of our queue, in order.
+    pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
+        unit.received = true;
+        let hashes: Vec<[u8; 32]> = rows.iter().filter_map(Row::hash).collect();
+        let seen = self.store.seen(self.owner, &hashes).await?;
+        for row in rows {
+            if row.seq <= self.positions.received_up_to {
+                continue;
+            }
+            self.positions.received_up_to = row.seq;
+            let hash = row.hash();
+            match (row.content, hash) {
+                (RowContent::Gap(lost), _) => {
+                    self.emit(unit, None, EventData::GapDetected { lost });
+                }
+                (RowContent::Payload(payload), Some(hash)) => {
+                    if seen.contains(&hash) || !unit.seen.insert(hash) {
+                        continue;
+                    }
+                    unit.batch.inbox(self.owner, hash, unit.now_ms);
+                    self.payload(payload, hash, unit).await?;
+                }
+                (RowContent::Payload(_), None) => {}
+            }
+        }
+        if self.uplink.draining {
+            self.ask_drained();
+        }
+        Ok(())
+    }
+
+    async fn payload(
+        &mut self,
+        payload: Vec<u8>,
+        hash: [u8; 32],
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let opened = match envelope::kind(&payload) {
+            PayloadKind::BareMls => Opened {
+                mls: Zeroizing::new(payload),
+                sealed: false,
+                hash,
+            },
+            PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
+                match envelope::open(&self.hybrid, &payload) {
+                    Ok(mls) => Opened {
+                        mls,
+                        sealed: true,
+                        hash,
+                    },
+                    Err(_) => {
+                        self.set_aside(hash, &payload, "envelope", unit);
+                        return Ok(());
+                    }
+                }
+            }
+            PayloadKind::Unknown => {
+                self.set_aside(hash, &payload, "malformed", unit);
+                return Ok(());
+            }
+        };
+        self.opened(opened, unit).await?;
+        while let Some(opened) = unit.replay.pop_front() {
+            self.opened(opened, unit).await?;
+        }
+        Ok(())
+    }
+
+    /// One `MLSMessage`, new or out of the buffer.
+    async fn opened(&mut self, opened: Opened, unit: &mut Unit) -> Result<(), StoreError> {
+        let Ok(info) = message_info(&opened.mls) else {
+            self.set_aside(opened.hash, &opened.mls, "malformed", unit);
+            return Ok(());
+        };
+        match (info.kind, info.group_id.clone()) {
+            (MessageKind::Welcome, _) => self.welcome(opened, unit).await,
+            (MessageKind::PrivateMessage | MessageKind::PublicMessage, Some(group)) => {
+                self.framed(&group, &info, opened, unit).await
+            }
+            _ => {
+                self.set_aside(opened.hash, &opened.mls, "malformed", unit);
+                Ok(())
+            }
+        }
+    }
+
+    async fn framed(
+        &mut self,
+        group: &GroupId,
+        info: &MessageInfo,
+        opened: Opened,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Some(slot) = self.groups.get(group) else {
+            self.buffer(group.as_bytes(), opened, unit);
+            return Ok(());
+        };
+        match slot.record.state {
+            GroupState::Left | GroupState::Removed => return Ok(()),
+            GroupState::Isolated => {
+                self.buffer(group.as_bytes(), opened, unit);
+                return Ok(());
+            }
+            _ => {}
+        }
+        if slot.record.suite == Suite::Envelope && !opened.sealed {
+            self.set_aside(opened.hash, &opened.mls, "downgrade", unit);
+            return Ok(());
+        }
+        let pending = slot.record.pending.as_ref().map(|pending| pending.hash);
+        let hash = digest(&opened.mls);
+        if info.is_commit() && pending == Some(hash) {
+            return self.commit_won(group, unit).await;
+        }
+        let Some(mls) = self.mls(group).await? else {
+            self.isolate(group, "its rows do not load", unit);
+            self.buffer(group.as_bytes(), opened, unit);
+            return Ok(());
+        };
+        // A panic in the protocol stack must not hold the queue of all other groups.
+        let processed = catch_unwind(AssertUnwindSafe(|| mls.process(&opened.mls)));
+        match processed {
+            Ok(Ok(processed)) => self.processed(group, processed, hash, unit).await,
+            Ok(Err(error)) => {
+                self.unprocessed(group, &error, opened, unit);
+                Ok(())
+            }
+            Err(_) => {
+                self.isolate(group, "processing panicked", unit);
+                self.buffer(group.as_bytes(), opened, unit);
+                Ok(())
+            }
+        }
+    }
+
+    async fn processed(
+        &mut self,
+        group: &GroupId,
+        processed: Processed,
+        hash: [u8; 32],
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        match processed {
+            Processed::Application {
+                sender,
+                epoch,
+                plaintext,
+                hint_matches,
+            } => {
+                if hint_matches == Some(false) {
+                    tracing::warn!("a member is at another state of this epoch");
+                }
+                self.message(group, sender, epoch, &plaintext, hash, unit);
+            }
+            Processed::Commit(summary) => {
+                self.commit_lost(group, unit);
+                self.apply(group, &summary, unit).await?;
+            }
+            Processed::LeaveProposed { member } => self.plan_commit(group, &member),
+            Processed::OwnMessage => tracing::debug!("a payload claims to be our own"),
+        }
+        Ok(())
+    }
+
+    fn unprocessed(
+        &mut self,
+        group: &GroupId,
+        error: &ProcessError,
+        opened: Opened,
+        unit: &mut Unit,
+    ) {
+        match error {
+            ProcessError::WrongEpoch {
+                message_epoch,
+                group_epoch,
+            } => {
+                if message_epoch > group_epoch {
+                    self.buffer(group.as_bytes(), opened, unit);
+                } else {
+                    tracing::debug!("a handshake for a decided epoch");
+                }
+            }
+            ProcessError::Inactive => {}
+            ProcessError::Unauthorized(error) => {
+                tracing::warn!(%error, "a member breaks the rules of the group");
+                self.set_aside(opened.hash, &opened.mls, "unauthorized", unit);
+            }
+            ProcessError::Undecryptable(error) => {
+                tracing::debug!(%error, "a payload cannot be decrypted");
+                self.set_aside(opened.hash, &opened.mls, "mls", unit);
+            }
+            ProcessError::Malformed | ProcessError::WrongGroup => {
+                self.set_aside(opened.hash, &opened.mls, "malformed", unit);
+            }
+            ProcessError::Storage(error) => {
+                tracing::error!(%error, "the rows of a group are broken");
+                self.isolate(group, "its rows are broken", unit);
+                self.buffer(group.as_bytes(), opened, unit);
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        group: &GroupId,
+        sender: IdentityKey,
+        epoch: u64,
+        plaintext: &[u8],
+        hash: [u8; 32],
+        unit: &mut Unit,
+    ) {
+        // What names no id of its own is known by its payload.
+        let mut unnamed = [0; 16];
+        unnamed.copy_from_slice(&hash[..16]);
+        let Ok(content) = Content::decode(plaintext, MessageId::new(unnamed)) else {
+            self.set_aside(hash, plaintext, "content", unit);
+            return;
+        };
+        if content.kind == "dummy" {
+            return;
+        }
+        let Some(slot) = self.groups.get(group) else {
+            return;
+        };
+        let (visible, suite) = (slot.record.is_visible(), slot.record.suite);
+        let stored = StoredMessage {
+            seq: 0,
+            group: group.clone(),
+            sender,
+            id: content.id,
+            epoch,
+            received_at_ms: unit.now_ms,
+            recipients: 0,
+            delivery: DeliveryState::Sent,
+            content: MessageContent {
+                kind: content.kind,
+                body: content.body,
+                relates_to: content.relates_to,
+                sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),
+                suite,
+            },
+        };
+        if visible {
+            self.received(stored, unit.now_ms, unit);
+        } else {
+            let message = stored.into_message(&self.identity.key(), &self.names);
+            self.emit(unit, Some(group), EventData::MessageReceived(message));
+        }
+    }
+
+    /// Appends a received message and its event.
+    pub(super) fn received(&mut self, mut message: StoredMessage, at: u64, unit: &mut Unit) {
+        let seq = self.next_seq();
+        message.seq = seq;
+        let group = message.group.clone();
+        unit.batch.message(self.owner, message);
+        unit.batch
+            .message_event(self.owner, seq, "message.received", group, at, seq);
+    }
+
+    /// Commits a proposal to leave when our turn comes and nobody was faster.
+    fn plan_commit(&mut self, group: &GroupId, leaver: &IdentityKey) {
+        let Some(slot) = self.groups.get(group) else {
+            return;
+        };
+        let own = self.identity.key();
+        let others = slot
+            .record
+            .members
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| *key != leaver);
+        let turn = others.take_while(|key| **key != own).count();
+        let turn = u32::try_from(turn).unwrap_or(u32::MAX).min(20);
+        let input = Input::CommitProposals {
+            group: group.clone(),
+            epoch: slot.record.epoch,
+        };
+        self.after(COMMIT_TURN * turn, input);
+    }
+
+    /// Keeps a payload that cannot be read, and says so.
+    pub(super) fn set_aside(
+        &mut self,
+        hash: [u8; 32],
+        payload: &[u8],
+        reason: &'static str,
+        unit: &mut Unit,
+    ) {
+        unit.batch
+            .set_aside(self.owner, hash, reason, unit.now_ms, payload);
+        let payload_hash = hex::encode(hash);
+        let reason = reason.to_owned();
+        self.emit(
+            unit,
+            None,
+            EventData::MessageUndecryptable {
+                reason,
+                payload_hash,
+            },
+        );
+    }
+
+    /// Keeps a payload whose group or epoch is not there yet.
+    pub(super) fn buffer(&mut self, group: &[u8], opened: Opened, unit: &mut Unit) {
+        let unknown = !self.buffered.contains_key(group);
+        let full = self
+            .buffered
+            .get(group)
+            .is_some_and(|kept| kept.len() >= BUFFER_PER_GROUP);
+        if full || (unknown && self.buffered.len() >= BUFFER_GROUPS) {
+            self.set_aside(opened.hash, &opened.mls, "buffer_full", unit);
+            return;
+        }
+        self.last_buffered += 1;
+        let n = self.last_buffered;
+        let kept = opened.to_kept();
+        unit.batch.buffer(self.owner, group, n, unit.now_ms, &kept);
+        self.buffered
+            .entry(group.to_vec())
+            .or_default()
+            .push((n, kept));
+    }
+
+    /// Takes what waited for a group; what must wait on is buffered again.
+    pub(super) fn unbuffer(&mut self, group: &[u8], unit: &mut Unit) {
+        let Some(kept) = self.buffered.remove(group) else {
+            return;
+        };
+        unit.batch.drop_buffered(self.owner, group);
+        unit.replay.extend(
+            kept.into_iter()
+                .filter_map(|(_, kept)| Opened::from_kept(&kept)),
+        );
+    }
+
+    /// Keeps a broken group from blocking all others.
+    pub(super) fn isolate(&mut self, group: &GroupId, reason: &str, unit: &mut Unit) {
+        tracing::error!(reason, "a group is isolated");
+        if let Some(slot) = self.groups.get_mut(group) {
+            slot.record.state = GroupState::Isolated;
+            slot.mls = None;
+        }
+        let reason = reason.to_owned();
+        self.emit(unit, Some(group), EventData::GroupIsolated { reason });
+        unit.records.insert(group.clone());
+    }
+}
+
+impl Row {
+    fn hash(&self) -> Option<[u8; 32]> {
+        match &self.content {
+            RowContent::Payload(payload) => Some(digest(payload)),
+            RowContent::Gap(_) => None,
+        }
+    }
+}
+
+impl Opened {
+    /// `hash 32 || sealed 1 || MLS bytes`.
+    fn to_kept(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([&self.hash[..], &[u8::from(self.sealed)], &self.mls].concat())
+    }
+
+    fn from_kept(kept: &[u8]) -> Option<Self> {
+        let (hash, rest) = kept.split_at_checked(32)?;
+        let (sealed, mls) = rest.split_first()?;
+        let hash = hash.try_into().ok()?;
+        Some(Self {
+            mls: Zeroizing::new(mls.to_vec()),
+            sealed: *sealed == 1,
+            hash,
+        })
+    }
+}
+
+/// A hidden message becomes a visible one.
+pub(super) fn reveal(message: Message) -> StoredMessage {
+    StoredMessage {
+        seq: 0,
+        group: message.group,
+        sender: message.sender,
+        id: message.id,
+        epoch: message.epoch,
+        received_at_ms: message.received_at_ms,
+        recipients: 0,
+        delivery: message.delivery,
+        content: MessageContent {
+            kind: message.kind,
+            body: message.body,
+            relates_to: message.relates_to,
+            sent_at_ms: message.sent_at_ms,
+            suite: message.suite,
+        },
+    }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}

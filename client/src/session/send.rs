@@ -1,0 +1,442 @@
+//! Sending: written with the ratchet before the network is touched.
+
+use quicproquo_core::content::{Content, Version};
+use quicproquo_core::envelope;
+use quicproquo_core::group::Group;
+use quicproquo_core::id::{GroupId, MessageId};
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::kem::HybridPublic;
+use quicproquo_core::suite::{Profile, Suite};
+use serde_bytes::ByteBuf;
+
+use super::Reply;
+use super::actor::{self, Actor};
+use super::input::Input;
+use super::unit::Unit;
+use crate::error::SessionError;
+use crate::model::{DeliveryState, Message, Options, Outcome, Outgoing};
+use crate::store::{
+    IdempotencyTarget, MessageContent, OutboxKind, OutboxRecord, Parcel, StoreError, StoredMessage,
+};
+
+/// Largest text of a message, in bytes.
+const MAX_TEXT: usize = 64 * 1024;
+/// Largest content of a message as JSON, in bytes.
+const MAX_CONTENT: usize = 256 * 1024;
+/// Sends that one session keeps on their way.
+const MAX_OUTBOX: usize = 10_000;
+
+impl Actor {
+    pub(super) async fn send(
+        &mut self,
+        group: GroupId,
+        message: Outgoing,
+        options: Options,
+        reply: Reply<Outcome<Message>>,
+        unit: &mut Unit,
+    ) {
+        match self.replayed(options.idempotency.as_ref(), unit).await {
+            Err(error) => return unit.reply(reply, Err(error)),
+            Ok(Some(IdempotencyTarget::Message(seq))) => {
+                let result = self.message_now(seq, unit).await;
+                let result = result.map(|value| Outcome {
+                    value,
+                    replayed: true,
+                });
+                return unit.reply(reply, result);
+            }
+            Ok(Some(IdempotencyTarget::Intent(_))) => {
+                return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
+            }
+            Ok(None) => {}
+        }
+        let wait = options.wait;
+        match self.stage_message(&group, message, options, unit) {
+            Err(error) => unit.reply(reply, Err(error)),
+            Ok((seq, counter)) => {
+                unit.touched.insert(group);
+                if wait.is_zero() {
+                    let result = self.message_now(seq, unit).await;
+                    unit.reply(
+                        reply,
+                        result.map(|value| Outcome {
+                            value,
+                            replayed: false,
+                        }),
+                    );
+                } else {
+                    self.waits
+                        .sends
+                        .entry(counter)
+                        .or_default()
+                        .push((reply, false));
+                    self.after(wait, Input::SendWaited(counter));
+                }
+            }
+        }
+    }
+
+    /// Writes the message and its place in the outbox; `release` encrypts it.
+    fn stage_message(
+        &mut self,
+        group: &GroupId,
+        message: Outgoing,
+        options: Options,
+        unit: &mut Unit,
+    ) -> Result<(u64, u64), SessionError> {
+        if let Some(error) = self.refusal() {
+            return Err(error);
+        }
+        let slot = self.usable(group)?;
+        if let Some(epoch) = options.if_epoch.filter(|epoch| *epoch != slot.record.epoch) {
+            tracing::debug!(epoch, "the roster has moved");
+            return Err(SessionError::EpochMismatch {
+                current: slot.record.epoch,
+            });
+        }
+        if self.outbox.len() >= MAX_OUTBOX {
+            return Err(SessionError::StorageUnavailable);
+        }
+        check(&message)?;
+        let (profile, suite, epoch) = (slot.record.profile, slot.record.suite, slot.record.epoch);
+        let recipients = u32::try_from(slot.record.members.len() - 1).unwrap_or(u32::MAX);
+        let id = MessageId::random();
+        let content = MessageContent {
+            kind: message.kind,
+            body: message.body,
+            relates_to: message.relates_to,
+            sent_at_ms: unit.now_ms,
+            suite,
+        };
+        // Now, so that what a profile cannot carry is refused before anything is written.
+        plaintext(id, &content, profile)?;
+
+        let (seq, counter) = (self.next_seq(), self.next_counter());
+        let stored = StoredMessage {
+            seq,
+            group: group.clone(),
+            sender: self.identity.key(),
+            id,
+            epoch,
+            received_at_ms: unit.now_ms,
+            recipients,
+            delivery: DeliveryState::Queued,
+            content,
+        };
+        unit.batch.message(self.owner, stored.clone());
+        unit.messages.insert(seq, stored);
+        unit.remember(
+            self.owner,
+            options.idempotency,
+            IdempotencyTarget::Message(seq),
+        );
+        let record = OutboxRecord {
+            group: group.clone(),
+            kind: OutboxKind::Message(seq),
+            epoch,
+            parcel: None,
+            created_at_ms: unit.now_ms,
+        };
+        let outgoing = actor::Outgoing {
+            record,
+            in_flight: false,
+            ask: false,
+            sent: false,
+        };
+        self.outbox.insert(counter, outgoing);
+        Ok((seq, counter))
+    }
+
+    /// Encrypts what waits in a group, in order, when the group can encrypt.
+    pub(super) async fn release(
+        &mut self,
+        group: &GroupId,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let waiting: Vec<(u64, u64)> = self
+            .outbox
+            .iter()
+            .filter(|(_, outgoing)| {
+                outgoing.record.group == *group && outgoing.record.parcel.is_none()
+            })
+            .filter_map(|(counter, outgoing)| match outgoing.record.kind {
+                OutboxKind::Message(seq) => Some((*counter, seq)),
+                _ => None,
+            })
+            .collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let active = self.usable(group).is_ok();
+        if active && !self.can_encrypt(group).await? {
+            for (counter, _) in waiting {
+                self.write_outbox(counter, unit);
+            }
+            return Ok(());
+        }
+        for (counter, seq) in waiting {
+            let Some(message) = self.stored_message(seq, unit).await? else {
+                continue;
+            };
+            if !active {
+                self.fail_message(counter, message, "no longer a member of the group", unit);
+                continue;
+            }
+            match self.encrypt(group, &message).await? {
+                Ok(parcel) => self.encrypted(counter, message, parcel, unit),
+                Err(reason) => self.fail_message(counter, message, &reason, unit),
+            }
+        }
+        Ok(())
+    }
+
+    fn encrypted(
+        &mut self,
+        counter: u64,
+        mut message: StoredMessage,
+        parcel: Parcel,
+        unit: &mut Unit,
+    ) {
+        let epoch = self
+            .groups
+            .get(&message.group)
+            .map_or(message.epoch, |slot| slot.record.epoch);
+        let recipients = u32::try_from(parcel.recipients.len()).unwrap_or(u32::MAX);
+        if message.epoch != epoch || message.recipients != recipients {
+            message.epoch = epoch;
+            message.recipients = recipients;
+            let (owner, seq) = (self.owner, message.seq);
+            unit.batch
+                .message_state(owner, seq, epoch, recipients, &message.delivery);
+            unit.messages.insert(seq, message.clone());
+        }
+        if parcel.recipients.is_empty() {
+            self.outbox.remove(&counter);
+            unit.batch.drop_outbox(self.owner, counter);
+            self.message_sent(counter, message, unit);
+            return;
+        }
+        if let Some(outgoing) = self.outbox.get_mut(&counter) {
+            outgoing.record.parcel = Some(parcel);
+            outgoing.record.epoch = epoch;
+        }
+        self.write_outbox(counter, unit);
+    }
+
+    /// The node has the message, or there is nobody to send it to.
+    pub(super) fn message_sent(
+        &mut self,
+        counter: u64,
+        mut message: StoredMessage,
+        unit: &mut Unit,
+    ) {
+        message.delivery = DeliveryState::Sent;
+        self.message_over(counter, message, "message.sent", unit);
+    }
+
+    pub(super) fn fail_message(
+        &mut self,
+        counter: u64,
+        mut message: StoredMessage,
+        reason: &str,
+        unit: &mut Unit,
+    ) {
+        self.outbox.remove(&counter);
+        unit.batch.drop_outbox(self.owner, counter);
+        message.delivery = DeliveryState::Failed {
+            reason: reason.to_owned(),
+        };
+        self.message_over(counter, message, "message.failed", unit);
+    }
+
+    fn message_over(
+        &mut self,
+        counter: u64,
+        message: StoredMessage,
+        event: &'static str,
+        unit: &mut Unit,
+    ) {
+        let (owner, seq) = (self.owner, message.seq);
+        let (epoch, recipients) = (message.epoch, message.recipients);
+        unit.batch
+            .message_state(owner, seq, epoch, recipients, &message.delivery);
+        let event_seq = self.next_seq();
+        let group = message.group.clone();
+        unit.batch
+            .message_event(owner, event_seq, event, group, unit.now_ms, seq);
+        unit.messages.insert(seq, message.clone());
+        let own = self.identity.key();
+        for (reply, replayed) in self.waits.sends.remove(&counter).unwrap_or_default() {
+            let value = message.clone().into_message(&own, &self.names);
+            unit.reply(reply, Ok(Outcome { value, replayed }));
+        }
+    }
+
+    pub(super) async fn send_waited(
+        &mut self,
+        counter: u64,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let waiting = self.waits.sends.remove(&counter).unwrap_or_default();
+        let kind = self
+            .outbox
+            .get(&counter)
+            .map(|outgoing| outgoing.record.kind);
+        let Some(OutboxKind::Message(seq)) = kind else {
+            return Ok(());
+        };
+        for (reply, replayed) in waiting {
+            let result = self.message_now(seq, unit).await;
+            unit.reply(reply, result.map(|value| Outcome { value, replayed }));
+        }
+        Ok(())
+    }
+
+    async fn encrypt(
+        &mut self,
+        group: &GroupId,
+        message: &StoredMessage,
+    ) -> Result<Result<Parcel, String>, StoreError> {
+        let identity = std::sync::Arc::clone(&self.identity);
+        let Some(mls) = self.mls(group).await? else {
+            return Ok(Err("the group's state is broken".into()));
+        };
+        let plain = match plaintext(message.id, &message.content, mls.profile()) {
+            Ok(plain) => plain,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let bytes = match mls.encrypt(&identity, &plain) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let others = recipients(mls, |member| *member != identity.key());
+        Ok(wrap(mls.suite(), &bytes, others))
+    }
+
+    /// No commit of ours is in flight, and nobody's proposal waits.
+    pub(super) async fn can_encrypt(&mut self, group: &GroupId) -> Result<bool, StoreError> {
+        let pending = self
+            .groups
+            .get(group)
+            .is_none_or(|slot| slot.record.pending.is_some());
+        if pending || self.uplink.stale {
+            return Ok(false);
+        }
+        let mls = self.mls(group).await?;
+        Ok(mls.is_some_and(|mls| mls.is_active() && !mls.has_pending() && !mls.has_proposals()))
+    }
+
+    pub(super) fn write_outbox(&self, counter: u64, unit: &mut Unit) {
+        if let Some(outgoing) = self.outbox.get(&counter) {
+            unit.batch.outbox(self.owner, counter, &outgoing.record);
+        }
+    }
+
+    /// A message row, as this unit has left it.
+    pub(super) async fn stored_message(
+        &mut self,
+        seq: u64,
+        unit: &Unit,
+    ) -> Result<Option<StoredMessage>, StoreError> {
+        match unit.messages.get(&seq) {
+            Some(message) => Ok(Some(message.clone())),
+            None => self.store.message_at(self.owner, seq).await,
+        }
+    }
+
+    async fn message_now(&mut self, seq: u64, unit: &Unit) -> Result<Message, SessionError> {
+        let message = self
+            .stored_message(seq, unit)
+            .await?
+            .ok_or(SessionError::MessageNotFound)?;
+        Ok(message.into_message(&self.identity.key(), &self.names))
+    }
+}
+
+fn check(message: &Outgoing) -> Result<(), SessionError> {
+    let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
+    if message.kind.is_empty() || message.kind.len() > 255 {
+        return invalid("a message type has 1 to 255 bytes");
+    }
+    if !message.body.is_object() {
+        return invalid("the content of a message is an object");
+    }
+    if message.kind == "text" {
+        match message.body.get("body").and_then(serde_json::Value::as_str) {
+            None => return invalid("the content of a text has a string \"body\""),
+            Some(text) if text.len() > MAX_TEXT => {
+                return Err(SessionError::TooLarge {
+                    what: "the text".into(),
+                    limit: MAX_TEXT,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    if message.body.to_string().len() > MAX_CONTENT {
+        return Err(SessionError::TooLarge {
+            what: "the content".into(),
+            limit: MAX_CONTENT,
+        });
+    }
+    Ok(())
+}
+
+fn plaintext(
+    id: MessageId,
+    content: &MessageContent,
+    profile: Profile,
+) -> Result<Vec<u8>, SessionError> {
+    let version = match profile {
+        Profile::Standard => Version::V2,
+        Profile::Plain => Version::V1,
+    };
+    let plain = Content {
+        id,
+        kind: content.kind.clone(),
+        body: content.body.clone(),
+        relates_to: content.relates_to.clone(),
+        sent_at_ms: Some(content.sent_at_ms),
+    };
+    plain
+        .encode(version)
+        .map_err(|error| SessionError::Invalid(error.to_string()))
+}
+
+/// Whom a payload is for, with the hybrid keys from their leaves.
+pub(super) type Recipients = Vec<(IdentityKey, Option<HybridPublic>)>;
+
+pub(super) fn recipients(mls: &Group, wanted: impl Fn(&IdentityKey) -> bool) -> Recipients {
+    let members = mls
+        .members()
+        .into_iter()
+        .filter(|member| wanted(&member.identity));
+    members
+        .map(|member| (member.identity, member.hybrid))
+        .collect()
+}
+
+/// Puts MLS bytes into what the node takes: sealed per recipient in `envelope` groups.
+pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<Parcel, String> {
+    if suite == Suite::Native || recipients.is_empty() {
+        let recipients = recipients
+            .into_iter()
+            .map(|(key, _)| (key, ByteBuf::new()))
+            .collect();
+        return Ok(Parcel {
+            recipients,
+            body: mls.to_vec(),
+        });
+    }
+    let keys: Vec<&HybridPublic> = recipients
+        .iter()
+        .map(|(key, hybrid)| hybrid.as_ref().ok_or(format!("{key} has no hybrid key")))
+        .collect::<Result<_, _>>()?;
+    let sealed = envelope::seal_v2(&keys, mls).map_err(|error| error.to_string())?;
+    let recipients = recipients.iter().map(|(key, _)| *key);
+    let prefixes = sealed.prefixes.into_iter().map(ByteBuf::from);
+    Ok(Parcel {
+        recipients: recipients.zip(prefixes).collect(),
+        body: sealed.body,
+    })
+}

@@ -1,0 +1,113 @@
+//! One unit of work: what a handful of inputs change, made durable together.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use quicproquo_core::id::GroupId;
+use zeroize::Zeroizing;
+
+use super::Reply;
+use crate::error::SessionError;
+use crate::model::Idempotency;
+use crate::store::{Batch, IdempotencyRecord, IdempotencyTarget, StoredMessage};
+
+type After = Box<dyn FnOnce(Result<(), SessionError>) + Send + Sync>;
+
+/// An opened payload.
+pub(super) struct Opened {
+    pub(super) mls: Zeroizing<Vec<u8>>,
+    /// It came in an envelope.
+    pub(super) sealed: bool,
+    /// SHA-256 of the payload as it came.
+    pub(super) hash: [u8; 32],
+}
+
+/// Collects changes until they are committed.
+pub(super) struct Unit {
+    pub(super) batch: Batch,
+    /// Our clock, unix milliseconds.
+    pub(super) now_ms: u64,
+    /// Groups in which something may go on: intents, waiting messages.
+    pub(super) touched: BTreeSet<GroupId>,
+    /// Groups whose record must be written.
+    pub(super) records: BTreeSet<GroupId>,
+    /// Buffered payloads whose time has come.
+    pub(super) replay: VecDeque<Opened>,
+    /// Payload hashes of this unit.
+    pub(super) seen: std::collections::HashSet<[u8; 32]>,
+    /// Own messages of this unit, by position.
+    pub(super) messages: HashMap<u64, StoredMessage>,
+    /// Key packages to publish once their private halves are durable.
+    pub(super) publish: Option<(Vec<Vec<u8>>, Option<Vec<u8>>)>,
+    /// Rows came in, so there is something to acknowledge.
+    pub(super) received: bool,
+    keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
+    after: Vec<After>,
+}
+
+impl std::fmt::Debug for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Unit({:?})", self.batch)
+    }
+}
+
+impl Unit {
+    pub(super) fn new(batch: Batch, now_ms: u64) -> Self {
+        Self {
+            batch,
+            now_ms,
+            touched: BTreeSet::new(),
+            records: BTreeSet::new(),
+            replay: VecDeque::new(),
+            seen: std::collections::HashSet::new(),
+            messages: HashMap::new(),
+            publish: None,
+            received: false,
+            keys: HashMap::new(),
+            after: Vec::new(),
+        }
+    }
+
+    /// Answers once the unit is durable; a failed unit answers with its error.
+    pub(super) fn reply<T: Send + Sync + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        result: Result<T, SessionError>,
+    ) {
+        self.after.push(Box::new(move |committed| {
+            let _ = reply.send(committed.and(result));
+        }));
+    }
+
+    pub(super) fn answer(&mut self, committed: &Result<(), SessionError>) {
+        for after in self.after.drain(..) {
+            after(committed.clone());
+        }
+    }
+
+    /// What this key stood for earlier in this unit.
+    pub(super) fn key(&self, key: &str) -> Option<([u8; 32], IdempotencyTarget)> {
+        self.keys.get(key).copied()
+    }
+
+    /// Writes the idempotency record in this very unit.
+    pub(super) fn remember(
+        &mut self,
+        owner: crate::store::Owner,
+        idempotency: Option<Idempotency>,
+        target: IdempotencyTarget,
+    ) {
+        if let Some(Idempotency { key, fingerprint }) = idempotency {
+            self.keys.insert(key.clone(), (fingerprint, target));
+            let created_at_ms = self.now_ms;
+            self.batch.idempotency(
+                owner,
+                IdempotencyRecord {
+                    key,
+                    fingerprint,
+                    target,
+                    created_at_ms,
+                },
+            );
+        }
+    }
+}

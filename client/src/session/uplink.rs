@@ -1,0 +1,166 @@
+//! The session's end of its link to the node.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::Identity;
+use quicproquo_schemas::id::{Instance, SendId};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::actor::Actor;
+use super::input::Input;
+use crate::model::LinkState;
+use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
+
+const EVENTS: usize = 64;
+
+/// Requests out, events in.
+pub(super) struct Uplink {
+    driver: Driver,
+    identity: Arc<Identity>,
+    incarnation: u64,
+    instance: Instance,
+    stop: CancellationToken,
+    requests: mpsc::UnboundedSender<Request>,
+    pub(super) events: mpsc::Receiver<LinkEvent>,
+    pub(super) state: LinkState,
+    pub(super) up: bool,
+    /// The backlog comes before the outbox.
+    pub(super) draining: bool,
+    /// Our state is an old copy: it must not encrypt.
+    pub(super) stale: bool,
+    /// Key packages of every suite are at the node.
+    pub(super) published: bool,
+    /// The stock of key packages is being refilled.
+    pub(super) filling: bool,
+    /// Groups in which something may go on now that the link is up.
+    pub(super) wake: BTreeSet<GroupId>,
+    /// The state in memory is not to be trusted.
+    pub(super) broken: bool,
+}
+
+impl Uplink {
+    pub(super) fn new(
+        driver: Driver,
+        identity: Arc<Identity>,
+        incarnation: u64,
+        instance: Instance,
+    ) -> Self {
+        Self {
+            driver,
+            identity,
+            incarnation,
+            instance,
+            stop: CancellationToken::new(),
+            requests: mpsc::unbounded_channel().0,
+            events: mpsc::channel(1).1,
+            state: LinkState::Connecting,
+            up: false,
+            draining: false,
+            stale: false,
+            published: false,
+            filling: false,
+            wake: BTreeSet::new(),
+            broken: false,
+        }
+    }
+
+    /// Opens a new link.
+    pub(super) fn open(&mut self) {
+        let (requests, taken) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(EVENTS);
+        self.requests = requests;
+        self.events = events;
+        self.stop = CancellationToken::new();
+        self.state = LinkState::Connecting;
+        self.up = false;
+        self.broken = false;
+        self.driver.open(LinkSpec {
+            identity: Arc::clone(&self.identity),
+            incarnation: self.incarnation,
+            instance: self.instance,
+            requests: taken,
+            events: sender,
+            stop: self.stop.clone(),
+        });
+    }
+
+    pub(super) fn close(&mut self) {
+        self.stop.cancel();
+        self.up = false;
+    }
+
+    pub(super) fn ack(&self, up_to: u64) {
+        let _ = self.requests.send(Request::Ack { up_to });
+    }
+
+    /// Sends a request; its answer becomes an input.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(Answer<T>) -> Request,
+        input: impl FnOnce(Result<T, RpcError>) -> Input + Send + 'static,
+    ) -> BoxFuture<'static, Input> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.requests.send(make(answer));
+        async move {
+            let gone = || Err(RpcError::Unavailable("the link is gone".into()));
+            input(answered.await.unwrap_or_else(|_| gone()))
+        }
+        .boxed()
+    }
+}
+
+impl Actor {
+    pub(super) fn link_up(&mut self, last_send: SendId, acked_up_to: u64) {
+        let same = last_send.incarnation == self.incarnation;
+        if same && last_send.counter >= self.positions.next_counter
+            || acked_up_to > self.positions.received_up_to
+        {
+            tracing::error!("this database is an old copy of the session's state");
+            self.uplink.stale = true;
+            self.uplink.state = LinkState::Refused("an old copy of this session's state".into());
+            return;
+        }
+        self.uplink.up = true;
+        self.uplink.draining = true;
+        self.uplink.state = LinkState::Up;
+        for outgoing in self.outbox.values_mut() {
+            outgoing.in_flight = false;
+            outgoing.ask = true;
+        }
+        self.ask_drained();
+        let key = self
+            .hybrid
+            .first()
+            .map(|secret| secret.public().as_bytes().to_vec());
+        if let Some(key) = key {
+            let upload = |answer| Request::UploadHybridKey { key, answer };
+            self.jobs.push(self.uplink.ask(upload, |_| Input::Nothing));
+        }
+        let stock = |answer| Request::KeyPackageStock { answer };
+        self.jobs.push(self.uplink.ask(stock, Input::Stock));
+        let intents: Vec<_> = self
+            .intents
+            .values()
+            .map(|intent| intent.group.clone())
+            .collect();
+        self.uplink.wake.extend(intents);
+        self.ask_names();
+    }
+
+    pub(super) fn link_down(&mut self) {
+        self.uplink.up = false;
+        self.uplink.state = LinkState::Connecting;
+    }
+
+    /// Asks whether the backlog is empty.
+    pub(super) fn ask_drained(&self) {
+        let after = self.positions.received_up_to;
+        let drained = |answer| Request::Drained { after, answer };
+        self.jobs.push(self.uplink.ask(drained, Input::Drained));
+    }
+}

@@ -1,0 +1,280 @@
+//! Welcomes and invitations.
+//!
+//! A Welcome is joined at once into a hidden group that processes everything, so that nothing is
+//! lost while somebody decides.
+
+use quicproquo_core::group::{Group, JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::provider::{ScopedRow, group_scope, key_package_scope};
+use quicproquo_core::suite::Suite;
+
+use super::actor::{Actor, Slot};
+use super::receive::reveal;
+use super::unit::{Opened, Unit};
+use crate::error::SessionError;
+use crate::event::EventData;
+use crate::model::{ChangeState, GroupInfo, GroupState, Invitation, InvitePolicy};
+use crate::store::{GroupRecord, IntentSpec, StoreError};
+
+/// Unanswered invitations, in all and by one inviter.
+const PENDING: usize = 200;
+const PENDING_PER_INVITER: usize = 20;
+/// Welcomes wait for a free place under this name, which no group has.
+const NO_PLACE: &[u8] = b"";
+
+impl Actor {
+    pub(super) async fn welcome(
+        &mut self,
+        opened: Opened,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Ok(references) = welcome_key_package_refs(&opened.mls) else {
+            self.set_aside(opened.hash, &opened.mls, "malformed", unit);
+            return Ok(());
+        };
+        let mut rows: Vec<ScopedRow> = Vec::new();
+        for reference in &references {
+            let scope = key_package_scope(reference);
+            let found = self
+                .store
+                .mls_scope(self.owner, &scope, &self.overlay)
+                .await?;
+            rows.extend(
+                found
+                    .into_iter()
+                    .map(|(key, value)| (scope.clone(), key, value)),
+            );
+        }
+        let info = match Group::peek_welcome(&opened.mls, rows.clone()) {
+            Ok(info) => info,
+            Err(error) => {
+                self.refuse_welcome(&error, &opened, unit);
+                return Ok(());
+            }
+        };
+        if info.suite == Suite::Envelope && !opened.sealed {
+            self.set_aside(opened.hash, &opened.mls, "downgrade", unit);
+            return Ok(());
+        }
+        let known = match self.groups.get(&info.group_id).map(|slot| &slot.record) {
+            None => false,
+            Some(record) => {
+                let gone = matches!(
+                    record.state,
+                    GroupState::Left | GroupState::Removed | GroupState::Declined
+                );
+                if !gone || info.epoch <= record.epoch {
+                    tracing::warn!("a Welcome for a group that is known is refused");
+                    self.set_aside(opened.hash, &opened.mls, "welcome_refused", unit);
+                    return Ok(());
+                }
+                true
+            }
+        };
+        if !self.has_place(&info.inviter) {
+            self.buffer(NO_PLACE, opened, unit);
+            return Ok(());
+        }
+        match Group::join(&self.identity, &opened.mls, rows) {
+            Ok(joined) => self.joined(joined, info, known, unit).await,
+            Err(error) => {
+                self.refuse_welcome(&error, &opened, unit);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse_welcome(&mut self, error: &JoinError, opened: &Opened, unit: &mut Unit) {
+        tracing::warn!(%error, "a Welcome is refused");
+        self.set_aside(opened.hash, &opened.mls, "welcome_refused", unit);
+    }
+
+    async fn joined(
+        &mut self,
+        joined: Joined,
+        info: WelcomeInfo,
+        known_group: bool,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let group = info.group_id.clone();
+        if known_group {
+            let scope = group_scope(group.as_bytes());
+            for (key, _) in self
+                .store
+                .mls_scope(self.owner, &scope, &self.overlay)
+                .await?
+            {
+                self.overlay.put(scope.clone(), key, None);
+            }
+        }
+        for write in joined.writes {
+            self.overlay.put(write.scope, write.key, write.value);
+        }
+        let record = GroupRecord {
+            state: GroupState::Invited,
+            epoch: info.epoch,
+            name: info.name,
+            topic: joined.group.topic(),
+            suite: info.suite,
+            profile: info.profile,
+            members: info
+                .members
+                .iter()
+                .map(|member| (member.identity, member.role))
+                .collect(),
+            inviter: Some((info.inviter, unit.now_ms)),
+            known_group,
+            pending: None,
+            leave_proposed: None,
+        };
+        let slot = Slot {
+            record,
+            mls: Some(joined.group),
+            hidden: Vec::new(),
+        };
+        self.groups.insert(group.clone(), slot);
+        self.record_changed(&group, unit);
+        if joined.last_resort {
+            // Others may hold the same package: replace it, and our keys in this group.
+            self.rotate_last_resort = true;
+            self.intend(group.clone(), IntentSpec::Update, None, unit);
+            self.restock();
+        } else {
+            for reference in joined.used_refs {
+                unit.batch.forget_key_package(self.owner, reference);
+            }
+        }
+        match &self.policy {
+            InvitePolicy::All => drop(self.accept(&group, unit)),
+            InvitePolicy::Allow(list) if list.contains(&info.inviter) => {
+                drop(self.accept(&group, unit));
+            }
+            InvitePolicy::None => drop(self.decline(&group, unit)),
+            InvitePolicy::Ask | InvitePolicy::Allow(_) => self.tell_invited(&group, unit),
+        }
+        self.unbuffer(group.as_bytes(), unit);
+        self.ask_names();
+        Ok(())
+    }
+
+    /// The invitation is visible though its group is not.
+    fn tell_invited(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get(group) else {
+            return;
+        };
+        let Some((inviter, received_at_ms)) = slot.record.inviter else {
+            return;
+        };
+        let invitation = Invitation {
+            id: group.clone(),
+            inviter,
+            inviter_name: self.names.name(&inviter),
+            group_name: slot.record.name.clone(),
+            member_count: u32::try_from(slot.record.members.len()).unwrap_or(u32::MAX),
+            received_at_ms,
+            known_group: slot.record.known_group,
+        };
+        let data = EventData::InvitationReceived(invitation);
+        let seq = self.next_seq();
+        unit.batch
+            .event(self.owner, seq, Some(group.clone()), unit.now_ms, &data);
+    }
+
+    /// Reveals the group and what happened in it, in order.
+    pub(super) fn accept(
+        &mut self,
+        invitation: &GroupId,
+        unit: &mut Unit,
+    ) -> Result<GroupInfo, SessionError> {
+        let slot = self
+            .groups
+            .get_mut(invitation)
+            .ok_or(SessionError::InvitationNotFound)?;
+        match slot.record.state {
+            GroupState::Invited => {}
+            // Accepting twice is accepting.
+            GroupState::Active if slot.record.inviter.is_some() => {
+                return Ok(self.change(invitation, ChangeState::Done)?.group);
+            }
+            _ => return Err(SessionError::InvitationNotFound),
+        }
+        slot.record.state = GroupState::Active;
+        let hidden = std::mem::take(&mut slot.hidden);
+        self.tell_joined(invitation, unit);
+        unit.batch.drop_hidden(self.owner, invitation.clone());
+        for (at, data) in hidden {
+            match data {
+                EventData::MessageReceived(message) => self.received(reveal(message), at, unit),
+                data => {
+                    let seq = self.next_seq();
+                    unit.batch
+                        .event(self.owner, seq, Some(invitation.clone()), at, &data);
+                }
+            }
+        }
+        self.record_changed(invitation, unit);
+        self.place_free(unit);
+        Ok(self.change(invitation, ChangeState::Done)?.group)
+    }
+
+    /// Leaves the hidden group; nothing of it is ever shown.
+    pub(super) fn decline(
+        &mut self,
+        invitation: &GroupId,
+        unit: &mut Unit,
+    ) -> Result<(), SessionError> {
+        let slot = self
+            .groups
+            .get_mut(invitation)
+            .ok_or(SessionError::InvitationNotFound)?;
+        match slot.record.state {
+            GroupState::Invited => {}
+            GroupState::Declined => return Ok(()),
+            _ => return Err(SessionError::InvitationNotFound),
+        }
+        slot.record.state = GroupState::Declined;
+        slot.hidden.clear();
+        unit.batch.drop_hidden(self.owner, invitation.clone());
+        self.record_changed(invitation, unit);
+        self.intend(invitation.clone(), IntentSpec::Leave, None, unit);
+        self.place_free(unit);
+        Ok(())
+    }
+
+    pub(super) fn tell_joined(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Ok(change) = self.change(group, ChangeState::Done) else {
+            return;
+        };
+        let GroupInfo {
+            name,
+            epoch,
+            members,
+            ..
+        } = change.group;
+        self.emit(
+            unit,
+            Some(group),
+            EventData::GroupJoined {
+                name,
+                epoch,
+                members,
+            },
+        );
+    }
+
+    fn has_place(&self, inviter: &IdentityKey) -> bool {
+        let pending = self
+            .groups
+            .values()
+            .filter(|slot| slot.record.state == GroupState::Invited);
+        let inviters: Vec<_> = pending.filter_map(|slot| slot.record.inviter).collect();
+        let same = inviters.iter().filter(|(by, _)| by == inviter).count();
+        inviters.len() < PENDING && same < PENDING_PER_INVITER
+    }
+
+    /// Welcomes that found no place are tried again with the next rows.
+    fn place_free(&mut self, unit: &mut Unit) {
+        self.unbuffer(NO_PLACE, unit);
+    }
+}

@@ -1,0 +1,161 @@
+//! The event log: positions without order gaps that matter, data sealed.
+
+use std::collections::HashMap;
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+
+use super::seal::Sealer;
+use super::{Owner, Store, StoreError, int, record, uint};
+use crate::error::SessionError;
+use crate::event::{Cursor, Event, EventData, EventPage};
+
+type Row = (
+    i64,
+    String,
+    Option<Vec<u8>>,
+    i64,
+    Option<i64>,
+    Option<Vec<u8>>,
+);
+
+impl Store {
+    /// Events after a position, oldest first.
+    pub(crate) async fn events(
+        &self,
+        owner: Owner,
+        own: &IdentityKey,
+        after: Cursor,
+        tail: Cursor,
+        limit: u32,
+    ) -> Result<EventPage, SessionError> {
+        if after > tail {
+            return Err(SessionError::CursorInvalid);
+        }
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT seq, kind, group_id, occurred_at, message, data FROM events \
+             WHERE owner = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+        )
+        .bind(owner.0)
+        .bind(int(after.0))
+        .bind(int(tail.0))
+        .bind(limit.clamp(1, 1000))
+        .fetch_all(&self.reads)
+        .await
+        .map_err(StoreError::from)?;
+        let messages = self.messages_of(owner, &rows).await?;
+        let names = self.names(owner).await?;
+        let full = rows.len() == limit.clamp(1, 1000) as usize;
+        let mut items = Vec::with_capacity(rows.len());
+        for (seq, kind, group, occurred_at, message, sealed) in rows {
+            let seq = uint(seq);
+            let data = match (message, sealed) {
+                (Some(message), _) => {
+                    let stored = messages.get(&uint(message)).cloned();
+                    let stored = stored.ok_or_else(|| gone("the message is gone"))?;
+                    let message = stored.into_message(own, &names);
+                    match kind.as_str() {
+                        "message.received" => EventData::MessageReceived(message),
+                        "message.sent" => EventData::MessageSent(message),
+                        _ => EventData::MessageFailed(message),
+                    }
+                }
+                (None, Some(sealed)) => {
+                    let row = record::row(owner.0, seq);
+                    record::open(&self.sealer, "events", &row, &sealed)?
+                }
+                (None, None) => return Err(gone("no data").into()),
+            };
+            let group = group.map(|id| GroupId::from_slice(&id)).transpose();
+            items.push(Event {
+                cursor: Cursor(seq),
+                occurred_at_ms: uint(occurred_at),
+                group: group.map_err(|error| gone(&error.to_string()))?,
+                data,
+            });
+        }
+        // Positions of queued own messages carry no event, so a short page reaches the tail.
+        let next = if full {
+            items.last().map_or(tail, |event| event.cursor)
+        } else {
+            tail
+        };
+        Ok(EventPage { items, next })
+    }
+
+    async fn messages_of(
+        &self,
+        owner: Owner,
+        rows: &[Row],
+    ) -> Result<HashMap<u64, super::StoredMessage>, StoreError> {
+        let positions = || rows.iter().filter_map(|row| row.4).map(uint);
+        let (Some(first), Some(last)) = (positions().min(), positions().max()) else {
+            return Ok(HashMap::new());
+        };
+        // An event follows its message closely, unless the node was away: then ask one by one.
+        let mut found = HashMap::new();
+        if last - first <= 4 * rows.len() as u64 + 64 {
+            for message in self.messages_between(owner, first, last).await? {
+                found.insert(message.seq, message);
+            }
+        } else {
+            for seq in positions() {
+                if let Some(message) = self.message_at(owner, seq).await? {
+                    found.insert(seq, message);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The highest number given to a hidden event.
+    pub(crate) async fn last_hidden(&self, owner: Owner) -> Result<u64, StoreError> {
+        let last: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(n) FROM hidden_events WHERE owner = ?")
+                .bind(owner.0)
+                .fetch_one(&self.reads)
+                .await?;
+        Ok(uint(last.unwrap_or(0)))
+    }
+
+    /// Events of a hidden group in their order, with when they occurred.
+    pub(crate) async fn hidden_events(
+        &self,
+        owner: Owner,
+        group: &GroupId,
+    ) -> Result<Vec<(u64, EventData)>, StoreError> {
+        let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT n, occurred_at, data FROM hidden_events \
+             WHERE owner = ? AND group_id = ? ORDER BY n",
+        )
+        .bind(owner.0)
+        .bind(group.as_bytes())
+        .fetch_all(&self.reads)
+        .await?;
+        rows.into_iter()
+            .map(|(n, at, sealed)| {
+                let row = hidden_row(owner, group, uint(n));
+                let data = record::open(&self.sealer, "hidden_events", &row, &sealed)?;
+                Ok((uint(at), data))
+            })
+            .collect()
+    }
+}
+
+fn gone(what: &str) -> StoreError {
+    StoreError::Row("events", what.to_owned())
+}
+
+fn hidden_row(owner: Owner, group: &GroupId, n: u64) -> Vec<u8> {
+    [&record::row(owner.0, n)[..], group.as_bytes()].concat()
+}
+
+pub(super) fn seal_hidden(
+    sealer: &Sealer,
+    owner: Owner,
+    group: &GroupId,
+    n: u64,
+    data: &EventData,
+) -> Vec<u8> {
+    record::seal(sealer, "hidden_events", &hidden_row(owner, group, n), data)
+}

@@ -1,0 +1,218 @@
+//! Identities: their seed, hybrid keys, and positions.
+
+use std::sync::Arc;
+
+use quicproquo_core::identity::{Identity, IdentityKey};
+use quicproquo_core::kem::HybridSecret;
+use zeroize::Zeroizing;
+
+use super::{Store, StoreError, int, uint};
+use crate::model::InvitePolicy;
+
+/// The short id of an identity inside one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(pub(crate) i64);
+
+/// The counters of one identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Positions {
+    /// The counter the next send gets.
+    pub(crate) next_counter: u64,
+    /// The newest row of the node's queue that is processed.
+    pub(crate) received_up_to: u64,
+    /// The newest position of the event log.
+    pub(crate) tail: u64,
+}
+
+/// What a session starts from.
+pub(crate) struct IdentityRecord {
+    pub(crate) owner: Owner,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) incarnation: u64,
+    pub(crate) positions: Positions,
+    pub(crate) policy: InvitePolicy,
+    /// The newest first.
+    pub(crate) hybrid: Vec<HybridSecret>,
+}
+
+type Row = (i64, Vec<u8>, Vec<u8>, i64, i64, i64, i64, String);
+
+impl Store {
+    /// All identities in this database.
+    pub(crate) async fn identities(&self) -> Result<Vec<IdentityRecord>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, identity, seed, incarnation, next_counter, received_up_to, tail, \
+             invite_policy FROM identities ORDER BY id",
+        )
+        .fetch_all(&self.reads)
+        .await?;
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            records.push(self.identity_record(row).await?);
+        }
+        Ok(records)
+    }
+
+    /// Writes a new identity with its first hybrid key; its positions start at zero.
+    pub(crate) async fn create_identity(
+        &self,
+        identity: Identity,
+        hybrid: HybridSecret,
+        now_ms: u64,
+    ) -> Result<IdentityRecord, StoreError> {
+        let key = identity.key();
+        let secret = hybrid
+            .to_bytes()
+            .map_err(|error| StoreError::Row("hybrid_keys", error.to_string()))?;
+        let seed = self
+            .sealer
+            .seal("identities", key.as_bytes(), &identity.seed()[..]);
+        let secret = self.sealer.seal("hybrid_keys", key.as_bytes(), &secret);
+        let owner = self
+            .writer
+            .create_identity(&key, seed, secret, int(now_ms))
+            .await?;
+        Ok(IdentityRecord {
+            owner,
+            identity: Arc::new(identity),
+            incarnation: 1,
+            positions: Positions {
+                next_counter: 1,
+                received_up_to: 0,
+                tail: 0,
+            },
+            policy: InvitePolicy::default(),
+            hybrid: vec![hybrid],
+        })
+    }
+
+    /// Deletes everything of an identity.
+    pub(crate) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
+        self.writer.delete_identity(owner).await
+    }
+
+    /// The counters as they are committed.
+    pub(crate) async fn positions(&self, owner: Owner) -> Result<Positions, StoreError> {
+        let (next_counter, received_up_to, tail): (i64, i64, i64) = sqlx::query_as(
+            "SELECT next_counter, received_up_to, tail FROM identities WHERE id = ?",
+        )
+        .bind(owner.0)
+        .fetch_one(&self.reads)
+        .await?;
+        Ok(Positions {
+            next_counter: uint(next_counter),
+            received_up_to: uint(received_up_to),
+            tail: uint(tail),
+        })
+    }
+
+    pub(crate) async fn invite_policy(&self, owner: Owner) -> Result<InvitePolicy, StoreError> {
+        let text: String = sqlx::query_scalar("SELECT invite_policy FROM identities WHERE id = ?")
+            .bind(owner.0)
+            .fetch_one(&self.reads)
+            .await?;
+        policy(&text)
+    }
+
+    async fn identity_record(&self, row: Row) -> Result<IdentityRecord, StoreError> {
+        let (owner, key, seed, incarnation, next_counter, received_up_to, tail, text) = row;
+        let plain = self.sealer.open("identities", &key, &seed)?;
+        let seed: [u8; 32] = plain
+            .as_slice()
+            .try_into()
+            .map_err(|_| StoreError::Row("identities", "a seed has 32 bytes".into()))?;
+        let identity = Identity::from_seed(Zeroizing::new(seed));
+        let secrets: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT secret FROM hybrid_keys WHERE owner = ? ORDER BY n DESC")
+                .bind(owner)
+                .fetch_all(&self.reads)
+                .await?;
+        let mut hybrid = Vec::with_capacity(secrets.len());
+        for sealed in secrets {
+            let plain = self.sealer.open("hybrid_keys", &key, &sealed)?;
+            let secret = HybridSecret::from_bytes(&plain)
+                .map_err(|error| StoreError::Row("hybrid_keys", error.to_string()))?;
+            hybrid.push(secret);
+        }
+        Ok(IdentityRecord {
+            owner: Owner(owner),
+            identity: Arc::new(identity),
+            incarnation: uint(incarnation),
+            positions: Positions {
+                next_counter: uint(next_counter),
+                received_up_to: uint(received_up_to),
+                tail: uint(tail),
+            },
+            policy: policy(&text)?,
+            hybrid,
+        })
+    }
+}
+
+pub(super) fn policy_text(policy: &InvitePolicy) -> String {
+    serde_json::to_string(policy).expect("a policy has a JSON form")
+}
+
+fn policy(text: &str) -> Result<InvitePolicy, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Row("identities", error.to_string()))
+}
+
+/// Statements that create an identity, for the writer.
+pub(super) async fn insert(
+    connection: &mut sqlx::SqliteConnection,
+    key: &IdentityKey,
+    seed: &[u8],
+    secret: &[u8],
+    now: i64,
+) -> Result<Owner, sqlx::Error> {
+    let owner = sqlx::query(
+        "INSERT INTO identities (identity, seed, incarnation, next_counter, received_up_to, \
+         tail, invite_policy) VALUES (?, ?, 1, 1, 0, 0, ?)",
+    )
+    .bind(&key.as_bytes()[..])
+    .bind(seed)
+    .bind(policy_text(&InvitePolicy::default()))
+    .execute(&mut *connection)
+    .await?
+    .last_insert_rowid();
+    sqlx::query("INSERT INTO hybrid_keys (owner, n, secret, created_at) VALUES (?, 1, ?, ?)")
+        .bind(owner)
+        .bind(secret)
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(Owner(owner))
+}
+
+/// Every table that holds rows of an identity.
+const DELETE: [&str; 15] = [
+    "DELETE FROM hybrid_keys WHERE owner = ?",
+    "DELETE FROM mls WHERE owner = ?",
+    "DELETE FROM key_packages WHERE owner = ?",
+    "DELETE FROM groups WHERE owner = ?",
+    "DELETE FROM messages WHERE owner = ?",
+    "DELETE FROM events WHERE owner = ?",
+    "DELETE FROM hidden_events WHERE owner = ?",
+    "DELETE FROM outbox WHERE owner = ?",
+    "DELETE FROM inbox WHERE owner = ?",
+    "DELETE FROM buffered WHERE owner = ?",
+    "DELETE FROM set_aside WHERE owner = ?",
+    "DELETE FROM intents WHERE owner = ?",
+    "DELETE FROM idempotency WHERE owner = ?",
+    "DELETE FROM contacts WHERE owner = ?",
+    "DELETE FROM identities WHERE id = ?",
+];
+
+/// Statements that delete an identity, for the writer.
+pub(super) async fn delete(
+    connection: &mut sqlx::SqliteConnection,
+    owner: Owner,
+) -> Result<(), sqlx::Error> {
+    for statement in DELETE {
+        sqlx::query(statement)
+            .bind(owner.0)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}

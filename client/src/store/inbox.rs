@@ -1,0 +1,71 @@
+//! What has come in: hashes of processed payloads, and payloads that must wait.
+
+use std::collections::HashSet;
+
+use sqlx::QueryBuilder;
+use sqlx::sqlite::Sqlite;
+use zeroize::Zeroizing;
+
+use super::seal::Sealer;
+use super::{Owner, Store, StoreError, record, uint};
+
+impl Store {
+    /// Which of these payload hashes were processed before.
+    pub(crate) async fn seen(
+        &self,
+        owner: Owner,
+        hashes: &[[u8; 32]],
+    ) -> Result<HashSet<[u8; 32]>, StoreError> {
+        let mut seen = HashSet::new();
+        for some in hashes.chunks(1_000) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM inbox WHERE owner = ");
+            query.push_bind(owner.0).push(" AND hash IN (");
+            let mut list = query.separated(", ");
+            for hash in some {
+                list.push_bind(&hash[..]);
+            }
+            query.push(")");
+            let found: Vec<Vec<u8>> = query.build_query_scalar().fetch_all(&self.reads).await?;
+            seen.extend(
+                found
+                    .into_iter()
+                    .filter_map(|hash| <[u8; 32]>::try_from(hash).ok()),
+            );
+        }
+        Ok(seen)
+    }
+
+    /// Opened payloads that wait for a group or an epoch, in the order they came.
+    pub(crate) async fn buffered(
+        &self,
+        owner: Owner,
+    ) -> Result<Vec<(Vec<u8>, u64, Zeroizing<Vec<u8>>)>, StoreError> {
+        let rows: Vec<(Vec<u8>, i64, Vec<u8>)> =
+            sqlx::query_as("SELECT group_id, n, payload FROM buffered WHERE owner = ? ORDER BY n")
+                .bind(owner.0)
+                .fetch_all(&self.reads)
+                .await?;
+        rows.into_iter()
+            .map(|(group, n, sealed)| {
+                let n = uint(n);
+                let row = buffered_row(owner, &group, n);
+                let payload = self.sealer.open("buffered", &row, &sealed)?;
+                Ok((group, n, payload))
+            })
+            .collect()
+    }
+}
+
+fn buffered_row(owner: Owner, group: &[u8], n: u64) -> Vec<u8> {
+    [&record::row(owner.0, n)[..], group].concat()
+}
+
+pub(super) fn seal_buffered(
+    sealer: &Sealer,
+    owner: Owner,
+    group: &[u8],
+    n: u64,
+    payload: &[u8],
+) -> Vec<u8> {
+    sealer.seal("buffered", &buffered_row(owner, group, n), payload)
+}

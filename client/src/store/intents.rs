@@ -1,0 +1,131 @@
+//! Intents: membership changes somebody asked for, until their commit has won.
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{Owner, Store, StoreError, int, record, uint};
+use crate::error::SessionError;
+use crate::model::{ContextChange, NewGroup};
+
+/// One intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IntentRecord {
+    /// Numbers count up per identity.
+    pub(crate) n: u64,
+    pub(crate) group: GroupId,
+    pub(crate) spec: IntentSpec,
+    /// Claimed key packages; kept so that losing a race does not claim again.
+    pub(crate) packages: Vec<(IdentityKey, ByteBuf)>,
+    /// Set when it is over.
+    pub(crate) outcome: Option<Result<(), SessionError>>,
+    pub(crate) created_at_ms: u64,
+}
+
+/// What is to be changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum IntentSpec {
+    Create(NewGroup),
+    Add(Vec<IdentityKey>),
+    Remove(Vec<IdentityKey>),
+    Context(ContextChange),
+    Update,
+    Leave,
+    /// Commit what others proposed.
+    CommitProposals,
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdempotencyRecord {
+    pub(crate) key: String,
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) target: IdempotencyTarget,
+    pub(crate) created_at_ms: u64,
+}
+
+/// What the first request led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdempotencyTarget {
+    Intent(u64),
+    Message(u64),
+}
+
+impl Store {
+    /// Intents that are not over, in order.
+    pub(crate) async fn open_intents(&self, owner: Owner) -> Result<Vec<IntentRecord>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT n, record FROM intents WHERE owner = ? AND settled = 0 ORDER BY n",
+        )
+        .bind(owner.0)
+        .fetch_all(&self.reads)
+        .await?;
+        rows.into_iter()
+            .map(|(n, sealed)| self.intent_row(owner, uint(n), &sealed))
+            .collect()
+    }
+
+    /// One intent, over or not.
+    pub(crate) async fn intent(
+        &self,
+        owner: Owner,
+        n: u64,
+    ) -> Result<Option<IntentRecord>, StoreError> {
+        let sealed: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT record FROM intents WHERE owner = ? AND n = ?")
+                .bind(owner.0)
+                .bind(int(n))
+                .fetch_optional(&self.reads)
+                .await?;
+        sealed
+            .map(|sealed| self.intent_row(owner, n, &sealed))
+            .transpose()
+    }
+
+    /// The highest number given to an intent.
+    pub(crate) async fn last_intent(&self, owner: Owner) -> Result<u64, StoreError> {
+        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(n) FROM intents WHERE owner = ?")
+            .bind(owner.0)
+            .fetch_one(&self.reads)
+            .await?;
+        Ok(uint(last.unwrap_or(0)))
+    }
+
+    pub(crate) async fn idempotency(
+        &self,
+        owner: Owner,
+        key: &str,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let row: Option<(Vec<u8>, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+            "SELECT fingerprint, intent, message, created_at FROM idempotency \
+             WHERE owner = ? AND key = ?",
+        )
+        .bind(owner.0)
+        .bind(key)
+        .fetch_optional(&self.reads)
+        .await?;
+        let Some((fingerprint, intent, message, created_at)) = row else {
+            return Ok(None);
+        };
+        let target = match (intent, message) {
+            (Some(n), _) => IdempotencyTarget::Intent(uint(n)),
+            (None, Some(seq)) => IdempotencyTarget::Message(uint(seq)),
+            (None, None) => return Err(StoreError::Row("idempotency", "no target".into())),
+        };
+        let fingerprint = fingerprint
+            .try_into()
+            .map_err(|_| StoreError::Row("idempotency", "fingerprint".into()))?;
+        let created_at_ms = uint(created_at);
+        Ok(Some(IdempotencyRecord {
+            key: key.to_owned(),
+            fingerprint,
+            target,
+            created_at_ms,
+        }))
+    }
+
+    fn intent_row(&self, owner: Owner, n: u64, sealed: &[u8]) -> Result<IntentRecord, StoreError> {
+        record::open(&self.sealer, "intents", &record::row(owner.0, n), sealed)
+    }
+}

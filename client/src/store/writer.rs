@@ -1,0 +1,164 @@
+//! The one writer: what queued up while the last transaction synced goes into the next.
+
+use quicproquo_core::identity::IdentityKey;
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::{Batch, Owner, StoreError, identities};
+
+const MOST: usize = 256;
+const QUEUE: usize = 1024;
+
+struct Job {
+    work: Work,
+    done: oneshot::Sender<Result<Owner, StoreError>>,
+}
+
+/// What the writer can do in a transaction.
+enum Work {
+    Batch(Batch),
+    CreateIdentity {
+        key: IdentityKey,
+        seed: Vec<u8>,
+        secret: Vec<u8>,
+        now: i64,
+    },
+    DeleteIdentity(Owner),
+}
+
+/// A handle on the writer task.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    tracker: TaskTracker,
+    stop: tokio_util::sync::CancellationToken,
+}
+
+impl Writer {
+    pub(super) fn start(connection: SqliteConnection) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let tracker = TaskTracker::new();
+        let stop = tokio_util::sync::CancellationToken::new();
+        tracker.spawn(run(connection, queue, stop.clone()));
+        tracker.close();
+        Self {
+            jobs,
+            tracker,
+            stop,
+        }
+    }
+
+    pub(super) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.run(Work::Batch(batch)).await.map(drop)
+    }
+
+    pub(super) async fn create_identity(
+        &self,
+        key: &IdentityKey,
+        seed: Vec<u8>,
+        secret: Vec<u8>,
+        now: i64,
+    ) -> Result<Owner, StoreError> {
+        self.run(Work::CreateIdentity {
+            key: *key,
+            seed,
+            secret,
+            now,
+        })
+        .await
+    }
+
+    pub(super) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
+        self.run(Work::DeleteIdentity(owner)).await.map(drop)
+    }
+
+    async fn run(&self, work: Work) -> Result<Owner, StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs
+            .send(Job { work, done })
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.tracker.wait().await;
+    }
+}
+
+async fn run(
+    mut connection: SqliteConnection,
+    mut queue: mpsc::Receiver<Job>,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    let mut jobs = Vec::with_capacity(MOST);
+    loop {
+        tokio::select! {
+            biased;
+            taken = queue.recv_many(&mut jobs, MOST) => if taken == 0 { break },
+            () = stop.cancelled(), if !queue.is_closed() => { queue.close(); continue }
+        }
+        write_all(&mut connection, &mut jobs).await;
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "closing the client database");
+    }
+}
+
+/// All in one transaction; when that fails, each alone, so that one job cannot fail another.
+async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
+    match transaction(connection, jobs).await {
+        Ok(owners) => {
+            for (job, owner) in jobs.drain(..).zip(owners) {
+                let _ = job.done.send(Ok(owner));
+            }
+        }
+        Err(error) => {
+            if let [_] = jobs.as_slice() {
+                for job in jobs.drain(..1) {
+                    let _ = job.done.send(Err(error));
+                    return;
+                }
+            }
+            for job in jobs.drain(..) {
+                let alone = transaction(connection, std::slice::from_ref(&job)).await;
+                let _ = job.done.send(alone.map(|owners| owners[0]));
+            }
+        }
+    }
+}
+
+async fn transaction(
+    connection: &mut SqliteConnection,
+    jobs: &[Job],
+) -> Result<Vec<Owner>, StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut owners = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let owner = match &job.work {
+            Work::Batch(batch) => {
+                batch.apply(&mut transaction).await?;
+                Owner(0)
+            }
+            Work::CreateIdentity {
+                key,
+                seed,
+                secret,
+                now,
+            } => identities::insert(&mut transaction, key, seed, secret, *now).await?,
+            Work::DeleteIdentity(owner) => {
+                identities::delete(&mut transaction, *owner).await?;
+                *owner
+            }
+        };
+        owners.push(owner);
+    }
+    transaction.commit().await?;
+    Ok(owners)
+}

@@ -1,0 +1,206 @@
+//! The ordinary life of groups.
+
+use quicproquo_client::{
+    ContextChange, DeliveryState, EventData, GroupState, Idempotency, Options, Role, SessionError,
+    Suite,
+};
+
+use crate::world::{World, all, bot, group_of, heard, meet, members, patient, text, texts, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sessions_of_one_database_talk_in_both_suites() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    for suite in Suite::ALL {
+        let group = meet(suite, &alice, &[&bob]).await;
+        let hello = format!("hello {suite:?}");
+        let sent = alice.send(group.clone(), text(&hello), patient()).await.unwrap().value;
+        assert_eq!(sent.delivery, DeliveryState::Sent);
+        assert_eq!(sent.recipients, 1);
+        heard(&bob, &hello).await;
+        let back = format!("hi {suite:?}");
+        bob.send(group.clone(), text(&back), patient()).await.unwrap();
+        heard(&alice, &back).await;
+        let message = &bob.history(&group, Default::default()).await.unwrap().items[0];
+        assert_eq!(message.suite, suite);
+    }
+    client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_sent_before_the_invitation_is_accepted_appears_after_it() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let made = alice.create_group(group_of(Suite::Envelope, &[&bob]), patient()).await.unwrap();
+    let group = made.value.group.id;
+    alice.send(group.clone(), text("early"), patient()).await.unwrap();
+    until(&bob, |event| matches!(event, EventData::InvitationReceived(_))).await;
+    assert_eq!(bob.group(&group).await, Err(SessionError::GroupNotFound));
+    assert!(texts(&all(&bob).await).is_empty());
+    let invitation = &bob.invitations().await.unwrap()[0];
+    assert_eq!(invitation.inviter, alice.identity());
+    assert_eq!(invitation.group_name, "room");
+    bob.accept(group.clone()).await.unwrap();
+    let events = until(&bob, |event| matches!(event, EventData::MessageReceived(_))).await;
+    assert_eq!(texts(&events), ["early"]);
+    let kinds: Vec<_> = events.iter().map(|event| event.data.kind()).collect();
+    assert_eq!(kinds, ["invitation.received", "group.joined", "message.received"]);
+    client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_come_go_and_rename() {
+    let world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let carol = bot(&second, "carol").await;
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+
+    let added =
+        alice.invite(group.clone(), vec![carol.identity()], patient()).await.unwrap().value;
+    assert_eq!(added.group.members.len(), 3);
+    until(&carol, |event| matches!(event, EventData::InvitationReceived(_))).await;
+    carol.accept(group.clone()).await.unwrap();
+    bob.send(group.clone(), text("all three"), patient()).await.unwrap();
+    heard(&carol, "all three").await;
+    heard(&alice, "all three").await;
+
+    let refused = bob.remove(group.clone(), vec![carol.identity()], patient()).await;
+    assert_eq!(refused, Err(SessionError::NotAdmin));
+    let change = ContextChange { name: Some("den".into()), ..ContextChange::default() };
+    alice.change_context(group.clone(), change, patient()).await.unwrap();
+    until(&bob, |event| matches!(event, EventData::GroupRenamed { name, .. } if name == "den"))
+        .await;
+
+    alice.remove(group.clone(), vec![carol.identity()], patient()).await.unwrap();
+    until(&carol, |event| matches!(event, EventData::GroupLeft { reason } if reason == "removed"))
+        .await;
+    alice.send(group.clone(), text("without carol"), patient()).await.unwrap();
+    heard(&bob, "without carol").await;
+    assert!(!texts(&all(&carol).await).contains(&"without carol".to_owned()));
+    let sent = carol.send(group.clone(), text("still here?"), patient()).await;
+    assert_eq!(sent.unwrap_err(), SessionError::GroupInactive);
+
+    let alone = alice.leave(group.clone(), patient()).await;
+    assert_eq!(alone, Err(SessionError::LastAdmin));
+    let roles = vec![(bob.identity(), Role::Admin)];
+    let change = ContextChange { roles, ..ContextChange::default() };
+    alice.change_context(group.clone(), change, patient()).await.unwrap();
+    let left = alice.leave(group.clone(), patient()).await.unwrap().value;
+    assert_eq!(left.group.state, GroupState::Left);
+    until(&bob, |event| {
+        matches!(event, EventData::GroupMembersChanged { removed, .. } if removed == &[alice.identity()])
+    })
+    .await;
+    assert_eq!(members(&bob, &group).await, [bob.identity()]);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offline_session_gets_everything_in_order() {
+    let world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
+    second.shutdown().await;
+    drop(second);
+    let wanted: Vec<String> = (0..100).map(|n| format!("message {n}")).collect();
+    for body in &wanted {
+        alice.send(group.clone(), text(body), Options::default()).await.unwrap();
+    }
+    let second = world.client("b").await;
+    let bob = second.session(&bob.identity()).unwrap();
+    assert_eq!(heard(&bob, "message 99").await, wanted);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sends_survive_a_restart_of_the_node() {
+    let mut world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
+    world.stop().await;
+    let queued = alice.send(group.clone(), text("one"), Options::default()).await.unwrap().value;
+    assert_eq!(queued.delivery, DeliveryState::Queued);
+    alice.send(group.clone(), text("two"), Options::default()).await.unwrap();
+    world.start().await;
+    alice.send(group.clone(), text("three"), Options::default()).await.unwrap();
+    assert_eq!(heard(&bob, "three").await, ["one", "two", "three"]);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_commits_at_one_epoch_converge() {
+    let world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
+    for _ in 0..10 {
+        let both = tokio::join!(
+            alice.update_keys(group.clone(), patient()),
+            bob.update_keys(group.clone(), patient()),
+        );
+        both.0.unwrap();
+        both.1.unwrap();
+    }
+    alice.send(group.clone(), text("still one group"), patient()).await.unwrap();
+    heard(&bob, "still one group").await;
+    let epochs = (alice.group(&group).await.unwrap().epoch, bob.group(&group).await.unwrap().epoch);
+    assert_eq!(epochs, (21, 21));
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_send_is_one_message() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
+    let keyed = |fingerprint| Options {
+        idempotency: Some(Idempotency { key: "k".into(), fingerprint: [fingerprint; 32] }),
+        ..patient()
+    };
+    let first = alice.send(group.clone(), text("once"), keyed(1)).await.unwrap();
+    let again = alice.send(group.clone(), text("once"), keyed(1)).await.unwrap();
+    assert!(!first.replayed && again.replayed);
+    assert_eq!(first.value.id, again.value.id);
+    let other = alice.send(group.clone(), text("other"), keyed(2)).await;
+    assert_eq!(other, Err(SessionError::IdempotencyMismatch));
+    alice.send(group.clone(), text("end"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "end").await, ["once", "end"]);
+    client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_one_database_is_refused() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let second = quicproquo_client::Client::open(world.config("a")).await;
+    let error = second.unwrap_err().to_string();
+    assert!(error.contains(&std::process::id().to_string()), "{error}");
+    client.shutdown().await;
+    drop(client);
+    let again = world.client("a").await;
+    again.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_or_foreign_database_is_not_replaced() {
+    let world = World::new().await;
+    world.client("a").await.shutdown().await;
+    let dir = world.path().join("a");
+    std::fs::rename(dir.join("client.db"), dir.join("elsewhere")).unwrap();
+    let error = quicproquo_client::Client::open(world.config("a")).await.unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+    std::fs::rename(dir.join("elsewhere"), dir.join("client.db")).unwrap();
+    std::fs::write(dir.join("master.key"), "00".repeat(32)).unwrap();
+    let error = quicproquo_client::Client::open(world.config("a")).await.unwrap_err();
+    assert!(matches!(error, quicproquo_client::OpenError::WrongKey { .. }), "{error}");
+}

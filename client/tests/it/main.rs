@@ -1,0 +1,4 @@
+//! Sessions against a real node over real QUIC, with real databases.
+
+mod conversation;
+mod world;

@@ -1,0 +1,163 @@
+//! Version 2: one body for many recipients.
+//!
+//! The content key is fresh for each envelope, so every nonce is zero. From it
+//! come the commitment (a cipher that is not key-committing would let a sender
+//! craft one body with two meanings) and the key of the body. The seal of the
+//! content key has as AAD the version, the recipient's public key and the
+//! SHA-256 of the body, so that a prefix fits one recipient and one body.
+
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _, Nonce};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::{MAX_MLS_LEN, SealError, SealedV2, VERSION_2};
+use crate::kem::combiner::{self, Key};
+use crate::kem::{HybridPublic, HybridSecret, KemError, ML_KEM_CIPHERTEXT_LEN, X25519_LEN};
+
+const ZERO_NONCE: [u8; 12] = [0; 12];
+const TAG_LEN: usize = 16;
+const COMMITMENT_LEN: usize = 32;
+const LENGTH_LEN: usize = 4;
+const SMALLEST_BUCKET: usize = 256;
+const BUCKET_STEP: usize = 4096;
+const LARGEST_BODY: usize = COMMITMENT_LEN + bucket(LENGTH_LEN + MAX_MLS_LEN) + TAG_LEN;
+
+const SALT: &[u8] = b"quicproquo-envelope-v2-content";
+const COMMITMENT_INFO: &[u8] = b"quicproquo-envelope-v2-commitment";
+const BODY_INFO: &[u8] = b"quicproquo-envelope-v2-body";
+
+/// The padded length of `len` bytes: a power of two from 256 to 4096, above
+/// that a multiple of 4096.
+const fn bucket(len: usize) -> usize {
+    if len <= SMALLEST_BUCKET {
+        SMALLEST_BUCKET
+    } else if len <= BUCKET_STEP {
+        len.next_power_of_two()
+    } else {
+        len.next_multiple_of(BUCKET_STEP)
+    }
+}
+
+pub(super) fn seal(recipients: &[&HybridPublic], mls: &[u8]) -> Result<SealedV2, SealError> {
+    let mut content_key: Key = Zeroizing::new([0; 32]);
+    getrandom::fill(content_key.as_mut_slice()).map_err(|_| KemError::Failed)?;
+    let body = seal_body(content_key.as_slice(), mls)?;
+    let digest = Sha256::digest(&body);
+    let prefixes = recipients
+        .iter()
+        .map(|recipient| {
+            let kem = recipient.encapsulate()?;
+            let kek = combiner::v2(&kem.shared, &kem.ephemeral, &kem.ciphertext, recipient);
+            let sealed = ChaCha20Poly1305::new(kek.as_slice().into())
+                .encrypt(
+                    Nonce::from_slice(&ZERO_NONCE),
+                    Payload {
+                        msg: content_key.as_slice(),
+                        aad: &key_aad(recipient, &digest),
+                    },
+                )
+                .map_err(|_| KemError::Failed)?;
+            Ok([
+                &[VERSION_2],
+                kem.ephemeral.as_slice(),
+                &kem.ciphertext,
+                &sealed,
+            ]
+            .concat())
+        })
+        .collect::<Result<_, SealError>>()?;
+    Ok(SealedV2 { prefixes, body })
+}
+
+pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (prefix, body) = payload.split_at_checked(SealedV2::PREFIX_LEN)?;
+    if body.len() > LARGEST_BODY {
+        return None;
+    }
+    let (ephemeral, rest) = prefix[1..].split_at(X25519_LEN);
+    let (ciphertext, sealed) = rest.split_at(ML_KEM_CIPHERTEXT_LEN);
+    let shared = secret.decapsulate(ephemeral, ciphertext).ok()?;
+    let kek = combiner::v2(&shared, ephemeral, ciphertext, secret.public());
+    let content_key = ChaCha20Poly1305::new(kek.as_slice().into())
+        .decrypt(
+            Nonce::from_slice(&ZERO_NONCE),
+            Payload {
+                msg: sealed,
+                aad: &key_aad(secret.public(), &Sha256::digest(body)),
+            },
+        )
+        .map(Zeroizing::new)
+        .ok()?;
+    open_body(&content_key, body)
+}
+
+fn key_aad(recipient: &HybridPublic, body_digest: &[u8]) -> Vec<u8> {
+    [&[VERSION_2], recipient.as_bytes(), body_digest].concat()
+}
+
+fn seal_body(content_key: &[u8], mls: &[u8]) -> Result<Vec<u8>, SealError> {
+    let length = u32::try_from(mls.len()).map_err(|_| SealError::TooLong)?;
+    let mut padded = Zeroizing::new(Vec::with_capacity(bucket(LENGTH_LEN + mls.len())));
+    padded.extend_from_slice(&length.to_be_bytes());
+    padded.extend_from_slice(mls);
+    padded.resize(bucket(LENGTH_LEN + mls.len()), 0);
+
+    let commitment = combiner::hkdf32(SALT, content_key, &[COMMITMENT_INFO]);
+    let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
+    let sealed = ChaCha20Poly1305::new(key.as_slice().into())
+        .encrypt(
+            Nonce::from_slice(&ZERO_NONCE),
+            Payload {
+                msg: &padded,
+                aad: &[VERSION_2],
+            },
+        )
+        .map_err(|_| KemError::Failed)?;
+    Ok([commitment.as_slice(), &sealed].concat())
+}
+
+fn open_body(content_key: &[u8], body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (commitment, sealed) = body.split_at_checked(COMMITMENT_LEN)?;
+    // Both sides are known to whoever reaches this line, so the comparison need not be constant in time.
+    if combiner::hkdf32(SALT, content_key, &[COMMITMENT_INFO]).as_slice() != commitment {
+        return None;
+    }
+    let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
+    let padded = ChaCha20Poly1305::new(key.as_slice().into())
+        .decrypt(
+            Nonce::from_slice(&ZERO_NONCE),
+            Payload {
+                msg: sealed,
+                aad: &[VERSION_2],
+            },
+        )
+        .map(Zeroizing::new)
+        .ok()?;
+    let (length, rest) = padded.split_at_checked(LENGTH_LEN)?;
+    let length = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
+    let (mls, padding) = rest.split_at_checked(length)?;
+    let well_padded =
+        padded.len() == bucket(LENGTH_LEN + length) && padding.iter().all(|byte| *byte == 0);
+    well_padded.then(|| Zeroizing::new(mls.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket;
+
+    #[test]
+    fn buckets() {
+        let expected = [
+            (0, 256),
+            (256, 256),
+            (257, 512),
+            (4096, 4096),
+            (4097, 8192),
+            (8193, 12288),
+        ];
+        for (len, padded) in expected {
+            assert_eq!(bucket(len), padded);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+mod conversation;
+mod hostile;
+mod joining;
+mod membership;
+mod races;
+mod repair;
+mod support;
+mod windows;

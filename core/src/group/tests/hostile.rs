@@ -1,0 +1,353 @@
+//! Commits and proposals that our own code would not make, built with openmls.
+
+use std::collections::BTreeSet;
+
+use openmls::group::{MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
+use openmls::prelude::{
+    Extension, Extensions, LeafNodeParameters, NewSignerBundle, UnknownExtension,
+};
+use openmls_traits::OpenMlsProvider as _;
+
+use super::support::{Peer, assert_agreed, deliver, group_of, now};
+use crate::credential::credential_of;
+use crate::extension::{ExtensionError, StandardContext, capabilities, leaf_extensions};
+use crate::group::context::Builder;
+use crate::group::encrypt::to_bytes;
+use crate::group::{CommitError, Group, JoinError, ProcessError, Unauthorized};
+use crate::id::GroupId;
+use crate::identity::Identity;
+use crate::key_package::for_adding;
+use crate::provider::IdentitySigner;
+use crate::suite::{Profile, Suite};
+
+/// A commit that no rule of ours has seen; the peer's rows stay as they were.
+fn forge(
+    peer: &Peer,
+    id: &GroupId,
+    build: impl FnOnce(Builder<'_>) -> Builder<'_>,
+) -> (Vec<u8>, Option<Vec<u8>>) {
+    let mut group = peer.load(id);
+    let Group { mls, provider, .. } = &mut group;
+    let (commit, welcome, _) = build(mls.commit_builder().consume_proposal_store(true))
+        .load_psks(provider.storage())
+        .unwrap()
+        .build(
+            provider.rand(),
+            provider.crypto(),
+            &IdentitySigner(&peer.identity),
+            |_| true,
+        )
+        .unwrap()
+        .stage_commit(provider)
+        .unwrap()
+        .into_messages();
+    (
+        to_bytes(&commit).unwrap(),
+        welcome.map(|welcome| to_bytes(&welcome).unwrap()),
+    )
+}
+
+/// Every other member refuses the message for the same reason and stays as it is.
+#[track_caller]
+fn all_refuse(
+    peers: &mut [Peer],
+    id: &GroupId,
+    sender: usize,
+    message: &[u8],
+    reason: Unauthorized,
+) {
+    for (index, peer) in peers.iter_mut().enumerate() {
+        if index != sender {
+            let rows = peer.db.clone();
+            assert_eq!(
+                peer.process(id, message),
+                Err(ProcessError::Unauthorized(reason))
+            );
+            assert_eq!(peer.db, rows);
+        }
+    }
+    // And the group goes on.
+    let staged = peers[0]
+        .with(id, |group, identity| group.update_keys(identity, None))
+        .unwrap();
+    deliver(peers, id, 0, &staged);
+    assert_agreed(peers, id);
+}
+
+fn leaf_index(peer: &Peer, of: &Peer, id: &GroupId) -> openmls::prelude::LeafNodeIndex {
+    peer.load(id).leaf_of(&of.key()).unwrap()
+}
+
+#[test]
+fn only_admins_add() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let mut friend = Peer::new();
+    let package = friend.package(Suite::Envelope);
+    let own = peers[1].with(&id, |group, identity| {
+        group.add(identity, std::slice::from_ref(&package), now())
+    });
+    assert_eq!(
+        own.unwrap_err(),
+        CommitError::Unauthorized(Unauthorized::NotAdmin)
+    );
+    let (package, _) = for_adding(&peers[1].load(&id).provider, &package, now()).unwrap();
+    let (commit, welcome) = forge(&peers[1], &id, |builder| builder.propose_adds([package]));
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
+    // The friend notices as well.
+    let welcome = welcome.unwrap();
+    let joined = Group::join(&friend.identity, &welcome, friend.package_rows(&welcome));
+    assert_eq!(joined.unwrap_err(), JoinError::InviterNotAdmin);
+}
+
+#[test]
+fn only_admins_remove() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let victim = leaf_index(&peers[1], &peers[2], &id);
+    let (commit, _) = forge(&peers[1], &id, |builder| builder.propose_removals([victim]));
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
+    // Not even as a way to leave: by value it is a removal.
+    let admin = leaf_index(&peers[1], &peers[0], &id);
+    let (commit, _) = forge(&peers[1], &id, |builder| builder.propose_removals([admin]));
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
+}
+
+#[test]
+fn only_admins_change_the_context() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let mut context = peers[1].load(&id).standard().unwrap();
+    context.admins = [peers[1].key()].into();
+    let extensions = context.write().unwrap();
+    let (commit, _) = forge(&peers[1], &id, |builder| {
+        builder
+            .propose_group_context_extensions(extensions)
+            .unwrap()
+    });
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
+}
+
+#[test]
+fn an_admin_cannot_break_the_context() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let context = peers[0].load(&id).standard().unwrap();
+    let plain = Extensions::empty();
+    let stranger = StandardContext {
+        admins: [Peer::new().key()].into(),
+        ..context
+    }
+    .write()
+    .unwrap();
+    for (extensions, reason) in [
+        (plain, Unauthorized::Profile),
+        (stranger, Unauthorized::NoAdminLeft),
+    ] {
+        let (commit, _) = forge(&peers[0], &id, |builder| {
+            builder
+                .propose_group_context_extensions(extensions)
+                .unwrap()
+        });
+        all_refuse(&mut peers, &id, 0, &commit, reason);
+    }
+}
+
+#[test]
+fn a_plain_group_stays_plain() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Plain);
+    let context = StandardContext {
+        name: String::new(),
+        topic: String::new(),
+        admins: [peers[1].key()].into(),
+    };
+    let extensions = context.write().unwrap();
+    let (commit, _) = forge(&peers[1], &id, |builder| {
+        builder
+            .propose_group_context_extensions(extensions)
+            .unwrap()
+    });
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Profile);
+    let refused = peers[0].with(&id, |group, identity| {
+        group.set_context(identity, Some("x"), None, None)
+    });
+    assert_eq!(refused.unwrap_err(), CommitError::PlainProfile);
+}
+
+#[test]
+fn by_reference_only_leaving() {
+    for profile in [Profile::Standard, Profile::Plain] {
+        let (mut peers, id) = group_of(3, Suite::Envelope, profile);
+        let package = Peer::new().package(Suite::Envelope);
+        // Not even an admin.
+        for sender in [0, 1] {
+            let victim = leaf_index(&peers[sender], &peers[2], &id);
+            let proposals = {
+                let signer = Identity::from_seed(peers[sender].identity.seed());
+                let signer = IdentitySigner(&signer);
+                let load = || peers[sender].load(&id);
+                let (mut one, mut two, mut three) = (load(), load(), load());
+                let (package, _) = for_adding(&one.provider, &package, now()).unwrap();
+                [
+                    one.mls
+                        .propose_add_member(&one.provider, &signer, &package)
+                        .unwrap()
+                        .0,
+                    two.mls
+                        .propose_remove_member(&two.provider, &signer, victim)
+                        .unwrap()
+                        .0,
+                    three
+                        .mls
+                        .propose_self_update(
+                            &three.provider,
+                            &signer,
+                            LeafNodeParameters::default(),
+                        )
+                        .unwrap()
+                        .0,
+                ]
+            };
+            for (index, peer) in peers.iter_mut().enumerate() {
+                for proposal in proposals.iter().filter(|_| index != sender) {
+                    let refused = peer.process(&id, &to_bytes(proposal).unwrap());
+                    assert_eq!(
+                        refused,
+                        Err(ProcessError::Unauthorized(Unauthorized::ByReference))
+                    );
+                    assert!(!peer.load(&id).has_proposals());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_admin_cannot_slip_away() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let mut group = peers[0].load(&id);
+    let signer = Identity::from_seed(peers[0].identity.seed());
+    let Group { mls, provider, .. } = &mut group;
+    let proposal = mls.leave_group(provider, &IdentitySigner(&signer)).unwrap();
+    all_refuse(
+        &mut peers,
+        &id,
+        0,
+        &to_bytes(&proposal).unwrap(),
+        Unauthorized::NoAdminLeft,
+    );
+}
+
+#[test]
+fn nobody_changes_identity() {
+    for profile in [Profile::Standard, Profile::Plain] {
+        let (mut peers, id) = group_of(3, Suite::Envelope, profile);
+        let other = Identity::generate();
+        let mut group = peers[1].load(&id);
+        let Group { mls, provider, .. } = &mut group;
+        let signer = IdentitySigner(&other);
+        let new_signer = NewSignerBundle {
+            signer: &signer,
+            credential_with_key: credential_of(&other),
+        };
+        let (commit, _, _) = mls
+            .commit_builder()
+            .load_psks(provider.storage())
+            .unwrap()
+            .build_with_new_signer(
+                provider.rand(),
+                provider.crypto(),
+                &IdentitySigner(&peers[1].identity),
+                new_signer,
+                |_| true,
+            )
+            .unwrap()
+            .stage_commit(provider)
+            .unwrap()
+            .into_messages();
+        all_refuse(
+            &mut peers,
+            &id,
+            1,
+            &to_bytes(&commit).unwrap(),
+            Unauthorized::Identity,
+        );
+    }
+}
+
+#[test]
+fn a_malformed_hybrid_key_is_refused() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let bytes = UnknownExtension(vec![1, 2, 3]);
+    let extensions = Extensions::single(Extension::Unknown(0xF0C1, bytes)).unwrap();
+    let leaf = LeafNodeParameters::builder()
+        .with_capabilities(capabilities())
+        .with_extensions(extensions)
+        .build();
+    let (commit, _) = forge(&peers[1], &id, |builder| builder.leaf_node_parameters(leaf));
+    all_refuse(
+        &mut peers,
+        &id,
+        1,
+        &commit,
+        Unauthorized::Extension(ExtensionError::Hybrid),
+    );
+    assert!(leaf_extensions(peers[1].hybrid.public()).is_ok());
+}
+
+#[test]
+fn handshakes_in_the_clear_are_refused() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let mut group = peers[0].load(&id);
+    let Group { mls, provider, .. } = &mut group;
+    let config = MlsGroupJoinConfig::builder()
+        .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
+        .build();
+    mls.set_configuration(provider.storage(), &config).unwrap();
+    let bundle = mls
+        .self_update(
+            provider,
+            &IdentitySigner(&peers[0].identity),
+            LeafNodeParameters::default(),
+        )
+        .unwrap();
+    let commit = to_bytes(&bundle.into_commit()).unwrap();
+    all_refuse(&mut peers, &id, 0, &commit, Unauthorized::NotEncrypted);
+}
+
+#[test]
+fn a_commit_of_an_unknown_proposal_is_refused_by_all() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    // Peer 1 proposes to remove peer 2 by reference and commits that itself.
+    let victim = leaf_index(&peers[1], &peers[2], &id);
+    let signer = Identity::from_seed(peers[1].identity.seed());
+    let mut group = peers[1].load(&id);
+    let Group { mls, provider, .. } = &mut group;
+    mls.propose_remove_member(provider, &IdentitySigner(&signer), victim)
+        .unwrap();
+    let (commit, _, _) = mls
+        .commit_to_pending_proposals(provider, &IdentitySigner(&signer))
+        .unwrap();
+    let commit = to_bytes(&commit).unwrap();
+    for index in [0, 2] {
+        let refused = peers[index].process(&id, &commit).unwrap_err();
+        assert!(
+            matches!(refused, ProcessError::Undecryptable(_)),
+            "{refused}"
+        );
+        assert!(refused.is_final());
+    }
+}
+
+#[test]
+fn in_a_plain_group_everybody_may() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Plain);
+    let victim = peers[0].key();
+    let staged = peers[1]
+        .with(&id, |group, identity| group.remove(identity, &[victim]))
+        .unwrap();
+    deliver(&mut peers, &id, 1, &staged);
+    let left: BTreeSet<_> = peers[2]
+        .load(&id)
+        .members()
+        .into_iter()
+        .map(|m| m.identity)
+        .collect();
+    assert_eq!(left, [peers[1].key(), peers[2].key()].into());
+}

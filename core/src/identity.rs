@@ -1,0 +1,155 @@
+//! Identities: an Ed25519 key, and the byte strings that it signs.
+
+mod claims;
+
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroizing;
+
+pub use claims::{NameError, auth_bytes, name_claim_bytes};
+
+use crate::id::{IdError, hex_text};
+
+/// The public half of an identity: a 32-byte Ed25519 public key (RFC 8032).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdentityKey([u8; 32]);
+
+impl IdentityKey {
+    /// The key with these bytes. Whether they are a point of the curve shows
+    /// when a signature is verified.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Takes exactly 32 bytes as a key.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, IdError> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| IdError::Length(bytes.len()))
+    }
+
+    /// The raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+hex_text!(IdentityKey);
+
+/// A signature that does not fit its key and message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("signature does not verify")]
+pub struct BadSignature;
+
+/// Checks an Ed25519 signature strictly: small-order keys and malleable
+/// signatures are refused (`verify_strict`).
+pub fn verify(key: &IdentityKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    let key = VerifyingKey::from_bytes(key.as_bytes()).map_err(|_| BadSignature)?;
+    let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
+    key.verify_strict(message, &signature)
+        .map_err(|_| BadSignature)
+}
+
+/// An identity with its secret key, which is wiped when dropped.
+#[derive(Clone)]
+pub struct Identity {
+    key: SigningKey,
+}
+
+impl Identity {
+    /// A new identity from 32 random bytes.
+    ///
+    /// # Panics
+    /// When the operating system cannot give random bytes.
+    pub fn generate() -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).expect("the operating system gives random bytes");
+        Self::from_seed(seed)
+    }
+
+    /// The identity of a 32-byte Ed25519 seed (RFC 8032, section 5.1.5).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the secret is taken over and wiped here"
+    )]
+    pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
+        Self {
+            key: SigningKey::from_bytes(&seed),
+        }
+    }
+
+    /// The seed, for storing it sealed.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
+    }
+
+    /// The public key.
+    pub fn key(&self) -> IdentityKey {
+        IdentityKey(self.key.verifying_key().to_bytes())
+    }
+
+    /// Signs a message (Ed25519, 64 bytes).
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("key", &self.key())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seed_gives_the_same_identity() {
+        let identity = Identity::generate();
+        let again = Identity::from_seed(identity.seed());
+        assert_eq!(identity.key(), again.key());
+        assert_eq!(identity.sign(b"x"), again.sign(b"x"));
+    }
+
+    #[test]
+    fn signatures_verify_only_as_they_are() {
+        let identity = Identity::generate();
+        let signature = identity.sign(b"message");
+        assert!(verify(&identity.key(), b"message", &signature).is_ok());
+        assert!(verify(&identity.key(), b"massage", &signature).is_err());
+        assert!(verify(&Identity::generate().key(), b"message", &signature).is_err());
+        assert!(verify(&identity.key(), b"message", &signature[..63]).is_err());
+        // The neutral element signs anything under a lax check.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert!(verify(&IdentityKey::new(neutral), b"", &[0; 64]).is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let identity = Identity::from_seed(Zeroizing::new([7; 32]));
+        let shown = format!("{identity:?}");
+        assert!(shown.contains(&identity.key().to_string()));
+        assert!(!shown.contains("0707"));
+        assert!(!shown.contains("7, 7"));
+    }
+
+    #[test]
+    fn key_is_hex_text() {
+        let key = IdentityKey::new([0xAB; 32]);
+        assert_eq!(key.to_string(), "ab".repeat(32));
+        assert_eq!(key.to_string().parse::<IdentityKey>().unwrap(), key);
+        assert_eq!(
+            serde_json::from_str::<IdentityKey>(&serde_json::to_string(&key).unwrap()).unwrap(),
+            key
+        );
+        assert!("ab".parse::<IdentityKey>().is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! What openmls needs from outside: cryptography, randomness and storage.
+
+mod queue;
+mod storage;
+mod store;
+
+use openmls::prelude::SignatureScheme;
+use openmls_rust_crypto::RustCrypto;
+use openmls_traits::OpenMlsProvider;
+use openmls_traits::signatures::{Signer, SignerError};
+
+pub use store::{MlsStore, Row, RowWrite, ScopedRow, StoreError, group_scope, key_package_scope};
+
+use crate::identity::Identity;
+
+/// The provider of one group, or of one batch of key packages.
+#[derive(Debug, Default)]
+pub(crate) struct Provider {
+    crypto: RustCrypto,
+    storage: MlsStore,
+}
+
+impl Provider {
+    pub(crate) fn new(storage: MlsStore) -> Self {
+        Self {
+            crypto: RustCrypto::default(),
+            storage,
+        }
+    }
+}
+
+impl OpenMlsProvider for Provider {
+    type CryptoProvider = RustCrypto;
+    type RandProvider = RustCrypto;
+    type StorageProvider = MlsStore;
+
+    fn storage(&self) -> &MlsStore {
+        &self.storage
+    }
+
+    fn crypto(&self) -> &RustCrypto {
+        &self.crypto
+    }
+
+    fn rand(&self) -> &RustCrypto {
+        &self.crypto
+    }
+}
+
+/// An identity as openmls wants its signer.
+pub(crate) struct IdentitySigner<'a>(pub(crate) &'a Identity);
+
+impl Signer for IdentitySigner<'_> {
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
+        Ok(self.0.sign(payload).to_vec())
+    }
+
+    fn signature_scheme(&self) -> SignatureScheme {
+        SignatureScheme::ED25519
+    }
+}

@@ -1,0 +1,128 @@
+//! Who a caller is: proofs of a key, access tokens, live Sessions.
+
+pub(crate) mod live;
+mod tokens;
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
+use quicproquo_schemas::limits::{AUTH_DOMAIN, AUTH_EXPORTER_LEN};
+
+use crate::config::Registration;
+use crate::delivery::writer::WriteError;
+use crate::server::Shared;
+use crate::store::StoreError;
+use crate::store::write::{Authenticate, Sender, Write, Written};
+use live::Admission;
+pub use tokens::{AccessToken, TokenError, issue_access_token};
+pub(crate) use tokens::{hash, resolve};
+
+/// Why a caller is not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("no valid access token")]
+    Unauthenticated,
+    #[error("the access token does not open this")]
+    Forbidden,
+    #[error("the signature does not prove the key on this connection")]
+    BadSignature,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who holds a valid access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A token bound to this identity.
+    Bound(IdentityKey),
+    /// The operator's static token.
+    Operator,
+}
+
+impl Caller {
+    /// Whose quotas the caller's rows count on.
+    pub(crate) fn sender(self) -> Sender {
+        match self {
+            Self::Bound(identity) => Sender::from(&identity),
+            Self::Operator => Sender::OPERATOR,
+        }
+    }
+
+    /// Fails unless the token is bound to `identity`.
+    pub(crate) fn must_be(self, identity: &IdentityKey) -> Result<(), AuthError> {
+        if self == Self::Bound(*identity) { Ok(()) } else { Err(AuthError::Forbidden) }
+    }
+}
+
+/// What `authenticate` claims.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claimed {
+    pub(crate) identity: IdentityKey,
+    pub(crate) incarnation: u64,
+    pub(crate) instance: Instance,
+    pub(crate) attempt: u64,
+}
+
+/// A new live Session.
+#[derive(Debug)]
+pub(crate) struct NewSession {
+    pub(crate) number: u64,
+    pub(crate) last_send: SendId,
+    pub(crate) acked_up_to: u64,
+    pub(crate) admission: Admission,
+}
+
+/// The bytes that the client signed: nothing in them can be replayed, since the exporter is of
+/// this connection alone.
+fn signed_bytes(claimed: &Claimed, exporter: &[u8; AUTH_EXPORTER_LEN]) -> Vec<u8> {
+    [
+        AUTH_DOMAIN,
+        claimed.identity.as_bytes(),
+        &claimed.incarnation.to_be_bytes(),
+        claimed.instance.as_bytes(),
+        &claimed.attempt.to_be_bytes(),
+        exporter,
+    ]
+    .concat()
+}
+
+/// Ed25519 verification that accepts one signature per message and no weak keys.
+pub(crate) fn verify(identity: &IdentityKey, message: &[u8], signature: &[u8]) -> bool {
+    let Ok(key) = VerifyingKey::from_bytes(identity.as_bytes()) else {
+        return false;
+    };
+    let Ok(signature) = Signature::from_slice(signature) else {
+        return false;
+    };
+    key.verify_strict(message, &signature).is_ok()
+}
+
+/// Checks the proof and makes the caller the one live Session of its identity.
+pub(crate) async fn authenticate(
+    shared: &Shared,
+    claimed: Claimed,
+    signature: &[u8],
+    exporter: [u8; AUTH_EXPORTER_LEN],
+) -> Result<NewSession, AuthError> {
+    if !verify(&claimed.identity, &signed_bytes(&claimed, &exporter), signature) {
+        return Err(AuthError::BadSignature);
+    }
+    let write = Write::Authenticate(Authenticate {
+        identity: claimed.identity,
+        incarnation: claimed.incarnation,
+        instance: claimed.instance,
+        attempt: claimed.attempt,
+        admit: shared.registration == Registration::Open,
+    });
+    let Written::Authenticated(session) = shared.writer.submit(write).await? else {
+        return Err(WriteError::Failed.into());
+    };
+    tracing::debug!(identity = %claimed.identity, session = session.session, "authenticated");
+    Ok(NewSession {
+        number: session.session,
+        last_send: session.last_send,
+        acked_up_to: session.acked_up_to,
+        admission: shared.live.enter(claimed.identity, session.session, claimed.instance),
+    })
+}

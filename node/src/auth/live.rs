@@ -1,0 +1,174 @@
+//! The live Sessions of this process, and what dies with them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quicproquo_schemas::id::{IdentityKey, Instance};
+use tokio::sync::oneshot;
+
+/// Access tokens of one Session; one more ends the oldest.
+const TOKENS: usize = 16;
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    instance: Instance,
+    displaced: oneshot::Sender<Instance>,
+    tokens: Vec<[u8; 32]>,
+    subscribed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sessions: HashMap<IdentityKey, Entry>,
+    /// By SHA-256 of the token: whose it is and when it ends.
+    tokens: HashMap<[u8; 32], (IdentityKey, u64)>,
+}
+
+impl Inner {
+    fn leave(&mut self, identity: &IdentityKey) -> Option<Entry> {
+        let entry = self.sessions.remove(identity)?;
+        for token in &entry.tokens {
+            self.tokens.remove(token);
+        }
+        Some(entry)
+    }
+}
+
+/// The registry.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Live(Arc<Mutex<Inner>>);
+
+/// A Session's place in the registry.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) place: Place,
+    /// Answers once another Session has taken over.
+    pub(crate) displaced: oneshot::Receiver<Instance>,
+}
+
+impl Live {
+    /// Enters a Session that the database has accepted. The higher number wins, whichever comes
+    /// first.
+    pub(crate) fn enter(
+        &self,
+        identity: IdentityKey,
+        number: u64,
+        instance: Instance,
+    ) -> Admission {
+        let (sender, displaced) = oneshot::channel();
+        let place = Place { live: self.clone(), identity, number };
+        let mut inner = self.lock();
+        if let Some(newer) = inner.sessions.get(&identity).filter(|entry| entry.number > number) {
+            let _ = sender.send(newer.instance);
+            drop(inner);
+            return Admission { place, displaced };
+        }
+        if let Some(former) = inner.leave(&identity) {
+            let _ = former.displaced.send(instance);
+        }
+        inner.sessions.insert(
+            identity,
+            Entry { number, instance, displaced: sender, tokens: Vec::new(), subscribed: false },
+        );
+        drop(inner);
+        Admission { place, displaced }
+    }
+
+    /// Whose live Session has issued the token with this SHA-256.
+    pub(crate) fn token(&self, hash: &[u8; 32], now: u64) -> Option<IdentityKey> {
+        let inner = self.lock();
+        let (identity, expires_at) = inner.tokens.get(hash)?;
+        (*expires_at > now).then_some(*identity)
+    }
+
+    /// Whether a Session of the identity is subscribed.
+    pub(crate) fn is_subscribed(&self, identity: &IdentityKey) -> bool {
+        self.lock().sessions.get(identity).is_some_and(|entry| entry.subscribed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves the registry when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    live: Live,
+    identity: IdentityKey,
+    number: u64,
+}
+
+impl Place {
+    /// Remembers a token. False: the Session is not live.
+    pub(crate) fn add_token(&self, hash: [u8; 32], expires_at: u64) -> bool {
+        let mut inner = self.live.lock();
+        let Some(entry) = self.entry(&mut inner) else {
+            return false;
+        };
+        entry.tokens.push(hash);
+        let oldest = (entry.tokens.len() > TOKENS).then(|| entry.tokens.remove(0));
+        if let Some(oldest) = oldest {
+            inner.tokens.remove(&oldest);
+        }
+        inner.tokens.insert(hash, (self.identity, expires_at));
+        true
+    }
+
+    /// Notes whether the Session is subscribed.
+    pub(crate) fn set_subscribed(&self, subscribed: bool) {
+        let mut inner = self.live.lock();
+        if let Some(entry) = self.entry(&mut inner) {
+            entry.subscribed = subscribed;
+        }
+    }
+
+    fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Entry> {
+        inner.sessions.get_mut(&self.identity).filter(|entry| entry.number == self.number)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inner = self.live.lock();
+        if self.entry(&mut inner).is_some() {
+            inner.leave(&self.identity);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: IdentityKey = IdentityKey::new([1; 32]);
+    const FIRST: Instance = Instance::new([1; 16]);
+    const SECOND: Instance = Instance::new([2; 16]);
+
+    #[test]
+    fn a_newer_session_ends_the_tokens_of_the_former() {
+        let live = Live::default();
+        let mut first = live.enter(IDENTITY, 1, FIRST);
+        assert!(first.place.add_token([1; 32], 100));
+        assert_eq!(live.token(&[1; 32], 99), Some(IDENTITY));
+        assert_eq!(live.token(&[1; 32], 100), None);
+        first.place.set_subscribed(true);
+        assert!(live.is_subscribed(&IDENTITY));
+
+        let second = live.enter(IDENTITY, 2, SECOND);
+        assert_eq!(first.displaced.try_recv(), Ok(SECOND));
+        assert_eq!(live.token(&[1; 32], 0), None);
+        assert!(!live.is_subscribed(&IDENTITY));
+        assert!(!first.place.add_token([1; 32], 100));
+        drop(first);
+        assert!(second.place.add_token([2; 32], 100));
+
+        let mut late = live.enter(IDENTITY, 1, FIRST);
+        assert_eq!(late.displaced.try_recv(), Ok(SECOND));
+        drop(late);
+        assert_eq!(live.token(&[2; 32], 0), Some(IDENTITY));
+        drop(second);
+        assert_eq!(live.token(&[2; 32], 0), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a node is told at its start.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quicproquo_schemas::limits;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+
+/// Who may become an identity of this node by authenticating for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody who proves a key.
+    Open,
+    /// Nobody; identities that were seen before go on.
+    Closed,
+}
+
+/// Where the certificate of a public node lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM file with the certificate chain, the node's own first.
+    pub chain: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+/// The operator's static token, kept as its SHA-256.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaticToken([u8; 32]);
+
+impl StaticToken {
+    /// Hashes the token; the token itself is not kept.
+    pub fn new(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    pub(crate) fn matches(&self, hash: &[u8; 32]) -> bool {
+        self.0 == *hash
+    }
+}
+
+impl fmt::Debug for StaticToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaticToken(redacted)")
+    }
+}
+
+/// A token bucket: so many at once, then one per period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many at once.
+    pub burst: u32,
+    /// Time until one more is allowed.
+    pub period: Duration,
+}
+
+/// Bounds of everything that a caller can make the node hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest payload of one row, in bytes.
+    pub payload_bytes: usize,
+    /// Rows of one queue.
+    pub queue_rows: u64,
+    /// Payload bytes of one queue.
+    pub queue_bytes: u64,
+    /// Default and longest time a row waits, in seconds.
+    pub ttl_secs: u32,
+    /// One-time `KeyPackage`s of one identity and ciphersuite.
+    pub packages_per_suite: u32,
+    /// One-time packages that one claimer gets of one target.
+    pub claims_per_pair: Rate,
+    /// One-time packages that all claimers together get of one target.
+    pub claims_per_target: Rate,
+    /// Calls in flight on one connection.
+    pub calls_in_flight: usize,
+    /// Waiting fetches of one identity.
+    pub waiting_fetches: usize,
+    /// How long rows stay leased to a connection that does not come back.
+    pub lease: Duration,
+    /// Open handshakes above which addresses are validated first.
+    pub open_handshakes: usize,
+    /// Life of an access token, in seconds.
+    pub token_secs: u64,
+    /// How long calls in flight may take to finish at a shutdown.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload_bytes: limits::MAX_PAYLOAD,
+            queue_rows: limits::QUEUE_ROWS,
+            queue_bytes: limits::QUEUE_BYTES,
+            ttl_secs: limits::DEFAULT_TTL_SECS,
+            packages_per_suite: 500,
+            claims_per_pair: Rate { burst: 6, period: Duration::from_mins(10) },
+            claims_per_target: Rate { burst: 60, period: Duration::from_mins(1) },
+            calls_in_flight: 64,
+            waiting_fetches: 4,
+            lease: Duration::from_mins(1),
+            open_handshakes: 256,
+            token_secs: 24 * 3600,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Everything a node is told at its start.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Directory of the database, the lock and the self-signed certificate; made when missing.
+    pub data_dir: PathBuf,
+    /// UDP address.
+    pub listen: SocketAddr,
+    /// Certificate and key. Required unless `listen` is a loopback address.
+    pub certificate: Option<CertificateFiles>,
+    /// Registration policy.
+    pub registration: Registration,
+    /// Token that opens enqueue, fetchKeyPackage and fetchHybridKey, and counts as one sender.
+    pub static_token: Option<StaticToken>,
+    /// Threads that serve connections; at least one.
+    pub workers: usize,
+    /// Bounds.
+    pub limits: Limits,
+    /// Wall clock.
+    pub clock: Clock,
+}
+
+impl NodeConfig {
+    /// Defaults: registration is open on loopback and closed elsewhere, one worker.
+    pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        let registration =
+            if listen.ip().is_loopback() { Registration::Open } else { Registration::Closed };
+        Self {
+            data_dir: data_dir.into(),
+            listen,
+            certificate: None,
+            registration,
+            static_token: None,
+            workers: 1,
+            limits: Limits::default(),
+            clock: Clock::system(),
+        }
+    }
+}

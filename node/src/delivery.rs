@@ -1,0 +1,128 @@
+//! Queues: rows in, rows out.
+
+pub(crate) mod fetch;
+pub(crate) mod leases;
+pub(crate) mod subscribers;
+pub(crate) mod waiters;
+pub(crate) mod writer;
+
+use std::sync::Arc;
+
+use quicproquo_schemas::id::IdentityKey;
+use quicproquo_schemas::limits::{FETCH_BYTES, MAX_WINDOW_ROWS};
+use sha2::{Digest, Sha256};
+
+use crate::auth::Caller;
+use crate::server::Shared;
+use crate::store::write::{Ack, Channel, Delivered, Enqueue, Multicast, Write, Written};
+use crate::store::{Page, QueuedRow, StoreError};
+use writer::WriteError;
+
+/// Why delivery refuses.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeliveryError {
+    #[error("the identity is subscribed")]
+    Subscribed,
+    #[error("too many waiting fetches")]
+    TooManyWaits,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Queues one payload; the same payload again gives the same position.
+pub(crate) async fn enqueue(
+    shared: &Shared,
+    caller: Caller,
+    recipient: IdentityKey,
+    channel: Channel,
+    payload: Arc<[u8]>,
+    ttl_secs: u32,
+) -> Result<u64, DeliveryError> {
+    let mut digest = Sha256::new();
+    update_channel(&mut digest, channel);
+    digest.update(&payload);
+    let write = Write::Enqueue(Enqueue {
+        recipient,
+        sender: caller.sender(),
+        channel,
+        payload,
+        digest: digest.finalize().into(),
+        ttl_secs,
+    });
+    match shared.writer.submit(write).await? {
+        Written::Seq(seq) => Ok(seq),
+        _ => Err(WriteError::Failed.into()),
+    }
+}
+
+/// Queues one row for each recipient, all or none. `send.request` is filled in here.
+pub(crate) async fn send(
+    shared: &Shared,
+    mut send: Multicast,
+) -> Result<Vec<Delivered>, DeliveryError> {
+    send.request = request_digest(&send);
+    match shared.writer.submit(Write::Multicast(send)).await? {
+        Written::Sent(results) => Ok(results),
+        _ => Err(WriteError::Failed.into()),
+    }
+}
+
+/// Removes all rows up to a position.
+pub(crate) async fn ack(
+    shared: &Shared,
+    identity: IdentityKey,
+    session: u64,
+    up_to: u64,
+) -> Result<(), DeliveryError> {
+    shared.writer.submit(Write::Ack(Ack { identity, session, up_to })).await?;
+    Ok(())
+}
+
+/// Reads rows above a position without removing them.
+pub(crate) async fn peek(
+    shared: &Shared,
+    identity: IdentityKey,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<QueuedRow>, DeliveryError> {
+    let page = Page { after: position(after), rows: rows_asked(limit), bytes: FETCH_BYTES };
+    Ok(shared.reads.rows(identity, page).await?)
+}
+
+/// Limit 0 and limits above the window mean the window.
+fn rows_asked(limit: u32) -> u32 {
+    if limit == 0 { MAX_WINDOW_ROWS } else { limit.min(MAX_WINDOW_ROWS) }
+}
+
+/// Positions stay below what the database can hold.
+fn position(seq: u64) -> u64 {
+    seq.min(i64::MAX.cast_unsigned())
+}
+
+fn update_channel(digest: &mut Sha256, channel: Channel) {
+    match channel {
+        None => digest.update([0]),
+        Some(channel) => {
+            digest.update([1]);
+            digest.update(channel.as_bytes());
+        }
+    }
+}
+
+/// Over everything that makes a send what it is, lengths included.
+fn request_digest(send: &Multicast) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    update_channel(&mut digest, send.channel);
+    digest.update(send.ttl_secs.to_be_bytes());
+    digest.update((send.body.len() as u64).to_be_bytes());
+    digest.update(&send.body);
+    for to in &send.deliveries {
+        digest.update(to.recipient.as_bytes());
+        digest.update([u8::from(to.include_body)]);
+        digest.update((to.prefix.len() as u64).to_be_bytes());
+        digest.update(&to.prefix);
+    }
+    digest.finalize().into()
+}

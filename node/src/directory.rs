@@ -1,0 +1,173 @@
+//! The key directory: `KeyPackage`s, hybrid keys, names.
+
+pub(crate) mod limiter;
+
+use std::sync::Arc;
+
+use quicproquo_schemas::id::{IdentityKey, is_name};
+use quicproquo_schemas::limits::{
+    HYBRID_PUBLIC_KEY_LEN, MAX_NAMES, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN,
+};
+
+use crate::auth::{Caller, verify};
+use crate::delivery::writer::WriteError;
+use crate::key_package::{self, KeyPackageError};
+use crate::server::Shared;
+use crate::store::write::{
+    Claim, ClaimName, Package, Publish, PutHybridKey, Target, Write, Written,
+};
+use crate::store::{StoreError, SuiteStock};
+
+/// Why the directory refuses.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DirectoryError {
+    #[error("{0}")]
+    KeyPackage(#[from] KeyPackageError),
+    #[error("{0}")]
+    WrongKind(&'static str),
+    #[error("names are 1 to 63 of a-z0-9._-")]
+    BadName,
+    #[error("the signature over the name does not verify")]
+    BadSignature,
+    #[error("a hybrid key has {HYBRID_PUBLIC_KEY_LEN} bytes")]
+    BadHybridKey,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn package(
+    shared: &Shared,
+    owner: &IdentityKey,
+    bytes: &[u8],
+) -> Result<(Package, bool), KeyPackageError> {
+    let verified = key_package::verify(bytes, owner, shared.clock.now())?;
+    let package = Package {
+        ciphersuite: verified.ciphersuite,
+        not_after: verified.not_after,
+        fingerprint: verified.fingerprint,
+        data: Arc::from(bytes),
+    };
+    Ok((package, verified.last_resort))
+}
+
+async fn store(
+    shared: &Shared,
+    identity: IdentityKey,
+    one_time: Vec<Package>,
+    last_resort: Option<Package>,
+) -> Result<Vec<SuiteStock>, DirectoryError> {
+    let write = Write::Publish(Publish {
+        identity,
+        one_time,
+        last_resort,
+        limit: shared.limits.packages_per_suite,
+        now: shared.clock.now(),
+    });
+    match shared.writer.submit(write).await? {
+        Written::Stock(stock) => Ok(stock),
+        _ => Err(WriteError::Failed.into()),
+    }
+}
+
+/// Stores one package of a base client, marked as last resort or not; returns its SHA-256.
+pub(crate) async fn upload(
+    shared: &Shared,
+    identity: IdentityKey,
+    bytes: &[u8],
+) -> Result<[u8; 32], DirectoryError> {
+    let (package, last_resort) = package(shared, &identity, bytes)?;
+    let fingerprint = package.fingerprint;
+    if last_resort {
+        store(shared, identity, Vec::new(), Some(package)).await?;
+    } else {
+        store(shared, identity, vec![package], None).await?;
+    }
+    Ok(fingerprint)
+}
+
+/// Stores packages that are already known to be within the limits of size and number.
+pub(crate) async fn publish(
+    shared: &Shared,
+    identity: IdentityKey,
+    one_time: &[Vec<u8>],
+    last_resort: &[u8],
+) -> Result<Vec<SuiteStock>, DirectoryError> {
+    let mut packages = Vec::with_capacity(one_time.len());
+    for bytes in one_time {
+        match package(shared, &identity, bytes)? {
+            (package, false) => packages.push(package),
+            (_, true) => {
+                return Err(DirectoryError::WrongKind("a one-time package is marked last resort"));
+            }
+        }
+    }
+    let last_resort = if last_resort.is_empty() {
+        None
+    } else {
+        match package(shared, &identity, last_resort)? {
+            (package, true) => Some(package),
+            (_, false) => {
+                return Err(DirectoryError::WrongKind("the last resort is not marked as one"));
+            }
+        }
+    };
+    store(shared, identity, packages, last_resort).await
+}
+
+/// Takes one package of each identity, empty where there is none. Over the rate limit the last
+/// resort is handed out.
+pub(crate) async fn claim(
+    shared: &Shared,
+    caller: Caller,
+    identities: Vec<IdentityKey>,
+    ciphersuite: u16,
+) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let targets = identities
+        .into_iter()
+        .map(|identity| Target { identity, one_time: shared.claims.allow(caller, identity) })
+        .collect();
+    let write = Write::Claim(Claim {
+        targets,
+        ciphersuite,
+        alive_until: shared.clock.now() + MIN_CLAIM_LIFE_SECS,
+    });
+    match shared.writer.submit(write).await? {
+        Written::Claimed(packages) => Ok(packages),
+        _ => Err(WriteError::Failed.into()),
+    }
+}
+
+/// Replaces the hybrid key of an identity.
+pub(crate) async fn put_hybrid_key(
+    shared: &Shared,
+    identity: IdentityKey,
+    key: Vec<u8>,
+) -> Result<(), DirectoryError> {
+    if key.len() != HYBRID_PUBLIC_KEY_LEN {
+        return Err(DirectoryError::BadHybridKey);
+    }
+    shared.writer.submit(Write::PutHybridKey(PutHybridKey { identity, key })).await?;
+    Ok(())
+}
+
+/// Gives a free name to an identity that has signed for it.
+pub(crate) async fn claim_name(
+    shared: &Shared,
+    identity: IdentityKey,
+    name: String,
+    signature: Vec<u8>,
+) -> Result<(), DirectoryError> {
+    if !is_name(&name) {
+        return Err(DirectoryError::BadName);
+    }
+    let length = u8::try_from(name.len()).map_err(|_| DirectoryError::BadName)?;
+    let signed = [NAME_DOMAIN, &[length], name.as_bytes(), identity.as_bytes()].concat();
+    if !verify(&identity, &signed, &signature) {
+        return Err(DirectoryError::BadSignature);
+    }
+    let write = Write::ClaimName(ClaimName { name, identity, signature, limit: MAX_NAMES });
+    shared.writer.submit(write).await?;
+    Ok(())
+}

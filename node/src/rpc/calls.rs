@@ -1,0 +1,55 @@
+//! Bounds the calls in flight on one connection.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use quicproquo_schemas::code::ErrorCode;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::errors::Fault;
+
+/// Counts the calls in flight.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    count: Cell<usize>,
+    limit: usize,
+    draining: CancellationToken,
+    ended: Notify,
+}
+
+impl Calls {
+    pub(crate) fn new(limit: usize, draining: CancellationToken) -> Rc<Self> {
+        Rc::new(Self { count: Cell::new(0), limit, draining, ended: Notify::new() })
+    }
+
+    /// Admits one call, which ends when the guard is dropped.
+    pub(super) fn enter(self: &Rc<Self>) -> Result<Call, Fault> {
+        if self.draining.is_cancelled() {
+            return Err(Fault::new(ErrorCode::ShuttingDown, "the node is shutting down"));
+        }
+        if self.count.get() >= self.limit {
+            return Err(Fault::new(ErrorCode::RateLimited, "too many calls in flight"));
+        }
+        self.count.set(self.count.get() + 1);
+        Ok(Call(Rc::clone(self)))
+    }
+
+    /// Waits until no call is in flight.
+    pub(crate) async fn idle(&self) {
+        while self.count.get() > 0 {
+            self.ended.notified().await;
+        }
+    }
+}
+
+/// A call in flight.
+#[derive(Debug)]
+pub(super) struct Call(Rc<Calls>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        self.0.ended.notify_one();
+    }
+}

@@ -1,0 +1,298 @@
+//! `Session`: whoever holds it has proved the key.
+
+mod push;
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use quicproquo_schemas::id::{IdentityKey, Instance};
+use quicproquo_schemas::limits::MAX_CLAIMS;
+use quicproquo_schemas::session_capnp::{delivery_result, session, stock};
+
+use super::errors::{Fault, wire};
+use super::{Peer, params};
+use crate::auth::live::Place;
+use crate::auth::{AccessToken, Caller, NewSession, hash};
+use crate::delivery;
+use crate::directory;
+use crate::store::write::{Delivered, Multicast};
+use crate::store::{Refusal, SuiteStock};
+use push::Subscribed;
+
+/// Most packages of one call, beside its size limit.
+const MAX_PACKAGES: usize = 1_000;
+
+/// Serves one Session.
+#[derive(Debug)]
+pub(super) struct SessionServer {
+    peer: Peer,
+    identity: IdentityKey,
+    number: u64,
+    place: Place,
+    displaced: Cell<Option<Instance>>,
+    subscribed: RefCell<Option<Rc<Subscribed>>>,
+}
+
+impl SessionServer {
+    /// Starts to serve a Session that is entered as the live one.
+    pub(super) fn start(peer: Peer, identity: IdentityKey, new: NewSession) -> session::Client {
+        let tasks = peer.tasks.clone();
+        let session = Rc::new(Self {
+            peer,
+            identity,
+            number: new.number,
+            place: new.admission.place,
+            displaced: Cell::new(None),
+            subscribed: RefCell::new(None),
+        });
+        let weak = Rc::downgrade(&session);
+        let displaced = new.admission.displaced;
+        tasks.spawn_local(async move {
+            if let Ok(by) = displaced.await {
+                Self::displace(&weak, by).await;
+            }
+        });
+        capnp_rpc::new_client_from_rc(session)
+    }
+
+    async fn displace(session: &Weak<Self>, by: Instance) {
+        let Some(session) = session.upgrade() else {
+            return;
+        };
+        session.displaced.set(Some(by));
+        let subscribed = session.subscribed.borrow_mut().take();
+        if let Some(subscribed) = subscribed {
+            subscribed.displace(by).await;
+        }
+    }
+
+    fn live(&self) -> Result<(), Fault> {
+        match self.displaced.get() {
+            None => Ok(()),
+            Some(by) => Err(Refusal::Displaced(by).into()),
+        }
+    }
+}
+
+impl session::Server for SessionServer {
+    async fn access_token(
+        self: Rc<Self>,
+        _: session::AccessTokenParams,
+        mut results: session::AccessTokenResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let shared = &self.peer.shared;
+        let token = wire(AccessToken::random().map_err(Fault::internal))?;
+        let expires_at = shared.clock.now() + shared.limits.token_secs;
+        if !self.place.add_token(hash(token.as_bytes()), expires_at) {
+            return wire(Err(Fault::internal("a token for a Session that has ended")));
+        }
+        let mut results = results.get();
+        results.set_token(token.as_bytes());
+        results.set_expires_at(expires_at);
+        Ok(())
+    }
+
+    async fn publish_key_packages(
+        self: Rc<Self>,
+        params: session::PublishKeyPackagesParams,
+        mut results: session::PublishKeyPackagesResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let (one_time, last_resort) = {
+            let params = params.get()?;
+            let list = params.get_one_time()?;
+            let last_resort = params.get_last_resort()?.to_vec();
+            if !list.is_empty() || last_resort.is_empty() {
+                params::count(list.len(), MAX_PACKAGES)?;
+            }
+            let one_time: Vec<_> = list.iter().map(params::package).collect::<Result<_, _>>()?;
+            (one_time, last_resort)
+        };
+        drop(params);
+        let shared = &self.peer.shared;
+        let stock = directory::publish(shared, self.identity, &one_time, &last_resort).await;
+        let stock = wire(stock)?;
+        put_stock(results.get().init_stock(length(&stock)), &stock);
+        Ok(())
+    }
+
+    async fn claim_key_packages(
+        self: Rc<Self>,
+        params: session::ClaimKeyPackagesParams,
+        mut results: session::ClaimKeyPackagesResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let (identities, ciphersuite) = {
+            let params = params.get()?;
+            let list = params.get_identities()?;
+            params::count(list.len(), MAX_CLAIMS)?;
+            let identities: Vec<_> = list.iter().map(params::identity).collect::<Result<_, _>>()?;
+            params::unique(identities.iter())?;
+            (identities, params.get_ciphersuite())
+        };
+        let caller = Caller::Bound(self.identity);
+        let shared = &self.peer.shared;
+        let packages = wire(directory::claim(shared, caller, identities, ciphersuite).await)?;
+        let mut list = results.get().init_packages(length(&packages));
+        for (index, package) in (0..).zip(&packages) {
+            list.set(index, package);
+        }
+        Ok(())
+    }
+
+    async fn key_package_stock(
+        self: Rc<Self>,
+        _: session::KeyPackageStockParams,
+        mut results: session::KeyPackageStockResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let shared = &self.peer.shared;
+        let stock = wire(shared.reads.stock(self.identity, shared.clock.now()).await)?;
+        put_stock(results.get().init_stock(length(&stock)), &stock);
+        Ok(())
+    }
+
+    async fn send(
+        self: Rc<Self>,
+        params: session::SendParams,
+        mut results: session::SendResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let shared = &self.peer.shared;
+        let send = {
+            let params = params.get()?;
+            let body = params.get_body()?;
+            let limit = shared.limits.payload_bytes;
+            Multicast {
+                sender: self.identity,
+                session: self.number,
+                id: params::send_id(params.get_id()?),
+                request: [0; 32],
+                deliveries: params::deliveries(params.get_deliveries()?, body.len(), limit)?,
+                body: Arc::from(body),
+                channel: params::channel(params.get_channel_id())?,
+                ttl_secs: params.get_ttl_secs(),
+            }
+        };
+        drop(params);
+        let sent = wire(delivery::send(shared, send).await)?;
+        put_results(results.get().init_results(length(&sent)), &sent);
+        Ok(())
+    }
+
+    async fn send_result(
+        self: Rc<Self>,
+        params: session::SendResultParams,
+        mut results: session::SendResultResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let id = params::send_id(params.get()?.get_id()?);
+        let kept = wire(self.peer.shared.reads.send_result(self.identity, id).await)?;
+        let mut results = results.get();
+        results.set_known(kept.is_some());
+        let kept = kept.unwrap_or_default();
+        put_results(results.init_results(length(&kept)), &kept);
+        Ok(())
+    }
+
+    async fn subscribe(
+        self: Rc<Self>,
+        params: session::SubscribeParams,
+        mut results: session::SubscribeResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let sink = params.get()?.get_sink()?;
+        results.get().set_subscription(self.start_pushing(sink));
+        Ok(())
+    }
+
+    async fn ack(
+        self: Rc<Self>,
+        params: session::AckParams,
+        _: session::AckResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let up_to = params.get()?.get_seq_up_to();
+        wire(delivery::ack(&self.peer.shared, self.identity, self.number, up_to).await)?;
+        if let Some(subscribed) = self.subscribed.borrow().as_ref() {
+            subscribed.window.ack(up_to);
+        }
+        Ok(())
+    }
+
+    async fn peek(
+        self: Rc<Self>,
+        params: session::PeekParams,
+        mut results: session::PeekResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let (after, limit) = {
+            let params = params.get()?;
+            (params.get_after(), params.get_limit())
+        };
+        let shared = &self.peer.shared;
+        let rows = wire(delivery::peek(shared, self.identity, after, limit).await)?;
+        let mut list = results.get().init_rows(length(&rows));
+        for (index, row) in (0..).zip(&rows) {
+            params::put_row(list.reborrow().get(index), row);
+        }
+        Ok(())
+    }
+
+    async fn claim_name(
+        self: Rc<Self>,
+        params: session::ClaimNameParams,
+        _: session::ClaimNameResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let (name, signature) = {
+            let params = params.get()?;
+            // What is not UTF-8 is not a name either.
+            let name = params.get_name()?.to_str().map(str::to_owned).unwrap_or_default();
+            (name, params.get_signature()?.to_vec())
+        };
+        wire(directory::claim_name(&self.peer.shared, self.identity, name, signature).await)
+    }
+}
+
+/// Lists are bounded far below 2^32.
+fn length<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
+}
+
+fn put_stock(mut list: capnp::struct_list::Builder<'_, stock::Owned>, suites: &[SuiteStock]) {
+    for (index, suite) in (0..).zip(suites) {
+        let mut entry = list.reborrow().get(index);
+        entry.set_ciphersuite(suite.ciphersuite);
+        entry.set_one_time(suite.one_time);
+        entry.set_has_last_resort(suite.last_resort);
+    }
+}
+
+fn put_results(
+    mut list: capnp::struct_list::Builder<'_, delivery_result::Owned>,
+    results: &[Delivered],
+) {
+    for (index, result) in (0..).zip(results) {
+        let mut entry = list.reborrow().get(index);
+        match result {
+            Delivered::Queued(seq) => {
+                entry.set_status(delivery_result::Status::Queued);
+                entry.set_seq(*seq);
+            }
+            Delivered::Full => entry.set_status(delivery_result::Status::Full),
+        }
+    }
+}

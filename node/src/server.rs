@@ -1,0 +1,225 @@
+//! Binds everything first, then serves.
+
+mod worker;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::live::Live;
+use crate::clock::Clock;
+use crate::config::{Limits, NodeConfig, Registration, StaticToken};
+use crate::delivery::fetch::WaitSlots;
+use crate::delivery::leases::Leases;
+use crate::delivery::waiters::Waiters;
+use crate::delivery::writer::{Writer, WriterTask};
+use crate::directory::limiter::ClaimLimiter;
+use crate::lock::{DirLock, LockError};
+use crate::store::plan::QueueLimits;
+use crate::store::sqlite::{self, Database};
+use crate::store::{Reads, StoreError};
+use crate::tls::{Certificate, TlsError};
+pub(crate) use worker::HandshakeSlot;
+
+/// How long threads may take to end after their work is done.
+const WIND_UP: Duration = Duration::from_secs(10);
+
+/// A node cannot start, or has stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The data directory cannot be made or read.
+    #[error("{path}: {source}")]
+    DataDir {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data directory is in use.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on UDP {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// A thread has ended before its time; the log says more.
+    #[error("the {0} thread has stopped")]
+    Stopped(&'static str),
+}
+
+/// What all connections of a process share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) registration: Registration,
+    pub(crate) static_token: Option<StaticToken>,
+    pub(crate) clock: Clock,
+    pub(crate) writer: Writer,
+    pub(crate) reads: Arc<dyn Reads>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) wait_slots: WaitSlots,
+    pub(crate) leases: Leases,
+    pub(crate) live: Live,
+    pub(crate) claims: ClaimLimiter,
+    /// Cancelled at the start of a shutdown.
+    pub(crate) draining: CancellationToken,
+    handshakes: Arc<AtomicUsize>,
+    connections: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn new(
+        config: &NodeConfig,
+        writer: Writer,
+        waiters: Arc<Waiters>,
+        reads: Arc<dyn Reads>,
+        draining: CancellationToken,
+    ) -> Self {
+        let limits = config.limits.clone();
+        Self {
+            registration: config.registration,
+            static_token: config.static_token.clone(),
+            clock: config.clock.clone(),
+            writer,
+            reads,
+            waiters,
+            wait_slots: WaitSlots::default(),
+            leases: Leases::new(limits.lease),
+            live: Live::default(),
+            claims: ClaimLimiter::new(limits.claims_per_pair, limits.claims_per_target),
+            draining,
+            handshakes: Arc::default(),
+            connections: AtomicU64::new(0),
+            limits,
+        }
+    }
+
+    fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A node that is bound and not yet serving.
+#[derive(Debug)]
+pub struct Node {
+    config: NodeConfig,
+    lock: DirLock,
+    socket: UdpSocket,
+    address: SocketAddr,
+    certificate: Certificate,
+    tls: quinn::ServerConfig,
+    database: Database,
+}
+
+impl Node {
+    /// Takes the data directory, opens the database, loads the certificate and binds the socket.
+    /// Must be called inside a tokio runtime with time enabled.
+    pub async fn bind(config: NodeConfig) -> Result<Self, NodeError> {
+        let data_dir = |source| NodeError::DataDir { path: config.data_dir.clone(), source };
+        std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
+        let lock = DirLock::take(&config.data_dir)?;
+        let certificate =
+            Certificate::load(config.certificate.as_ref(), &config.data_dir, config.listen)?;
+        let tls = certificate.server_config()?;
+        let bind = |source| NodeError::Bind { address: config.listen, source };
+        let socket = UdpSocket::bind(config.listen).map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        let database = sqlite::open(&config.data_dir).await?;
+        Ok(Self { config, lock, socket, address, certificate, tls, database })
+    }
+
+    /// The bound UDP address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// SHA-256 of the DER of the node's certificate.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.certificate.fingerprint()
+    }
+
+    /// The PEM file with the node's certificate, for clients to trust.
+    pub fn certificate_pem_path(&self) -> &Path {
+        &self.certificate.path
+    }
+
+    /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most
+    /// [`Limits::drain`] and returns. Dropping the future stops in the same way, without waiting.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
+        let Self { config, lock, socket, tls, database, .. } = self;
+        let Database { writer: backend, reads } = database;
+        let draining = CancellationToken::new();
+        let _drain_on_drop = draining.clone().drop_guard();
+        let waiters = Arc::new(Waiters::default());
+        let queue_limits = QueueLimits {
+            rows: config.limits.queue_rows,
+            bytes: config.limits.queue_bytes,
+            ttl_secs: config.limits.ttl_secs,
+        };
+        let (writer, task) =
+            WriterTask::new(backend, Arc::clone(&waiters), queue_limits, config.clock.clone());
+        // The lock goes with the writer: it is given back after the last write.
+        let mut writer_done = worker::spawn_thread("writer", async move || {
+            task.run().await.close().await;
+            drop(lock);
+        })?;
+        let shared = Arc::new(Shared::new(
+            &config,
+            writer,
+            waiters,
+            Arc::new(reads.clone()),
+            draining.clone(),
+        ));
+        let mut workers = worker::spawn_all(&shared, config.workers.max(1), socket, tls)?;
+
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            _ = &mut writer_done => Err(NodeError::Stopped("writer")),
+            () = worker::any_done(&mut workers) => Err(NodeError::Stopped("connection")),
+        };
+        tracing::info!("draining");
+        draining.cancel();
+        let limit = config.limits.drain + WIND_UP;
+        for worker in workers {
+            wind_up("connection", limit, worker).await;
+        }
+        reads.close().await;
+        // The writer ends when nobody is left who could ask it.
+        drop(shared);
+        if outcome.is_ok() {
+            wind_up("writer", limit, writer_done).await;
+        }
+        outcome
+    }
+}
+
+async fn wind_up(name: &str, limit: Duration, done: oneshot::Receiver<()>) {
+    if timeout(limit, done).await.is_err() {
+        tracing::warn!(name, "a thread did not end in time");
+    }
+}

@@ -1,0 +1,165 @@
+//! Threads that own connections, each a current-thread runtime with a `LocalSet`, because
+//! capnp-rpc is not `Send`. The first one also owns the endpoint.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use futures::future::select_all;
+use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use super::{NodeError, Shared};
+use crate::connection;
+use crate::delivery::leases::ConnectionId;
+
+/// Connections on their way to a worker.
+const HANDOVER: usize = 256;
+/// How long the endpoint may take to send its last packets.
+const LAST_PACKETS: Duration = Duration::from_secs(1);
+
+/// One open handshake.
+#[derive(Debug)]
+pub(crate) struct HandshakeSlot(Arc<AtomicUsize>);
+
+impl HandshakeSlot {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for HandshakeSlot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection and its handshake slot.
+type Handover = (quinn::Incoming, HandshakeSlot);
+
+/// Runs a future on a thread of its own. The receiver resolves when the thread has ended,
+/// however it did.
+pub(super) fn spawn_thread<F>(
+    name: &'static str,
+    main: F,
+) -> Result<oneshot::Receiver<()>, NodeError>
+where
+    F: AsyncFnOnce() + Send + 'static,
+{
+    let (ended, done) = oneshot::channel::<()>();
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().build().map_err(NodeError::Thread)?;
+    thread::Builder::new()
+        .name(format!("qpq-{name}"))
+        .spawn(move || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, main());
+            drop(local);
+            drop(runtime);
+            drop(ended);
+        })
+        .map_err(NodeError::Thread)?;
+    Ok(done)
+}
+
+/// Starts all workers; the first one owns the endpoint.
+pub(super) fn spawn_all(
+    shared: &Arc<Shared>,
+    count: usize,
+    socket: UdpSocket,
+    tls: quinn::ServerConfig,
+) -> Result<Vec<oneshot::Receiver<()>>, NodeError> {
+    let mut done = Vec::with_capacity(count);
+    let mut others = Vec::with_capacity(count - 1);
+    for _ in 1..count {
+        let (sender, receiver) = mpsc::channel(HANDOVER);
+        let shared = Arc::clone(shared);
+        done.push(spawn_thread("connections", async move || serve_given(shared, receiver).await)?);
+        others.push(sender);
+    }
+    let shared = Arc::clone(shared);
+    done.push(spawn_thread("endpoint", async move || {
+        if let Err(error) = accept(shared, socket, tls, others).await {
+            tracing::error!(%error, "the endpoint failed");
+        }
+    })?);
+    Ok(done)
+}
+
+/// Resolves when one of the threads has ended.
+pub(super) async fn any_done(workers: &mut [oneshot::Receiver<()>]) {
+    let _ = select_all(workers.iter_mut()).await;
+}
+
+/// Serves the connections that the endpoint's thread hands over.
+async fn serve_given(shared: Arc<Shared>, mut given: mpsc::Receiver<Handover>) {
+    let connections = TaskTracker::new();
+    while let Some((incoming, slot)) = given.recv().await {
+        start(&connections, &shared, incoming, slot);
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// Accepts connections until the node drains, and deals them out.
+async fn accept(
+    shared: Arc<Shared>,
+    socket: UdpSocket,
+    tls: quinn::ServerConfig,
+    others: Vec<mpsc::Sender<Handover>>,
+) -> std::io::Result<()> {
+    socket.set_nonblocking(true)?;
+    let endpoint =
+        Endpoint::new(EndpointConfig::default(), Some(tls), socket, Arc::new(TokioRuntime))?;
+    let connections = TaskTracker::new();
+    let mut turn = 0;
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            () = shared.draining.cancelled() => None,
+        };
+        let Some(incoming) = incoming else { break };
+        let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.limits.open_handshakes;
+        if crowded && !incoming.remote_address_validated() {
+            if let Err(error) = incoming.retry() {
+                error.into_incoming().ignore();
+            }
+            continue;
+        }
+        let slot = HandshakeSlot::take(&shared.handshakes);
+        turn = (turn + 1) % (others.len() + 1);
+        match others.get(turn) {
+            Some(other) => {
+                if let Err(error) = other.try_send((incoming, slot)) {
+                    error.into_inner().0.refuse();
+                }
+            }
+            None => start(&connections, &shared, incoming, slot),
+        }
+    }
+    endpoint.set_server_config(None);
+    // Ends the other workers' loops.
+    drop(others);
+    connections.close();
+    connections.wait().await;
+    endpoint.close(VarInt::from_u32(1), b"shutting down");
+    let _ = timeout(LAST_PACKETS, endpoint.wait_idle()).await;
+    Ok(())
+}
+
+fn start(
+    connections: &TaskTracker,
+    shared: &Arc<Shared>,
+    incoming: quinn::Incoming,
+    slot: HandshakeSlot,
+) {
+    let id = ConnectionId(shared.next_connection());
+    connections.spawn_local(connection::serve(incoming, Arc::clone(shared), id, slot));
+}

@@ -1,0 +1,222 @@
+//! What the node keeps, and the rules that every backend follows.
+//!
+//! 1. A batch is one transaction: [`Backend::begin`], loads, [`Backend::apply`],
+//!    [`Backend::commit`]. After a failed call everything since `begin` is undone by
+//!    [`Backend::rollback`]. After `commit` returned, power may fail.
+//! 2. All decisions on queues are made by [`plan`], on rows that were loaded inside the
+//!    transaction; a backend only loads and applies. A request that is refused changes nothing,
+//!    and the others of its batch do not notice.
+//! 3. `seq` counts per recipient from 1 and never repeats, also after everything was removed.
+//! 4. No cost grows with the length of a queue, except that of removing rows, with their number.
+//! 5. Reads see committed rows only and never wait for the writer.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod memory;
+pub(crate) mod plan;
+pub(crate) mod sqlite;
+pub(crate) mod write;
+
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
+
+use plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
+use write::{Channel, Claim, ClaimName, Delivered, Publish, PutHybridKey};
+
+/// The database failed or cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is damaged; restore a backup.
+    #[error("the database {path} is corrupt: {detail}")]
+    Corrupt {
+        /// Its file.
+        path: PathBuf,
+        /// What the check said.
+        detail: String,
+    },
+    /// The database was written by a newer version of the program.
+    #[error("the database {path} has schema version {found}; this program knows up to {known}")]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Newest version known here.
+        known: i64,
+    },
+    /// The file is a database of something else.
+    #[error("{0} is not a database of a quicproquo node")]
+    Foreign(PathBuf),
+    /// The data directory had a database, which is gone.
+    #[error("the database {0} is missing, and a new one would hide the loss; restore it")]
+    Missing(PathBuf),
+    /// The disk is full.
+    #[error("the disk is full")]
+    Full,
+    /// Any other failure.
+    #[error("database: {0}")]
+    Database(String),
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Why a write was refused; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The queue has no room.
+    #[error("the queue is full")]
+    QueueFull,
+    /// Another Session is the live one.
+    #[error("displaced by {0}")]
+    Displaced(Instance),
+    /// An incarnation or attempt below one seen before.
+    #[error("an older incarnation or attempt of this identity")]
+    Fenced,
+    /// The policy does not admit new identities.
+    #[error("this node admits no new identities")]
+    RegistrationRefused,
+    /// The send id names another send, or another incarnation.
+    #[error("{0}")]
+    BadSendId(&'static str),
+    /// The name is somebody else's.
+    #[error("the name is taken")]
+    NameTaken,
+    /// As many names as allowed.
+    #[error("no more names for this identity")]
+    TooManyNames,
+    /// As many packages as allowed.
+    #[error("no more key packages of this ciphersuite")]
+    StockFull,
+}
+
+/// One row as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueuedRow {
+    /// Position in the recipient's queue.
+    pub(crate) seq: u64,
+    /// Label; none for gaps.
+    pub(crate) channel: Channel,
+    /// What it holds.
+    pub(crate) content: RowContent,
+}
+
+/// What a row holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RowContent {
+    /// The payload is `head || body`.
+    Payload {
+        /// The recipient's own part.
+        head: Vec<u8>,
+        /// The shared part.
+        body: Vec<u8>,
+    },
+    /// So many rows were lost here.
+    Gap(u32),
+}
+
+impl QueuedRow {
+    /// Payload size in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match &self.content {
+            RowContent::Payload { head, body } => head.len() + body.len(),
+            RowContent::Gap(_) => 0,
+        }
+    }
+}
+
+/// How many packages of one ciphersuite an identity has in store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SuiteStock {
+    pub(crate) ciphersuite: u16,
+    pub(crate) one_time: u32,
+    pub(crate) last_resort: bool,
+}
+
+/// Which rows to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    /// Rows above this position.
+    pub(crate) after: u64,
+    /// At most so many rows.
+    pub(crate) rows: u32,
+    /// At most so many payload bytes, but always one row.
+    pub(crate) bytes: usize,
+}
+
+/// A token that was issued by the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredToken {
+    pub(crate) identity: IdentityKey,
+    /// Unix seconds.
+    pub(crate) expires_at: u64,
+}
+
+/// Result of a read.
+pub(crate) type Read<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// Reads of committed state. Not found is `None` or empty.
+pub(crate) trait Reads: Send + Sync + 'static {
+    /// Rows in order of `seq`.
+    fn rows(&self, recipient: IdentityKey, page: Page) -> Read<'_, Vec<QueuedRow>>;
+    /// Rows of one channel, and the gaps between them, in order of `seq`.
+    fn channel_rows(
+        &self,
+        recipient: IdentityKey,
+        channel: Channel,
+        page: Page,
+    ) -> Read<'_, Vec<QueuedRow>>;
+    /// Kept results of a send.
+    fn send_result(&self, sender: IdentityKey, id: SendId) -> Read<'_, Option<Vec<Delivered>>>;
+    /// Packages in store that have life left at `now`.
+    fn stock(&self, identity: IdentityKey, now: u64) -> Read<'_, Vec<SuiteStock>>;
+    /// Owner of a name, and the owner's signature.
+    fn name(&self, name: String) -> Read<'_, Option<(IdentityKey, Vec<u8>)>>;
+    /// Names of an identity, the first claimed first.
+    fn names_of(&self, identity: IdentityKey) -> Read<'_, Vec<String>>;
+    /// The published hybrid key.
+    fn hybrid_key(&self, identity: IdentityKey) -> Read<'_, Option<Vec<u8>>>;
+    /// A token issued by the operator, by its SHA-256.
+    fn token(&self, hash: [u8; 32]) -> Read<'_, Option<StoredToken>>;
+}
+
+/// One writer's end of the database. The rules are those of the module.
+pub(crate) trait Backend {
+    /// Where new ids of queues and bodies come from.
+    fn ids(&mut self) -> &mut Ids;
+    /// Opens the transaction.
+    async fn begin(&mut self) -> Result<(), StoreError>;
+    /// Makes it durable.
+    async fn commit(&mut self) -> Result<(), StoreError>;
+    /// Undoes it.
+    async fn rollback(&mut self);
+    /// Loads what the planner asked for; what does not exist is left out.
+    async fn load(&mut self, wanted: &Wanted) -> Result<Loaded, StoreError>;
+    /// Loads senders' shares of queues.
+    async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError>;
+    /// Loads at most `limit` rows that expired at or before `now`, with their queues.
+    async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError>;
+    /// Writes what the planner decided.
+    async fn apply(&mut self, effects: Effects) -> Result<(), StoreError>;
+    /// Removes at most `limit` of each kind of expired record beside the queues.
+    async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError>;
+    /// Stores packages; a package that was published before changes nothing.
+    async fn publish(
+        &mut self,
+        publish: &Publish,
+    ) -> Result<Result<Vec<SuiteStock>, Refusal>, StoreError>;
+    /// Takes one package per target; empty when there is none.
+    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError>;
+    /// Replaces the hybrid key.
+    async fn put_hybrid_key(&mut self, put: &PutHybridKey) -> Result<(), StoreError>;
+    /// Gives a free name to an identity; a repetition changes nothing.
+    async fn claim_name(&mut self, claim: &ClaimName) -> Result<Result<(), Refusal>, StoreError>;
+}

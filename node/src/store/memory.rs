@@ -1,0 +1,382 @@
+//! The store in maps: what the rules mean, without a database. For tests.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::ready;
+use quicproquo_schemas::id::{IdentityKey, SendId};
+
+use super::plan::{
+    Effects, ExpiredRow, IdentityRow, Ids, Loaded, NewDigest, NewRow, NewSend, QueueRow, SendRow,
+    Share, ShareKey, Shares, Wanted,
+};
+use super::write::{Channel, Claim, ClaimName, Delivered, Package, Publish, PutHybridKey};
+use super::{
+    Backend, Page, QueuedRow, Read, Reads, Refusal, RowContent, StoreError, StoredToken, SuiteStock,
+};
+
+#[derive(Debug, Clone)]
+enum State {
+    OneTime,
+    LastResort,
+    Spent,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    identity: IdentityKey,
+    package: Package,
+    state: State,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Tables {
+    identities: HashMap<IdentityKey, IdentityRow>,
+    queues: HashMap<IdentityKey, QueueRow>,
+    rows: BTreeMap<(i64, u64), Arc<NewRow>>,
+    bodies: HashMap<i64, (u64, Arc<[u8]>)>,
+    digests: HashMap<(i64, [u8; 32]), Arc<NewDigest>>,
+    sends: HashMap<(IdentityKey, SendId), Arc<NewSend>>,
+    shares: Shares,
+    packages: Vec<Kept>,
+    hybrid_keys: HashMap<IdentityKey, Vec<u8>>,
+    names: Vec<ClaimName>,
+}
+
+/// Both ends: clones share the tables.
+#[derive(Debug, Clone)]
+pub(super) struct Memory {
+    tables: Arc<Mutex<Tables>>,
+    before: Option<Box<Tables>>,
+    ids: Ids,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { tables: Arc::default(), before: None, ids: Ids { queue: 1, body: 1 } }
+    }
+}
+
+impl Memory {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn body(&self, id: Option<i64>) -> Vec<u8> {
+        id.map_or(Vec::new(), |id| self.bodies[&id].1.to_vec())
+    }
+
+    fn release(&mut self, id: i64, count: u64) {
+        let body = self.bodies.get_mut(&id).unwrap();
+        body.0 -= count;
+        if body.0 == 0 {
+            self.bodies.remove(&id);
+        }
+    }
+
+    fn page(
+        &self,
+        recipient: IdentityKey,
+        page: Page,
+        of: impl Fn(&NewRow) -> bool,
+    ) -> Vec<QueuedRow> {
+        let Some(queue) = self.queues.get(&recipient) else { return Vec::new() };
+        let mut left = page.bytes;
+        let mut rows = Vec::new();
+        let range = (queue.id, page.after + 1)..=(queue.id, u64::MAX);
+        for row in self.rows.range(range).map(|(_, row)| row).filter(|row| of(row)) {
+            let size = usize::try_from(row.meta.size).unwrap();
+            if rows.len() == page.rows as usize || (!rows.is_empty() && size > left) {
+                break;
+            }
+            left = left.saturating_sub(size);
+            let content = match row.meta.gap {
+                0 => RowContent::Payload {
+                    head: self.body(row.meta.head),
+                    body: self.body(row.meta.body),
+                },
+                lost => RowContent::Gap(lost),
+            };
+            rows.push(QueuedRow { seq: row.seq, channel: row.channel, content });
+        }
+        rows
+    }
+
+    fn stock(&self, identity: IdentityKey, now: u64) -> Vec<SuiteStock> {
+        let mut suites: BTreeMap<u16, SuiteStock> = BTreeMap::new();
+        for kept in &self.packages {
+            if kept.identity != identity || kept.package.not_after <= now {
+                continue;
+            }
+            let ciphersuite = kept.package.ciphersuite;
+            let new = SuiteStock { ciphersuite, one_time: 0, last_resort: false };
+            match kept.state {
+                State::OneTime => suites.entry(ciphersuite).or_insert(new).one_time += 1,
+                State::LastResort => suites.entry(ciphersuite).or_insert(new).last_resort = true,
+                State::Spent => {}
+            }
+        }
+        suites.into_values().collect()
+    }
+}
+
+impl Backend for Memory {
+    fn ids(&mut self) -> &mut Ids {
+        &mut self.ids
+    }
+
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        let before = Box::new(self.tables().clone());
+        self.before = Some(before);
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.before = None;
+        Ok(())
+    }
+
+    async fn rollback(&mut self) {
+        if let Some(before) = self.before.take() {
+            *self.tables() = *before;
+        }
+    }
+
+    async fn load(&mut self, wanted: &Wanted) -> Result<Loaded, StoreError> {
+        let tables = self.tables();
+        let mut loaded = Loaded::default();
+        for key in &wanted.identities {
+            loaded.identities.extend(tables.identities.get(key).map(|row| (*key, *row)));
+        }
+        for key in &wanted.queues {
+            loaded.queues.extend(tables.queues.get(key).map(|row| (*key, *row)));
+        }
+        for key in &wanted.digests {
+            if let Some(queue) = tables.queues.get(&key.0) {
+                let found = tables.digests.get(&(queue.id, key.1));
+                loaded.digests.extend(found.map(|new| (*key, new.seq)));
+            }
+        }
+        for key in &wanted.sends {
+            loaded.sends.extend(tables.sends.get(key).map(|send| (*key, send.row.clone())));
+        }
+        for (key, queue) in &loaded.queues {
+            let up_to = wanted.ranges.get(key).copied().unwrap_or_default();
+            let picks = wanted.picks.get(key);
+            let found = tables
+                .rows
+                .range((queue.id, 0)..=(queue.id, u64::MAX))
+                .map(|(_, row)| row)
+                .filter(|row| row.seq <= up_to || picks.is_some_and(|p| p.contains(&row.seq)))
+                .map(|row| (row.seq, row.meta));
+            loaded.rows.insert(*key, found.collect());
+        }
+        Ok(loaded)
+    }
+
+    async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError> {
+        let tables = self.tables();
+        Ok(wanted.iter().filter_map(|key| Some((*key, *tables.shares.get(key)?))).collect())
+    }
+
+    async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError> {
+        let tables = self.tables();
+        let mut loaded = Loaded::default();
+        let mut expired: Vec<_> =
+            tables.rows.values().filter(|row| row.meta.gap == 0 && row.expires_at <= now).collect();
+        expired.sort_by_key(|row| row.expires_at);
+        expired.truncate(limit as usize);
+        expired.sort_by_key(|row| (row.queue, row.seq));
+        for row in expired {
+            let (recipient, queue) =
+                tables.queues.iter().find(|(_, queue)| queue.id == row.queue).unwrap();
+            loaded.queues.insert(*recipient, *queue);
+            let before = tables.rows.range((row.queue, 0)..(row.queue, row.seq)).next_back();
+            loaded.expired.push(ExpiredRow {
+                recipient: *recipient,
+                seq: row.seq,
+                meta: row.meta,
+                before: before.map(|((_, seq), row)| (*seq, row.meta.gap)),
+            });
+        }
+        Ok(loaded)
+    }
+
+    async fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.identities.extend(effects.identities);
+        tables.queues.extend(effects.queues);
+        for (key, change) in effects.shares {
+            let share = tables.shares.entry(key).or_default();
+            *share = Share { rows: share.rows + change.rows, bytes: share.bytes + change.bytes };
+            if share.rows <= 0 {
+                tables.shares.remove(&key);
+            }
+        }
+        for key in effects.removed_rows {
+            tables.rows.remove(&key).unwrap();
+        }
+        for (queue, seq, lost) in effects.gaps {
+            let row = tables.rows.get_mut(&(queue, seq)).unwrap();
+            let mut meta = row.meta;
+            (meta.gap, meta.size, meta.head, meta.body) = (lost, 0, None, None);
+            let expires_at = i64::MAX.cast_unsigned();
+            *row = Arc::new(NewRow { queue, seq, channel: None, meta, expires_at });
+        }
+        for id in effects.removed_bodies {
+            tables.release(id, 1);
+        }
+        for (id, count) in effects.released_bodies {
+            tables.release(id, count);
+        }
+        for body in effects.bodies {
+            assert!(tables.bodies.insert(body.id, (body.refs, body.data)).is_none());
+        }
+        for row in effects.rows {
+            assert!(tables.rows.insert((row.queue, row.seq), Arc::new(row)).is_none());
+        }
+        for new in effects.digests {
+            tables.digests.insert((new.queue, new.digest), Arc::new(new));
+        }
+        for send in effects.sends {
+            tables.sends.insert((send.sender, send.id), Arc::new(send));
+        }
+        Ok(())
+    }
+
+    async fn purge(&mut self, now: u64, _: u32) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.digests.retain(|_, new| new.expires_at > now);
+        tables.sends.retain(|_, send| send.expires_at > now);
+        tables.packages.retain(|kept| kept.package.not_after >= now);
+        Ok(())
+    }
+
+    async fn publish(
+        &mut self,
+        publish: &Publish,
+    ) -> Result<Result<Vec<SuiteStock>, Refusal>, StoreError> {
+        let mut tables = self.tables();
+        let known = |tables: &Tables, package: &Package| {
+            tables.packages.iter().any(|kept| {
+                kept.identity == publish.identity && kept.package.fingerprint == package.fingerprint
+            })
+        };
+        let mut changed = tables.clone();
+        for package in &publish.one_time {
+            if !known(&changed, package) {
+                let (identity, package) = (publish.identity, package.clone());
+                changed.packages.push(Kept { identity, package, state: State::OneTime });
+            }
+        }
+        let stock = changed.stock(publish.identity, publish.now);
+        if stock.iter().any(|suite| suite.one_time > publish.limit) {
+            return Ok(Err(Refusal::StockFull));
+        }
+        if let Some(package) = &publish.last_resort {
+            changed.packages.retain(|kept| {
+                kept.identity != publish.identity
+                    || kept.package.ciphersuite != package.ciphersuite
+                    || !matches!(kept.state, State::LastResort)
+            });
+            let (identity, package) = (publish.identity, package.clone());
+            changed.packages.push(Kept { identity, package, state: State::LastResort });
+        }
+        *tables = changed;
+        Ok(Ok(tables.stock(publish.identity, publish.now)))
+    }
+
+    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut tables = self.tables();
+        let mut claimed = Vec::new();
+        for target in &claim.targets {
+            let fits = |kept: &Kept| {
+                kept.identity == target.identity
+                    && kept.package.ciphersuite == claim.ciphersuite
+                    && kept.package.not_after >= claim.alive_until
+            };
+            let one_time = tables
+                .packages
+                .iter_mut()
+                .find(|kept| target.one_time && fits(kept) && matches!(kept.state, State::OneTime));
+            let found = if let Some(kept) = one_time {
+                kept.state = State::Spent;
+                Some(kept.package.data.to_vec())
+            } else {
+                let mut kept = tables.packages.iter();
+                kept.find(|kept| fits(kept) && matches!(kept.state, State::LastResort))
+                    .map(|kept| kept.package.data.to_vec())
+            };
+            claimed.push(found.unwrap_or_default());
+        }
+        Ok(claimed)
+    }
+
+    async fn put_hybrid_key(&mut self, put: &PutHybridKey) -> Result<(), StoreError> {
+        self.tables().hybrid_keys.insert(put.identity, put.key.clone());
+        Ok(())
+    }
+
+    async fn claim_name(&mut self, claim: &ClaimName) -> Result<Result<(), Refusal>, StoreError> {
+        let mut tables = self.tables();
+        if let Some(owner) = tables.names.iter().find(|kept| kept.name == claim.name) {
+            let own = owner.identity == claim.identity;
+            return Ok(if own { Ok(()) } else { Err(Refusal::NameTaken) });
+        }
+        let held = tables.names.iter().filter(|kept| kept.identity == claim.identity).count();
+        if held >= claim.limit {
+            return Ok(Err(Refusal::TooManyNames));
+        }
+        tables.names.push(claim.clone());
+        Ok(Ok(()))
+    }
+}
+
+impl Reads for Memory {
+    fn rows(&self, recipient: IdentityKey, page: Page) -> Read<'_, Vec<QueuedRow>> {
+        ready(Ok(self.tables().page(recipient, page, |_| true))).boxed()
+    }
+
+    fn channel_rows(
+        &self,
+        recipient: IdentityKey,
+        channel: Channel,
+        page: Page,
+    ) -> Read<'_, Vec<QueuedRow>> {
+        let of = |row: &NewRow| row.meta.gap > 0 || row.channel == channel;
+        ready(Ok(self.tables().page(recipient, page, of))).boxed()
+    }
+
+    fn send_result(&self, sender: IdentityKey, id: SendId) -> Read<'_, Option<Vec<Delivered>>> {
+        let kept: Option<SendRow> =
+            self.tables().sends.get(&(sender, id)).map(|send| send.row.clone());
+        ready(Ok(kept.map(|row| row.results))).boxed()
+    }
+
+    fn stock(&self, identity: IdentityKey, now: u64) -> Read<'_, Vec<SuiteStock>> {
+        ready(Ok(self.tables().stock(identity, now))).boxed()
+    }
+
+    fn name(&self, name: String) -> Read<'_, Option<(IdentityKey, Vec<u8>)>> {
+        let tables = self.tables();
+        let owner = tables.names.iter().find(|kept| kept.name == name);
+        ready(Ok(owner.map(|kept| (kept.identity, kept.signature.clone())))).boxed()
+    }
+
+    fn names_of(&self, identity: IdentityKey) -> Read<'_, Vec<String>> {
+        let tables = self.tables();
+        let names = tables.names.iter().filter(|kept| kept.identity == identity);
+        ready(Ok(names.map(|kept| kept.name.clone()).collect())).boxed()
+    }
+
+    fn hybrid_key(&self, identity: IdentityKey) -> Read<'_, Option<Vec<u8>>> {
+        ready(Ok(self.tables().hybrid_keys.get(&identity).cloned())).boxed()
+    }
+
+    fn token(&self, _: [u8; 32]) -> Read<'_, Option<StoredToken>> {
+        ready(Ok(None)).boxed()
+    }
+}

@@ -1,0 +1,257 @@
+//! Decides what a batch of requests does, on loaded rows, without touching a database.
+//!
+//! The writer runs one batch as: load what the batch needs with a few statements, plan request
+//! after request on that working set, apply the collected effects with a few statements. So a
+//! refused request never disturbs its neighbours, and every backend decides alike.
+
+mod account;
+mod batch;
+mod queue;
+mod send;
+mod sweep;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
+
+use super::Refusal;
+use super::write::{Channel, Delivered, Sender, Write, Written};
+pub(crate) use batch::{run_batch, run_sweep};
+
+/// Next unused ids; a value is never given out twice by one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ids {
+    pub(crate) queue: i64,
+    pub(crate) body: i64,
+}
+
+impl Ids {
+    fn take_queue(&mut self) -> i64 {
+        let id = self.queue;
+        self.queue += 1;
+        id
+    }
+
+    fn take_body(&mut self) -> i64 {
+        let id = self.body;
+        self.body += 1;
+        id
+    }
+}
+
+/// Bounds that the planner enforces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) ttl_secs: u32,
+}
+
+/// What a batch needs to have loaded. Ordered, so that locks are taken in key order.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) identities: BTreeSet<IdentityKey>,
+    pub(crate) queues: BTreeSet<IdentityKey>,
+    pub(crate) digests: BTreeSet<(IdentityKey, [u8; 32])>,
+    pub(crate) sends: BTreeSet<(IdentityKey, SendId)>,
+    /// All rows up to a position.
+    pub(crate) ranges: BTreeMap<IdentityKey, u64>,
+    /// Single rows.
+    pub(crate) picks: BTreeMap<IdentityKey, BTreeSet<u64>>,
+}
+
+/// The fence and the counters of an identity that has authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IdentityRow {
+    pub(crate) incarnation: u64,
+    pub(crate) instance: Instance,
+    pub(crate) attempt: u64,
+    pub(crate) session: u64,
+    pub(crate) last_send: SendId,
+}
+
+/// The counters of one queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueueRow {
+    pub(crate) id: i64,
+    pub(crate) next_seq: u64,
+    pub(crate) acked: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// Rows that were refused since the last row; they become a gap as soon as there is room.
+    pub(crate) lost: u64,
+}
+
+/// What is needed of a row in order to remove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowMeta {
+    pub(crate) sender: Sender,
+    pub(crate) size: u64,
+    /// Not zero: a gap of so many rows.
+    pub(crate) gap: u32,
+    pub(crate) head: Option<i64>,
+    pub(crate) body: Option<i64>,
+}
+
+/// A kept send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SendRow {
+    pub(crate) request: [u8; 32],
+    pub(crate) results: Vec<Delivered>,
+}
+
+/// A row that has expired.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExpiredRow {
+    pub(crate) recipient: IdentityKey,
+    pub(crate) seq: u64,
+    pub(crate) meta: RowMeta,
+    /// The row before it: position and gap.
+    pub(crate) before: Option<(u64, u32)>,
+}
+
+/// A sender's part of a queue: queue id and sender.
+pub(crate) type ShareKey = (i64, Sender);
+
+/// Rows and bytes of a sender in a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) rows: i64,
+    pub(crate) bytes: i64,
+}
+
+/// Shares by queue and sender.
+pub(crate) type Shares = HashMap<ShareKey, Share>;
+
+/// The working set of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) identities: HashMap<IdentityKey, IdentityRow>,
+    pub(crate) queues: HashMap<IdentityKey, QueueRow>,
+    pub(crate) digests: HashMap<(IdentityKey, [u8; 32]), u64>,
+    pub(crate) sends: HashMap<(IdentityKey, SendId), SendRow>,
+    pub(crate) rows: HashMap<IdentityKey, BTreeMap<u64, RowMeta>>,
+    pub(crate) expired: Vec<ExpiredRow>,
+}
+
+/// A row to insert.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) queue: i64,
+    pub(crate) seq: u64,
+    pub(crate) channel: Channel,
+    pub(crate) meta: RowMeta,
+    pub(crate) expires_at: u64,
+}
+
+/// A body to insert.
+#[derive(Debug)]
+pub(crate) struct NewBody {
+    pub(crate) id: i64,
+    pub(crate) refs: u64,
+    pub(crate) data: Arc<[u8]>,
+}
+
+/// A deduplication record to insert.
+#[derive(Debug)]
+pub(crate) struct NewDigest {
+    pub(crate) queue: i64,
+    pub(crate) digest: [u8; 32],
+    pub(crate) seq: u64,
+    pub(crate) expires_at: u64,
+}
+
+/// A send to keep.
+#[derive(Debug)]
+pub(crate) struct NewSend {
+    pub(crate) sender: IdentityKey,
+    pub(crate) id: SendId,
+    pub(crate) row: SendRow,
+    pub(crate) expires_at: u64,
+}
+
+/// What a batch changes.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// New values, whole rows.
+    pub(crate) identities: BTreeMap<IdentityKey, IdentityRow>,
+    /// New values, whole rows.
+    pub(crate) queues: BTreeMap<IdentityKey, QueueRow>,
+    pub(crate) rows: Vec<NewRow>,
+    pub(crate) bodies: Vec<NewBody>,
+    pub(crate) digests: Vec<NewDigest>,
+    pub(crate) sends: Vec<NewSend>,
+    /// Rows that go: queue id and position.
+    pub(crate) removed_rows: Vec<(i64, u64)>,
+    /// Rows that become gaps: queue id, position, number of rows lost.
+    pub(crate) gaps: Vec<(i64, u64, u32)>,
+    /// Bodies of one row each, which go.
+    pub(crate) removed_bodies: Vec<i64>,
+    /// Shared bodies, and how many rows let go of them.
+    pub(crate) released_bodies: BTreeMap<i64, u64>,
+    /// Changes of shares.
+    pub(crate) shares: BTreeMap<ShareKey, Share>,
+    /// Whose queue has new rows.
+    pub(crate) woken: BTreeSet<IdentityKey>,
+}
+
+impl Effects {
+    /// Whether nothing changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.identities.is_empty() && self.queues.is_empty() && self.sends.is_empty()
+    }
+}
+
+/// Plans one batch.
+#[derive(Debug)]
+pub(crate) struct Planner<'a> {
+    loaded: Loaded,
+    shares: Shares,
+    effects: Effects,
+    /// Highest position that was committed before this batch, by recipient.
+    committed: HashMap<IdentityKey, u64>,
+    ids: &'a mut Ids,
+    limits: QueueLimits,
+    now: u64,
+}
+
+impl<'a> Planner<'a> {
+    pub(crate) fn new(
+        loaded: Loaded,
+        shares: Shares,
+        ids: &'a mut Ids,
+        limits: QueueLimits,
+        now: u64,
+    ) -> Self {
+        let committed = loaded.queues.iter().map(|(key, row)| (*key, row.next_seq - 1)).collect();
+        Self { loaded, shares, effects: Effects::default(), committed, ids, limits, now }
+    }
+
+    /// Plans a request on queues or fences. Other requests are the backend's: `None`.
+    pub(crate) fn run(&mut self, write: &Write) -> Option<Result<Written, Refusal>> {
+        match write {
+            Write::Authenticate(request) => Some(self.authenticate(request)),
+            Write::Enqueue(request) => Some(self.enqueue(request)),
+            Write::Multicast(request) => Some(self.multicast(request)),
+            Write::Ack(request) => Some(self.ack(request)),
+            Write::Remove(request) => {
+                self.remove(request);
+                Some(Ok(Written::Done))
+            }
+            Write::Publish(_) | Write::Claim(_) | Write::PutHybridKey(_) | Write::ClaimName(_) => {
+                None
+            }
+        }
+    }
+
+    pub(crate) fn finish(self) -> Effects {
+        self.effects
+    }
+
+    fn ttl(&self, asked: u32) -> u64 {
+        let longest = self.limits.ttl_secs;
+        u64::from(if asked == 0 { longest } else { asked.min(longest) })
+    }
+}

@@ -1,0 +1,52 @@
+//! The fence: which Session of an identity is the live one.
+
+use quicproquo_schemas::id::{IdentityKey, SendId};
+
+use super::{IdentityRow, Planner};
+use crate::store::Refusal;
+use crate::store::write::{Authenticate, Authenticated, Written};
+
+impl Planner<'_> {
+    pub(super) fn authenticate(&mut self, request: &Authenticate) -> Result<Written, Refusal> {
+        let before = self.loaded.identities.get(&request.identity);
+        let (session, last_send) = match before {
+            None if !request.admit => return Err(Refusal::RegistrationRefused),
+            None => (1, SendId::default()),
+            Some(row) => {
+                let older = request.incarnation < row.incarnation
+                    || (request.incarnation == row.incarnation
+                        && request.instance == row.instance
+                        && request.attempt < row.attempt);
+                if older {
+                    return Err(Refusal::Fenced);
+                }
+                (row.session + 1, row.last_send)
+            }
+        };
+        let row = IdentityRow {
+            incarnation: request.incarnation,
+            instance: request.instance,
+            attempt: request.attempt,
+            session,
+            last_send,
+        };
+        self.put_identity(request.identity, row);
+        let acked_up_to = self.loaded.queues.get(&request.identity).map_or(0, |queue| queue.acked);
+        Ok(Written::Authenticated(Authenticated { session, last_send, acked_up_to }))
+    }
+
+    /// The identity's row, if `session` is its live Session.
+    pub(super) fn fenced(
+        &self,
+        identity: &IdentityKey,
+        session: u64,
+    ) -> Result<IdentityRow, Refusal> {
+        let row = self.loaded.identities.get(identity).ok_or(Refusal::Fenced)?;
+        if row.session == session { Ok(*row) } else { Err(Refusal::Displaced(row.instance)) }
+    }
+
+    pub(super) fn put_identity(&mut self, identity: IdentityKey, row: IdentityRow) {
+        self.loaded.identities.insert(identity, row);
+        self.effects.identities.insert(identity, row);
+    }
+}

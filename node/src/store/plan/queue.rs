@@ -1,0 +1,217 @@
+//! Rows come and go.
+
+use std::sync::Arc;
+
+use quicproquo_schemas::id::IdentityKey;
+use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
+
+use super::{NewBody, NewDigest, NewRow, Planner, QueueRow, RowMeta};
+use crate::store::Refusal;
+use crate::store::write::{Ack, Channel, Enqueue, Remove, Sender, Written};
+
+/// A queue before its first row; ids of queues start at 1.
+const NEW_QUEUE: QueueRow = QueueRow { id: 0, next_seq: 1, acked: 0, rows: 0, bytes: 0, lost: 0 };
+
+/// A row on its way into a queue.
+pub(super) struct Incoming {
+    pub(super) sender: Sender,
+    pub(super) channel: Channel,
+    pub(super) size: u64,
+    pub(super) head: Option<i64>,
+    pub(super) body: Option<i64>,
+    pub(super) expires_at: u64,
+}
+
+impl Planner<'_> {
+    pub(super) fn enqueue(&mut self, request: &Enqueue) -> Result<Written, Refusal> {
+        let key = (request.recipient, request.digest);
+        if let Some(seq) = self.loaded.digests.get(&key) {
+            return Ok(Written::Seq(*seq));
+        }
+        let size = request.payload.len() as u64;
+        if !self.has_room(&request.recipient, request.sender, size) {
+            self.lose(request.recipient);
+            return Err(Refusal::QueueFull);
+        }
+        let expires_at = self.now + self.ttl(request.ttl_secs);
+        let head = Some(self.put_body(Arc::clone(&request.payload), 1));
+        let seq = self.append(
+            request.recipient,
+            &Incoming {
+                sender: request.sender,
+                channel: request.channel,
+                size,
+                head,
+                body: None,
+                expires_at,
+            },
+        );
+        self.loaded.digests.insert(key, seq);
+        let queue = self.queue(request.recipient).id;
+        self.effects.digests.push(NewDigest {
+            queue,
+            digest: request.digest,
+            seq,
+            expires_at: expires_at + u64::from(DEDUP_GRACE_SECS),
+        });
+        Ok(Written::Seq(seq))
+    }
+
+    pub(super) fn ack(&mut self, request: &Ack) -> Result<Written, Refusal> {
+        self.fenced(&request.identity, request.session)?;
+        // Rows of this very batch cannot have been seen by anybody.
+        let up_to =
+            request.up_to.min(self.committed.get(&request.identity).copied().unwrap_or_default());
+        let Some(mut queue) = self.loaded.queues.get(&request.identity).copied() else {
+            return Ok(Written::Done);
+        };
+        let rows = self.loaded.rows.entry(request.identity).or_default();
+        let kept = rows.split_off(&(up_to + 1));
+        let gone = std::mem::replace(rows, kept);
+        if gone.is_empty() && up_to <= queue.acked {
+            return Ok(Written::Done);
+        }
+        for (seq, meta) in gone {
+            self.drop_row(&mut queue, seq, meta);
+        }
+        queue.acked = queue.acked.max(up_to);
+        self.put_queue(request.identity, queue);
+        self.mark_gap(request.identity);
+        Ok(Written::Done)
+    }
+
+    pub(super) fn remove(&mut self, request: &Remove) {
+        let Some(mut queue) = self.loaded.queues.get(&request.recipient).copied() else {
+            return;
+        };
+        for seq in &request.seqs {
+            let row = self.loaded.rows.entry(request.recipient).or_default().remove(seq);
+            if let Some(meta) = row {
+                self.drop_row(&mut queue, *seq, meta);
+            }
+        }
+        self.put_queue(request.recipient, queue);
+        self.mark_gap(request.recipient);
+    }
+
+    /// Whether one more row fits. Above half full a sender has at most a quarter.
+    pub(super) fn has_room(&self, recipient: &IdentityKey, sender: Sender, size: u64) -> bool {
+        let limits = self.limits;
+        // A queue that does not exist yet has no shares either.
+        let queue = self.loaded.queues.get(recipient).copied().unwrap_or(NEW_QUEUE);
+        let (rows, bytes) = (queue.rows + 1, queue.bytes + size);
+        if rows > limits.rows || bytes > limits.bytes {
+            return false;
+        }
+        if rows * 2 <= limits.rows && bytes * 2 <= limits.bytes {
+            return true;
+        }
+        let key = (queue.id, sender);
+        let before = self.shares.get(&key).copied().unwrap_or_default();
+        let change = self.effects.shares.get(&key).copied().unwrap_or_default();
+        let own_rows = u64::try_from(before.rows + change.rows).unwrap_or_default() + 1;
+        let own_bytes = u64::try_from(before.bytes + change.bytes).unwrap_or_default() + size;
+        own_rows * 4 <= limits.rows && own_bytes * 4 <= limits.bytes
+    }
+
+    /// Counts a row that found no room.
+    pub(super) fn lose(&mut self, recipient: IdentityKey) {
+        let mut queue = self.queue(recipient);
+        queue.lost += 1;
+        self.put_queue(recipient, queue);
+    }
+
+    /// Gives a row the next position, after the gap that may be due.
+    pub(super) fn append(&mut self, recipient: IdentityKey, incoming: &Incoming) -> u64 {
+        self.mark_gap(recipient);
+        let mut queue = self.queue(recipient);
+        let seq = queue.next_seq;
+        queue.next_seq += 1;
+        queue.rows += 1;
+        queue.bytes += incoming.size;
+        self.put_queue(recipient, queue);
+        self.change_share(queue.id, incoming.sender, 1, incoming.size.cast_signed());
+        self.effects.rows.push(NewRow {
+            queue: queue.id,
+            seq,
+            channel: incoming.channel,
+            meta: RowMeta {
+                sender: incoming.sender,
+                size: incoming.size,
+                gap: 0,
+                head: incoming.head,
+                body: incoming.body,
+            },
+            expires_at: incoming.expires_at,
+        });
+        self.effects.woken.insert(recipient);
+        seq
+    }
+
+    pub(super) fn put_body(&mut self, data: Arc<[u8]>, refs: u64) -> i64 {
+        let id = self.ids.take_body();
+        self.effects.bodies.push(NewBody { id, refs, data });
+        id
+    }
+
+    /// Turns the count of lost rows into a row, if there is room for it.
+    fn mark_gap(&mut self, recipient: IdentityKey) {
+        let mut queue = self.queue(recipient);
+        if queue.lost == 0 || queue.rows >= self.limits.rows {
+            return;
+        }
+        let gap = u32::try_from(queue.lost).unwrap_or(u32::MAX);
+        self.effects.rows.push(NewRow {
+            queue: queue.id,
+            seq: queue.next_seq,
+            channel: None,
+            meta: RowMeta { sender: Sender::OPERATOR, size: 0, gap, head: None, body: None },
+            expires_at: i64::MAX.cast_unsigned(),
+        });
+        queue.next_seq += 1;
+        queue.rows += 1;
+        queue.lost = 0;
+        self.put_queue(recipient, queue);
+        self.effects.woken.insert(recipient);
+    }
+
+    /// Takes a row out of the counters and lets go of its bodies.
+    fn drop_row(&mut self, queue: &mut QueueRow, seq: u64, meta: RowMeta) {
+        self.effects.removed_rows.push((queue.id, seq));
+        queue.rows = queue.rows.saturating_sub(1);
+        self.release(queue, meta);
+    }
+
+    /// Lets go of what a row holds, leaving the row.
+    pub(super) fn release(&mut self, queue: &mut QueueRow, meta: RowMeta) {
+        if meta.gap > 0 {
+            return;
+        }
+        queue.bytes = queue.bytes.saturating_sub(meta.size);
+        self.change_share(queue.id, meta.sender, -1, -meta.size.cast_signed());
+        self.effects.removed_bodies.extend(meta.head);
+        if let Some(body) = meta.body {
+            *self.effects.released_bodies.entry(body).or_default() += 1;
+        }
+    }
+
+    pub(super) fn queue(&mut self, recipient: IdentityKey) -> QueueRow {
+        let ids = &mut *self.ids;
+        *self
+            .loaded
+            .queues
+            .entry(recipient)
+            .or_insert_with(|| QueueRow { id: ids.take_queue(), ..NEW_QUEUE })
+    }
+
+    pub(super) fn put_queue(&mut self, recipient: IdentityKey, queue: QueueRow) {
+        self.loaded.queues.insert(recipient, queue);
+        self.effects.queues.insert(recipient, queue);
+    }
+
+    fn change_share(&mut self, queue: i64, sender: Sender, rows: i64, bytes: i64) {
+        let share = self.effects.shares.entry((queue, sender)).or_default();
+        share.rows += rows;
+        share.bytes += bytes;
+    }
+}

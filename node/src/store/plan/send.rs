@@ -1,0 +1,91 @@
+//! The atomic multicast.
+
+use std::sync::Arc;
+
+use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
+
+use super::queue::Incoming;
+use super::{NewSend, Planner, SendRow};
+use crate::store::Refusal;
+use crate::store::write::{Delivered, Delivery, Multicast, Sender, Written};
+
+impl Delivery {
+    /// Payload bytes of the row.
+    pub(crate) fn size(&self, body: &[u8]) -> u64 {
+        let body = if self.include_body { body.len() } else { 0 };
+        (self.prefix.len() + body) as u64
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn multicast(&mut self, request: &Multicast) -> Result<Written, Refusal> {
+        let mut identity = self.fenced(&request.sender, request.session)?;
+        if request.id.incarnation != identity.incarnation {
+            return Err(Refusal::BadSendId("the send id is not of this Session's incarnation"));
+        }
+        let key = (request.sender, request.id);
+        if let Some(kept) = self.loaded.sends.get(&key) {
+            return if kept.request == request.request {
+                Ok(Written::Sent(kept.results.clone()))
+            } else {
+                Err(Refusal::BadSendId("the send id was used for another send"))
+            };
+        }
+
+        let sender = Sender::from(&request.sender);
+        let fits: Vec<bool> = request
+            .deliveries
+            .iter()
+            .map(|to| self.has_room(&to.recipient, sender, to.size(&request.body)))
+            .collect();
+        let own_is_full = request
+            .deliveries
+            .iter()
+            .zip(&fits)
+            .any(|(to, fits)| to.recipient == request.sender && !fits);
+        if own_is_full {
+            return Err(Refusal::QueueFull);
+        }
+
+        let sharers =
+            request.deliveries.iter().zip(&fits).filter(|(to, fits)| to.include_body && **fits);
+        let sharers = sharers.count() as u64;
+        let body = (sharers > 0 && !request.body.is_empty())
+            .then(|| self.put_body(Arc::clone(&request.body), sharers));
+        let expires_at = self.now + self.ttl(request.ttl_secs);
+        let results: Vec<Delivered> = request
+            .deliveries
+            .iter()
+            .zip(fits)
+            .map(|(to, fits)| {
+                if !fits {
+                    self.lose(to.recipient);
+                    return Delivered::Full;
+                }
+                let head =
+                    (!to.prefix.is_empty()).then(|| self.put_body(Arc::clone(&to.prefix), 1));
+                let incoming = Incoming {
+                    sender,
+                    channel: request.channel,
+                    size: to.size(&request.body),
+                    head,
+                    body: if to.include_body { body } else { None },
+                    expires_at,
+                };
+                Delivered::Queued(self.append(to.recipient, &incoming))
+            })
+            .collect();
+
+        identity.last_send = identity.last_send.max(request.id);
+        self.put_identity(request.sender, identity);
+        let row = SendRow { request: request.request, results: results.clone() };
+        self.loaded.sends.insert(key, row.clone());
+        self.effects.sends.push(NewSend {
+            sender: request.sender,
+            id: request.id,
+            row,
+            expires_at: expires_at + u64::from(DEDUP_GRACE_SECS),
+        });
+        Ok(Written::Sent(results))
+    }
+}

@@ -1,0 +1,101 @@
+//! What a batch needs to have loaded.
+
+use std::collections::{BTreeSet, HashMap};
+
+use quicproquo_schemas::id::IdentityKey;
+
+use super::{Loaded, QueueLimits, ShareKey, Wanted};
+use crate::store::write::{Sender, Write};
+
+impl Wanted {
+    /// Collects the needs of all requests.
+    pub(crate) fn of(batch: &[Write]) -> Self {
+        let mut wanted = Self::default();
+        for write in batch {
+            wanted.add(write);
+        }
+        wanted
+    }
+
+    /// Whether there is nothing to load.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.identities.is_empty() && self.queues.is_empty()
+    }
+
+    fn add(&mut self, write: &Write) {
+        match write {
+            Write::Authenticate(request) => {
+                self.identities.insert(request.identity);
+                self.queues.insert(request.identity);
+            }
+            Write::Enqueue(request) => {
+                self.queues.insert(request.recipient);
+                self.digests.insert((request.recipient, request.digest));
+            }
+            Write::Multicast(request) => {
+                self.identities.insert(request.sender);
+                self.sends.insert((request.sender, request.id));
+                self.queues.extend(request.deliveries.iter().map(|to| to.recipient));
+            }
+            Write::Ack(request) => {
+                self.identities.insert(request.identity);
+                self.queues.insert(request.identity);
+                let up_to = self.ranges.entry(request.identity).or_default();
+                *up_to = request.up_to.max(*up_to);
+            }
+            Write::Remove(request) => {
+                self.queues.insert(request.recipient);
+                self.picks.entry(request.recipient).or_default().extend(&request.seqs);
+            }
+            Write::Publish(_) | Write::Claim(_) | Write::PutHybridKey(_) | Write::ClaimName(_) => {}
+        }
+    }
+}
+
+/// Senders whose share decides: those of queues that this batch may bring above half full.
+pub(crate) fn shares_wanted(
+    batch: &[Write],
+    loaded: &Loaded,
+    limits: QueueLimits,
+) -> Vec<ShareKey> {
+    let mut coming: HashMap<IdentityKey, (u64, u64)> = HashMap::new();
+    each_row(batch, |recipient, _, size| {
+        let (rows, bytes) = coming.entry(recipient).or_default();
+        *rows += 1;
+        *bytes += size;
+    });
+    coming.retain(|recipient, (rows, bytes)| {
+        loaded.queues.get(recipient).is_some_and(|queue| {
+            (queue.rows + *rows) * 2 > limits.rows || (queue.bytes + *bytes) * 2 > limits.bytes
+        })
+    });
+    if coming.is_empty() {
+        return Vec::new();
+    }
+    let mut wanted = BTreeSet::new();
+    each_row(batch, |recipient, sender, _| {
+        if coming.contains_key(&recipient)
+            && let Some(queue) = loaded.queues.get(&recipient)
+        {
+            wanted.insert((queue.id, sender));
+        }
+    });
+    wanted.into_iter().collect()
+}
+
+fn each_row(batch: &[Write], mut visit: impl FnMut(IdentityKey, Sender, u64)) {
+    for write in batch {
+        match write {
+            Write::Enqueue(request) => {
+                visit(request.recipient, request.sender, request.payload.len() as u64);
+            }
+            Write::Multicast(request) => {
+                let sender = Sender::from(&request.sender);
+                for to in &request.deliveries {
+                    visit(to.recipient, sender, to.size(&request.body));
+                }
+            }
+            _ => {}
+        }
+    }
+}

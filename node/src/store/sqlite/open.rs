@@ -1,0 +1,277 @@
+//! Opens the database, or says why it must not be used.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::{Sqlite, SqliteReads};
+use crate::store::StoreError;
+use crate::store::plan::Ids;
+
+/// Name of the database in the data directory.
+const FILE: &str = "node.db";
+
+/// Says that the data directory has had a database.
+const MARKER: &str = "node.db.created";
+
+/// `application_id` of our databases: "qpqn".
+const APPLICATION: i64 = 0x7170_716e;
+
+/// Version of the schema below.
+const VERSION: i64 = 1;
+
+/// Databases up to this size are checked as a whole at the start.
+const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Connections that read.
+const READERS: u32 = 2;
+
+const SCHEMA: &str = "
+CREATE TABLE queues (id INTEGER PRIMARY KEY, recipient BLOB NOT NULL UNIQUE,
+    next_seq INTEGER NOT NULL, acked INTEGER NOT NULL, row_count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, lost INTEGER NOT NULL) STRICT;
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE entries (queue INTEGER NOT NULL REFERENCES queues (id), seq INTEGER NOT NULL,
+    channel BLOB NOT NULL, sender INTEGER NOT NULL, size INTEGER NOT NULL, gap INTEGER NOT NULL,
+    head INTEGER, body INTEGER, expires_at INTEGER NOT NULL,
+    PRIMARY KEY (queue, seq)) STRICT, WITHOUT ROWID;
+CREATE INDEX entries_channel ON entries (queue, channel, seq);
+CREATE INDEX entries_expiry ON entries (expires_at) WHERE gap = 0;
+CREATE TABLE shares (queue INTEGER NOT NULL, sender INTEGER NOT NULL, row_count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, PRIMARY KEY (queue, sender)) STRICT, WITHOUT ROWID;
+CREATE TABLE digests (queue INTEGER NOT NULL, digest BLOB NOT NULL, seq INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, PRIMARY KEY (queue, digest)) STRICT, WITHOUT ROWID;
+CREATE INDEX digests_expiry ON digests (expires_at);
+CREATE TABLE identities (identity BLOB PRIMARY KEY, incarnation INTEGER NOT NULL,
+    instance BLOB NOT NULL, attempt INTEGER NOT NULL, session INTEGER NOT NULL,
+    sent_incarnation INTEGER NOT NULL, sent_counter INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sends (sender BLOB NOT NULL, incarnation INTEGER NOT NULL, counter INTEGER NOT NULL,
+    request BLOB NOT NULL, results BLOB NOT NULL, expires_at INTEGER NOT NULL,
+    PRIMARY KEY (sender, incarnation, counter)) STRICT, WITHOUT ROWID;
+CREATE INDEX sends_expiry ON sends (expires_at);
+CREATE TABLE packages (id INTEGER PRIMARY KEY, identity BLOB NOT NULL, ciphersuite INTEGER NOT NULL,
+    state INTEGER NOT NULL, not_after INTEGER NOT NULL, fingerprint BLOB NOT NULL,
+    data BLOB NOT NULL, UNIQUE (identity, fingerprint)) STRICT;
+CREATE INDEX packages_pick ON packages (identity, ciphersuite, state, id);
+CREATE INDEX packages_expiry ON packages (not_after);
+CREATE TABLE hybrid_keys (identity BLOB PRIMARY KEY, public_key BLOB NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, identity BLOB NOT NULL,
+    signature BLOB NOT NULL) STRICT;
+CREATE INDEX names_identity ON names (identity, id);
+CREATE TABLE tokens (hash BLOB PRIMARY KEY, identity BLOB NOT NULL, expires_at INTEGER NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_expiry ON tokens (expires_at);
+";
+
+/// Both ends of an open database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) writer: Sqlite,
+    pub(crate) reads: SqliteReads,
+}
+
+/// Opens the database of a data directory, or creates it where there has never been one.
+pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
+    let path = data_dir.join(FILE);
+    let marker = data_dir.join(MARKER);
+    let io = |source: io::Error| StoreError::Io { path: path.clone(), source };
+    let existed = marker.try_exists().map_err(io)?;
+    let size = match fs::metadata(&path) {
+        Ok(metadata) => Some(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(io(error)),
+    };
+    match size {
+        None if existed => return Err(StoreError::Missing(path)),
+        Some(0) if existed => {
+            return Err(StoreError::Corrupt { path, detail: "the file is empty".into() });
+        }
+        Some(1..) => check_header(&path)?,
+        None | Some(0) => {}
+    }
+
+    let mut connection = options(&path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .map_err(|error| corrupt_if_malformed(error.into(), &path))?;
+    prepare(&mut connection, &path, size.unwrap_or_default())
+        .await
+        .map_err(|error| corrupt_if_malformed(error, &path))?;
+    if !existed {
+        let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+        File::create(&marker).and_then(|file| file.sync_all()).map_err(io)?;
+        sync(data_dir).map_err(io)?;
+    }
+
+    let (queue, body): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT coalesce(max(id), 0) + 1 FROM queues),
+                (SELECT coalesce(max(id), 0) + 1 FROM bodies)",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    // Readers ask for one row at a time of a page that is bounded, so nothing is reserved.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .min_connections(READERS)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options(&path).read_only(true))
+        .await?;
+    Ok(Database {
+        writer: Sqlite { connection, ids: Ids { queue, body } },
+        reads: SqliteReads::new(pool),
+    })
+}
+
+/// Opens the database of a data directory that may be in use by a running node.
+pub(super) async fn open_beside(data_dir: &Path) -> Result<SqliteConnection, StoreError> {
+    let path = data_dir.join(FILE);
+    if !path.exists() {
+        return Err(StoreError::Missing(path));
+    }
+    check_header(&path)?;
+    let mut connection = options(&path).connect().await?;
+    check_version(&mut connection, &path).await?;
+    Ok(connection)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("cache_size", "-32768")
+        .pragma("wal_autocheckpoint", "4000")
+        .disable_statement_logging()
+}
+
+fn check_header(path: &Path) -> Result<(), StoreError> {
+    let mut header = [0; 16];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|error| {
+        StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
+    })?;
+    if &header == b"SQLite format 3\0" {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt { path: path.to_owned(), detail: "the header is damaged".into() })
+    }
+}
+
+async fn prepare(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    size: u64,
+) -> Result<(), StoreError> {
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await?;
+    if tables == 0 && size == 0 {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+        )))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        return Ok(());
+    }
+    check_version(connection, path).await?;
+    if size <= CHECKED_BYTES {
+        let found: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
+        if found != "ok" {
+            return Err(StoreError::Corrupt { path: path.to_owned(), detail: found });
+        }
+    }
+    Ok(())
+}
+
+async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let application: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    if application != APPLICATION || found == 0 {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    if found > VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
+    }
+    Ok(())
+}
+
+/// `SQLite` says "malformed" or "not a database" where it stumbles over damage.
+fn corrupt_if_malformed(error: StoreError, path: &Path) -> StoreError {
+    match error {
+        StoreError::Database(detail)
+            if detail.contains("malformed") || detail.contains("not a database") =>
+        {
+            StoreError::Corrupt { path: PathBuf::from(path), detail }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(data_dir: &Path) -> StoreError {
+        open(data_dir).await.map(drop).unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_lost_database_is_not_replaced_by_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()).await.unwrap());
+        drop(open(dir.path()).await.unwrap());
+        fs::remove_file(dir.path().join(FILE)).unwrap();
+        assert!(matches!(refusal(dir.path()).await, StoreError::Missing(_)));
+        File::create(dir.path().join(FILE)).unwrap();
+        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
+        fs::write(dir.path().join(FILE), [7; 8192]).unwrap();
+        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
+    }
+
+    #[tokio::test]
+    async fn newer_foreign_and_damaged_databases_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = open(dir.path()).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 2")
+            .execute(&mut database.writer.connection)
+            .await
+            .unwrap();
+        drop(database);
+        assert!(matches!(refusal(dir.path()).await, StoreError::Newer { found: 2, .. }));
+
+        let dir = tempfile::tempdir().unwrap();
+        let mut database = open(dir.path()).await.unwrap();
+        sqlx::raw_sql("PRAGMA application_id = 1")
+            .execute(&mut database.writer.connection)
+            .await
+            .unwrap();
+        drop(database);
+        assert!(matches!(refusal(dir.path()).await, StoreError::Foreign(_)));
+
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path()).await.unwrap();
+        database.reads.close().await;
+        database.writer.close().await;
+        let path = dir.path().join(FILE);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[100..middle].fill(0xa5);
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
+    }
+}

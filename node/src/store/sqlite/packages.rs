@@ -1,0 +1,176 @@
+//! The key directory: one-time packages leave once, last resorts stay.
+
+use std::collections::{HashMap, HashSet};
+
+use quicproquo_schemas::id::IdentityKey;
+use sqlx::{Row, SqliteConnection};
+
+use super::load::{damaged, key};
+use super::script::{Script, chunks};
+use crate::store::write::{Claim, Package, Publish};
+use crate::store::{Refusal, StoreError, SuiteStock};
+
+/// Not handed out yet.
+const ONE_TIME: i64 = 0;
+/// Handed out when nothing else is left.
+const LAST_RESORT: i64 = 1;
+/// Handed out; only its fingerprint is kept, so that publishing it again changes nothing.
+const SPENT: i64 = 2;
+
+pub(super) async fn publish(
+    connection: &mut SqliteConnection,
+    publish: &Publish,
+) -> Result<Result<Vec<SuiteStock>, Refusal>, StoreError> {
+    let known = known(connection, publish).await?;
+    let fresh: Vec<&Package> =
+        publish.one_time.iter().filter(|package| !known.contains(&package.fingerprint)).collect();
+    let mut counts: HashMap<u16, u32> = HashMap::new();
+    for stock in stock(connection, publish.identity, publish.now).await? {
+        counts.insert(stock.ciphersuite, stock.one_time);
+    }
+    for package in &fresh {
+        let count = counts.entry(package.ciphersuite).or_default();
+        *count += 1;
+        if *count > publish.limit {
+            return Ok(Err(Refusal::StockFull));
+        }
+    }
+
+    let mut script = Script::default();
+    if let Some(package) = &publish.last_resort {
+        script.push(
+            "DELETE FROM packages WHERE identity = ? AND ciphersuite = ? AND state = ?
+                AND fingerprint <> ?;",
+        );
+        script
+            .bind(publish.identity.as_bytes().as_slice())
+            .bind(i64::from(package.ciphersuite))
+            .bind(LAST_RESORT)
+            .bind(package.fingerprint.as_slice());
+    }
+    let mut new: Vec<(i64, &Package)> =
+        fresh.into_iter().map(|package| (ONE_TIME, package)).collect();
+    new.extend(publish.last_resort.iter().map(|package| (LAST_RESORT, package)));
+    script.rows(
+        "INSERT INTO packages (identity, ciphersuite, state, not_after, fingerprint, data) VALUES ",
+        &new,
+        6,
+        " ON CONFLICT (identity, fingerprint) DO NOTHING",
+        |script, (state, package)| {
+            script
+                .bind(publish.identity.as_bytes().as_slice())
+                .bind(i64::from(package.ciphersuite))
+                .bind(state)
+                .bind(package.not_after.cast_signed())
+                .bind(package.fingerprint.as_slice())
+                .bind(package.data.to_vec());
+        },
+    );
+    script.execute(connection).await?;
+    Ok(Ok(stock(connection, publish.identity, publish.now).await?))
+}
+
+async fn known(
+    connection: &mut SqliteConnection,
+    publish: &Publish,
+) -> Result<HashSet<[u8; 32]>, StoreError> {
+    let mut known = HashSet::new();
+    for packages in chunks(&publish.one_time, 1) {
+        let mut script = Script::new("SELECT fingerprint FROM packages WHERE identity = ?");
+        script.bind(publish.identity.as_bytes().as_slice());
+        script.push(" AND fingerprint IN (VALUES ");
+        script.tuples(packages, 1, |script, package| {
+            script.bind(package.fingerprint.as_slice());
+        });
+        script.push(")");
+        for row in script.fetch(connection).await? {
+            let fingerprint: &[u8] = row.try_get(0)?;
+            known.insert(fingerprint.try_into().map_err(|error| damaged(&error))?);
+        }
+    }
+    Ok(known)
+}
+
+/// The rows counted are bounded by the stock limit.
+pub(super) async fn stock(
+    connection: &mut SqliteConnection,
+    identity: IdentityKey,
+    now: u64,
+) -> Result<Vec<SuiteStock>, StoreError> {
+    let mut script = Script::new(
+        "SELECT ciphersuite, sum(state = 0), max(state = 1) FROM packages
+         WHERE identity = ? AND state IN (0, 1) AND not_after > ?
+         GROUP BY ciphersuite ORDER BY ciphersuite",
+    );
+    script.bind(identity.as_bytes().as_slice()).bind(now.cast_signed());
+    let mut stock = Vec::new();
+    for row in script.fetch(connection).await? {
+        stock.push(SuiteStock {
+            ciphersuite: row.try_get(0)?,
+            one_time: row.try_get(1)?,
+            last_resort: row.try_get(2)?,
+        });
+    }
+    Ok(stock)
+}
+
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    claim: &Claim,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let wanted: Vec<_> =
+        claim.targets.iter().filter(|to| to.one_time).map(|to| to.identity).collect();
+    let mut found = oldest(connection, claim, &wanted, ONE_TIME).await?;
+    let spent: Vec<i64> = found.values().map(|(id, _)| *id).collect();
+    let mut script = Script::default();
+    for ids in chunks(&spent, 1) {
+        script.push("UPDATE packages SET data = x'', state = ");
+        script.push(&SPENT.to_string());
+        script.push(" WHERE id IN (VALUES ");
+        script.tuples(ids, 1, |script, id| {
+            script.bind(*id);
+        });
+        script.push(");");
+    }
+    script.execute(connection).await?;
+
+    let missing: Vec<_> = claim
+        .targets
+        .iter()
+        .map(|to| to.identity)
+        .filter(|identity| !found.contains_key(identity))
+        .collect();
+    found.extend(oldest(connection, claim, &missing, LAST_RESORT).await?);
+    Ok(claim
+        .targets
+        .iter()
+        .map(|to| found.remove(&to.identity).map(|(_, data)| data).unwrap_or_default())
+        .collect())
+}
+
+/// The oldest package of each identity that lives long enough: its id and bytes.
+async fn oldest(
+    connection: &mut SqliteConnection,
+    claim: &Claim,
+    identities: &[IdentityKey],
+    state: i64,
+) -> Result<HashMap<IdentityKey, (i64, Vec<u8>)>, StoreError> {
+    let mut found = HashMap::new();
+    for identities in chunks(identities, 1) {
+        let mut script = Script::new("SELECT p.identity, p.id, p.data FROM (VALUES ");
+        script.tuples(identities, 1, |script, identity| {
+            script.bind(identity.as_bytes().as_slice());
+        });
+        script.push(
+            ") AS w CROSS JOIN packages AS p ON p.id =
+                (SELECT q.id FROM packages AS q WHERE q.identity = w.column1
+                 AND q.ciphersuite = ? AND q.state = ? AND q.not_after >= ?
+                 ORDER BY q.id LIMIT 1)",
+        );
+        script.bind(i64::from(claim.ciphersuite)).bind(state).bind(claim.alive_until.cast_signed());
+        for row in script.fetch(connection).await? {
+            found.insert(key(&row, 0)?, (row.try_get(1)?, row.try_get(2)?));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,209 @@
+//! What the writer can be asked to do, and how it answers.
+
+use std::sync::Arc;
+
+use quicproquo_schemas::id::{ChannelId, IdentityKey, Instance, SendId};
+
+use super::SuiteStock;
+
+/// A row's label inside the queue; none is a channel of its own.
+pub(crate) type Channel = Option<ClientChannel>;
+
+/// A channel id as the client gave it.
+pub(crate) type ClientChannel = ChannelId;
+
+/// Whose quota a row counts on. Derived from the key, so that no lookup is needed; two keys with
+/// one tag would share a quota and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Sender(pub(crate) i64);
+
+impl Sender {
+    /// Everybody who uses the operator's static token.
+    pub(crate) const OPERATOR: Self = Self(0);
+}
+
+impl From<&IdentityKey> for Sender {
+    fn from(key: &IdentityKey) -> Self {
+        let (head, _) = key.as_bytes().split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        Self(i64::from_be_bytes(*head))
+    }
+}
+
+/// Makes `instance` the live Session of an identity.
+#[derive(Debug, Clone)]
+pub(crate) struct Authenticate {
+    pub(crate) identity: IdentityKey,
+    pub(crate) incarnation: u64,
+    pub(crate) instance: Instance,
+    pub(crate) attempt: u64,
+    /// Whether an unknown identity is let in.
+    pub(crate) admit: bool,
+}
+
+/// One row for one recipient.
+#[derive(Debug, Clone)]
+pub(crate) struct Enqueue {
+    pub(crate) recipient: IdentityKey,
+    pub(crate) sender: Sender,
+    pub(crate) channel: Channel,
+    pub(crate) payload: Arc<[u8]>,
+    /// SHA-256 over channel and payload.
+    pub(crate) digest: [u8; 32],
+    pub(crate) ttl_secs: u32,
+}
+
+/// One recipient of a multicast.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    pub(crate) recipient: IdentityKey,
+    pub(crate) prefix: Arc<[u8]>,
+    pub(crate) include_body: bool,
+}
+
+/// One row for each of many recipients, all or none.
+#[derive(Debug, Clone)]
+pub(crate) struct Multicast {
+    pub(crate) sender: IdentityKey,
+    pub(crate) session: u64,
+    pub(crate) id: SendId,
+    /// SHA-256 over the whole request.
+    pub(crate) request: [u8; 32],
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) body: Arc<[u8]>,
+    pub(crate) channel: Channel,
+    pub(crate) ttl_secs: u32,
+}
+
+/// Removes all rows up to a position.
+#[derive(Debug, Clone)]
+pub(crate) struct Ack {
+    pub(crate) identity: IdentityKey,
+    pub(crate) session: u64,
+    pub(crate) up_to: u64,
+}
+
+/// Removes rows that a lease had.
+#[derive(Debug, Clone)]
+pub(crate) struct Remove {
+    pub(crate) recipient: IdentityKey,
+    pub(crate) seqs: Vec<u64>,
+}
+
+/// A verified `KeyPackage`.
+#[derive(Debug, Clone)]
+pub(crate) struct Package {
+    pub(crate) ciphersuite: u16,
+    /// Unix seconds.
+    pub(crate) not_after: u64,
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) data: Arc<[u8]>,
+}
+
+/// Stores packages of one identity.
+#[derive(Debug, Clone)]
+pub(crate) struct Publish {
+    pub(crate) identity: IdentityKey,
+    pub(crate) one_time: Vec<Package>,
+    pub(crate) last_resort: Option<Package>,
+    /// Most one-time packages of one ciphersuite.
+    pub(crate) limit: u32,
+    pub(crate) now: u64,
+}
+
+/// One target of a claim.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) identity: IdentityKey,
+    /// False: over the rate limit, so only the last resort.
+    pub(crate) one_time: bool,
+}
+
+/// Takes one package of each target.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) ciphersuite: u16,
+    /// Packages that end before this time (unix seconds) are passed over.
+    pub(crate) alive_until: u64,
+}
+
+/// Replaces a hybrid key.
+#[derive(Debug, Clone)]
+pub(crate) struct PutHybridKey {
+    pub(crate) identity: IdentityKey,
+    pub(crate) key: Vec<u8>,
+}
+
+/// Claims a name.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimName {
+    pub(crate) name: String,
+    pub(crate) identity: IdentityKey,
+    pub(crate) signature: Vec<u8>,
+    /// Most names of one identity.
+    pub(crate) limit: usize,
+}
+
+/// One request to the writer.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    Authenticate(Authenticate),
+    Enqueue(Enqueue),
+    Multicast(Multicast),
+    Ack(Ack),
+    Remove(Remove),
+    Publish(Publish),
+    Claim(Claim),
+    PutHybridKey(PutHybridKey),
+    ClaimName(ClaimName),
+}
+
+impl Write {
+    /// Bytes it brings into a batch.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Enqueue(enqueue) => enqueue.payload.len(),
+            Self::Multicast(send) => {
+                send.body.len() + send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>()
+            }
+            Self::Publish(publish) => publish.one_time.iter().map(|one| one.data.len()).sum(),
+            Self::PutHybridKey(put) => put.key.len(),
+            Self::Authenticate(_)
+            | Self::Ack(_)
+            | Self::Remove(_)
+            | Self::Claim(_)
+            | Self::ClaimName(_) => 0,
+        }
+    }
+}
+
+/// What became of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// Queued at this position.
+    Queued(u64),
+    /// The queue was full; it carries a gap mark.
+    Full,
+}
+
+/// The new Session of an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Authenticated {
+    pub(crate) session: u64,
+    pub(crate) last_send: SendId,
+    pub(crate) acked_up_to: u64,
+}
+
+/// How the writer answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Written {
+    Authenticated(Authenticated),
+    /// Position of an enqueued row.
+    Seq(u64),
+    /// One per delivery, in order.
+    Sent(Vec<Delivered>),
+    Stock(Vec<SuiteStock>),
+    /// One per target, in order.
+    Claimed(Vec<Vec<u8>>),
+    Done,
+}

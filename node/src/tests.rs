@@ -1,0 +1,7 @@
+//! The node as its clients see it: real QUIC on loopback, raw Cap'n Proto.
+
+mod base;
+mod client;
+mod directory;
+mod lifecycle;
+mod session;

@@ -1,0 +1,207 @@
+//! The certificate, and what TLS and QUIC are allowed to do.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quicproquo_schemas::limits::ALPN;
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
+
+use crate::config::CertificateFiles;
+
+/// The certificate is absent or unusable.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A public address without a certificate.
+    #[error("{0} is not a loopback address: give a certificate")]
+    CertificateRequired(SocketAddr),
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{path}: {detail}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// Certificate and key do not make a TLS configuration.
+    #[error("TLS: {0}")]
+    Config(String),
+}
+
+/// A loaded certificate with its key, and where it lies.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    pub(crate) path: PathBuf,
+    der: CertificateDer<'static>,
+    /// The certificates above the node's own.
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Certificate {
+    /// Loads the given files, or, on loopback, the self-signed certificate of the data directory,
+    /// which is made at the first start.
+    pub(crate) fn load(
+        given: Option<&CertificateFiles>,
+        data_dir: &Path,
+        listen: SocketAddr,
+    ) -> Result<Self, TlsError> {
+        let files = match given {
+            Some(files) => files.clone(),
+            None if listen.ip().is_loopback() => self_signed(data_dir)?,
+            None => return Err(TlsError::CertificateRequired(listen)),
+        };
+        let unusable =
+            |path: &Path, detail: String| TlsError::Unusable { path: path.to_owned(), detail };
+        let mut chain = CertificateDer::pem_file_iter(&files.chain)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unusable(&files.chain, error.to_string()))?
+            .into_iter();
+        let der =
+            chain.next().ok_or_else(|| unusable(&files.chain, "no certificate in it".into()))?;
+        let key = PrivateKeyDer::from_pem_file(&files.key)
+            .map_err(|error| unusable(&files.key, error.to_string()))?;
+        Ok(Self { path: files.chain, der, chain: chain.collect(), key })
+    }
+
+    /// A certificate of loopback that is kept nowhere.
+    pub(crate) fn ephemeral() -> Result<Self, TlsError> {
+        let made = make_certificate()?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
+            .map_err(|error| TlsError::Config(error.to_owned()))?;
+        Ok(Self { path: PathBuf::new(), der: made.cert.der().clone(), chain: Vec::new(), key })
+    }
+
+    /// The node's own certificate.
+    pub(crate) fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// SHA-256 of the DER of the node's own certificate.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(&self.der).into()
+    }
+
+    /// TLS 1.3 only, no early data, post-quantum key exchange preferred.
+    pub(crate) fn server_config(&self) -> Result<quinn::ServerConfig, TlsError> {
+        let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
+        let chain = [std::slice::from_ref(&self.der), self.chain.as_slice()].concat();
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| config(&error))?
+            .with_no_client_auth()
+            .with_single_cert(chain, self.key.clone_key())
+            .map_err(|error| config(&error))?;
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.max_early_data_size = 0;
+        let quic = QuicServerConfig::try_from(tls).map_err(|error| config(&error))?;
+        let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
+        server.transport_config(Arc::new(transport()));
+        server.max_incoming(1024);
+        Ok(server)
+    }
+}
+
+/// With X25519MLKEM768 first. Given explicitly: no default of the process is relied on.
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Few streams, since quinn reserves memory for each one that is allowed.
+pub(crate) fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(4))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .receive_window(VarInt::from_u32(4 * 1024 * 1024))
+        .stream_receive_window(VarInt::from_u32(1024 * 1024))
+        .send_window(2 * 1024 * 1024)
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))))
+        .keep_alive_interval(Some(Duration::from_secs(10)));
+    transport
+}
+
+fn self_signed(data_dir: &Path) -> Result<CertificateFiles, TlsError> {
+    let files = CertificateFiles {
+        chain: data_dir.join("certificate.pem"),
+        key: data_dir.join("certificate.key.pem"),
+    };
+    if files.chain.exists() && files.key.exists() {
+        return Ok(files);
+    }
+    let made = make_certificate()?;
+    // The key first: a chain without its key would be made again with another fingerprint.
+    write_new(&files.key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
+    write_new(&files.chain, made.cert.pem().as_bytes(), 0o644)?;
+    Ok(files)
+}
+
+fn make_certificate() -> Result<rcgen::CertifiedKey<rcgen::KeyPair>, TlsError> {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    rcgen::generate_simple_self_signed(names).map_err(|error| TlsError::Config(error.to_string()))
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TlsError> {
+    let partial = path.with_extension("part");
+    let write = || {
+        if partial.exists() {
+            fs::remove_file(&partial)?;
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+        #[cfg(not(unix))]
+        let _ = mode;
+        let mut file = options.open(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(|source| TlsError::Io { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_self_signed_certificate_is_kept_and_its_key_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let first = Certificate::load(None, dir.path(), listen).unwrap();
+        let second = Certificate::load(None, dir.path(), listen).unwrap();
+        assert_eq!(first.fingerprint(), second.fingerprint());
+        first.server_config().unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let key = fs::metadata(dir.path().join("certificate.key.pem")).unwrap();
+            assert_eq!(key.permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_public_address_needs_a_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let listen = "0.0.0.0:7000".parse().unwrap();
+        let error = Certificate::load(None, dir.path(), listen).unwrap_err();
+        assert!(matches!(error, TlsError::CertificateRequired(_)));
+    }
+}

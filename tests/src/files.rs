@@ -1,0 +1,74 @@
+//! Where programs and artifacts are, and what files contain.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The target directory this test was built into.
+pub fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("the test knows its own path");
+    // <target>/<profile>/deps/<test>
+    exe.ancestors()
+        .nth(3)
+        .expect("tests are built into <target>/<profile>/deps")
+        .to_owned()
+}
+
+/// The `qpq` binary of the same build.
+pub fn qpq() -> PathBuf {
+    let exe = std::env::current_exe().expect("the test knows its own path");
+    let path = exe
+        .ancestors()
+        .nth(2)
+        .expect("tests are built into deps")
+        .join("qpq");
+    assert!(
+        path.exists(),
+        "{} is absent: cargo build -p quicproquo-cli",
+        path.display()
+    );
+    path
+}
+
+/// The Python that has what the examples need.
+pub fn python() -> PathBuf {
+    let path = target_dir().join("venv/bin/python");
+    assert!(
+        path.exists(),
+        "{} is absent: cargo xtask ci --install makes it",
+        path.display()
+    );
+    path
+}
+
+/// A file of the checkout.
+pub fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Where a test may leave something for people to look at: outside git, inside target.
+pub fn artifact(name: &str) -> PathBuf {
+    let folder = target_dir().join("artifacts");
+    fs::create_dir_all(&folder).expect("create the artifacts folder");
+    folder.join(name)
+}
+
+/// All files under a folder, with their bytes.
+pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(folder).expect("list a folder");
+    for entry in entries {
+        let path = entry.expect("list a folder").path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else if path.is_file() {
+            let bytes = fs::read(&path).expect("read a file");
+            found.push((path, bytes));
+        }
+    }
+    found
+}
+
+/// Whether `bytes` contains `needle`.
+pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}

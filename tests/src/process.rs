@@ -1,0 +1,246 @@
+//! Starts and stops `qpq` processes.
+
+use std::fs;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::api::Api;
+use crate::files;
+use crate::wait::{LONG, SOON, within};
+
+/// A `qpq` process about to be started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    data_dir: PathBuf,
+    args: Vec<String>,
+    log: String,
+}
+
+/// How a process that was not expected to run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// What it wrote for people.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Launch {
+    fn new(command: &str, data_dir: &Path) -> Self {
+        let args = vec![command.to_owned()];
+        Self {
+            data_dir: data_dir.to_owned(),
+            args,
+            log: "info".to_owned(),
+        }
+    }
+
+    /// Node and gateway in one process, on ports that the system chooses.
+    pub fn up(data_dir: &Path) -> Self {
+        Self::new("up", data_dir)
+            .arg("--http-listen", "127.0.0.1:0")
+            .arg("--node-listen", "127.0.0.1:0")
+    }
+
+    /// A node alone.
+    pub fn node(data_dir: &Path) -> Self {
+        Self::new("node", data_dir).arg("--node-listen", "127.0.0.1:0")
+    }
+
+    /// A gateway alone, for the node that `node` is.
+    pub fn gateway(data_dir: &Path, node: &Running) -> Self {
+        Self::new("gateway", data_dir)
+            .arg("--http-listen", "127.0.0.1:0")
+            .arg("--node", node.field("node"))
+            .arg("--node-fingerprint", node.field("node_fingerprint"))
+    }
+
+    /// Sets an option; a later value replaces an earlier one.
+    #[must_use]
+    pub fn arg(mut self, name: &str, value: &str) -> Self {
+        if let Some(at) = self.args.iter().position(|arg| arg == name) {
+            value.clone_into(&mut self.args[at + 1]);
+        } else {
+            self.args.extend([name.to_owned(), value.to_owned()]);
+        }
+        self
+    }
+
+    /// Sets the log filter (default `info`).
+    #[must_use]
+    pub fn log(mut self, filter: &str) -> Self {
+        filter.clone_into(&mut self.log);
+        self
+    }
+
+    /// The same again, on the ports that `running` got.
+    #[must_use]
+    pub fn on_ports_of(mut self, running: &Running) -> Self {
+        if let Some(api) = running.ready["api"].as_str() {
+            self = self.arg("--http-listen", address_of(api));
+        }
+        if self.args[0] != "gateway" {
+            self = self.arg("--node-listen", running.field("node"));
+        }
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(files::qpq());
+        command
+            .args(&self.args)
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .args(["--log", &self.log, "--json"])
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub async fn start(&self) -> Running {
+        let log_file = self.data_dir.with_extension("log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&log_file)
+            .expect("open a log");
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("start qpq");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let line = within("qpq to be ready", LONG, lines.next_line())
+            .await
+            .expect("read stdout");
+        let Some(line) = line else {
+            let log = fs::read_to_string(&log_file).unwrap_or_default();
+            panic!("qpq {} ended at once; its log:\n{log}", self.args.join(" "));
+        };
+        let ready = serde_json::from_str(&line).expect("the ready line is JSON");
+        Running {
+            child,
+            launch: self.clone(),
+            ready,
+            log_file,
+        }
+    }
+
+    /// Starts it and waits for its end, which must come by itself.
+    pub async fn fail(&self) -> Ended {
+        let mut child = self
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start qpq");
+        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let status = within("qpq to give up", SOON, async {
+            out.as_mut()
+                .expect("piped")
+                .read_to_string(&mut stdout)
+                .await
+                .expect("read stdout");
+            err.as_mut()
+                .expect("piped")
+                .read_to_string(&mut stderr)
+                .await
+                .expect("read stderr");
+            child.wait().await.expect("wait for qpq")
+        })
+        .await;
+        Ended {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// A `qpq` process that said it is ready. Dropping it kills it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    launch: Launch,
+    ready: Value,
+    log_file: PathBuf,
+}
+
+impl Running {
+    /// A field of the ready line.
+    pub fn field(&self, name: &str) -> &str {
+        self.ready[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {}", self.ready))
+    }
+
+    /// `http://host:port` of the gateway.
+    pub fn url(&self) -> String {
+        format!("http://{}", address_of(self.field("api")))
+    }
+
+    /// A caller with the admin token.
+    pub fn admin(&self) -> Api {
+        let token = fs::read_to_string(self.field("admin_token_file")).expect("the admin token");
+        Api::new(&self.url(), token.trim())
+    }
+
+    /// What it has logged so far, former processes of the same data directory included.
+    pub fn log(&self) -> Vec<u8> {
+        fs::read(&self.log_file).expect("read the log")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the process has not ended")
+    }
+
+    /// SIGKILL: nothing is flushed, nothing is said.
+    pub async fn kill(mut self) -> Launch {
+        self.child.kill().await.expect("kill qpq");
+        self.launch.clone().on_ports_of(&self)
+    }
+
+    /// SIGTERM, and waits for the clean end.
+    pub async fn stop(mut self) -> Launch {
+        let status = self.terminate().await;
+        assert!(
+            status.success(),
+            "qpq ended with {status}; its log: {}",
+            self.log_file.display()
+        );
+        self.launch.clone().on_ports_of(&self)
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .expect("run kill");
+        assert!(sent.success(), "kill -TERM {pid}");
+        within("qpq to end after SIGTERM", SOON, self.child.wait())
+            .await
+            .expect("wait for qpq")
+    }
+}
+
+/// `host:port` of `http://host:port/path`.
+fn address_of(url: &str) -> &str {
+    let rest = url.strip_prefix("http://").expect("an http URL");
+    rest.split('/').next().unwrap_or(rest)
+}

@@ -1,0 +1,117 @@
+//! Starting again, starting twice, starting where something else is.
+
+use std::net::{TcpListener, UdpSocket};
+
+use quicproquo_tests::{Api, Launch, pair};
+use tempfile::TempDir;
+
+/// Exit codes as `qpq --help` documents them.
+const USAGE: i32 = 2;
+const IN_USE: i32 = 3;
+const ADDRESS_TAKEN: i32 = 4;
+
+fn one_line(stderr: &str) -> &str {
+    let line = stderr.trim_end();
+    assert_eq!(line.lines().count(), 1, "one line for people:\n{stderr}");
+    assert!(line.starts_with("qpq: "), "{line}");
+    for word in ["panicked", "backtrace", "Error {", "Os {", "Kind("] {
+        assert!(!line.contains(word), "{line}");
+    }
+    line
+}
+
+#[tokio::test]
+async fn a_second_start_uses_what_is_there() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, _bob, _) = pair(&up).await;
+    let fingerprint = up.field("node_fingerprint").to_owned();
+    let admin = up.admin().token().to_owned();
+
+    let up = up.stop().await.start().await;
+    assert_eq!(up.field("node_fingerprint"), fingerprint);
+    assert_eq!(up.admin().token(), admin);
+    let me = alice.api.get("/v1/me").await.expect(200);
+    assert_eq!(me["identity"], alice.identity.as_str());
+    Api::new(&up.url(), "")
+        .get("/health/ready")
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn a_data_directory_in_use_names_the_holder() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("up");
+    let up = Launch::up(&data).start().await;
+    let second = Launch::up(&data).fail().await;
+    assert_eq!(second.code, IN_USE, "{}", second.stderr);
+    let line = one_line(&second.stderr);
+    assert!(
+        line.contains(&up.pid().to_string()),
+        "names process {}: {line}",
+        up.pid()
+    );
+    assert_eq!(second.stdout, "");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let dir = TempDir::new().unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = tcp.local_addr().unwrap().to_string();
+    let launch = Launch::up(&dir.path().join("http")).arg("--http-listen", &taken);
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, ADDRESS_TAKEN, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains(&taken), "{}", ended.stderr);
+
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = udp.local_addr().unwrap().to_string();
+    let launch = Launch::up(&dir.path().join("node")).arg("--node-listen", &taken);
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, ADDRESS_TAKEN, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains(&taken), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_explained() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("qpq.toml");
+    std::fs::write(&file, "http_lisen = \"127.0.0.1:0\"\n").unwrap();
+    let launch = Launch::up(&dir.path().join("up")).arg("--config", file.to_str().unwrap());
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(ended.stderr.contains("http_lisen"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_public_address_is_refused_without_tls() {
+    let dir = TempDir::new().unwrap();
+    let launch = Launch::up(&dir.path().join("up")).arg("--http-listen", "0.0.0.0:0");
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(
+        one_line(&ended.stderr).contains("0.0.0.0"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn it_ends_cleanly_on_sigterm_with_listeners_connected() {
+    let dir = TempDir::new().unwrap();
+    let mut up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, _) = pair(&up).await;
+    let _ear = quicproquo_tests::Socket::open(&bob.api, "").await;
+    let tail = alice.tail().await;
+    let poll = format!("/v1/events?after={tail}&timeout=50000");
+    let (answer, status) = tokio::join!(
+        alice
+            .api
+            .try_send(alice.api.request(reqwest::Method::GET, &poll)),
+        up.terminate()
+    );
+    assert!(status.success(), "{status}");
+    // A waiting poll is answered, not cut.
+    assert_eq!(answer.unwrap().status, 200);
+}

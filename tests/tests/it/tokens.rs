@@ -1,0 +1,81 @@
+//! Scopes, limits and revocation of bot tokens.
+
+use quicproquo_tests::bot::{find_token, messages, text_message};
+use quicproquo_tests::{Api, Launch, Socket, pair};
+use serde_json::json;
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn scopes_decide_and_revoking_is_immediate() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, _bob, group) = pair(&up).await;
+    let admin = up.admin();
+    let tokens = format!("/v1/bots/{}/tokens", alice.id);
+    let reader = json!({ "scopes": ["messages:read", "groups:read"] });
+    let issued = admin.post(&tokens, &reader).await.expect(201);
+    let secret = find_token(&issued).unwrap().to_owned();
+    let reader = Api::new(&up.url(), &secret);
+
+    reader.get("/v1/groups").await.expect(200);
+    let refused = reader.post(&messages(&group), &text_message("no")).await;
+    refused.expect_problem(403, "missing-scope");
+    let me = reader.get("/v1/me").await.expect(200);
+    assert_eq!(me["identity"], alice.identity.as_str());
+
+    let list = admin.get(&tokens).await;
+    assert_eq!(list.expect(200)["items"].as_array().unwrap().len(), 2);
+    assert!(!list.text.contains(&secret), "a list never shows a secret");
+
+    let mut ear = Socket::open(&reader, "").await;
+    let id = issued["token_id"].as_str().expect("a token has an id");
+    let revoked = admin.delete(&format!("{tokens}/{id}")).await;
+    assert!(
+        (200..=204).contains(&revoked.status),
+        "the answer was: {}",
+        revoked.text
+    );
+    assert_eq!(ear.closed().await.code, 4401);
+    reader
+        .get("/v1/groups")
+        .await
+        .expect_problem(401, "unauthenticated");
+    alice.api.get("/v1/groups").await.expect(200);
+}
+
+#[tokio::test]
+async fn names_are_taken_once_and_deleted_bots_are_gone() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, _) = pair(&up).await;
+    let admin = up.admin();
+    let again = admin.post("/v1/bots", &json!({ "name": "alice" })).await;
+    again.expect_problem(409, "name-taken");
+    assert_eq!(
+        admin.get("/v1/bots").await.expect(200)["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    // A member can be named by its name.
+    let body = json!({ "name": "by name", "members": ["bob"] });
+    let group = alice.api.post("/v1/groups", &body).await.expect(201);
+    assert!(group["members"].to_string().contains(&bob.identity));
+
+    let gone = admin.delete(&format!("/v1/bots/{}", bob.id)).await;
+    assert!(
+        (200..=204).contains(&gone.status),
+        "the answer was: {}",
+        gone.text
+    );
+    bob.api
+        .get("/v1/me")
+        .await
+        .expect_problem(401, "unauthenticated");
+    admin
+        .get(&format!("/v1/bots/{}", bob.id))
+        .await
+        .expect_problem(404, "bot-not-found");
+}

@@ -1,0 +1,132 @@
+//! What the tests need besides Rust: Chromium, Python with one package, curl.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::shell;
+
+const REQUIREMENTS: &str = "examples/python/requirements.txt";
+
+/// A program the tests start, and the Debian packages that bring it.
+struct Tool {
+    what: &'static str,
+    packages: &'static [&'static str],
+    present: fn() -> bool,
+}
+
+const TOOLS: [Tool; 3] = [
+    Tool {
+        what: "Chromium",
+        packages: &["chromium"],
+        present: has_chromium,
+    },
+    Tool {
+        what: "Python 3.11 or newer with venv",
+        packages: &["python3", "python3-venv"],
+        present: has_python,
+    },
+    Tool {
+        what: "curl",
+        packages: &["curl", "ca-certificates"],
+        present: has_curl,
+    },
+];
+
+fn has_chromium() -> bool {
+    ["chromium", "chromium-browser", "google-chrome"]
+        .iter()
+        .any(|name| shell::succeeds(name, &["--version"]))
+}
+
+fn has_python() -> bool {
+    shell::succeeds(
+        "python3",
+        &[
+            "-c",
+            "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))",
+        ],
+    )
+}
+
+fn has_curl() -> bool {
+    shell::succeeds("curl", &["--version"])
+}
+
+/// Makes sure that everything is there; installs what is absent only when `install` is set.
+pub(crate) fn ensure(install: bool) -> Result<()> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !(tool.present)()).collect();
+    if !missing.is_empty() {
+        if !install {
+            let names: Vec<&str> = missing.iter().map(|tool| tool.what).collect();
+            bail!(
+                "the tests need {}: install it, or run `cargo xtask ci --install` as root on \
+                 Debian or Ubuntu",
+                names.join(", ")
+            );
+        }
+        apt(&missing
+            .iter()
+            .flat_map(|tool| tool.packages)
+            .copied()
+            .collect::<Vec<_>>())?;
+    }
+    python_environment()
+}
+
+fn apt(packages: &[&str]) -> Result<()> {
+    if shell::capture("id", &["-u"])?.trim() != "0" || !shell::succeeds("apt-get", &["--version"]) {
+        bail!(
+            "install by hand (needs root and apt otherwise): {}",
+            packages.join(" ")
+        );
+    }
+    shell::run("apt-get", &["update", "-qq"])?;
+    let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    args.extend(packages);
+    shell::check(
+        shell::program("apt-get", &args).env("DEBIAN_FRONTEND", "noninteractive"),
+        "apt-get install",
+    )
+}
+
+/// Creates `<target>/venv` with what `examples/python` needs; the tests look for it there.
+fn python_environment() -> Result<()> {
+    let venv = target_directory()?.join("venv");
+    let stamp = venv.join("requirements.txt");
+    let wanted = fs::read_to_string(crate::workspace_root().join(REQUIREMENTS))
+        .with_context(|| format!("read {REQUIREMENTS}"))?;
+    if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    let path = venv.to_str().context("the target directory is no UTF-8")?;
+    shell::run("python3", &["-m", "venv", "--clear", path])?;
+    let python = venv.join("bin/python");
+    let python = python
+        .to_str()
+        .context("the target directory is no UTF-8")?;
+    shell::run(
+        python,
+        &[
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+            REQUIREMENTS,
+        ],
+    )?;
+    fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
+}
+
+fn target_directory() -> Result<PathBuf> {
+    let text = shell::capture("cargo", &["metadata", "--format-version", "1", "--no-deps"])?;
+    let metadata: Value = serde_json::from_str(&text).context("read cargo metadata")?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("no target directory")?;
+    Ok(PathBuf::from(target))
+}
