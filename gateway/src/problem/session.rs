@@ -61,7 +61,7 @@ mod tests {
             (SessionError::IdempotencyRunning, 409, true),
             (
                 SessionError::TooLarge {
-                    what: "the text",
+                    what: "the text".to_owned(),
                     limit: 65_536,
                 },
                 413,
