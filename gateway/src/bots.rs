@@ -32,19 +32,8 @@ pub(crate) struct BotRecord {
 
 impl From<BotRow> for BotRecord {
     fn from(row: BotRow) -> Self {
-        let BotRow {
-            bot_id,
-            name,
-            identity,
-            created_at_ms,
-            ..
-        } = row;
-        Self {
-            bot_id,
-            name,
-            identity,
-            created_at_ms,
-        }
+        let BotRow { bot_id, name, identity, created_at_ms, .. } = row;
+        Self { bot_id, name, identity, created_at_ms }
     }
 }
 
@@ -63,11 +52,7 @@ impl Bots {
 
     /// A bot by its id.
     pub(crate) fn find(&self, bot_id: &str) -> Option<Arc<BotRecord>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(bot_id)
-            .cloned()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(bot_id).cloned()
     }
 
     /// All bots, the oldest first.
@@ -79,10 +64,7 @@ impl Bots {
     }
 
     fn remove(&self, bot_id: &str) -> Option<Arc<BotRecord>> {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(bot_id)
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(bot_id)
     }
 }
 
@@ -136,10 +118,7 @@ async fn establish(
     let record = BotRecord::from(row.clone());
     let mut answer = BotCreated::new(&record, session, &grant.token_id);
     let replay = once.record(StatusCode::CREATED, &answer);
-    state
-        .store
-        .activate_bot(&row.bot_id, &grant, replay.as_ref())
-        .await?;
+    state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
     state.bots.insert(record);
     state.tokens.insert(grant);
     answer.reveal(&token);
@@ -156,10 +135,7 @@ pub(crate) async fn delete(
     once: &Once,
 ) -> Result<(), Problem> {
     let replay = once.record(StatusCode::NO_CONTENT, &());
-    state
-        .store
-        .retire_bot(&record.bot_id, replay.as_ref())
-        .await?;
+    state.store.retire_bot(&record.bot_id, replay.as_ref()).await?;
     state.bots.remove(&record.bot_id);
     for grant in state.tokens.of_bot(&record.bot_id) {
         state.tokens.revoke(&grant);
@@ -196,10 +172,7 @@ async fn discard(store: &Store, client: &Client, row: &BotRow) {
 
 impl From<(&std::path::Path, StoreError)> for GatewayError {
     fn from((folder, error): (&std::path::Path, StoreError)) -> Self {
-        Self::Database {
-            path: folder.join("gateway.db"),
-            detail: error.to_string(),
-        }
+        Self::Database { path: folder.join("gateway.db"), detail: error.to_string() }
     }
 }
 

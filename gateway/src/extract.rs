@@ -45,9 +45,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Params<T> {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let text = rejection.body_text();
-                let detail = text
-                    .split_once(": ")
-                    .map_or(text.as_str(), |(_, detail)| detail);
+                let detail = text.split_once(": ").map_or(text.as_str(), |(_, detail)| detail);
                 Err(Problem::new(Kind::RequestInvalid)
                     .detail("the query is not valid")
                     .at("query", detail))

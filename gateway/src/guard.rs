@@ -31,12 +31,7 @@ impl Guard {
             .iter()
             .map(|name| format!("{name}:{port}"))
             .chain([bound.to_string()])
-            .chain(
-                config
-                    .allowed_hosts
-                    .iter()
-                    .map(|host| host.to_ascii_lowercase()),
-            )
+            .chain(config.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()))
             .collect();
         if port == 80 {
             // Clients leave the scheme's own port out.
@@ -45,12 +40,7 @@ impl Guard {
         let origins = hosts
             .iter()
             .flat_map(|host| [format!("http://{host}"), format!("https://{host}")])
-            .chain(
-                config
-                    .allowed_origins
-                    .iter()
-                    .map(|origin| origin.to_ascii_lowercase()),
-            )
+            .chain(config.allowed_origins.iter().map(|origin| origin.to_ascii_lowercase()))
             .collect();
         Self { hosts, origins }
     }
@@ -58,21 +48,14 @@ impl Guard {
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let mut hosts = headers.get_all(HOST).iter();
-        let host = hosts
-            .next()
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let host = hosts.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
         let known = |host: &str| self.hosts.contains(&host.to_ascii_lowercase());
-        let absolute = uri
-            .authority()
-            .is_none_or(|authority| known(authority.as_str()));
+        let absolute = uri.authority().is_none_or(|authority| known(authority.as_str()));
         if hosts.next().is_some() || !known(host) || !absolute {
             return Err(Problem::new(Kind::HostRefused));
         }
         if headers.contains_key(ORIGIN) {
-            let origin = text(ORIGIN.as_str())
-                .unwrap_or_default()
-                .to_ascii_lowercase();
+            let origin = text(ORIGIN.as_str()).unwrap_or_default().to_ascii_lowercase();
             if !self.origins.contains(&origin) {
                 return Err(Problem::new(Kind::OriginRefused));
             }
@@ -110,35 +93,18 @@ mod tests {
         let headers: HeaderMap = pairs
             .iter()
             .map(|(name, value)| {
-                (
-                    name.parse::<http::HeaderName>().unwrap(),
-                    value.parse().unwrap(),
-                )
+                (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap())
             })
             .collect();
-        guard()
-            .check(&"/v1/me".parse().unwrap(), &headers)
-            .err()
-            .map(|problem| problem.kind())
+        guard().check(&"/v1/me".parse().unwrap(), &headers).err().map(|problem| problem.kind())
     }
 
     #[test]
     fn only_known_hosts_are_answered() {
-        for host in [
-            "localhost:8080",
-            "127.0.0.1:8080",
-            "[::1]:8080",
-            "BOTS.example",
-        ] {
+        for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "BOTS.example"] {
             assert_eq!(check(&[("host", host)]), None, "{host}");
         }
-        for host in [
-            "",
-            "localhost",
-            "localhost:81",
-            "evil.example:8080",
-            "127.0.0.1:8080.evil",
-        ] {
+        for host in ["", "localhost", "localhost:81", "evil.example:8080", "127.0.0.1:8080.evil"] {
             assert_eq!(check(&[("host", host)]), Some(Kind::HostRefused), "{host}");
         }
         assert_eq!(check(&[]), Some(Kind::HostRefused));
@@ -150,11 +116,7 @@ mod tests {
         assert_eq!(check(&[host, ("origin", "http://localhost:8080")]), None);
         assert_eq!(check(&[host, ("origin", "https://panel.example")]), None);
         for origin in ["null", "http://evil.example", "http://localhost:8081"] {
-            assert_eq!(
-                check(&[host, ("origin", origin)]),
-                Some(Kind::OriginRefused),
-                "{origin}"
-            );
+            assert_eq!(check(&[host, ("origin", origin)]), Some(Kind::OriginRefused), "{origin}");
         }
         let cross = ("sec-fetch-site", "cross-site");
         assert_eq!(check(&[host, cross]), Some(Kind::OriginRefused));
@@ -165,9 +127,7 @@ mod tests {
 
     #[test]
     fn an_absolute_target_is_looked_at_too() {
-        let headers: HeaderMap = [(HOST, "localhost:8080".parse().unwrap())]
-            .into_iter()
-            .collect();
+        let headers: HeaderMap = [(HOST, "localhost:8080".parse().unwrap())].into_iter().collect();
         let uri = "http://evil.example/v1/me".parse().unwrap();
         assert!(guard().check(&uri, &headers).is_err());
     }

@@ -58,23 +58,12 @@ pub(crate) async fn begin(
 ) -> Result<Begin, Problem> {
     let running = state.running.clone();
     let Some(request) = request else {
-        return Ok(Begin::Fresh(Once {
-            request: None,
-            running,
-        }));
+        return Ok(Begin::Fresh(Once { request: None, running }));
     };
-    if !running
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(request.key.clone())
-    {
+    if !running.0.lock().unwrap_or_else(PoisonError::into_inner).insert(request.key.clone()) {
         return Err(Problem::new(Kind::IdempotencyRunning));
     }
-    let once = Once {
-        request: Some(request.clone()),
-        running,
-    };
+    let once = Once { request: Some(request.clone()), running };
     let Some(record) = state.store.request(&request.key).await? else {
         return Ok(Begin::Fresh(once));
     };
@@ -102,11 +91,7 @@ impl Once {
 impl Drop for Once {
     fn drop(&mut self) {
         if let Some(request) = &self.request {
-            let mut keys = self
-                .running
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut keys = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
             keys.remove(&request.key);
         }
     }
@@ -122,24 +107,15 @@ mod tests {
         assert_eq!(one, fingerprint("POST", "/v1/groups", b"{}"));
         assert_ne!(one, fingerprint("POST", "/v1/groups", b"{} "));
         assert_ne!(one, fingerprint("PATCH", "/v1/groups", b"{}"));
-        assert_ne!(
-            fingerprint("POST", "/a", b"b"),
-            fingerprint("POST", "/ab", b"")
-        );
+        assert_ne!(fingerprint("POST", "/a", b"b"), fingerprint("POST", "/ab", b""));
     }
 
     #[test]
     fn a_key_is_free_again_when_its_request_ends() {
         let running = Running::default();
         running.0.lock().unwrap().insert("k".to_owned());
-        let request = Idempotency {
-            key: "k".to_owned(),
-            fingerprint: [0; 32],
-        };
-        let once = Once {
-            request: Some(request),
-            running: running.clone(),
-        };
+        let request = Idempotency { key: "k".to_owned(), fingerprint: [0; 32] };
+        let once = Once { request: Some(request), running: running.clone() };
         assert_eq!(once.record(StatusCode::CREATED, &1).unwrap().status, 201);
         drop(once);
         assert!(running.0.lock().unwrap().is_empty());

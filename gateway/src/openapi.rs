@@ -45,10 +45,7 @@ impl Modify for Security {
         document.servers = Some(vec![Server::new("/")]);
         let components = document.components.get_or_insert_default();
         for (name, text) in [
-            (
-                "admin_token",
-                "The admin token: bots and tokens. It opens no bot route.",
-            ),
+            ("admin_token", "The admin token: bots and tokens. It opens no bot route."),
             ("bot_token", "A token of one bot. It opens no admin route."),
         ] {
             let scheme = HttpBuilder::new()
@@ -71,9 +68,7 @@ pub fn openapi() -> Document {
 /// # Panics
 /// Never: the document has no map with other keys than texts.
 pub fn openapi_json() -> String {
-    let mut text = openapi()
-        .to_pretty_json()
-        .expect("the document is plain data");
+    let mut text = openapi().to_pretty_json().expect("the document is plain data");
     text.push('\n');
     text
 }
@@ -129,16 +124,10 @@ impl IntoResponses for Denied {
         problems(&[
             (400, "A parameter or header is not valid."),
             (401, "No token, or one that is not valid."),
-            (
-                403,
-                "The token does not open this, or a web page of another site asks.",
-            ),
+            (403, "The token does not open this, or a web page of another site asks."),
             (404, "There is no such thing."),
             (500, "A fault of the gateway."),
-            (
-                503,
-                "The database or the node is not to be had; worth a repetition.",
-            ),
+            (503, "The database or the node is not to be had; worth a repetition."),
         ])
     }
 }
@@ -188,15 +177,12 @@ fn problems(statuses: &[(u16, &str)]) -> Responses {
     let problem = |text: &str| {
         let schema = Ref::from_schema_name("Problem");
         let content = ContentBuilder::new().schema(Some(schema)).build();
-        ResponseBuilder::new()
-            .description(text)
-            .content(MEDIA_TYPE, content)
-            .build()
+        ResponseBuilder::new().description(text).content(MEDIA_TYPE, content).build()
     };
     let build = ResponsesBuilder::new();
-    let all = statuses.iter().fold(build, |all, (status, text)| {
-        all.response(status.to_string(), problem(text))
-    });
+    let all = statuses
+        .iter()
+        .fold(build, |all, (status, text)| all.response(status.to_string(), problem(text)));
     all.build().responses
 }
 
@@ -230,10 +216,7 @@ mod tests {
                 let closed = operation["security"].is_array();
                 assert_eq!(closed, path.starts_with("/v1/"), "{what}");
                 if closed {
-                    assert!(
-                        operation["responses"]["401"].is_object(),
-                        "{what} lacks problems"
-                    );
+                    assert!(operation["responses"]["401"].is_object(), "{what} lacks problems");
                 }
             }
         }

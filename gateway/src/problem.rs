@@ -58,10 +58,7 @@ impl Problem {
 
     /// Adds a field's error; the pointer is RFC 6901 into the body, or a parameter's name.
     pub(crate) fn at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.0.errors.push(FieldError {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        });
+        self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
@@ -84,13 +81,7 @@ impl Problem {
 
     /// What the client sees; `instance` names the request.
     pub(crate) fn body(self, instance: String) -> ProblemBody {
-        let Inner {
-            kind,
-            detail,
-            errors,
-            current_epoch,
-            newest,
-        } = *self.0;
+        let Inner { kind, detail, errors, current_epoch, newest } = *self.0;
         ProblemBody {
             kind: format!("{URN}{}", kind.slug()),
             title: kind.title().to_owned(),
@@ -137,9 +128,7 @@ pub(crate) fn render(mut response: Response, instance: &str) -> Response {
     let body = serde_json::to_vec(&problem.body(instance.to_owned())).unwrap_or_default();
     *response.status_mut() = kind.status();
     response.headers_mut().remove(CONTENT_LENGTH);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     *response.body_mut() = Body::from(body);
     response
 }
@@ -193,9 +182,7 @@ mod tests {
     use super::*;
 
     async fn json(response: Response) -> serde_json::Value {
-        let bytes = axum::body::to_bytes(response.into_body(), 10_000)
-            .await
-            .unwrap();
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -216,10 +203,7 @@ mod tests {
     #[tokio::test]
     async fn a_bare_error_becomes_a_problem() {
         let response = render(StatusCode::METHOD_NOT_ALLOWED.into_response(), "urn:uuid:1");
-        assert_eq!(
-            json(response).await["type"],
-            "urn:quicproquo:problem:method-not-allowed"
-        );
+        assert_eq!(json(response).await["type"], "urn:quicproquo:problem:method-not-allowed");
         let response = render(StatusCode::IM_A_TEAPOT.into_response(), "urn:uuid:1");
         assert_eq!(response.status(), 500);
         let response = render("fine".into_response(), "urn:uuid:1");

@@ -21,13 +21,7 @@ pub(crate) struct Reply<T> {
 impl<T> Reply<T> {
     /// An answer with this status.
     pub(crate) fn new(status: StatusCode, body: T) -> Self {
-        Self {
-            status,
-            body,
-            replayed: false,
-            epoch: None,
-            link: None,
-        }
+        Self { status, body, replayed: false, epoch: None, link: None }
     }
 
     /// 200.
@@ -65,9 +59,7 @@ impl<T: Serialize> IntoResponse for Reply<T> {
         if self.replayed {
             headers.insert(REPLAYED, HeaderValue::from_static("true"));
         }
-        if let Some(value) = self
-            .epoch
-            .and_then(|e| HeaderValue::try_from(format!("\"{e}\"")).ok())
+        if let Some(value) = self.epoch.and_then(|e| HeaderValue::try_from(format!("\"{e}\"")).ok())
         {
             headers.insert(ETAG, value);
         }
@@ -85,10 +77,7 @@ mod tests {
 
     #[test]
     fn headers_say_what_the_body_does_not() {
-        let reply = Reply::ok(1)
-            .replayed(true)
-            .epoch(7)
-            .next_page(Some("/v1/x?after=1".into()));
+        let reply = Reply::ok(1).replayed(true).epoch(7).next_page(Some("/v1/x?after=1".into()));
         let response = reply.into_response();
         assert_eq!(response.headers()[REPLAYED], "true");
         assert_eq!(response.headers()[ETAG], "\"7\"");

@@ -65,8 +65,6 @@ pub(crate) fn router(state: AppState) -> Router {
 /// The panic hook has logged it.
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    response
-        .extensions_mut()
-        .insert(Problem::new(Kind::Internal));
+    response.extensions_mut().insert(Problem::new(Kind::Internal));
     response
 }

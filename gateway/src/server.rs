@@ -44,17 +44,13 @@ impl Gateway {
     /// See [`GatewayError`].
     pub async fn bind(config: GatewayConfig, client: Client) -> Result<Self, GatewayError> {
         if !config.listen.ip().is_loopback() {
-            return Err(GatewayError::NotLoopback {
-                addr: config.listen,
-            });
+            return Err(GatewayError::NotLoopback { addr: config.listen });
         }
         let (listener, local_addr) = listen(config.listen).await?;
         let folder = config.data_dir.as_path();
         let store = Store::open(folder).await?;
         let admin = load_or_create(&config.admin_token)?;
-        let bots = bots::load(&store, &client)
-            .await
-            .map_err(|error| (folder, error))?;
+        let bots = bots::load(&store, &client).await.map_err(|error| (folder, error))?;
         let tokens = Tokens::default();
         for grant in store.tokens().await.map_err(|error| (folder, error))? {
             tokens.insert(grant);
@@ -74,13 +70,7 @@ impl Gateway {
             tasks: TaskTracker::new(),
             store,
         }));
-        Ok(Self {
-            listener,
-            local_addr,
-            admin_token: config.admin_token,
-            state,
-            writer,
-        })
+        Ok(Self { listener, local_addr, admin_token: config.admin_token, state, writer })
     }
 
     /// The address that is bound; the port is the real one.
@@ -104,12 +94,7 @@ impl Gateway {
     /// # Errors
     /// None so far; faults of single connections are logged.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), GatewayError> {
-        let Self {
-            listener,
-            state,
-            writer,
-            ..
-        } = self;
+        let Self { listener, state, writer, .. } = self;
         let (hard, close_writer) = (CancellationToken::new(), CancellationToken::new());
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
@@ -117,10 +102,7 @@ impl Gateway {
         accept::accept(listener, router, &state, &shutdown, &hard).await;
         state.stopping.cancel();
         state.tasks.close();
-        if tokio::time::timeout(GRACE, state.tasks.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(GRACE, state.tasks.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time");
             hard.cancel();
             // Work that writes to two databases ends by itself; the next start finishes the rest.

@@ -89,10 +89,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|error| failed(&error))?;
-        sqlx::migrate!()
-            .run(&pool)
-            .await
-            .map_err(|error| failed(&error))?;
+        sqlx::migrate!().run(&pool).await.map_err(|error| failed(&error))?;
         Ok(Self { pool })
     }
 
@@ -133,10 +130,7 @@ fn opening(path: &Path, detail: &str) -> GatewayError {
     if detail.contains("database is locked") {
         return GatewayError::InUse { path };
     }
-    GatewayError::Database {
-        path,
-        detail: detail.to_owned(),
-    }
+    GatewayError::Database { path, detail: detail.to_owned() }
 }
 
 /// `SQLite` has no unsigned integers; times and counts stay far below the border.

@@ -12,16 +12,11 @@ use crate::error::GatewayError;
 /// # Errors
 /// `Io`, or `AdminToken` when the file holds something else.
 pub(crate) fn load_or_create(path: &Path) -> Result<TokenHash, GatewayError> {
-    let io = |source| GatewayError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| GatewayError::Io { path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let token = Token::parse(text.trim());
-            token
-                .map(|token| token.hash())
-                .ok_or(GatewayError::AdminToken { path: path.into() })
+            token.map(|token| token.hash()).ok_or(GatewayError::AdminToken { path: path.into() })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let token = Token::random();
@@ -43,11 +38,8 @@ fn create(path: &Path, token: &Token) -> std::io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", token.reveal())?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
@@ -65,15 +57,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep").join("admin-token");
         let first = load_or_create(&path).unwrap();
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(load_or_create(&path).unwrap(), first);
         std::fs::write(&path, "something else").unwrap();
-        assert!(matches!(
-            load_or_create(&path),
-            Err(GatewayError::AdminToken { .. })
-        ));
+        assert!(matches!(load_or_create(&path), Err(GatewayError::AdminToken { .. })));
     }
 }

@@ -84,26 +84,14 @@ impl FromRequestParts<AppState> for Bot {
         if hash == state.admin {
             return Err(Problem::new(Kind::AdminTokenRefused));
         }
-        let grant = state
-            .tokens
-            .find(&hash)
-            .ok_or(Problem::new(Kind::TokenInvalid))?;
+        let grant = state.tokens.find(&hash).ok_or(Problem::new(Kind::TokenInvalid))?;
         if grant.is_expired(now_ms()) {
             return Err(Problem::new(Kind::TokenExpired));
         }
-        let record = state
-            .bots
-            .find(&grant.bot_id)
-            .ok_or(Problem::new(Kind::TokenInvalid))?;
-        let session = state
-            .client
-            .session(&record.identity)
-            .ok_or(Problem::new(Kind::BotStopped))?;
-        Ok(Self {
-            record,
-            grant,
-            session,
-        })
+        let record = state.bots.find(&grant.bot_id).ok_or(Problem::new(Kind::TokenInvalid))?;
+        let session =
+            state.client.session(&record.identity).ok_or(Problem::new(Kind::BotStopped))?;
+        Ok(Self { record, grant, session })
     }
 }
 
@@ -116,8 +104,7 @@ fn presented(parts: &Parts) -> Result<Token, Problem> {
             None => return Err(Problem::new(Kind::TokenMissing)),
         },
     };
-    text.and_then(Token::parse)
-        .ok_or(Problem::new(Kind::TokenInvalid))
+    text.and_then(Token::parse).ok_or(Problem::new(Kind::TokenInvalid))
 }
 
 /// RFC 6750 section 2.1; the scheme's case does not matter (RFC 9110 section 11.1).
@@ -141,12 +128,7 @@ mod tests {
     use super::*;
 
     fn parts(name: &str, value: &str) -> Parts {
-        Request::builder()
-            .header(name, value)
-            .body(())
-            .unwrap()
-            .into_parts()
-            .0
+        Request::builder().header(name, value).body(()).unwrap().into_parts().0
     }
 
     #[test]
@@ -156,10 +138,7 @@ mod tests {
         for (name, value) in [
             ("authorization", format!("Bearer {text}")),
             ("authorization", format!("bearer  {text}")),
-            (
-                "sec-websocket-protocol",
-                format!("qpq.v1, qpq.token.{text}"),
-            ),
+            ("sec-websocket-protocol", format!("qpq.v1, qpq.token.{text}")),
         ] {
             let found = presented(&parts(name, &value)).unwrap();
             assert_eq!(found.hash(), token.hash(), "{name}: {value}");

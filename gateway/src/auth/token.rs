@@ -94,10 +94,7 @@ impl fmt::Debug for TokenHash {
 }
 
 fn checksum(secret: &str) -> String {
-    let hash = Sha256::new()
-        .chain_update(PREFIX)
-        .chain_update(secret)
-        .finalize();
+    let hash = Sha256::new().chain_update(PREFIX).chain_update(secret).finalize();
     let head = u64::from_be_bytes([0, 0, 0, hash[0], hash[1], hash[2], hash[3], hash[4]]);
     random::to_base62(head, CHECKSUM_LEN)
 }
@@ -122,10 +119,7 @@ mod tests {
         for index in 4..text.len() {
             let mut bytes = text.as_bytes().to_vec();
             bytes[index] = if bytes[index] == b'a' { b'b' } else { b'a' };
-            assert!(
-                Token::parse(&String::from_utf8(bytes).unwrap()).is_none(),
-                "{index}"
-            );
+            assert!(Token::parse(&String::from_utf8(bytes).unwrap()).is_none(), "{index}");
         }
         for bad in ["", "qpq_", &text[1..], &text[..text.len() - 1], "qpq_ä"] {
             assert!(Token::parse(bad).is_none(), "{bad}");
@@ -135,9 +129,6 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         let token = Token::random();
-        assert_eq!(
-            format!("{token:?} {:?}", token.hash()),
-            "Token(..) TokenHash(..)"
-        );
+        assert_eq!(format!("{token:?} {:?}", token.hash()), "Token(..) TokenHash(..)");
     }
 }

@@ -39,9 +39,7 @@ impl Grant {
 
     /// Whether it may touch a group.
     pub(crate) fn allows_group(&self, group: &GroupId) -> bool {
-        self.groups
-            .as_ref()
-            .is_none_or(|groups| groups.contains(group))
+        self.groups.as_ref().is_none_or(|groups| groups.contains(group))
     }
 }
 
@@ -60,31 +58,21 @@ impl Tokens {
 
     /// The grant behind a token.
     pub(crate) fn find(&self, hash: &TokenHash) -> Option<Arc<Grant>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(hash)
-            .cloned()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     /// A bot's tokens, the oldest first.
     pub(crate) fn of_bot(&self, bot_id: &str) -> Vec<Arc<Grant>> {
         let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> = tokens
-            .values()
-            .filter(|grant| grant.bot_id == bot_id)
-            .cloned()
-            .collect();
+        let mut found: Vec<_> =
+            tokens.values().filter(|grant| grant.bot_id == bot_id).cloned().collect();
         found.sort_by(|a, b| (a.created_at_ms, &a.token_id).cmp(&(b.created_at_ms, &b.token_id)));
         found
     }
 
     /// Makes a token invalid and closes its streams.
     pub(crate) fn revoke(&self, grant: &Grant) {
-        self.0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&grant.hash);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&grant.hash);
         grant.revoked.cancel();
     }
 }
@@ -114,11 +102,7 @@ mod tests {
         let second = tokens.insert(grant("bot_1", 2));
         let first = tokens.insert(grant("bot_1", 1));
         tokens.insert(grant("bot_2", 3));
-        let ids: Vec<_> = tokens
-            .of_bot("bot_1")
-            .iter()
-            .map(|g| g.token_id.clone())
-            .collect();
+        let ids: Vec<_> = tokens.of_bot("bot_1").iter().map(|g| g.token_id.clone()).collect();
         assert_eq!(ids, ["tok_1", "tok_2"]);
         assert!(tokens.find(&second.hash).is_some());
         tokens.revoke(&second);

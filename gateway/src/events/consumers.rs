@@ -59,10 +59,7 @@ impl Consumers {
             let key = (row.bot_id, row.name);
             (key.clone(), Consumer::at(key, row.cursor))
         };
-        Self {
-            all: Mutex::new(rows.into_iter().map(consumer).collect()),
-            queue,
-        }
+        Self { all: Mutex::new(rows.into_iter().map(consumer).collect()), queue }
     }
 
     /// Connects to a consumer, displacing its connection; a new one begins at `start`.
@@ -81,12 +78,7 @@ impl Consumers {
         let consumer = if let Some(consumer) = known {
             consumer
         } else {
-            if lock(&self.all)
-                .keys()
-                .filter(|(bot, _)| bot == bot_id)
-                .count()
-                >= MAX_CONSUMERS
-            {
+            if lock(&self.all).keys().filter(|(bot, _)| bot == bot_id).count() >= MAX_CONSUMERS {
                 let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
                 return Err(Problem::field("consumer", detail));
             }
@@ -100,12 +92,7 @@ impl Consumers {
         position.in_flight.clear();
         let (start, displaced) = (position.cursor, position.live.clone());
         drop(position);
-        Ok(Lease {
-            consumer,
-            start,
-            displaced,
-            queue: self.queue.clone(),
-        })
+        Ok(Lease { consumer, start, displaced, queue: self.queue.clone() })
     }
 
     /// Acknowledges from outside a connection; answers the durable cursor.
@@ -194,15 +181,8 @@ impl Lease {
 
 impl Consumer {
     fn at(key: Key, cursor: Cursor) -> Arc<Self> {
-        let position = Mutex::new(Position {
-            cursor,
-            ..Position::default()
-        });
-        Arc::new(Self {
-            key,
-            position,
-            acknowledged: Notify::new(),
-        })
+        let position = Mutex::new(Position { cursor, ..Position::default() });
+        Arc::new(Self { key, position, acknowledged: Notify::new() })
     }
 
     fn acknowledge(
@@ -212,10 +192,8 @@ impl Consumer {
         tail: Cursor,
     ) -> Result<Cursor, Problem> {
         let up_to = up_to.map(|text| parse("/up_to", text, tail)).transpose()?;
-        let ids: Vec<_> = ids
-            .iter()
-            .map(|text| parse("/ids", text, tail))
-            .collect::<Result<_, _>>()?;
+        let ids: Vec<_> =
+            ids.iter().map(|text| parse("/ids", text, tail)).collect::<Result<_, _>>()?;
         let mut position = lock(&self.position);
         if let Some(cursor) = up_to {
             position.up_to(cursor);
@@ -287,11 +265,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 fn row((bot_id, name): &Key, cursor: Cursor) -> CursorRow {
-    CursorRow {
-        bot_id: bot_id.clone(),
-        name: name.clone(),
-        cursor,
-    }
+    CursorRow { bot_id: bot_id.clone(), name: name.clone(), cursor }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -35,16 +35,11 @@ impl Filter {
 
     /// Whether an event passes. What is about no group passes only without group limits.
     pub(crate) fn lets(&self, event: &Event) -> bool {
-        let type_passes = self
-            .types
+        let type_passes = self.types.as_ref().is_none_or(|types| types.contains(event.data.kind()));
+        let group_passes = self
+            .groups
             .as_ref()
-            .is_none_or(|types| types.contains(event.data.kind()));
-        let group_passes = self.groups.as_ref().is_none_or(|groups| {
-            event
-                .group
-                .as_ref()
-                .is_some_and(|group| groups.contains(group))
-        });
+            .is_none_or(|groups| event.group.as_ref().is_some_and(|group| groups.contains(group)));
         type_passes && group_passes
     }
 }
@@ -54,19 +49,13 @@ fn parse_types(text: &str) -> Result<HashSet<String>, Problem> {
         if EventData::KINDS.contains(&name) {
             return Ok(name.to_owned());
         }
-        Err(Problem::field(
-            "types",
-            format!("of {}", EventData::KINDS.join(", ")),
-        ))
+        Err(Problem::field("types", format!("of {}", EventData::KINDS.join(", "))))
     };
     text.split(',').map(known).collect()
 }
 
 fn parse_groups(text: &str) -> Result<HashSet<GroupId>, Problem> {
-    let parse = |id: &str| {
-        id.parse()
-            .map_err(|_| Problem::field("groups", "not a group id"))
-    };
+    let parse = |id: &str| id.parse().map_err(|_| Problem::field("groups", "not a group id"));
     text.split(',').map(parse).collect()
 }
 
@@ -127,11 +116,9 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        for (types, groups) in [
-            (Some("message.receive"), None),
-            (Some(""), None),
-            (None, Some("x")),
-        ] {
+        for (types, groups) in
+            [(Some("message.receive"), None), (Some(""), None), (None, Some("x"))]
+        {
             assert!(Filter::parse(types, groups, &grant(None)).is_err());
         }
     }

@@ -105,32 +105,19 @@ impl Outgoing {
     /// The first frame.
     pub(crate) fn hello(heartbeat_ms: u64, cursor: Cursor, consumer: Option<String>) -> Self {
         let session = random::id("ws_");
-        Self::Hello {
-            session,
-            heartbeat_ms,
-            cursor: cursor.to_string(),
-            consumer,
-        }
+        Self::Hello { session, heartbeat_ms, cursor: cursor.to_string(), consumer }
     }
 
     /// A frame could not be used.
     pub(crate) fn error(problem: Problem) -> Self {
-        Self::Error {
-            problem: Box::new(problem.body(instance())),
-        }
+        Self::Error { problem: Box::new(problem.body(instance())) }
     }
 
     /// A `send` was refused.
     pub(crate) fn refused(id: Value, problem: Problem) -> Self {
         let status = problem.kind().status().as_u16();
         let problem = Some(Box::new(problem.body(instance())));
-        Self::Result {
-            id,
-            status,
-            replayed: None,
-            message: None,
-            problem,
-        }
+        Self::Result { id, status, replayed: None, message: None, problem }
     }
 
     /// The frame's text.
@@ -154,20 +141,10 @@ mod tests {
         let ack = parse_json::<Incoming>(br#"{"type":"ack","up_to":"c1_1"}"#).unwrap();
         assert!(matches!(ack, Incoming::Ack { up_to: Some(_), .. }));
         let text = br#"{"type":"send","id":7,"group_id":"00","message":{"type":"text"}}"#;
-        let Incoming::Send(send) = parse_json(text).unwrap() else {
-            panic!("not a send")
-        };
+        let Incoming::Send(send) = parse_json(text).unwrap() else { panic!("not a send") };
         assert_eq!((send.id, send.wait), (Value::from(7), None));
-        assert!(matches!(
-            parse_json(br#"{"type":"ping"}"#),
-            Ok(Incoming::Ping { id: None })
-        ));
-        for bad in [
-            r#"{"type":"shout"}"#,
-            r#"{"ids":[]}"#,
-            "[]",
-            r#"{"type":"ping","x":1}"#,
-        ] {
+        assert!(matches!(parse_json(br#"{"type":"ping"}"#), Ok(Incoming::Ping { id: None })));
+        for bad in [r#"{"type":"shout"}"#, r#"{"ids":[]}"#, "[]", r#"{"type":"ping","x":1}"#] {
             assert!(parse_json::<Incoming>(bad.as_bytes()).is_err(), "{bad}");
         }
     }
@@ -176,19 +153,10 @@ mod tests {
     fn frames_to_bots_have_a_type() {
         let hello: Value =
             serde_json::from_str(&Outgoing::hello(25_000, Cursor::default(), None).text()).unwrap();
-        assert_eq!(
-            (&hello["type"], &hello["cursor"]),
-            (&"hello".into(), &"c1_0".into())
-        );
+        assert_eq!((&hello["type"], &hello["cursor"]), (&"hello".into(), &"c1_0".into()));
         let refused = Outgoing::refused(7.into(), Problem::new(Kind::GroupNotFound)).text();
         let refused: Value = serde_json::from_str(&refused).unwrap();
-        assert_eq!(
-            (&refused["type"], &refused["status"]),
-            (&"result".into(), &404.into())
-        );
-        assert_eq!(
-            refused["problem"]["type"],
-            "urn:quicproquo:problem:group-not-found"
-        );
+        assert_eq!((&refused["type"], &refused["status"]), (&"result".into(), &404.into()));
+        assert_eq!(refused["problem"]["type"], "urn:quicproquo:problem:group-not-found");
     }
 }

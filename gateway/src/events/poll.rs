@@ -18,30 +18,20 @@ pub(crate) async fn poll(
     params: &PollParams,
 ) -> Result<Reply<List<EventDto>>, Problem> {
     bot.need(Scope::MessagesRead)?;
-    let filter = Filter::parse(
-        params.types.as_deref(),
-        params.groups.as_deref(),
-        &bot.grant,
-    )?;
+    let filter = Filter::parse(params.types.as_deref(), params.groups.as_deref(), &bot.grant)?;
     let (after, limit) = (params.after()?, params.limit()?);
     let deadline = Instant::now() + params.timeout()?;
     let mut tail = bot.session.tail();
     let mut position = after.unwrap_or(*tail.borrow());
     let lease = match &params.consumer {
         Some(name) => {
-            let lease = state
-                .consumers
-                .open(&bot.record.bot_id, name, position)
-                .await?;
+            let lease = state.consumers.open(&bot.record.bot_id, name, position).await?;
             position = lease.start;
             Some(lease)
         }
         None => None,
     };
-    let displaced = lease
-        .as_ref()
-        .map(|lease| lease.displaced.clone())
-        .unwrap_or_default();
+    let displaced = lease.as_ref().map(|lease| lease.displaced.clone()).unwrap_or_default();
     loop {
         let seen = *tail.borrow_and_update();
         let page = bot
@@ -93,13 +83,7 @@ fn answer(items: Vec<EventDto>, next: Cursor, params: &PollParams) -> Reply<List
             link.push_str(value);
         }
     }
-    let reply = Reply::new(
-        StatusCode::OK,
-        List {
-            items,
-            next: Some(next.to_string()),
-        },
-    );
+    let reply = Reply::new(StatusCode::OK, List { items, next: Some(next.to_string()) });
     // A consumer's next page is where its acknowledgements are, not behind a cursor.
     reply.next_page(params.consumer.is_none().then_some(link))
 }

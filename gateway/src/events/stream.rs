@@ -12,6 +12,7 @@ use futures::{FutureExt, SinkExt, StreamExt};
 use quicproquo_client::clock::now_ms;
 use quicproquo_client::{Cursor, SessionError};
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -83,10 +84,7 @@ impl Stream {
         consumer: Option<(String, Lease)>,
     ) -> Self {
         let (consumer, lease) = consumer.unzip();
-        let displaced = lease
-            .as_ref()
-            .map(|lease| lease.displaced.clone())
-            .unwrap_or_default();
+        let displaced = lease.as_ref().map(|lease| lease.displaced.clone()).unwrap_or_default();
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -117,11 +115,7 @@ impl Stream {
         let hello = Outgoing::hello(heartbeat_ms, self.position, self.consumer.clone());
         feed(socket, hello.text()).await?;
         flush(socket).await?;
-        let left = self
-            .bot
-            .grant
-            .expires_at_ms
-            .map(|end| end.saturating_sub(now_ms()));
+        let left = self.bot.grant.expires_at_ms.map(|end| end.saturating_sub(now_ms()));
         let expiry = sleep(left.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)));
         tokio::pin!(expiry);
         let (stopping, revoked) = (self.state.stopping.clone(), self.bot.grant.revoked.clone());
@@ -153,12 +147,7 @@ impl Stream {
     /// Writes a page of the log, with one flush.
     async fn deliver(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let tail = *self.tail.borrow_and_update();
-        let page = self
-            .bot
-            .session
-            .events(self.position, PAGE)
-            .await
-            .map_err(end_of)?;
+        let page = self.bot.session.events(self.position, PAGE).await.map_err(end_of)?;
         self.caught_up = page.items.is_empty();
         for event in page.items {
             if self.lease.as_ref().is_some_and(|lease| !lease.has_room()) {
@@ -175,10 +164,7 @@ impl Stream {
             };
             if let Some(attempt) = attempt {
                 let event = Box::new(EventDto::new(event, attempt));
-                let frame = Outgoing::Event {
-                    delivery_id: delivery_id(cursor, attempt),
-                    event,
-                };
+                let frame = Outgoing::Event { delivery_id: delivery_id(cursor, attempt), event };
                 feed(socket, frame.text()).await?;
             }
         }
@@ -212,8 +198,14 @@ impl Stream {
         let answer = match parse_json(text.as_bytes()) {
             Ok(Incoming::Ack { ids, up_to }) => self.acknowledge(up_to, ids).await.err(),
             Ok(Incoming::Send(send)) => {
-                self.sends.push(send::send(self.bot.clone(), *send).boxed());
-                None
+                // The first poll hands the message to the engine: doing it here, without the
+                // scheduler's budget, keeps the order in which messages came.
+                let mut sending = unconstrained(send::send(self.bot.clone(), *send)).boxed();
+                let result = (&mut sending).now_or_never();
+                if result.is_none() {
+                    self.sends.push(sending);
+                }
+                result
             }
             Ok(Incoming::Ping { id }) => Some(Outgoing::Pong { id }),
             Err(problem) => Some(Outgoing::error(problem)),
@@ -235,10 +227,7 @@ impl Stream {
             return Err(Outgoing::error(problem));
         };
         let tail = *self.tail.borrow();
-        lease
-            .acknowledge(up_to.as_deref(), &ids, tail)
-            .await
-            .map_err(Outgoing::error)
+        lease.acknowledge(up_to.as_deref(), &ids, tail).await.map_err(Outgoing::error)
     }
 
     async fn answer(&mut self, socket: &mut WebSocket, frame: &Outgoing) -> Result<(), End> {
@@ -279,10 +268,7 @@ async fn write(writing: impl Future<Output = Result<(), axum::Error>>) -> Result
 
 /// Says why, and gives the peer a moment to take it.
 async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
-    let frame = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
+    let frame = CloseFrame { code, reason: reason.into() };
     let last_words = async {
         if socket.send(Message::Close(Some(frame))).await.is_ok() {
             while let Some(Ok(_)) = socket.recv().await {}

@@ -33,20 +33,11 @@ pub(crate) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
-    let filter = Filter::parse(
-        params.types.as_deref(),
-        params.groups.as_deref(),
-        &bot.grant,
-    )?;
+    let filter = Filter::parse(params.types.as_deref(), params.groups.as_deref(), &bot.grant)?;
     let after = params.after()?;
     let start = after.unwrap_or(*bot.session.tail().borrow());
     let lease = match &params.consumer {
-        Some(name) => Some(
-            state
-                .consumers
-                .open(&bot.record.bot_id, name, start)
-                .await?,
-        ),
+        Some(name) => Some(state.consumers.open(&bot.record.bot_id, name, start).await?),
         None => None,
     };
     let task = state.tasks.token();

@@ -34,13 +34,7 @@ impl CursorQueue {
     /// `StorageUnavailable`.
     pub(crate) async fn put_durably(&self, row: CursorRow) -> Result<(), Problem> {
         let (done, written) = oneshot::channel();
-        let _ = self
-            .0
-            .send(Write {
-                row,
-                done: Some(done),
-            })
-            .await;
+        let _ = self.0.send(Write { row, done: Some(done) }).await;
         match written.await {
             Ok(true) => Ok(()),
             _ => Err(Problem::new(Kind::StorageUnavailable)),

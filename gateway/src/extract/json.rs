@@ -57,9 +57,8 @@ fn at_path(text: &str) -> Problem {
         _ => ("", text),
     };
     let mut pointer = pointer(path);
-    if let Some(field) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split('`').next())
+    if let Some(field) =
+        message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
     {
         pointer.push('/');
         pointer.push_str(field);
@@ -70,17 +69,9 @@ fn at_path(text: &str) -> Problem {
 /// `members[0].name` as a JSON pointer.
 fn pointer(path: &str) -> String {
     let mut pointer = String::with_capacity(path.len() + 1);
-    for part in path
-        .split(['.', '['])
-        .filter(|part| !part.is_empty() && *part != "?")
-    {
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty() && *part != "?") {
         pointer.push('/');
-        pointer.push_str(
-            &part
-                .trim_end_matches(']')
-                .replace('~', "~0")
-                .replace('/', "~1"),
-        );
+        pointer.push_str(&part.trim_end_matches(']').replace('~', "~0").replace('/', "~1"));
     }
     pointer
 }
@@ -119,25 +110,12 @@ mod tests {
         assert_eq!(missing["errors"][0]["pointer"], "/members/0/name");
         assert_eq!(problem("{}")["errors"][0]["pointer"], "/members");
         let unknown = problem(r#"{"members":[],"colour":1}"#);
-        assert!(
-            unknown["errors"][0]["detail"]
-                .as_str()
-                .unwrap()
-                .contains("colour"),
-            "{unknown}"
-        );
+        assert!(unknown["errors"][0]["detail"].as_str().unwrap().contains("colour"), "{unknown}");
     }
 
     #[test]
     fn malformed_json_says_where() {
-        assert!(
-            problem("{")
-                .get("detail")
-                .unwrap()
-                .as_str()
-                .unwrap()
-                .contains("line 1")
-        );
+        assert!(problem("{").get("detail").unwrap().as_str().unwrap().contains("line 1"));
         assert!(problem("{} {}").get("detail").is_some() || !problem("{} {}")["errors"].is_null());
     }
 

@@ -33,19 +33,8 @@ pub(crate) struct Mutation<T, const LIMIT: usize = CONTROL_LIMIT> {
 impl<T, const LIMIT: usize> Mutation<T, LIMIT> {
     /// The body, and how the engine is to treat the call.
     pub(crate) fn into_parts(self, wait: Duration) -> (T, Options) {
-        let Self {
-            body,
-            idempotency,
-            if_epoch,
-        } = self;
-        (
-            body,
-            Options {
-                idempotency,
-                wait,
-                if_epoch,
-            },
-        )
+        let Self { body, idempotency, if_epoch } = self;
+        (body, Options { idempotency, wait, if_epoch })
     }
 }
 
@@ -72,16 +61,8 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
             fingerprint: fingerprint(parts.method.as_str(), parts.uri.path(), &bytes),
         });
         // Only types without fields read from `{}`: others report what is missing.
-        let text = if bytes.is_empty() {
-            b"{}".as_slice()
-        } else {
-            &bytes
-        };
-        Ok(Self {
-            body: parse_json(text)?,
-            idempotency,
-            if_epoch,
-        })
+        let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+        Ok(Self { body: parse_json(text)?, idempotency, if_epoch })
     }
 }
 
@@ -91,13 +72,8 @@ fn too_large(limit: usize) -> Problem {
 
 /// Refuses by the headers, before a byte of the body is read.
 fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    let length = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if length
-        .and_then(|text| text.parse::<u64>().ok())
-        .is_some_and(|n| n > limit as u64)
-    {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
         return Err(too_large(limit));
     }
     match headers.get(CONTENT_ENCODING) {
@@ -110,9 +86,7 @@ fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
 
 /// A page of another site can send forms and plain text without asking, but not JSON.
 fn check_media_type(headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
-    let declared = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = declared.map(|text| text.split(';').next().unwrap_or_default().trim());
     match media_type {
         None if body.is_empty() => Ok(()),
@@ -142,15 +116,10 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     if text == "*" {
         return Ok(None);
     }
-    let number = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'));
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     match number.and_then(|number| number.parse().ok()) {
         Some(epoch) => Ok(Some(epoch)),
-        None => Err(Problem::field(
-            "If-Match",
-            "one epoch in quotes, as in ETag",
-        )),
+        None => Err(Problem::field("If-Match", "one epoch in quotes, as in ETag")),
     }
 }
 
@@ -187,11 +156,7 @@ mod tests {
         let of = |media_type: &str| headers("content-type", media_type);
         assert!(check_media_type(&of("application/json"), &body).is_ok());
         assert!(check_media_type(&of("Application/JSON; charset=utf-8"), &body).is_ok());
-        for bad in [
-            "text/plain",
-            "application/x-www-form-urlencoded",
-            "application/jsonp",
-        ] {
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
             assert!(check_media_type(&of(bad), &body).is_err(), "{bad}");
         }
         assert!(check_media_type(&HeaderMap::new(), &body).is_err());

@@ -24,19 +24,14 @@ impl NewBot {
         if is_name(&self.name) {
             return Ok(self.name);
         }
-        Err(Problem::field(
-            "/name",
-            "1 to 63 of a-z, 0-9, '.', '_' and '-'",
-        ))
+        Err(Problem::field("/name", "1 to 63 of a-z, 0-9, '.', '_' and '-'"))
     }
 }
 
 /// Whether a text can be a name.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=63).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
 }
 
 /// What to change about a bot; what is absent stays.
@@ -93,9 +88,9 @@ impl From<InvitePolicy> for InvitePolicyDto {
             InvitePolicy::Ask => Self::Ask,
             InvitePolicy::All => Self::All,
             InvitePolicy::None => Self::None,
-            InvitePolicy::Allow(identities) => Self::Allow {
-                identities: identities.iter().map(ToString::to_string).collect(),
-            },
+            InvitePolicy::Allow(identities) => {
+                Self::Allow { identities: identities.iter().map(ToString::to_string).collect() }
+            }
         }
     }
 }
@@ -168,14 +163,9 @@ pub(crate) struct KeyPackageStock {
 impl BotDto {
     /// A bot as it does now; `session` is absent while it is not running.
     pub(crate) fn new(record: &BotRecord, session: Option<&Session>) -> Self {
-        let stopped = HealthDto {
-            reason: None,
-            key_packages: Vec::new(),
-            outbox: 0,
-        };
-        let (state, health) = session.map_or((BotStateDto::Stopped, stopped), |session| {
-            health(session.health())
-        });
+        let stopped = HealthDto { reason: None, key_packages: Vec::new(), outbox: 0 };
+        let (state, health) =
+            session.map_or((BotStateDto::Stopped, stopped), |session| health(session.health()));
         Self {
             bot_id: record.bot_id.clone(),
             name: record.name.clone(),
@@ -203,19 +193,9 @@ fn health(health: Health) -> (BotStateDto, HealthDto) {
     };
     let stock = health.stock.into_iter();
     let key_packages = stock
-        .map(|(suite, count)| KeyPackageStock {
-            post_quantum: post_quantum(suite),
-            count,
-        })
+        .map(|(suite, count)| KeyPackageStock { post_quantum: post_quantum(suite), count })
         .collect();
-    (
-        state,
-        HealthDto {
-            reason,
-            key_packages,
-            outbox: health.outbox,
-        },
-    )
+    (state, HealthDto { reason, key_packages, outbox: health.outbox })
 }
 
 /// The post-quantum policy of a ciphersuite.
@@ -304,11 +284,7 @@ mod tests {
 
     #[test]
     fn policies_parse_with_a_pointer() {
-        let parse = |text: &str| {
-            serde_json::from_str::<InvitePolicyDto>(text)
-                .unwrap()
-                .parse()
-        };
+        let parse = |text: &str| serde_json::from_str::<InvitePolicyDto>(text).unwrap().parse();
         assert_eq!(parse(r#"{"policy":"all"}"#).unwrap(), InvitePolicy::All);
         let key = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29";
         let allow = parse(&format!(r#"{{"policy":"allow","identities":["{key}"]}}"#)).unwrap();

@@ -124,57 +124,30 @@ impl From<EventData> for EventDataDto {
             EventData::MessageReceived(message)
             | EventData::MessageSent(message)
             | EventData::MessageFailed(message) => Self::Message(Box::new(message.into())),
-            EventData::MessageUndecryptable {
-                reason,
-                payload_hash,
-            } => Self::Undecryptable {
-                reason,
-                payload_hash,
-            },
-            EventData::GroupJoined {
-                name,
-                epoch,
-                members,
-            } => {
-                let members = members.into_iter().map(Into::into).collect();
-                Self::Joined {
-                    name,
-                    epoch,
-                    members,
-                }
+            EventData::MessageUndecryptable { reason, payload_hash } => {
+                Self::Undecryptable { reason, payload_hash }
             }
-            EventData::GroupMembersChanged {
-                epoch,
-                by,
-                added,
-                removed,
-            } => Self::MembersChanged {
+            EventData::GroupJoined { name, epoch, members } => {
+                let members = members.into_iter().map(Into::into).collect();
+                Self::Joined { name, epoch, members }
+            }
+            EventData::GroupMembersChanged { epoch, by, added, removed } => Self::MembersChanged {
                 epoch,
                 by: by.to_string(),
                 added: texts(added),
                 removed: texts(removed),
             },
-            EventData::GroupRenamed {
-                epoch,
-                by,
-                name,
-                topic,
-            } => Self::Renamed {
-                epoch,
-                by: by.to_string(),
-                name,
-                topic,
-            },
+            EventData::GroupRenamed { epoch, by, name, topic } => {
+                Self::Renamed { epoch, by: by.to_string(), name, topic }
+            }
             EventData::GroupLeft { reason }
             | EventData::GroupIsolated { reason }
             | EventData::GroupChangeFailed { reason } => Self::Reason { reason },
             EventData::InvitationReceived(invitation) => Self::Invitation(invitation.into()),
             EventData::GapDetected { lost } => Self::Gap { lost },
-            EventData::IdentityChanged { name, from, to } => Self::IdentityChanged {
-                name,
-                from: from.to_string(),
-                to: to.to_string(),
-            },
+            EventData::IdentityChanged { name, from, to } => {
+                Self::IdentityChanged { name, from: from.to_string(), to: to.to_string() }
+            }
             EventData::SessionDisplaced { by } => Self::Displaced { by },
         }
     }

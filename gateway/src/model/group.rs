@@ -126,11 +126,7 @@ impl GroupChange {
         }
         check_text("/name", name.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_text("/topic", topic.as_deref().unwrap_or_default(), MAX_TOPIC)?;
-        Ok(ContextChange {
-            name,
-            topic,
-            roles: Vec::new(),
-        })
+        Ok(ContextChange { name, topic, roles: Vec::new() })
     }
 }
 
@@ -170,10 +166,7 @@ fn check_text(pointer: &str, text: &str, limit: usize) -> Result<(), Problem> {
 
 fn check_members(members: &[String]) -> Result<(), Problem> {
     if members.len() > MAX_MEMBERS {
-        return Err(Problem::field(
-            "/members",
-            format!("at most {MAX_MEMBERS} at once"),
-        ));
+        return Err(Problem::field("/members", format!("at most {MAX_MEMBERS} at once")));
     }
     Ok(())
 }
@@ -321,10 +314,7 @@ mod tests {
         let new: NewGroupDto = serde_json::from_str("{}").unwrap();
         new.check().unwrap();
         let new = new.with_members(Vec::new());
-        assert_eq!(
-            (new.suite, new.profile),
-            (Suite::Envelope, Profile::Standard)
-        );
+        assert_eq!((new.suite, new.profile), (Suite::Envelope, Profile::Standard));
     }
 
     #[test]
@@ -333,20 +323,7 @@ mod tests {
         assert!(new(format!(r#"{{"name":"{}"}}"#, "n".repeat(256))).is_ok());
         assert!(new(format!(r#"{{"name":"{}"}}"#, "n".repeat(257))).is_err());
         assert!(new(format!(r#"{{"topic":"{}"}}"#, "n".repeat(1025))).is_err());
-        assert!(
-            GroupChange {
-                name: None,
-                topic: None
-            }
-            .parse()
-            .is_err()
-        );
-        assert!(
-            NewMembers {
-                members: Vec::new()
-            }
-            .check()
-            .is_err()
-        );
+        assert!(GroupChange { name: None, topic: None }.parse().is_err());
+        assert!(NewMembers { members: Vec::new() }.check().is_err());
     }
 }

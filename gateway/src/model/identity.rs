@@ -54,13 +54,10 @@ pub(crate) async fn resolve_all(
         let pointer = || format!("{field}/{index}");
         let target = Target::parse(text)
             .ok_or_else(|| Problem::field(pointer(), "neither an identity nor a name"))?;
-        let key = target
-            .key(session)
-            .await
-            .map_err(|problem| match problem.kind() {
-                Kind::NameUnknown => problem.at(pointer(), "nobody has this name"),
-                _ => problem,
-            })?;
+        let key = target.key(session).await.map_err(|problem| match problem.kind() {
+            Kind::NameUnknown => problem.at(pointer(), "nobody has this name"),
+            _ => problem,
+        })?;
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -83,10 +80,7 @@ pub(crate) struct IdentityDto {
 impl IdentityDto {
     /// An identity and its name.
     pub(crate) fn new(identity: &IdentityKey, name: Option<String>) -> Self {
-        Self {
-            identity: identity.to_string(),
-            name,
-        }
+        Self { identity: identity.to_string(), name }
     }
 }
 
@@ -98,14 +92,8 @@ mod tests {
     fn a_key_is_no_name() {
         let hex = "ab".repeat(32);
         assert_eq!(Target::parse(&hex), Some(Target::Key(hex.parse().unwrap())));
-        assert_eq!(
-            Target::parse("weather"),
-            Some(Target::Name("weather".to_owned()))
-        );
-        assert_eq!(
-            Target::parse(&hex[1..]),
-            Some(Target::Name(hex[1..].to_owned()))
-        );
+        assert_eq!(Target::parse("weather"), Some(Target::Name("weather".to_owned())));
+        assert_eq!(Target::parse(&hex[1..]), Some(Target::Name(hex[1..].to_owned())));
         for bad in ["", "Weather", "a/b", &format!("{hex}0")] {
             assert_eq!(Target::parse(bad), None, "{bad}");
         }

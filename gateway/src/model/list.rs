@@ -16,9 +16,6 @@ pub(crate) struct List<T> {
 impl<T> List<T> {
     /// A list that is complete.
     pub(crate) fn whole(items: impl IntoIterator<Item = T>) -> Self {
-        Self {
-            items: items.into_iter().collect(),
-            next: None,
-        }
+        Self { items: items.into_iter().collect(), next: None }
     }
 }

@@ -51,20 +51,12 @@ impl NewMessage {
     pub(crate) fn parse(self) -> Result<Outgoing, Problem> {
         let relates_to = match (self.reply_to, self.relates_to) {
             (None, None) => None,
-            (Some(id), None) => Some(RelatesTo {
-                rel: "reply".to_owned(),
-                id: message_id("/reply_to", &id)?,
-            }),
-            (
-                None,
-                Some(RelatesToDto {
-                    rel,
-                    message_id: id,
-                }),
-            ) => Some(RelatesTo {
-                rel,
-                id: message_id("/relates_to/message_id", &id)?,
-            }),
+            (Some(id), None) => {
+                Some(RelatesTo { rel: "reply".to_owned(), id: message_id("/reply_to", &id)? })
+            }
+            (None, Some(RelatesToDto { rel, message_id: id })) => {
+                Some(RelatesTo { rel, id: message_id("/relates_to/message_id", &id)? })
+            }
             (Some(_), Some(_)) => {
                 return Err(Problem::field("/reply_to", "not together with relates_to"));
             }
@@ -73,17 +65,12 @@ impl NewMessage {
         if self.kind == "text" {
             check_text(&self.content)?;
         }
-        Ok(Outgoing {
-            kind: self.kind,
-            body: self.content,
-            relates_to,
-        })
+        Ok(Outgoing { kind: self.kind, body: self.content, relates_to })
     }
 }
 
 fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::field(pointer, "not a message id"))
+    text.parse().map_err(|_| Problem::field(pointer, "not a message id"))
 }
 
 fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
@@ -91,15 +78,12 @@ fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
         && kind.len() <= MAX_TYPE
         && kind.split('.').all(|part| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
         });
     match kind {
-        "reaction" | "edit" | "delete" | "read" if !related => Err(Problem::field(
-            "/relates_to",
-            format!("a {kind} names the message it is about"),
-        )),
+        "reaction" | "edit" | "delete" | "read" if !related => {
+            Err(Problem::field("/relates_to", format!("a {kind} names the message it is about")))
+        }
         "text" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
         _ if own => Ok(()),
         _ => Err(Problem::field(
@@ -215,11 +199,7 @@ impl From<Message> for MessageDto {
                 post_quantum: post_quantum(message.suite),
                 trust: trust(message.trust),
             },
-            delivery: DeliveryDto {
-                state,
-                recipients: message.recipients,
-                reason,
-            },
+            delivery: DeliveryDto { state, recipients: message.recipients, reason },
         }
     }
 }
@@ -237,14 +217,10 @@ mod tests {
         let text = parse(r#"{"type":"text","content":{"body":"hi"},"reply_to":null}"#).unwrap();
         assert_eq!((text.kind.as_str(), text.relates_to), ("text", None));
         let id = "ab".repeat(16);
-        let reply = parse(&format!(
-            r#"{{"type":"text","content":{{"body":"hi"}},"reply_to":"{id}"}}"#
-        ));
+        let reply =
+            parse(&format!(r#"{{"type":"text","content":{{"body":"hi"}},"reply_to":"{id}"}}"#));
         let relation = reply.unwrap().relates_to.unwrap();
-        assert_eq!(
-            (relation.rel.as_str(), relation.id),
-            ("reply", id.parse().unwrap())
-        );
+        assert_eq!((relation.rel.as_str(), relation.id), ("reply", id.parse().unwrap()));
         parse(r#"{"type":"org.example.report","content":[1,2]}"#).unwrap();
     }
 
@@ -254,14 +230,8 @@ mod tests {
             (r#"{"type":"text"}"#, "/content/body"),
             (r#"{"type":"text","content":{"body":""}}"#, "/content/body"),
             (r#"{"type":"text","content":{"body":7}}"#, "/content/body"),
-            (
-                r#"{"type":"text","content":{"body":"a"},"reply_to":"x"}"#,
-                "/reply_to",
-            ),
-            (
-                r#"{"type":"reaction","content":{"key":"+1"}}"#,
-                "/relates_to",
-            ),
+            (r#"{"type":"text","content":{"body":"a"},"reply_to":"x"}"#, "/reply_to"),
+            (r#"{"type":"reaction","content":{"key":"+1"}}"#, "/relates_to"),
             (r#"{"type":"file","content":{}}"#, "/type"),
             (r#"{"type":"org..x","content":{}}"#, "/type"),
         ] {
@@ -269,10 +239,7 @@ mod tests {
             let body = serde_json::to_value(problem).unwrap();
             assert_eq!(body["errors"][0]["pointer"], pointer, "{text}");
         }
-        let large = format!(
-            r#"{{"type":"text","content":{{"body":"{}"}}}}"#,
-            "x".repeat(65_537)
-        );
+        let large = format!(r#"{{"type":"text","content":{{"body":"{}"}}}}"#, "x".repeat(65_537));
         assert_eq!(parse(&large).unwrap_err().kind(), Kind::TooLarge);
     }
 }

@@ -56,10 +56,7 @@ impl SendWait {
 fn duration(wait: Option<u64>, default: u64) -> Result<Duration, Problem> {
     match wait.unwrap_or(default) {
         ms if ms <= MAX_WAIT_MS => Ok(Duration::from_millis(ms)),
-        _ => Err(Problem::field(
-            "wait",
-            format!("at most {MAX_WAIT_MS} milliseconds"),
-        )),
+        _ => Err(Problem::field("wait", format!("at most {MAX_WAIT_MS} milliseconds"))),
     }
 }
 
@@ -81,16 +78,8 @@ impl HistoryParams {
     /// For the engine.
     pub(crate) fn parse(&self) -> Result<HistoryQuery, Problem> {
         Ok(HistoryQuery {
-            before: self
-                .before
-                .as_deref()
-                .map(|text| cursor("before", text))
-                .transpose()?,
-            after: self
-                .after
-                .as_deref()
-                .map(|text| cursor("after", text))
-                .transpose()?,
+            before: self.before.as_deref().map(|text| cursor("before", text)).transpose()?,
+            after: self.after.as_deref().map(|text| cursor("after", text)).transpose()?,
             limit: limit(self.limit, 50, 200)?,
         })
     }
@@ -122,20 +111,14 @@ pub(crate) struct PollParams {
 impl PollParams {
     /// Where to begin, if the caller says so.
     pub(crate) fn after(&self) -> Result<Option<Cursor>, Problem> {
-        self.after
-            .as_deref()
-            .map(|text| cursor("after", text))
-            .transpose()
+        self.after.as_deref().map(|text| cursor("after", text)).transpose()
     }
 
     /// How long to wait.
     pub(crate) fn timeout(&self) -> Result<Duration, Problem> {
         match self.timeout.unwrap_or_default() {
             ms if ms <= MAX_WAIT_MS => Ok(Duration::from_millis(ms)),
-            _ => Err(Problem::field(
-                "timeout",
-                format!("at most {MAX_WAIT_MS} milliseconds"),
-            )),
+            _ => Err(Problem::field("timeout", format!("at most {MAX_WAIT_MS} milliseconds"))),
         }
     }
 
@@ -165,10 +148,7 @@ pub(crate) struct StreamParams {
 impl StreamParams {
     /// Where to begin, if the caller says so.
     pub(crate) fn after(&self) -> Result<Option<Cursor>, Problem> {
-        self.after
-            .as_deref()
-            .map(|text| cursor("after", text))
-            .transpose()
+        self.after.as_deref().map(|text| cursor("after", text)).transpose()
     }
 }
 
@@ -214,18 +194,9 @@ mod tests {
         for bad in ["limit=0", "limit=1001"] {
             assert!(query::<PollParams>(bad).unwrap().limit().is_err(), "{bad}");
         }
-        let bad = query::<StreamParams>("after=7")
-            .unwrap()
-            .after()
-            .unwrap_err();
+        let bad = query::<StreamParams>("after=7").unwrap().after().unwrap_err();
         assert_eq!(bad.kind(), Kind::CursorInvalid);
-        let history = query::<HistoryParams>("before=c1_2")
-            .unwrap()
-            .parse()
-            .unwrap();
-        assert_eq!(
-            (history.before, history.limit),
-            (Some("c1_2".parse().unwrap()), 50)
-        );
+        let history = query::<HistoryParams>("before=c1_2").unwrap().parse().unwrap();
+        assert_eq!((history.before, history.limit), (Some("c1_2".parse().unwrap()), 50));
     }
 }

@@ -37,10 +37,7 @@ impl NewToken {
     /// What the token will permit.
     pub(crate) fn grant(self, bot_id: &str, token: &Token, now_ms: u64) -> Result<Grant, Problem> {
         if self.label.len() > MAX_LABEL {
-            return Err(Problem::field(
-                "/label",
-                format!("at most {MAX_LABEL} bytes"),
-            ));
+            return Err(Problem::field("/label", format!("at most {MAX_LABEL} bytes")));
         }
         let scopes = self.scopes.unwrap_or_else(|| Scope::ALL.into());
         if scopes.is_empty() {
@@ -67,14 +64,10 @@ impl NewToken {
 
 fn groups(texts: Vec<String>) -> Result<HashSet<GroupId>, Problem> {
     if texts.is_empty() || texts.len() > MAX_GROUPS {
-        return Err(Problem::field(
-            "/groups",
-            format!("1 to {MAX_GROUPS} group ids"),
-        ));
+        return Err(Problem::field("/groups", format!("1 to {MAX_GROUPS} group ids")));
     }
     let parse = |(index, text): (usize, String)| {
-        text.parse()
-            .map_err(|_| Problem::field(format!("/groups/{index}"), "not a group id"))
+        text.parse().map_err(|_| Problem::field(format!("/groups/{index}"), "not a group id"))
     };
     texts.into_iter().enumerate().map(parse).collect()
 }
@@ -137,11 +130,7 @@ pub(crate) struct TokenCreated {
 impl TokenCreated {
     /// The answer as it is kept: without the token.
     pub(crate) fn new(grant: &Grant) -> Self {
-        Self {
-            about: TokenDto::new(grant),
-            token: None,
-            token_note: Some(SHOWN_ONCE),
-        }
+        Self { about: TokenDto::new(grant), token: None, token_note: Some(SHOWN_ONCE) }
     }
 
     /// Adds the token for the first answer.
@@ -156,9 +145,7 @@ mod tests {
     use super::*;
 
     fn grant(text: &str) -> Result<Grant, Problem> {
-        serde_json::from_str::<NewToken>(text)
-            .unwrap()
-            .grant("bot_1", &Token::random(), 1000)
+        serde_json::from_str::<NewToken>(text).unwrap().grant("bot_1", &Token::random(), 1000)
     }
 
     #[test]
@@ -167,10 +154,7 @@ mod tests {
         assert_eq!(all.scopes.len(), Scope::ALL.len());
         assert!(all.groups.is_none() && all.expires_at_ms.is_none());
         let id = "0".repeat(64);
-        let some = grant(&format!(
-            r#"{{"scopes":["groups:read"],"groups":["{id}"]}}"#
-        ))
-        .unwrap();
+        let some = grant(&format!(r#"{{"scopes":["groups:read"],"groups":["{id}"]}}"#)).unwrap();
         assert!(some.allows_group(&id.parse().unwrap()));
         assert!(!some.allows_group(&"1".repeat(64).parse().unwrap()));
     }
@@ -196,10 +180,6 @@ mod tests {
         let kept = serde_json::to_string(&answer).unwrap();
         assert!(kept.contains(SHOWN_ONCE) && !kept.contains(token.reveal()));
         answer.reveal(&token);
-        assert!(
-            serde_json::to_string(&answer)
-                .unwrap()
-                .contains(token.reveal())
-        );
+        assert!(serde_json::to_string(&answer).unwrap().contains(token.reveal()));
     }
 }

@@ -117,11 +117,7 @@ mod tests {
             assert!(text.contains(&row), "docs/problems.md lacks {row}");
         }
         let rows = text.lines().filter(|line| line.starts_with("| `")).count();
-        assert_eq!(
-            rows,
-            Kind::ALL.len(),
-            "docs/problems.md has rows nothing answers"
-        );
+        assert_eq!(rows, Kind::ALL.len(), "docs/problems.md has rows nothing answers");
     }
 
     #[test]

@@ -16,9 +16,9 @@ impl From<SessionError> for Problem {
             SessionError::AlreadyMember(_) => Self::new(Kind::AlreadyMember).detail(text),
             SessionError::NoKeyPackage(_) => Self::new(Kind::KeyPackageMissing).detail(text),
             SessionError::BadKeyPackage { .. } => Self::new(Kind::KeyPackageRefused).detail(text),
-            SessionError::EpochMismatch { current } => Self::new(Kind::EpochMismatch)
-                .detail(text)
-                .current_epoch(current),
+            SessionError::EpochMismatch { current } => {
+                Self::new(Kind::EpochMismatch).detail(text).current_epoch(current)
+            }
             SessionError::IdempotencyMismatch => Self::new(Kind::IdempotencyMismatch),
             SessionError::IdempotencyRunning => Self::new(Kind::IdempotencyRunning),
             SessionError::InvitationNotFound => Self::new(Kind::InvitationNotFound),
@@ -59,30 +59,15 @@ mod tests {
             (SessionError::EpochMismatch { current: 7 }, 412, false),
             (SessionError::IdempotencyMismatch, 422, false),
             (SessionError::IdempotencyRunning, 409, true),
-            (
-                SessionError::TooLarge {
-                    what: "the text".to_owned(),
-                    limit: 65_536,
-                },
-                413,
-                false,
-            ),
+            (SessionError::TooLarge { what: "the text".to_owned(), limit: 65_536 }, 413, false),
             (SessionError::CursorExpired, 410, false),
             (SessionError::NodeUnreachable, 503, true),
             (SessionError::NodeRefused("quota".to_owned()), 502, false),
-            (
-                SessionError::Invalid("the name is empty".to_owned()),
-                400,
-                false,
-            ),
+            (SessionError::Invalid("the name is empty".to_owned()), 400, false),
         ];
         for (error, status, retryable) in cases {
             let kind = Problem::from(error.clone()).kind();
-            assert_eq!(
-                (kind.status().as_u16(), kind.retryable()),
-                (status, retryable),
-                "{error}"
-            );
+            assert_eq!((kind.status().as_u16(), kind.retryable()), (status, retryable), "{error}");
         }
     }
 

@@ -87,10 +87,7 @@ pub(crate) async fn change_bot(
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };
-    let session = state
-        .client
-        .session(&bot.identity)
-        .ok_or(Problem::new(Kind::BotStopped))?;
+    let session = state.client.session(&bot.identity).ok_or(Problem::new(Kind::BotStopped))?;
     if let Some(policy) = request.body.invite_policy {
         session.set_invite_policy(policy.parse()?).await?;
     }
@@ -127,10 +124,7 @@ pub(crate) async fn delete_bot(
 
 /// The bot with an id.
 pub(crate) fn find(state: &AppState, bot_id: &str) -> Result<Arc<BotRecord>, Problem> {
-    state
-        .bots
-        .find(bot_id)
-        .ok_or(Problem::new(Kind::BotNotFound))
+    state.bots.find(bot_id).ok_or(Problem::new(Kind::BotNotFound))
 }
 
 async fn show(state: &AppState, bot: &BotRecord) -> Result<Reply<BotDto>, Problem> {
@@ -138,9 +132,7 @@ async fn show(state: &AppState, bot: &BotRecord) -> Result<Reply<BotDto>, Proble
         return Ok(Reply::ok(BotDto::new(bot, None)));
     };
     let policy = session.invite_policy().await?;
-    Ok(Reply::ok(
-        BotDto::new(bot, Some(&session)).with_policy(policy),
-    ))
+    Ok(Reply::ok(BotDto::new(bot, Some(&session)).with_policy(policy)))
 }
 
 /// Work of several steps goes on when its caller hangs up.

@@ -29,16 +29,12 @@ pub(crate) fn router(document: &OpenApi) -> Router<AppState> {
         .display_request_duration(true)
         .validator_url("none");
     let pages: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
-    Router::new()
-        .route(DOCUMENT, get(answer))
-        .merge(pages.layer(from_fn(policy)))
+    Router::new().route(DOCUMENT, get(answer)).merge(pages.layer(from_fn(policy)))
 }
 
 async fn policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let policy = HeaderValue::from_static(POLICY);
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, policy);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     response
 }

@@ -61,19 +61,10 @@ pub(crate) async fn stream_events(
 ) -> Result<Response, Problem> {
     let Ok(socket) = socket else {
         let mut response = Problem::new(Kind::UpgradeRequired).into_response();
-        response
-            .headers_mut()
-            .insert(UPGRADE, HeaderValue::from_static("websocket"));
+        response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         return Ok(response);
     };
-    upgrade(
-        state,
-        bot,
-        params,
-        permit.map(|Extension(permit)| permit),
-        socket,
-    )
-    .await
+    upgrade(state, bot, params, permit.map(|Extension(permit)| permit), socket).await
 }
 
 /// Where a consumer is.
@@ -99,21 +90,12 @@ pub(crate) async fn acknowledge_events(
     request: Mutation<Ack>,
 ) -> Result<Reply<ConsumerPosition>, Problem> {
     bot.need(Scope::MessagesRead)?;
-    let Ack {
-        consumer,
-        up_to,
-        ids,
-    } = request.body;
+    let Ack { consumer, up_to, ids } = request.body;
     if up_to.is_none() && ids.is_empty() {
         return Err(Problem::field("", "up_to or ids, or both"));
     }
     let (bot_id, tail) = (&bot.record.bot_id, *bot.session.tail().borrow());
-    let cursor = state
-        .consumers
-        .acknowledge(bot_id, &consumer, up_to.as_deref(), &ids, tail)
-        .await?;
-    Ok(Reply::ok(ConsumerPosition {
-        consumer,
-        cursor: cursor.to_string(),
-    }))
+    let cursor =
+        state.consumers.acknowledge(bot_id, &consumer, up_to.as_deref(), &ids, tail).await?;
+    Ok(Reply::ok(ConsumerPosition { consumer, cursor: cursor.to_string() }))
 }

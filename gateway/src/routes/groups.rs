@@ -31,10 +31,8 @@ pub(crate) async fn create_group(
     let (new, options) = request.into_parts(wait.duration()?);
     new.check()?;
     let members = resolve_all(&bot.session, "/members", &new.members).await?;
-    let Outcome { value, replayed } = bot
-        .session
-        .create_group(new.with_members(members), options)
-        .await?;
+    let Outcome { value, replayed } =
+        bot.session.create_group(new.with_members(members), options).await?;
     if value.state == ChangeState::Pending {
         return Ok(changed(Outcome { value, replayed }).into_response());
     }
@@ -92,11 +90,7 @@ pub(crate) async fn change_group(
 ) -> Result<Reply<ChangeDto>, Problem> {
     bot.need_in(Scope::GroupsManage, &group_id)?;
     let (change, options) = request.into_parts(wait.duration()?);
-    Ok(changed(
-        bot.session
-            .change_context(group_id, change.parse()?, options)
-            .await?,
-    ))
+    Ok(changed(bot.session.change_context(group_id, change.parse()?, options).await?))
 }
 
 /// Leave a group. Another member commits it; until then the state is `leaving`.
@@ -150,7 +144,5 @@ pub(crate) fn changed(outcome: Outcome<Change>) -> Reply<ChangeDto> {
         ChangeState::Pending => StatusCode::ACCEPTED,
     };
     let epoch = outcome.value.group.epoch;
-    Reply::new(status, outcome.value.into())
-        .epoch(epoch)
-        .replayed(outcome.replayed)
+    Reply::new(status, outcome.value.into()).epoch(epoch).replayed(outcome.replayed)
 }

@@ -56,9 +56,5 @@ pub(crate) async fn get_ready(State(state): State<AppState>) -> Result<Reply<Rea
         .filter_map(|bot| state.client.session(&bot.identity))
         .filter(|session| session.health().link == LinkState::Up)
         .count();
-    Ok(Reply::ok(Ready {
-        status: "ready",
-        bots: bots.len(),
-        linked,
-    }))
+    Ok(Reply::ok(Ready { status: "ready", bots: bots.len(), linked }))
 }

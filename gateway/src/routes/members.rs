@@ -50,9 +50,7 @@ pub(crate) async fn add_members(
     let (new, options) = request.into_parts(wait.duration()?);
     new.check()?;
     let members = resolve_all(&bot.session, "/members", &new.members).await?;
-    Ok(changed(
-        bot.session.invite(group_id, members, options).await?,
-    ))
+    Ok(changed(bot.session.invite(group_id, members, options).await?))
 }
 
 /// Change a member's role.
@@ -81,15 +79,8 @@ pub(crate) async fn change_member(
     let (change, options) = request.into_parts(wait.duration()?);
     let member = resolve(&bot.session, &member).await?;
     let roles = vec![(member, change.role.into())];
-    let change = ContextChange {
-        roles,
-        ..ContextChange::default()
-    };
-    Ok(changed(
-        bot.session
-            .change_context(group_id, change, options)
-            .await?,
-    ))
+    let change = ContextChange { roles, ..ContextChange::default() };
+    Ok(changed(bot.session.change_context(group_id, change, options).await?))
 }
 
 /// Remove a member.
@@ -116,7 +107,5 @@ pub(crate) async fn remove_member(
     bot.need_in(Scope::GroupsManage, &group_id)?;
     let (_, options) = request.into_parts(wait.duration()?);
     let member = resolve(&bot.session, &member).await?;
-    Ok(changed(
-        bot.session.remove(group_id, vec![member], options).await?,
-    ))
+    Ok(changed(bot.session.remove(group_id, vec![member], options).await?))
 }

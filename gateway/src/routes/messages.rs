@@ -51,9 +51,8 @@ pub(crate) async fn list_messages(
     let query = params.parse()?;
     let limit = query.limit;
     let page = bot.session.history(&group_id, query).await?;
-    let link = page
-        .next
-        .map(|next| format!("/v1/groups/{group_id}/messages?before={next}&limit={limit}"));
+    let link =
+        page.next.map(|next| format!("/v1/groups/{group_id}/messages?before={next}&limit={limit}"));
     let items = page.items.into_iter().map(Into::into).collect();
     let next = page.next.map(|next| next.to_string());
     Ok(Reply::ok(List { items, next }).next_page(link))
@@ -74,7 +73,5 @@ pub(crate) async fn get_message(
     Segment((group_id, message_id)): Segment<(GroupId, MessageId)>,
 ) -> Result<Reply<MessageDto>, Problem> {
     bot.need_in(Scope::MessagesRead, &group_id)?;
-    Ok(Reply::ok(
-        bot.session.message(&group_id, &message_id).await?.into(),
-    ))
+    Ok(Reply::ok(bot.session.message(&group_id, &message_id).await?.into()))
 }

@@ -57,9 +57,7 @@ pub(crate) async fn list_tokens(
 ) -> Result<Reply<List<TokenDto>>, Problem> {
     let bot = find(&state, &bot_id)?;
     let grants = state.tokens.of_bot(&bot.bot_id);
-    Ok(Reply::ok(List::whole(
-        grants.iter().map(|grant| TokenDto::new(grant)),
-    )))
+    Ok(Reply::ok(List::whole(grants.iter().map(|grant| TokenDto::new(grant)))))
 }
 
 /// Revoke a token: it stops at once and its streams close.

@@ -51,13 +51,8 @@ pub(super) async fn accept(
             },
         };
         let permit: ConnectionPermit = Arc::new(place);
-        let connection = serve(
-            socket,
-            router.clone(),
-            permit,
-            state.stopping.clone(),
-            hard.clone(),
-        );
+        let connection =
+            serve(socket, router.clone(), permit, state.stopping.clone(), hard.clone());
         state.tasks.spawn(connection);
     }
 }

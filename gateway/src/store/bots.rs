@@ -52,13 +52,7 @@ impl Store {
                 };
                 let identity = identity.parse().map_err(|_| StoreError::Damaged("bots"))?;
                 let created_at_ms = from_db(created_at_ms);
-                Ok(BotRow {
-                    bot_id,
-                    name,
-                    identity,
-                    state,
-                    created_at_ms,
-                })
+                Ok(BotRow { bot_id, name, identity, state, created_at_ms })
             })
             .collect()
     }
@@ -115,10 +109,7 @@ impl Store {
 
     /// Forgets a bot whose identity is deleted.
     pub(crate) async fn forget_bot(&self, bot_id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM bots WHERE bot_id = ?")
-            .bind(bot_id)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query("DELETE FROM bots WHERE bot_id = ?").bind(bot_id).execute(&self.pool).await?;
         Ok(())
     }
 }

@@ -24,14 +24,8 @@ impl Store {
                 .await?;
         rows.into_iter()
             .map(|(bot_id, name, cursor)| {
-                let cursor = cursor
-                    .parse()
-                    .map_err(|_| StoreError::Damaged("consumers"))?;
-                Ok(CursorRow {
-                    bot_id,
-                    name,
-                    cursor,
-                })
+                let cursor = cursor.parse().map_err(|_| StoreError::Damaged("consumers"))?;
+                Ok(CursorRow { bot_id, name, cursor })
             })
             .collect()
     }

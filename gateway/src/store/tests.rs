@@ -46,20 +46,11 @@ async fn what_was_written_is_there_after_a_restart() {
     let row = bot(1);
     let first = grant(&row);
     store.reserve_bot(&row).await.unwrap();
-    store
-        .activate_bot(&row.bot_id, &first, Some(&record("k", 1)))
-        .await
-        .unwrap();
+    store.activate_bot(&row.bot_id, &first, Some(&record("k", 1))).await.unwrap();
     store.close().await;
 
     let store = Store::open(folder.path()).await.unwrap();
-    assert_eq!(
-        store.bots().await.unwrap(),
-        [BotRow {
-            state: BotState::Active,
-            ..row.clone()
-        }]
-    );
+    assert_eq!(store.bots().await.unwrap(), [BotRow { state: BotState::Active, ..row.clone() }]);
     let tokens = store.tokens().await.unwrap();
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0].hash, first.hash);
@@ -76,10 +67,7 @@ async fn a_second_process_is_refused() {
     let store = Store::open(folder.path()).await.unwrap();
     store.check().await.unwrap();
     let second = Store::open(folder.path()).await;
-    assert!(
-        matches!(second, Err(GatewayError::InUse { .. })),
-        "{second:?}"
-    );
+    assert!(matches!(second, Err(GatewayError::InUse { .. })), "{second:?}");
 }
 
 #[tokio::test]
@@ -87,14 +75,8 @@ async fn a_name_is_reserved_once() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).await.unwrap();
     store.reserve_bot(&bot(1)).await.unwrap();
-    let again = BotRow {
-        name: "name1".to_owned(),
-        ..bot(2)
-    };
-    assert!(matches!(
-        store.reserve_bot(&again).await,
-        Err(StoreError::Exists)
-    ));
+    let again = BotRow { name: "name1".to_owned(), ..bot(2) };
+    assert!(matches!(store.reserve_bot(&again).await, Err(StoreError::Exists)));
     store.forget_bot("bot_1").await.unwrap();
     store.reserve_bot(&again).await.unwrap();
 }
@@ -105,32 +87,17 @@ async fn a_retired_bot_has_neither_tokens_nor_consumers() {
     let store = Store::open(folder.path()).await.unwrap();
     let row = bot(1);
     store.reserve_bot(&row).await.unwrap();
-    store
-        .activate_bot(&row.bot_id, &grant(&row), None)
-        .await
-        .unwrap();
+    store.activate_bot(&row.bot_id, &grant(&row), None).await.unwrap();
     let cursor = CursorRow {
         bot_id: row.bot_id.clone(),
         name: "main".to_owned(),
         cursor: "c1_1f".parse().unwrap(),
     };
-    let stray = CursorRow {
-        bot_id: "bot_9".to_owned(),
-        ..cursor.clone()
-    };
+    let stray = CursorRow { bot_id: "bot_9".to_owned(), ..cursor.clone() };
     store.put_consumers(&[cursor.clone(), stray]).await.unwrap();
-    assert_eq!(
-        store.consumers().await.unwrap(),
-        std::slice::from_ref(&cursor)
-    );
-    let moved = CursorRow {
-        cursor: Cursor::default(),
-        ..cursor
-    };
-    store
-        .put_consumers(std::slice::from_ref(&moved))
-        .await
-        .unwrap();
+    assert_eq!(store.consumers().await.unwrap(), std::slice::from_ref(&cursor));
+    let moved = CursorRow { cursor: Cursor::default(), ..cursor };
+    store.put_consumers(std::slice::from_ref(&moved)).await.unwrap();
     assert_eq!(store.consumers().await.unwrap(), [moved]);
 
     store.retire_bot(&row.bot_id, None).await.unwrap();
@@ -147,10 +114,7 @@ async fn old_answers_are_forgotten() {
     store.put_request(&record("old", day)).await.unwrap();
     store.put_request(&record("young", 2 * day)).await.unwrap();
     assert!(store.request("old").await.unwrap().is_some());
-    store
-        .put_request(&record("now", 3 * day + 1))
-        .await
-        .unwrap();
+    store.put_request(&record("now", 3 * day + 1)).await.unwrap();
     assert!(store.request("old").await.unwrap().is_none());
     assert!(store.request("young").await.unwrap().is_some());
 }

@@ -8,16 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Record, Store, StoreError, Tx, from_db, to_db};
 use crate::auth::{Grant, Scope, TokenHash};
 
-type Row = (
-    String,
-    String,
-    Vec<u8>,
-    String,
-    String,
-    Option<String>,
-    i64,
-    Option<i64>,
-);
+type Row = (String, String, Vec<u8>, String, String, Option<String>, i64, Option<i64>);
 
 impl Store {
     /// All tokens of all bots.
@@ -28,9 +19,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| grant(row).ok_or(StoreError::Damaged("tokens")))
-            .collect()
+        rows.into_iter().map(|row| grant(row).ok_or(StoreError::Damaged("tokens"))).collect()
     }
 
     /// Adds a token, with the answer to the request.
@@ -63,10 +52,8 @@ impl Store {
 
 pub(super) async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), StoreError> {
     let scopes = serde_json::to_string(&grant.scopes).unwrap_or_default();
-    let groups = grant
-        .groups
-        .as_ref()
-        .map(|groups| serde_json::to_string(groups).unwrap_or_default());
+    let groups =
+        grant.groups.as_ref().map(|groups| serde_json::to_string(groups).unwrap_or_default());
     sqlx::query(
         "INSERT INTO tokens
          (token_id, bot_id, hash, label, scopes, groups, created_at_ms, expires_at_ms)

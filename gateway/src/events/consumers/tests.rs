@@ -20,10 +20,7 @@ async fn consumers(folder: &std::path::Path) -> (Consumers, Store) {
     let (queue, writer) = CursorWriter::new(store.clone());
     let tasks = tokio_util::task::TaskTracker::new();
     tasks.spawn(writer.run(CancellationToken::new()));
-    (
-        Consumers::new(store.consumers().await.unwrap(), queue),
-        store,
-    )
+    (Consumers::new(store.consumers().await.unwrap(), queue), store)
 }
 
 #[tokio::test]
@@ -34,29 +31,17 @@ async fn the_cursor_is_the_lowest_unacknowledged() {
     for number in 1..=4 {
         assert_eq!(lease.deliver(at(number)), Some(1));
     }
-    let ack = |ids: &[u32]| {
-        ids.iter()
-            .map(|n| delivery_id(at(*n), 1))
-            .collect::<Vec<_>>()
-    };
+    let ack = |ids: &[u32]| ids.iter().map(|n| delivery_id(at(*n), 1)).collect::<Vec<_>>();
     let cursor = |ids: Vec<String>| {
         let all = &all;
-        async move {
-            all.acknowledge("bot_1", "main", None, &ids, at(9))
-                .await
-                .unwrap()
-        }
+        async move { all.acknowledge("bot_1", "main", None, &ids, at(9)).await.unwrap() }
     };
     assert_eq!(cursor(ack(&[2, 3])).await, at(0));
     assert_eq!(cursor(ack(&[1])).await, at(3));
     let again = all.open("bot_1", "main", at(0)).await.unwrap();
     assert!(lease.displaced.is_cancelled() && !again.displaced.is_cancelled());
     assert_eq!(again.start, at(3));
-    assert_eq!(
-        again.deliver(at(4)),
-        Some(2),
-        "an unacknowledged event comes again"
-    );
+    assert_eq!(again.deliver(at(4)), Some(2), "an unacknowledged event comes again");
 }
 
 #[tokio::test]
@@ -69,10 +54,7 @@ async fn an_early_ack_does_not_jump_over_open_deliveries() {
     }
     let again = all.open("bot_1", "main", at(0)).await.unwrap();
     let ids = [delivery_id(at(3), 1)];
-    let cursor = all
-        .acknowledge("bot_1", "main", None, &ids, at(9))
-        .await
-        .unwrap();
+    let cursor = all.acknowledge("bot_1", "main", None, &ids, at(9)).await.unwrap();
     assert_eq!(cursor, at(0));
     assert_eq!(again.deliver(at(1)), Some(2));
     assert_eq!(again.deliver(at(3)), None, "acknowledged meanwhile");
@@ -84,10 +66,7 @@ async fn cursors_survive_a_restart() {
     let (all, store) = consumers(folder.path()).await;
     let lease = all.open("bot_1", "main", at(5)).await.unwrap();
     lease.deliver(at(6));
-    let cursor = all
-        .acknowledge("bot_1", "main", Some("c1_6"), &[], at(9))
-        .await
-        .unwrap();
+    let cursor = all.acknowledge("bot_1", "main", Some("c1_6"), &[], at(9)).await.unwrap();
     assert_eq!(cursor, at(6));
     store.close().await;
     drop((all, lease));
@@ -113,16 +92,11 @@ async fn nonsense_is_refused() {
     for name in ["", "a b", "ä", &"x".repeat(65)] {
         assert!(all.open("bot_1", name, at(0)).await.is_err(), "{name}");
     }
-    let none = all
-        .acknowledge("bot_1", "nobody", None, &[], at(9))
-        .await
-        .unwrap_err();
+    let none = all.acknowledge("bot_1", "nobody", None, &[], at(9)).await.unwrap_err();
     assert_eq!(none.kind(), Kind::ConsumerNotFound);
     all.open("bot_1", "main", at(0)).await.unwrap();
     for bad in ["7", "c1_a", "c1_1.x"] {
-        let refused = all
-            .acknowledge("bot_1", "main", Some(bad), &[], at(9))
-            .await;
+        let refused = all.acknowledge("bot_1", "main", Some(bad), &[], at(9)).await;
         assert_eq!(refused.unwrap_err().kind(), Kind::CursorInvalid, "{bad}");
     }
 }
@@ -137,9 +111,6 @@ async fn the_window_is_bounded() {
         lease.deliver(at(number));
     }
     assert!(!lease.has_room());
-    lease
-        .acknowledge(Some("c1_1"), &[], at(2000))
-        .await
-        .unwrap();
+    lease.acknowledge(Some("c1_1"), &[], at(2000)).await.unwrap();
     assert!(lease.has_room());
 }

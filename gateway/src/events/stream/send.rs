@@ -28,32 +28,21 @@ pub(super) async fn send(bot: Bot, send: Send) -> Outgoing {
 }
 
 async fn try_send(bot: &Bot, send: Send) -> Result<Outcome<Message>, Problem> {
-    let group: GroupId = send
-        .group_id
-        .parse()
-        .map_err(|_| Problem::new(Kind::GroupNotFound))?;
+    let group: GroupId = send.group_id.parse().map_err(|_| Problem::new(Kind::GroupNotFound))?;
     bot.need_in(Scope::MessagesSend, &group)?;
     let body = send.message.to_string();
     let message = parse_json::<NewMessage>(body.as_bytes())?.parse()?;
     let path = format!("/v1/groups/{group}/messages");
     let idempotency = match send.idempotency_key {
-        Some(key) if (1..=MAX_KEY).contains(&key.len()) => Some(Idempotency {
-            key,
-            fingerprint: fingerprint("POST", &path, body.as_bytes()),
-        }),
+        Some(key) if (1..=MAX_KEY).contains(&key.len()) => {
+            Some(Idempotency { key, fingerprint: fingerprint("POST", &path, body.as_bytes()) })
+        }
         Some(_) => {
-            return Err(Problem::field(
-                "/idempotency_key",
-                format!("1 to {MAX_KEY} bytes"),
-            ));
+            return Err(Problem::field("/idempotency_key", format!("1 to {MAX_KEY} bytes")));
         }
         None => None,
     };
     let wait = SendWait::of(send.wait).duration()?;
-    let options = Options {
-        idempotency,
-        wait,
-        if_epoch: send.if_epoch,
-    };
+    let options = Options { idempotency, wait, if_epoch: send.if_epoch };
     Ok(bot.session.send(group, message, options).await?)
 }
