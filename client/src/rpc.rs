@@ -39,10 +39,7 @@ pub(crate) enum RpcError {
 impl From<capnp::Error> for RpcError {
     fn from(error: capnp::Error) -> Self {
         match ErrorCode::find(&error.extra) {
-            Some(code) => Self::Coded {
-                code,
-                text: error.extra,
-            },
+            Some(code) => Self::Coded { code, text: error.extra },
             None => Self::Unavailable(error.to_string()),
         }
     }

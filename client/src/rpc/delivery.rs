@@ -40,11 +40,7 @@ pub(super) fn send_result(live: &Live, id: SendId, answer: Answer<Option<Vec<Del
         let result = async {
             let response = promise.await?;
             let known = response.get()?;
-            if known.get_known() {
-                results(known.get_results()?).map(Some)
-            } else {
-                Ok(None)
-            }
+            if known.get_known() { results(known.get_results()?).map(Some) } else { Ok(None) }
         };
         let result: Result<_, capnp::Error> = result.await;
         let _ = answer.send(result.map_err(Into::into));
