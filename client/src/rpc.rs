@@ -132,6 +132,12 @@ pub(crate) enum Request {
         key: Vec<u8>,
         answer: Answer<()>,
     },
+    /// `NodeService.enqueue`, with an access token of this link.
+    Enqueue {
+        recipient: IdentityKey,
+        payload: Vec<u8>,
+        answer: Answer<u64>,
+    },
 }
 
 impl fmt::Debug for Request {
@@ -148,6 +154,7 @@ impl fmt::Debug for Request {
             Self::ResolveName { .. } => "ResolveName",
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
+            Self::Enqueue { .. } => "Enqueue",
         })
     }
 }
