@@ -114,13 +114,13 @@ CREATE TABLE buffered (
     PRIMARY KEY (owner, group_id, n)
 ) STRICT, WITHOUT ROWID;
 
--- Payloads that cannot be read, raw.
+-- Payloads that cannot be read, as they came.
 CREATE TABLE set_aside (
     owner      INTEGER NOT NULL,
     hash       BLOB NOT NULL,
     reason     TEXT NOT NULL,
     created_at INTEGER NOT NULL,
-    payload    BLOB NOT NULL,
+    payload    BLOB NOT NULL,                   -- sealed
     PRIMARY KEY (owner, hash)
 ) STRICT, WITHOUT ROWID;
 

@@ -40,10 +40,7 @@ impl Client {
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
         let store = Store::open(&config.data_dir, &config.master_key).await?;
-        let failed = |source| OpenError::Io {
-            path: config.data_dir.clone(),
-            source,
-        };
+        let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         let mut instance = [0; Instance::LEN];
         getrandom::fill(&mut instance).map_err(|error| failed(std::io::Error::other(error)))?;
@@ -55,9 +52,7 @@ impl Client {
             tracker: TaskTracker::new(),
             sessions: RwLock::new(HashMap::new()),
         };
-        let client = Self {
-            inner: Arc::new(inner),
-        };
+        let client = Self { inner: Arc::new(inner) };
         let identities = client.inner.store.identities().await;
         for record in identities.map_err(|error| OpenError::Database(error.to_string()))? {
             client.start(record);
@@ -73,11 +68,7 @@ impl Client {
         let hybrid =
             HybridSecret::generate().map_err(|error| SessionError::Internal(error.to_string()))?;
         let identity = Identity::generate();
-        let record = self
-            .inner
-            .store
-            .create_identity(identity, hybrid, clock::now_ms())
-            .await?;
+        let record = self.inner.store.create_identity(identity, hybrid, clock::now_ms()).await?;
         Ok(self.start(record))
     }
 
@@ -96,21 +87,13 @@ impl Client {
 
     /// The session of an identity.
     pub fn session(&self, identity: &IdentityKey) -> Option<Session> {
-        let sessions = self
-            .inner
-            .sessions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.inner.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions.get(identity).cloned()
     }
 
     /// All sessions.
     pub fn sessions(&self) -> Vec<Session> {
-        let sessions = self
-            .inner
-            .sessions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.inner.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions.values().cloned().collect()
     }
 
@@ -125,24 +108,13 @@ impl Client {
     }
 
     fn start(&self, record: IdentityRecord) -> Session {
-        let Inner {
-            store,
-            driver,
-            instance,
-            stock,
-            tracker,
-            ..
-        } = &*self.inner;
+        let Inner { store, driver, instance, stock, tracker, .. } = &*self.inner;
         let session = Session::start(record, store, driver, *instance, *stock, tracker);
-        self.sessions_mut()
-            .insert(session.identity(), session.clone());
+        self.sessions_mut().insert(session.identity(), session.clone());
         session
     }
 
     fn sessions_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<IdentityKey, Session>> {
-        self.inner
-            .sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.sessions.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -20,12 +20,7 @@ impl ClientConfig {
     /// The usual configuration: everything in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>, node: NodeAddress) -> Self {
         let data_dir = data_dir.into();
-        Self {
-            master_key: data_dir.join("master.key"),
-            data_dir,
-            node,
-            key_package_stock: 100,
-        }
+        Self { master_key: data_dir.join("master.key"), data_dir, node, key_package_stock: 100 }
     }
 }
 

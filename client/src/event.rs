@@ -33,9 +33,7 @@ impl FromStr for Cursor {
         if !canonical || hex.len() > 15 || hex.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(CursorError);
         }
-        u64::from_str_radix(hex, 16)
-            .map(Self)
-            .map_err(|_| CursorError)
+        u64::from_str_radix(hex, 16).map(Self).map_err(|_| CursorError)
     }
 }
 
@@ -209,15 +207,7 @@ mod tests {
     fn a_cursor_has_one_spelling() {
         assert_eq!("c1_1f".parse(), Ok(Cursor(31)));
         assert_eq!(Cursor(31).to_string(), "c1_1f");
-        for bad in [
-            "",
-            "1f",
-            "c1_",
-            "c1_01",
-            "c1_1F",
-            "c1_+1",
-            "c1_10000000000000000",
-        ] {
+        for bad in ["", "1f", "c1_", "c1_01", "c1_1F", "c1_+1", "c1_10000000000000000"] {
             assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
         }
     }

@@ -39,10 +39,7 @@ pub(crate) enum RpcError {
 impl From<capnp::Error> for RpcError {
     fn from(error: capnp::Error) -> Self {
         match ErrorCode::find(&error.extra) {
-            Some(code) => Self::Coded {
-                code,
-                text: error.extra,
-            },
+            Some(code) => Self::Coded { code, text: error.extra },
             None => Self::Unavailable(error.to_string()),
         }
     }
@@ -135,6 +132,12 @@ pub(crate) enum Request {
         key: Vec<u8>,
         answer: Answer<()>,
     },
+    /// `NodeService.enqueue`, with an access token of this link.
+    Enqueue {
+        recipient: IdentityKey,
+        payload: Vec<u8>,
+        answer: Answer<u64>,
+    },
 }
 
 impl fmt::Debug for Request {
@@ -151,6 +154,7 @@ impl fmt::Debug for Request {
             Self::ResolveName { .. } => "ResolveName",
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
+            Self::Enqueue { .. } => "Enqueue",
         })
     }
 }

@@ -22,15 +22,19 @@ use crate::store::{IdentityRecord, Owner, Store};
 use command::Command;
 
 mod actor;
+mod claim;
 pub(crate) mod command;
 mod commit;
 mod dispatch;
 mod input;
 mod key_packages;
+mod leave;
+mod load;
 mod membership;
 mod names;
 mod outbox;
 mod receive;
+mod refusal;
 mod send;
 mod unit;
 mod uplink;
@@ -98,12 +102,7 @@ impl Session {
         new: NewGroup,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::CreateGroup {
-            new,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::CreateGroup { new, options, reply }).await
     }
 
     /// Adds members by one commit.
@@ -117,13 +116,7 @@ impl Session {
         members: Vec<IdentityKey>,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::Invite {
-            group,
-            members,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::Invite { group, members, options, reply }).await
     }
 
     /// Removes members by one commit.
@@ -136,13 +129,7 @@ impl Session {
         members: Vec<IdentityKey>,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::Remove {
-            group,
-            members,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::Remove { group, members, options, reply }).await
     }
 
     /// Changes name, topic or roles.
@@ -155,13 +142,7 @@ impl Session {
         change: ContextChange,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::ChangeContext {
-            group,
-            change,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::ChangeContext { group, change, options, reply }).await
     }
 
     /// Replaces own key material in the group (an empty commit with a path).
@@ -173,12 +154,7 @@ impl Session {
         group: GroupId,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::UpdateKeys {
-            group,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::UpdateKeys { group, options, reply }).await
     }
 
     /// Leaves a group; another member commits it.
@@ -190,12 +166,7 @@ impl Session {
         group: GroupId,
         options: Options,
     ) -> Result<Outcome<Change>, SessionError> {
-        self.call(|reply| Command::Leave {
-            group,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::Leave { group, options, reply }).await
     }
 
     /// Sends a message. The answer is durable here; `delivery` says how far it has come.
@@ -209,13 +180,7 @@ impl Session {
         message: Outgoing,
         options: Options,
     ) -> Result<Outcome<Message>, SessionError> {
-        self.call(|reply| Command::Send {
-            group,
-            message,
-            options,
-            reply,
-        })
-        .await
+        self.call(|reply| Command::Send { group, message, options, reply }).await
     }
 
     /// Accepts an invitation: the group and what was said in it appear in the log.
@@ -223,8 +188,7 @@ impl Session {
     /// # Errors
     /// `InvitationNotFound`.
     pub async fn accept(&self, invitation: GroupId) -> Result<GroupInfo, SessionError> {
-        self.call(|reply| Command::Accept { invitation, reply })
-            .await
+        self.call(|reply| Command::Accept { invitation, reply }).await
     }
 
     /// Declines an invitation and leaves its group.
@@ -232,8 +196,7 @@ impl Session {
     /// # Errors
     /// `InvitationNotFound`.
     pub async fn decline(&self, invitation: GroupId) -> Result<(), SessionError> {
-        self.call(|reply| Command::Decline { invitation, reply })
-            .await
+        self.call(|reply| Command::Decline { invitation, reply }).await
     }
 
     /// What happens to invitations from now on.
@@ -241,8 +204,7 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn set_invite_policy(&self, policy: InvitePolicy) -> Result<(), SessionError> {
-        self.call(|reply| Command::SetInvitePolicy { policy, reply })
-            .await
+        self.call(|reply| Command::SetInvitePolicy { policy, reply }).await
     }
 
     /// What happens to invitations now.
@@ -288,9 +250,7 @@ impl Session {
         query: HistoryQuery,
     ) -> Result<History, SessionError> {
         self.group(group).await?;
-        self.store
-            .history(self.owner, &self.identity, group, query)
-            .await
+        self.store.history(self.owner, &self.identity, group, query).await
     }
 
     /// One message of a visible group; of several senders' messages with this id the oldest.
@@ -299,10 +259,7 @@ impl Session {
     /// `GroupNotFound`, `MessageNotFound`.
     pub async fn message(&self, group: &GroupId, id: &MessageId) -> Result<Message, SessionError> {
         self.group(group).await?;
-        let message = self
-            .store
-            .message(self.owner, &self.identity, group, id)
-            .await?;
+        let message = self.store.message(self.owner, &self.identity, group, id).await?;
         message.ok_or(SessionError::MessageNotFound)
     }
 
@@ -312,9 +269,7 @@ impl Session {
     /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
     pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
         let tail = *self.tail.borrow();
-        self.store
-            .events(self.owner, &self.identity, after, tail, limit)
-            .await
+        self.store.events(self.owner, &self.identity, after, tail, limit).await
     }
 
     /// The newest position of the log; changes whenever events become readable.
@@ -333,11 +288,7 @@ impl Session {
     ) -> Self {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let (tail_sender, tail) = watch::channel(Cursor(record.positions.tail));
-        let health = Health {
-            link: LinkState::Connecting,
-            stock: Vec::new(),
-            outbox: 0,
-        };
+        let health = Health { link: LinkState::Connecting, stock: Vec::new(), outbox: 0 };
         let (health_sender, health) = watch::channel(health);
         let (identity, owner) = (record.identity.key(), record.owner);
         let signer = Arc::clone(&record.identity);
@@ -351,14 +302,7 @@ impl Session {
             health_sender,
         );
         tracker.spawn(actor.run(queue));
-        Self {
-            identity,
-            owner,
-            commands,
-            store: Arc::clone(store),
-            tail,
-            health,
-        }
+        Self { identity, owner, commands, store: Arc::clone(store), tail, health }
     }
 
     /// Stops the task once what it has taken is durable.
@@ -373,10 +317,7 @@ impl Session {
 
     async fn call<T>(&self, make: impl FnOnce(Reply<T>) -> Command) -> Result<T, SessionError> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(make(reply))
-            .await
-            .map_err(|_| SessionError::Stopped)?;
+        self.commands.send(make(reply)).await.map_err(|_| SessionError::Stopped)?;
         answer.await.map_err(|_| SessionError::Stopped)?
     }
 }

@@ -98,10 +98,7 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             .pragma("cache_size", "-16384")
             .disable_statement_logging();
-        let mut connection = options
-            .connect()
-            .await
-            .map_err(|error| corrupt(&path, &error))?;
+        let mut connection = options.connect().await.map_err(|error| corrupt(&path, &error))?;
         migrate(&path, &mut connection).await?;
         check_key(&mut connection, &sealer, key, &path).await?;
         std::fs::write(&marker, b"").map_err(|source| io(&marker, source))?;
@@ -111,12 +108,7 @@ impl Store {
             .await
             .map_err(|error| corrupt(&path, &error))?;
         let writer = writer::Writer::start(connection);
-        Ok(Arc::new(Self {
-            reads,
-            writer,
-            sealer,
-            lock,
-        }))
+        Ok(Arc::new(Self { reads, writer, sealer, lock }))
     }
 
     /// An empty unit of work.
@@ -155,10 +147,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             let holder = holder.trim().to_owned();
-            return Err(OpenError::InUse {
-                path: dir.to_owned(),
-                holder,
-            });
+            return Err(OpenError::InUse { path: dir.to_owned(), holder });
         }
         Err(std::fs::TryLockError::Error(source)) => return Err(io(&path, source)),
     }
@@ -170,22 +159,13 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), OpenError> {
     use sqlx::migrate::MigrateError;
-    let known = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     match MIGRATIONS.run(connection).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(found)) => Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known,
-        }),
-        Err(error) => Err(OpenError::Corrupt {
-            path: path.to_owned(),
-            detail: error.to_string(),
-        }),
+        Err(MigrateError::VersionMissing(found)) => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known })
+        }
+        Err(error) => Err(OpenError::Corrupt { path: path.to_owned(), detail: error.to_string() }),
     }
 }
 
@@ -203,9 +183,7 @@ async fn check_key(
     if let Some(sealed) = kept {
         return match sealer.open("meta", b"check", &sealed) {
             Ok(_) => Ok(()),
-            Err(_) => Err(OpenError::WrongKey {
-                path: key.to_owned(),
-            }),
+            Err(_) => Err(OpenError::WrongKey { path: key.to_owned() }),
         };
     }
     sqlx::query("INSERT INTO meta (key, value) VALUES ('check', ?)")
@@ -217,17 +195,11 @@ async fn check_key(
 }
 
 fn io(path: &Path, source: std::io::Error) -> OpenError {
-    OpenError::Io {
-        path: PathBuf::from(path),
-        source,
-    }
+    OpenError::Io { path: PathBuf::from(path), source }
 }
 
 fn corrupt(path: &Path, error: &sqlx::Error) -> OpenError {
-    OpenError::Corrupt {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    }
+    OpenError::Corrupt { path: path.to_owned(), detail: error.to_string() }
 }
 
 /// SQLite integers are signed; all our counters stay far below the edge.

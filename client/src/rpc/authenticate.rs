@@ -27,13 +27,8 @@ pub(super) async fn run(
         .export_keying_material(&mut exporter, limits::AUTH_EXPORTER_LABEL, b"")
         .map_err(|_| RpcError::Unavailable("the connection has no exporter".into()))?;
     let key = proof.identity.key();
-    let signed = auth_bytes(
-        &key,
-        proof.incarnation,
-        proof.instance.as_bytes(),
-        proof.attempt,
-        &exporter,
-    );
+    let signed =
+        auth_bytes(&key, proof.incarnation, proof.instance.as_bytes(), proof.attempt, &exporter);
 
     let mut request = node.authenticate_request();
     let mut params = request.get();
@@ -45,9 +40,6 @@ pub(super) async fn run(
     let response = request.send().promise.await?;
     let results = response.get()?;
     let last = results.get_last_send()?;
-    let last_send = SendId {
-        incarnation: last.get_incarnation(),
-        counter: last.get_counter(),
-    };
+    let last_send = SendId { incarnation: last.get_incarnation(), counter: last.get_counter() };
     Ok((results.get_session()?, last_send, results.get_acked_up_to()))
 }

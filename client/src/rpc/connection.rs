@@ -46,11 +46,7 @@ impl Connector {
             .map_err(|error| OpenError::Database(error.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(quic));
         config.transport_config(Arc::new(transport()));
-        Ok(Self {
-            addr: node.addr,
-            server_name: node.server_name.clone(),
-            config,
-        })
+        Ok(Self { addr: node.addr, server_name: node.server_name.clone(), config })
     }
 
     /// A socket of the node's address family.
@@ -93,23 +89,17 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, OpenError> {
     match trust {
-        Trust::Fingerprint(sha256) => Ok(Arc::new(Pinned {
-            sha256: *sha256,
-            provider: Arc::clone(provider),
-        })),
+        Trust::Fingerprint(sha256) => {
+            Ok(Arc::new(Pinned { sha256: *sha256, provider: Arc::clone(provider) }))
+        }
         Trust::CaFile(path) => {
-            let bad = |detail: String| OpenError::Certificate {
-                path: path.clone(),
-                detail,
-            };
+            let bad = |detail: String| OpenError::Certificate { path: path.clone(), detail };
             let mut roots = RootCertStore::empty();
             for certificate in
                 CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?
             {
                 let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| bad(error.to_string()))?;
+                roots.add(certificate).map_err(|error| bad(error.to_string()))?;
             }
             let verifier =
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
@@ -137,9 +127,7 @@ impl ServerCertVerifier for Pinned {
         if <[u8; 32]>::from(Sha256::digest(end_entity)) == self.sha256 {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(rustls::Error::InvalidCertificate(
-            CertificateError::ApplicationVerificationFailure,
-        ))
+        Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     }
 
     fn verify_tls12_signature(
@@ -162,8 +150,6 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -1,9 +1,13 @@
 //! Delivery: send, its result, acknowledge.
 
+use capnp::capability::FromClientHook as _;
+use quicproquo_core::identity::IdentityKey;
 use quicproquo_schemas::id::SendId;
+use quicproquo_schemas::limits;
+use quicproquo_schemas::node_capnp::node_service;
 use quicproquo_schemas::session_capnp::{delivery_result, send_id};
 
-use super::link::Live;
+use super::link::{Live, set_auth};
 use super::{Answer, Delivery, DeliveryResult};
 
 pub(super) fn send(
@@ -40,11 +44,7 @@ pub(super) fn send_result(live: &Live, id: SendId, answer: Answer<Option<Vec<Del
         let result = async {
             let response = promise.await?;
             let known = response.get()?;
-            if known.get_known() {
-                results(known.get_results()?).map(Some)
-            } else {
-                Ok(None)
-            }
+            if known.get_known() { results(known.get_results()?).map(Some) } else { Ok(None) }
         };
         let result: Result<_, capnp::Error> = result.await;
         let _ = answer.send(result.map_err(Into::into));
@@ -60,6 +60,22 @@ pub(super) fn ack(live: &Live, up_to: u64) {
         if let Err(error) = promise.await {
             tracing::debug!(error = %error.extra, "acknowledge failed");
         }
+    });
+}
+
+pub(super) fn enqueue(live: &Live, recipient: &IdentityKey, payload: &[u8], answer: Answer<u64>) {
+    let node: node_service::Client = live.node.clone().cast_to();
+    let mut request = node.enqueue_request();
+    let mut params = request.get();
+    params.set_recipient_key(recipient.as_bytes());
+    params.set_payload(payload);
+    params.set_version(limits::VERSION);
+    set_auth(params.init_auth(), &live.token);
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async { Ok(promise.await?.get()?.get_seq()) };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
     });
 }
 

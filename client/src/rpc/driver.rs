@@ -22,19 +22,15 @@ impl Driver {
     /// # Errors
     /// When the thread or its UDP socket cannot be made.
     pub(crate) fn start(connector: Connector) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let endpoint = {
             let _guard = runtime.enter();
             connector.endpoint()?
         };
         let (links, specs) = mpsc::unbounded_channel();
-        std::thread::Builder::new()
-            .name("qpq-rpc".into())
-            .spawn(move || {
-                LocalSet::new().block_on(&runtime, run(endpoint, Arc::new(connector), specs));
-            })?;
+        std::thread::Builder::new().name("qpq-rpc".into()).spawn(move || {
+            LocalSet::new().block_on(&runtime, run(endpoint, Arc::new(connector), specs));
+        })?;
         Ok(Self { links })
     }
 

@@ -8,6 +8,7 @@ use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
 use futures::io::{BufReader, BufWriter};
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::limits;
+use quicproquo_schemas::node_capnp::auth;
 use quicproquo_schemas::session_capnp::{node, session};
 use quinn::{Connection, Endpoint};
 use tokio::sync::mpsc;
@@ -33,6 +34,8 @@ enum End {
 pub(super) struct Live {
     pub(super) node: node::Client,
     pub(super) session: session::Client,
+    /// For `NodeService`; dies with the Session.
+    pub(super) token: Vec<u8>,
 }
 
 /// Keeps the link up until it is stopped or displaced.
@@ -110,6 +113,7 @@ fn refuse(request: Request) {
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
         Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
+        Request::Enqueue { answer, .. } => drop(answer.send(Err(error()))),
     }
 }
 
@@ -197,11 +201,7 @@ async fn serve(
     }
 }
 
-type Opened = (
-    Live,
-    LinkEvent,
-    quicproquo_schemas::session_capnp::subscription::Client,
-);
+type Opened = (Live, LinkEvent, quicproquo_schemas::session_capnp::subscription::Client);
 
 async fn open(
     connection: &Connection,
@@ -218,60 +218,39 @@ async fn open(
     };
     let (session, last_send, acked_up_to) = authenticate::run(connection, &node, &proof).await?;
     let mut request = session.subscribe_request();
-    request
-        .get()
-        .set_sink(capnp_rpc::new_client(RowSink::new(pushed)));
+    request.get().set_sink(capnp_rpc::new_client(RowSink::new(pushed)));
     let subscription = request.send().promise.await?.get()?.get_subscription()?;
-    Ok((
-        Live { node, session },
-        LinkEvent::Up {
-            last_send,
-            acked_up_to,
-        },
-        subscription,
-    ))
+    let token = session.access_token_request().send().promise.await?;
+    let token = token.get()?.get_token()?.to_vec();
+    Ok((Live { node, session, token }, LinkEvent::Up { last_send, acked_up_to }, subscription))
 }
 
 /// Starts a request at once, so that requests leave in the order they came.
 fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, request: Request) {
     match request {
-        Request::Send {
-            id,
-            deliveries,
-            body,
-            answer,
-        } => {
+        Request::Send { id, deliveries, body, answer } => {
             delivery::send(live, id, &deliveries, &body, answer);
         }
         Request::SendResult { id, answer } => delivery::send_result(live, id, answer),
         Request::Ack { up_to } => delivery::ack(live, up_to),
         Request::Drained { after, answer } => delivery::drained(live, after, answer),
-        Request::PublishKeyPackages {
-            one_time,
-            last_resort,
-            answer,
-        } => {
+        Request::PublishKeyPackages { one_time, last_resort, answer } => {
             directory::publish(live, &one_time, last_resort.as_deref(), answer);
         }
-        Request::ClaimKeyPackages {
-            identities,
-            ciphersuite,
-            answer,
-        } => {
+        Request::ClaimKeyPackages { identities, ciphersuite, answer } => {
             directory::claim(live, &identities, ciphersuite, answer);
         }
         Request::KeyPackageStock { answer } => directory::stock(live, answer),
-        Request::ClaimName {
-            name,
-            signature,
-            answer,
-        } => {
+        Request::ClaimName { name, signature, answer } => {
             directory::claim_name(live, &name, &signature, answer);
         }
         Request::ResolveName { name, answer } => directory::resolve_name(live, &name, answer),
         Request::NamesOf { identity, answer } => directory::names_of(live, &identity, answer),
         Request::UploadHybridKey { key, answer } => {
-            directory::upload_hybrid_key(live, identity, key, answer);
+            directory::upload_hybrid_key(live, identity, &key, answer);
+        }
+        Request::Enqueue { recipient, payload, answer } => {
+            delivery::enqueue(live, &recipient, &payload, answer);
         }
     }
 }
@@ -288,16 +267,16 @@ fn refused(code: ErrorCode, text: String) -> End {
 
 /// A DISPLACED text ends with the instance that took over.
 pub(super) fn instance_in(text: &str) -> String {
-    text.rsplit(' ')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('.')
-        .to_owned()
+    text.rsplit(' ').next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+/// Fills in what every `NodeService` call carries.
+pub(super) fn set_auth(mut auth: auth::Builder<'_>, token: &[u8]) {
+    auth.set_version(limits::VERSION);
+    auth.set_access_token(token);
 }
 
 fn reader_options() -> capnp::message::ReaderOptions {
     let words = 2 * limits::FRAME_AFTER_AUTH / 8;
-    *capnp::message::ReaderOptions::new()
-        .traversal_limit_in_words(Some(words))
-        .nesting_limit(16)
+    *capnp::message::ReaderOptions::new().traversal_limit_in_words(Some(words)).nesting_limit(16)
 }

@@ -54,10 +54,7 @@ fn rows(list: capnp::struct_list::Reader<'_, row::Owned>) -> Result<Vec<Row>, ca
                 row::Payload(data) => RowContent::Payload(data?.to_vec()),
                 row::Gap(lost) => RowContent::Gap(lost),
             };
-            Ok(Row {
-                seq: row.get_seq(),
-                content,
-            })
+            Ok(Row { seq: row.get_seq(), content })
         })
         .collect()
 }

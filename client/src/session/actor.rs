@@ -18,6 +18,7 @@ use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
 use tokio::sync::{mpsc, watch};
+use zeroize::Zeroizing;
 
 use super::Reply;
 use super::command::Command;
@@ -36,8 +37,6 @@ use crate::store::{
 
 /// Inputs that one transaction takes.
 const INPUTS: usize = 256;
-/// Between two tries to read the database again.
-const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// A group: its record, its MLS state when loaded, its events while hidden.
 pub(super) struct Slot {
@@ -57,11 +56,17 @@ pub(super) struct Outgoing {
     pub(super) sent: bool,
 }
 
+/// A caller that waits, and whether an earlier request did the work.
+type Waiting<T> = (Reply<Outcome<T>>, bool);
+
+/// Payloads that wait for a group, with their numbers.
+type Buffered = HashMap<Vec<u8>, Vec<(u64, Zeroizing<Vec<u8>>)>>;
+
 /// Callers that wait for an outcome.
 #[derive(Default)]
 pub(super) struct Waits {
-    pub(super) intents: HashMap<u64, Vec<(Reply<Outcome<Change>>, bool)>>,
-    pub(super) sends: HashMap<u64, Vec<(Reply<Outcome<Message>>, bool)>>,
+    pub(super) intents: HashMap<u64, Vec<Waiting<Change>>>,
+    pub(super) sends: HashMap<u64, Vec<Waiting<Message>>>,
 }
 
 /// All state of one session.
@@ -80,7 +85,7 @@ pub(super) struct Actor {
     pub(super) intents: BTreeMap<u64, IntentRecord>,
     pub(super) last_intent: u64,
     pub(super) claiming: BTreeSet<u64>,
-    pub(super) buffered: HashMap<Vec<u8>, Vec<(u64, zeroize::Zeroizing<Vec<u8>>)>>,
+    pub(super) buffered: Buffered,
     pub(super) last_buffered: u64,
     pub(super) last_hidden: u64,
     pub(super) overlay: Overlay,
@@ -142,6 +147,7 @@ impl Actor {
             self.reload().await;
         }
         self.uplink.open();
+        self.after(Duration::ZERO, Input::Sweep);
         loop {
             let Some(first) = self.next(&mut commands).await else {
                 break;
@@ -229,8 +235,8 @@ impl Actor {
             tail.0 = self.positions.tail;
             moved
         });
-        if let Some((one_time, last_resort)) = unit.publish {
-            self.publish(one_time, last_resort);
+        if let Some(packages) = unit.publish {
+            self.publish(packages);
         }
         if unit.received {
             self.uplink.ack(self.positions.received_up_to);
@@ -260,102 +266,6 @@ impl Actor {
         }
     }
 
-    /// Reads everything from the database, except MLS state, which is read when needed.
-    async fn load(&mut self) -> Result<(), StoreError> {
-        self.names = self.store.names(self.owner).await?;
-        self.groups.clear();
-        for (id, record) in self.store.group_records(self.owner).await? {
-            let hidden = if record.is_visible() {
-                Vec::new()
-            } else {
-                self.store.hidden_events(self.owner, &id).await?
-            };
-            self.groups.insert(
-                id,
-                Slot {
-                    record,
-                    mls: None,
-                    hidden,
-                },
-            );
-        }
-        self.outbox.clear();
-        for (counter, record) in self.store.outbox(self.owner).await? {
-            let outgoing = Outgoing {
-                record,
-                in_flight: false,
-                ask: true,
-                sent: false,
-            };
-            self.outbox.insert(counter, outgoing);
-        }
-        let intents = self.store.open_intents(self.owner).await?;
-        self.intents = intents
-            .into_iter()
-            .map(|intent| (intent.n, intent))
-            .collect();
-        self.last_intent = self.store.last_intent(self.owner).await?;
-        self.last_hidden = self.store.last_hidden(self.owner).await?;
-        self.buffered.clear();
-        self.last_buffered = 0;
-        for (group, n, payload) in self.store.buffered(self.owner).await? {
-            self.last_buffered = self.last_buffered.max(n);
-            self.buffered.entry(group).or_default().push((n, payload));
-        }
-        self.tail.send_replace(Cursor(self.positions.tail));
-        self.report();
-        Ok(())
-    }
-
-    /// Throws the memory away. Rows that were pushed and not committed come again on a new link.
-    async fn reload(&mut self) {
-        self.uplink.close();
-        self.overlay = Overlay::default();
-        self.claiming.clear();
-        self.waits = Waits::default();
-        loop {
-            let positions = self.store.positions(self.owner).await;
-            let loaded = match positions {
-                Ok(positions) => {
-                    self.positions = positions;
-                    self.load().await
-                }
-                Err(error) => Err(error),
-            };
-            match loaded {
-                Ok(()) => break,
-                Err(StoreError::Closed) => return,
-                Err(error) => {
-                    tracing::error!(%error, "the client database cannot be read");
-                    tokio::time::sleep(RELOAD_PAUSE).await;
-                }
-            }
-        }
-        self.uplink.open();
-    }
-
-    /// The MLS state of a group, loaded when it is not.
-    pub(super) async fn mls(&mut self, id: &GroupId) -> Result<Option<&mut Group>, StoreError> {
-        let Some(slot) = self.groups.get_mut(id) else {
-            return Ok(None);
-        };
-        if slot.mls.is_none() {
-            let scope = quicproquo_core::provider::group_scope(id.as_bytes());
-            let rows = self
-                .store
-                .mls_scope(self.owner, &scope, &self.overlay)
-                .await?;
-            match Group::load(id, rows) {
-                Ok(mls) => slot.mls = Some(mls),
-                Err(error) => {
-                    tracing::error!(%error, "a group's rows do not load");
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(slot.mls.as_mut())
-    }
-
     /// The next position of the event log.
     pub(super) fn next_seq(&mut self) -> u64 {
         self.positions.tail += 1;
@@ -381,17 +291,15 @@ impl Actor {
             return;
         }
         let seq = self.next_seq();
-        unit.batch
-            .event(self.owner, seq, group.cloned(), unit.now_ms, &data);
+        unit.batch.event(self.owner, seq, group, unit.now_ms, &data);
     }
 
     /// Later, this input.
     pub(super) fn after(&self, pause: Duration, input: Input) {
-        self.jobs
-            .push(tokio::time::sleep(pause).map(|()| input).boxed());
+        self.jobs.push(tokio::time::sleep(pause).map(|()| input).boxed());
     }
 
-    fn report(&self) {
+    pub(super) fn report(&self) {
         let stock = self.stock.iter().filter_map(|stock| {
             let suite = quicproquo_core::suite::Suite::from_code(stock.ciphersuite)?;
             Some((suite, stock.one_time))
@@ -399,11 +307,7 @@ impl Actor {
         let health = Health {
             link: self.uplink.state.clone(),
             stock: stock.collect(),
-            outbox: self
-                .outbox
-                .values()
-                .filter(|outgoing| !outgoing.sent)
-                .count() as u64,
+            outbox: self.outbox.values().filter(|outgoing| !outgoing.sent).count() as u64,
         };
         self.health.send_if_modified(|known| {
             let changed = *known != health;
@@ -414,10 +318,7 @@ impl Actor {
 
     async fn link_event(&mut self, event: LinkEvent, unit: &mut Unit) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Up {
-                last_send,
-                acked_up_to,
-            } => self.link_up(last_send, acked_up_to),
+            LinkEvent::Up { last_send, acked_up_to } => self.link_up(last_send, acked_up_to),
             LinkEvent::Rows(rows) => self.rows(rows, unit).await?,
             LinkEvent::Down => self.link_down(),
             LinkEvent::Refused { code, text } => {

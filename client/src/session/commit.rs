@@ -14,21 +14,18 @@ use quicproquo_core::group::{CommitError, CommitSummary, Group, GroupParams, Sta
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridPublic;
-use quicproquo_core::key_package;
 use serde_bytes::ByteBuf;
 
 use super::actor::{Actor, Slot};
-use super::input::Input;
-use super::send::recipients;
+use super::refusal::explain;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::{GroupState, NewGroup};
-use crate::rpc::{Request, RpcError};
 use crate::store::{GroupRecord, IntentRecord, IntentSpec, OutboxKind, PendingCommit, StoreError};
 
 /// What an intent comes to at this epoch.
-enum Step {
+pub(super) enum Step {
     /// Nothing is left to do.
     Moot,
     /// Key packages are being claimed.
@@ -50,11 +47,7 @@ impl Actor {
             if self.uplink.stale {
                 return Ok(());
             }
-            if self
-                .groups
-                .get(group)
-                .is_some_and(|slot| slot.record.pending.is_some())
-            {
+            if self.groups.get(group).is_some_and(|slot| slot.record.pending.is_some()) {
                 return Ok(());
             }
             let next = self.intents.values().find(|intent| intent.group == *group);
@@ -71,7 +64,7 @@ impl Actor {
                 }
             }
             match step {
-                Ok(Step::Moot) => self.settle(n, Ok(()), unit),
+                Ok(Step::Moot) => self.settle(n, &Ok(()), unit),
                 Ok(Step::Wait | Step::Proposed) => return Ok(()),
                 Ok(Step::Commit(staged)) => match self.propose_commit(&intent, *staged, unit) {
                     Ok(true) => return Ok(()),
@@ -83,10 +76,10 @@ impl Actor {
                         if let Some(mls) = self.mls(group).await? {
                             let _ = mls.clear_pending();
                         }
-                        self.settle(n, Err(error), unit);
+                        self.settle(n, &Err(error), unit);
                     }
                 },
-                Err(error) => self.settle(n, Err(error), unit),
+                Err(error) => self.settle(n, &Err(error), unit),
             }
         }
     }
@@ -118,16 +111,12 @@ impl Actor {
             return Ok(Err(SessionError::GroupInactive));
         }
         let wanted: Vec<IdentityKey> = match &intent.spec {
-            IntentSpec::Create(NewGroup { members, .. }) | IntentSpec::Add(members) => members
-                .iter()
-                .filter(|key| record.role(key).is_none())
-                .copied()
-                .collect(),
-            IntentSpec::Remove(members) => members
-                .iter()
-                .filter(|key| record.role(key).is_some())
-                .copied()
-                .collect(),
+            IntentSpec::Create(NewGroup { members, .. }) | IntentSpec::Add(members) => {
+                members.iter().filter(|key| record.role(key).is_none()).copied().collect()
+            }
+            IntentSpec::Remove(members) => {
+                members.iter().filter(|key| record.role(key).is_some()).copied().collect()
+            }
             _ => Vec::new(),
         };
         if matches!(intent.spec, IntentSpec::Add(_))
@@ -141,15 +130,10 @@ impl Actor {
         let identity = Arc::clone(&self.identity);
         let now = unit.now_ms / 1000;
         let package = |key| intent.packages.iter().find(|(owner, _)| owner == key);
-        let packages: Vec<Vec<u8>> = wanted
-            .iter()
-            .filter_map(package)
-            .map(|(_, package)| package.to_vec())
-            .collect();
+        let packages: Vec<Vec<u8>> =
+            wanted.iter().filter_map(package).map(|(_, package)| package.to_vec()).collect();
         let Some(mls) = self.mls(group).await? else {
-            return Ok(Err(SessionError::Internal(
-                "the group's rows do not load".into(),
-            )));
+            return Ok(Err(SessionError::Internal("the group's rows do not load".into())));
         };
         let staged = match &intent.spec {
             IntentSpec::Create(_) | IntentSpec::Add(_) | IntentSpec::Remove(_)
@@ -182,12 +166,7 @@ impl Actor {
         new: &NewGroup,
         unit: &mut Unit,
     ) -> Result<(), SessionError> {
-        let hybrid = self
-            .hybrid
-            .first()
-            .ok_or(SessionError::Stopped)?
-            .public()
-            .clone();
+        let hybrid = self.hybrid.first().ok_or(SessionError::Stopped)?.public().clone();
         let params = GroupParams {
             group_id: group.clone(),
             suite: new.suite,
@@ -200,15 +179,8 @@ impl Actor {
         let mls = Group::create(&self.identity, params)
             .map_err(|error| SessionError::Invalid(error.to_string()))?;
         let record = GroupRecord::new(new, self.identity.key());
-        self.groups.insert(
-            group.clone(),
-            Slot {
-                record,
-                mls: Some(mls),
-                hidden: Vec::new(),
-            },
-        );
-        self.record_changed(group, unit);
+        self.groups.insert(group.clone(), Slot { record, mls: Some(mls), hidden: Vec::new() });
+        unit.record_changed(group);
         Ok(())
     }
 
@@ -216,97 +188,6 @@ impl Actor {
     fn forget_group(&mut self, group: &GroupId, unit: &mut Unit) {
         self.groups.remove(group);
         unit.records.remove(group);
-    }
-
-    /// Whether the packages for these members are here; claims them if not.
-    fn have_packages(
-        &mut self,
-        intent: &IntentRecord,
-        members: &[IdentityKey],
-        ciphersuite: u16,
-    ) -> bool {
-        let missing: Vec<IdentityKey> = members
-            .iter()
-            .filter(|member| intent.packages.iter().all(|(key, _)| key != *member))
-            .copied()
-            .collect();
-        if missing.is_empty() {
-            return true;
-        }
-        let n = intent.n;
-        if self.uplink.up && self.claiming.insert(n) {
-            let claim = |answer| Request::ClaimKeyPackages {
-                identities: missing,
-                ciphersuite,
-                answer,
-            };
-            let input = move |result| Input::Claimed { intent: n, result };
-            self.jobs.push(self.uplink.ask(claim, input));
-        }
-        false
-    }
-
-    /// Claimed packages are kept with the intent, in the same unit that goes on with it.
-    pub(super) fn claimed(
-        &mut self,
-        n: u64,
-        result: Result<Vec<Option<Vec<u8>>>, RpcError>,
-        unit: &mut Unit,
-    ) {
-        self.claiming.remove(&n);
-        let Some(intent) = self.intents.get_mut(&n) else {
-            return;
-        };
-        unit.touched.insert(intent.group.clone());
-        let packages = match result {
-            Ok(packages) => packages,
-            // Claimed again when the link is back.
-            Err(RpcError::Unavailable(_)) => {
-                unit.touched.remove(&intent.group);
-                return;
-            }
-            Err(RpcError::Coded { text, .. }) => {
-                return self.settle(n, Err(SessionError::NodeRefused(text)), unit);
-            }
-        };
-        let members = match &intent.spec {
-            IntentSpec::Create(new) => &new.members,
-            IntentSpec::Add(members) => members,
-            _ => return,
-        };
-        let record = self.groups.get(&intent.group).map(|slot| &slot.record);
-        let asked: Vec<IdentityKey> = members
-            .iter()
-            .filter(|key| record.is_none_or(|record| record.role(key).is_none()))
-            .filter(|key| intent.packages.iter().all(|(known, _)| known != *key))
-            .copied()
-            .collect();
-        let now = unit.now_ms / 1000;
-        let mut failure = (asked.len() != packages.len())
-            .then(|| SessionError::Internal("the node answered another question".into()));
-        for (identity, package) in asked.into_iter().zip(packages) {
-            let Some(package) = package else {
-                failure.get_or_insert(SessionError::NoKeyPackage(identity));
-                continue;
-            };
-            match key_package::inspect(&package, now) {
-                Ok(info) if info.identity == identity => {
-                    intent.packages.push((identity, ByteBuf::from(package)));
-                }
-                Ok(_) => {
-                    let reason = "it belongs to another identity".to_owned();
-                    failure.get_or_insert(SessionError::BadKeyPackage { identity, reason });
-                }
-                Err(error) => {
-                    let reason = error.to_string();
-                    failure.get_or_insert(SessionError::BadKeyPackage { identity, reason });
-                }
-            }
-        }
-        match failure {
-            Some(error) => self.settle(n, Err(error), unit),
-            None => unit.batch.intent(self.owner, intent),
-        }
     }
 
     /// Puts a staged commit on its way. `false`: there is nobody to send it to.
@@ -318,25 +199,14 @@ impl Actor {
     ) -> Result<bool, SessionError> {
         let group = &intent.group;
         let alone = staged.recipients.len() == 1;
-        let to = staged
-            .recipients
-            .into_iter()
-            .map(|member| (member.identity, member.hybrid));
+        let to = staged.recipients.into_iter().map(|member| (member.identity, member.hybrid));
         let counter = if alone {
             0
         } else {
-            self.put_outgoing(
-                group,
-                OutboxKind::Commit,
-                &staged.commit,
-                to.collect(),
-                unit,
-            )?
+            self.put_outgoing(group, OutboxKind::Commit, &staged.commit, to.collect(), unit)?
         };
         let added = staged.added.into_iter().map(|member| {
-            let hybrid = member
-                .hybrid
-                .map(|key| ByteBuf::from(key.as_bytes().to_vec()));
+            let hybrid = member.hybrid.map(|key| ByteBuf::from(key.as_bytes().to_vec()));
             (member.identity, hybrid)
         });
         let pending = PendingCommit {
@@ -349,7 +219,7 @@ impl Actor {
         if let Some(slot) = self.groups.get_mut(group) {
             slot.record.pending = Some(pending);
         }
-        self.record_changed(group, unit);
+        unit.record_changed(group);
         Ok(!alone)
     }
 
@@ -359,10 +229,7 @@ impl Actor {
         group: &GroupId,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let pending = self
-            .groups
-            .get_mut(group)
-            .and_then(|slot| slot.record.pending.take());
+        let pending = self.groups.get_mut(group).and_then(|slot| slot.record.pending.take());
         let Some(pending) = pending else {
             return Ok(());
         };
@@ -377,13 +244,13 @@ impl Actor {
                     self.send_welcome(group, welcome, &pending.added, unit);
                 }
                 self.apply(group, &summary, unit).await?;
-                self.settle(pending.intent, Ok(()), unit);
+                self.settle(pending.intent, &Ok(()), unit);
             }
             Err(error) => {
                 tracing::error!(%error, "an own commit does not merge");
                 self.isolate(group, "an own commit does not merge", unit);
                 let failure = SessionError::Internal(error.to_string());
-                self.settle(pending.intent, Err(failure), unit);
+                self.settle(pending.intent, &Err(failure), unit);
             }
         }
         Ok(())
@@ -397,9 +264,7 @@ impl Actor {
         unit: &mut Unit,
     ) {
         let to = added.iter().map(|(identity, hybrid)| {
-            let hybrid = hybrid
-                .as_ref()
-                .and_then(|key| HybridPublic::from_slice(key).ok());
+            let hybrid = hybrid.as_ref().and_then(|key| HybridPublic::from_slice(key).ok());
             (*identity, hybrid)
         });
         let kind = OutboxKind::Welcome;
@@ -410,10 +275,7 @@ impl Actor {
 
     /// Another commit has won the epoch: our own is void, its intent is derived anew.
     pub(super) fn commit_lost(&mut self, group: &GroupId, unit: &mut Unit) {
-        let pending = self
-            .groups
-            .get_mut(group)
-            .and_then(|slot| slot.record.pending.take());
+        let pending = self.groups.get_mut(group).and_then(|slot| slot.record.pending.take());
         if let Some(pending) = pending {
             tracing::debug!(intent = pending.intent, "another commit came first");
             self.drop_outgoing(pending.counter, unit);
@@ -427,10 +289,7 @@ impl Actor {
         error: SessionError,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let pending = self
-            .groups
-            .get_mut(group)
-            .and_then(|slot| slot.record.pending.take());
+        let pending = self.groups.get_mut(group).and_then(|slot| slot.record.pending.take());
         let Some(pending) = pending else {
             return Ok(());
         };
@@ -439,8 +298,8 @@ impl Actor {
         {
             tracing::error!(%error, "a pending commit cannot be cleared");
         }
-        self.record_changed(group, unit);
-        self.settle(pending.intent, Err(error), unit);
+        unit.record_changed(group);
+        self.settle(pending.intent, &Err(error), unit);
         Ok(())
     }
 
@@ -454,11 +313,8 @@ impl Actor {
         let Some(mls) = self.mls(group).await? else {
             return Ok(());
         };
-        let members: Vec<_> = mls
-            .members()
-            .into_iter()
-            .map(|member| (member.identity, member.role))
-            .collect();
+        let members: Vec<_> =
+            mls.members().into_iter().map(|member| (member.identity, member.role)).collect();
         let (name, topic, epoch) = (mls.name(), mls.topic(), summary.epoch);
         let Some(slot) = self.groups.get_mut(group) else {
             return Ok(());
@@ -475,11 +331,7 @@ impl Actor {
         if summary.self_removed {
             let left = record.state == GroupState::Leaving;
             if was_visible {
-                record.state = if left {
-                    GroupState::Left
-                } else {
-                    GroupState::Removed
-                };
+                record.state = if left { GroupState::Left } else { GroupState::Removed };
             } else {
                 record.state = GroupState::Declined;
             }
@@ -490,161 +342,17 @@ impl Actor {
             self.end_intents(group, unit);
         } else if !added.is_empty() || !summary.removed.is_empty() || summary.admins.is_some() {
             let (by, removed) = (summary.by, summary.removed.clone());
-            let data = EventData::GroupMembersChanged {
-                epoch,
-                by,
-                added,
-                removed,
-            };
+            let data = EventData::GroupMembersChanged { epoch, by, added, removed };
             self.emit(unit, Some(group), data);
         }
         if !summary.self_removed && (summary.renamed.is_some() || summary.topic.is_some()) {
-            let data = EventData::GroupRenamed {
-                epoch,
-                by: summary.by,
-                name,
-                topic,
-            };
+            let data = EventData::GroupRenamed { epoch, by: summary.by, name, topic };
             self.emit(unit, Some(group), data);
         }
-        self.record_changed(group, unit);
+        unit.record_changed(group);
         self.renew(group, unit);
         self.unbuffer(group.as_bytes(), unit);
         self.ask_names();
         Ok(())
-    }
-
-    pub(super) fn record_changed(&mut self, group: &GroupId, unit: &mut Unit) {
-        unit.records.insert(group.clone());
-        unit.touched.insert(group.clone());
-    }
-
-    async fn leave(
-        &mut self,
-        group: &GroupId,
-        record: &GroupRecord,
-        unit: &mut Unit,
-    ) -> Result<Result<Step, SessionError>, StoreError> {
-        if record.leave_proposed == Some(record.epoch) {
-            return Ok(Ok(Step::Proposed));
-        }
-        let identity = Arc::clone(&self.identity);
-        let Some(mls) = self.mls(group).await? else {
-            return Ok(Err(SessionError::Internal(
-                "the group's rows do not load".into(),
-            )));
-        };
-        let others = recipients(mls, |member| *member != identity.key());
-        if others.is_empty() {
-            if let Some(slot) = self.groups.get_mut(group) {
-                slot.record.state = GroupState::Left;
-            }
-            self.emit(
-                unit,
-                Some(group),
-                EventData::GroupLeft {
-                    reason: "left".into(),
-                },
-            );
-            self.record_changed(group, unit);
-            return Ok(Ok(Step::Moot));
-        }
-        let proposal = match mls.propose_leave(&identity) {
-            Ok(proposal) => proposal,
-            Err(CommitError::Unauthorized(_)) => return Ok(Err(SessionError::LastAdmin)),
-            Err(error) => return Ok(Err(SessionError::Invalid(error.to_string()))),
-        };
-        let kind = OutboxKind::Proposal;
-        if let Err(error) = self.put_outgoing(group, kind, &proposal, others, unit) {
-            return Ok(Err(error));
-        }
-        if let Some(slot) = self.groups.get_mut(group) {
-            slot.record.leave_proposed = Some(slot.record.epoch);
-            if slot.record.state == GroupState::Active {
-                slot.record.state = GroupState::Leaving;
-            }
-        }
-        self.record_changed(group, unit);
-        Ok(Ok(Step::Proposed))
-    }
-
-    /// We are no longer a member: leaving is done, everything else failed.
-    fn end_intents(&mut self, group: &GroupId, unit: &mut Unit) {
-        let open: Vec<_> = self
-            .intents
-            .values()
-            .filter(|intent| intent.group == *group)
-            .map(|intent| (intent.n, intent.spec == IntentSpec::Leave))
-            .collect();
-        for (n, leave) in open {
-            let outcome = if leave {
-                Ok(())
-            } else {
-                Err(SessionError::GroupInactive)
-            };
-            self.settle(n, outcome, unit);
-        }
-    }
-
-    /// A proposal of somebody else is still there: commit it.
-    pub(super) async fn commit_proposals(
-        &mut self,
-        group: &GroupId,
-        epoch: u64,
-        unit: &mut Unit,
-    ) -> Result<(), StoreError> {
-        let Some(slot) = self.groups.get(group) else {
-            return Ok(());
-        };
-        let ours = matches!(slot.record.state, GroupState::Active | GroupState::Invited);
-        if !ours || slot.record.epoch != epoch || slot.record.pending.is_some() {
-            return Ok(());
-        }
-        if self
-            .mls(group)
-            .await?
-            .is_some_and(|mls| mls.has_proposals())
-        {
-            self.intend(group.clone(), IntentSpec::CommitProposals, None, unit);
-        }
-        Ok(())
-    }
-}
-
-/// What a caller is told when a commit cannot be staged.
-fn explain(error: CommitError, wanted: &[IdentityKey]) -> SessionError {
-    let bad =
-        |identity: IdentityKey, reason: String| SessionError::BadKeyPackage { identity, reason };
-    match error {
-        CommitError::Inactive => SessionError::GroupInactive,
-        CommitError::NotAMember(identity) => SessionError::NotAMember(identity),
-        CommitError::AlreadyMember(identity) => SessionError::AlreadyMember(identity),
-        CommitError::KeyPackage(place, error) => match wanted.get(place) {
-            Some(identity) => bad(*identity, error.to_string()),
-            None => SessionError::Invalid(error.to_string()),
-        },
-        CommitError::Suite(identity) => bad(identity, "it is of another ciphersuite".into()),
-        CommitError::NotStandard(identity) => bad(
-            identity,
-            "it lacks the extensions of a standard group".into(),
-        ),
-        CommitError::Unauthorized(quicproquo_core::group::Unauthorized::NotAdmin) => {
-            SessionError::NotAdmin
-        }
-        CommitError::Unauthorized(quicproquo_core::group::Unauthorized::NoAdminLeft) => {
-            SessionError::LastAdmin
-        }
-        CommitError::PlainProfile
-        | CommitError::RemoveSelf
-        | CommitError::Unauthorized(_)
-        | CommitError::Extension(_)
-        | CommitError::Nothing => SessionError::Invalid(error.to_string()),
-        CommitError::Pending
-        | CommitError::WrongIdentity
-        | CommitError::Store(_)
-        | CommitError::Mls(_) => {
-            tracing::error!(%error, "a commit cannot be staged");
-            SessionError::Internal(error.to_string())
-        }
     }
 }

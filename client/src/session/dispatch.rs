@@ -15,64 +15,26 @@ impl Actor {
         match command {
             Command::ClaimName { name, reply } => self.claim_name(name, reply, unit),
             Command::Resolve { name, reply } => self.resolve(name, reply, unit),
-            Command::CreateGroup {
-                new,
-                options,
-                reply,
-            } => {
+            Command::CreateGroup { new, options, reply } => {
                 let group = GroupId::random();
-                self.mutate(group, IntentSpec::Create(new), options, reply, unit)
-                    .await;
+                self.mutate(group, IntentSpec::Create(new), options, reply, unit).await;
             }
-            Command::Invite {
-                group,
-                members,
-                options,
-                reply,
-            } => {
-                self.mutate(group, IntentSpec::Add(members), options, reply, unit)
-                    .await;
+            Command::Invite { group, members, options, reply } => {
+                self.mutate(group, IntentSpec::Add(members), options, reply, unit).await;
             }
-            Command::Remove {
-                group,
-                members,
-                options,
-                reply,
-            } => {
-                self.mutate(group, IntentSpec::Remove(members), options, reply, unit)
-                    .await;
+            Command::Remove { group, members, options, reply } => {
+                self.mutate(group, IntentSpec::Remove(members), options, reply, unit).await;
             }
-            Command::ChangeContext {
-                group,
-                change,
-                options,
-                reply,
-            } => {
-                self.mutate(group, IntentSpec::Context(change), options, reply, unit)
-                    .await;
+            Command::ChangeContext { group, change, options, reply } => {
+                self.mutate(group, IntentSpec::Context(change), options, reply, unit).await;
             }
-            Command::UpdateKeys {
-                group,
-                options,
-                reply,
-            } => {
-                self.mutate(group, IntentSpec::Update, options, reply, unit)
-                    .await;
+            Command::UpdateKeys { group, options, reply } => {
+                self.mutate(group, IntentSpec::Update, options, reply, unit).await;
             }
-            Command::Leave {
-                group,
-                options,
-                reply,
-            } => {
-                self.mutate(group, IntentSpec::Leave, options, reply, unit)
-                    .await;
+            Command::Leave { group, options, reply } => {
+                self.mutate(group, IntentSpec::Leave, options, reply, unit).await;
             }
-            Command::Send {
-                group,
-                message,
-                options,
-                reply,
-            } => {
+            Command::Send { group, message, options, reply } => {
                 self.send(group, message, options, reply, unit).await;
             }
             Command::Accept { invitation, reply } => {
@@ -101,35 +63,31 @@ impl Actor {
         match input {
             Input::Sent { counter, result } => self.sent(counter, result, unit).await?,
             Input::SendResult { counter, result } => {
-                self.send_result(counter, result, unit).await?
+                self.send_result(counter, result, unit).await?;
             }
             Input::Drained(Ok(true)) => self.uplink.draining = false,
-            Input::Drained(_) => {}
             Input::Claimed { intent, result } => self.claimed(intent, result, unit),
             Input::Stock(result) => self.stock(result, unit),
-            Input::NameClaimed {
-                name,
-                reply,
-                result,
-            } => {
+            Input::NameClaimed { name, reply, result } => {
                 self.name_claimed(name, reply, result, unit);
             }
-            Input::NameResolved {
-                name,
-                reply,
-                result,
-            } => {
+            Input::NameResolved { name, reply, result } => {
                 self.name_resolved(name, reply, result, unit);
             }
             Input::Names { result } => self.names_known(result),
-            Input::IntentWaited(n) => self.intent_waited(n, unit).await?,
+            Input::IntentWaited(n) => self.intent_waited(n, unit),
             Input::SendWaited(counter) => self.send_waited(counter, unit).await?,
             Input::NameWaited(name) => self.name_waited(&name, unit),
             Input::CommitProposals { group, epoch } => {
                 self.commit_proposals(&group, epoch, unit).await?;
             }
-            Input::Retry | Input::Nothing => {}
-            Input::Command(_) | Input::Link(_) | Input::Stop => {}
+            Input::Sweep => self.sweep(unit),
+            Input::Drained(_)
+            | Input::Retry
+            | Input::Nothing
+            | Input::Command(_)
+            | Input::Link(_)
+            | Input::Stop => {}
         }
         Ok(())
     }
@@ -149,19 +107,16 @@ impl Actor {
     pub(super) fn refusal(&self) -> Option<SessionError> {
         match &self.uplink.state {
             LinkState::Displaced(by) => Some(SessionError::Displaced(by.clone())),
-            _ if self.uplink.stale => Some(SessionError::Displaced(
-                "this database is an old copy".into(),
-            )),
+            _ if self.uplink.stale => {
+                Some(SessionError::Displaced("this database is an old copy".into()))
+            }
             _ => None,
         }
     }
 
     /// The state of a group that callers may use.
     pub(super) fn usable(&self, group: &GroupId) -> Result<&super::actor::Slot, SessionError> {
-        let slot = self
-            .groups
-            .get(group)
-            .filter(|slot| slot.record.is_visible());
+        let slot = self.groups.get(group).filter(|slot| slot.record.is_visible());
         let slot = slot.ok_or(SessionError::GroupNotFound)?;
         match slot.record.state {
             GroupState::Active => Ok(slot),

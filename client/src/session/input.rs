@@ -61,6 +61,8 @@ pub(super) enum Input {
     },
     /// Try again what the node refused for now.
     Retry,
+    /// Forget what is old.
+    Sweep,
     /// Nothing to do.
     Nothing,
     Stop,

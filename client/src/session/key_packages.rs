@@ -6,7 +6,7 @@ use quicproquo_core::suite::Suite;
 
 use super::actor::Actor;
 use super::input::Input;
-use super::unit::Unit;
+use super::unit::{NewPackages, Unit};
 use crate::rpc::{Request, RpcError, Stock};
 
 /// Packages made in one unit, so that making them never holds up messages for long.
@@ -39,19 +39,13 @@ impl Actor {
             found.map_or((0, false), |stock| (stock.one_time, stock.has_last_resort))
         };
         let everywhere = Suite::ALL.iter().all(|suite| of(*suite).1);
-        let full = if filling {
-            self.stock_target
-        } else {
-            self.stock_target / 2
-        };
+        let full = if filling { self.stock_target } else { self.stock_target / 2 };
         let lacking = Suite::ALL.iter().copied().filter(|suite| {
             let (one_time, last_resort) = of(*suite);
             !last_resort || one_time < full
         });
         let rotate = std::mem::take(&mut self.rotate_last_resort);
-        let suite = lacking
-            .min_by_key(|suite| of(*suite))
-            .or(rotate.then_some(Suite::Envelope));
+        let suite = lacking.min_by_key(|suite| of(*suite)).or(rotate.then_some(Suite::Envelope));
         if everywhere && !self.uplink.published {
             self.uplink.published = true;
             self.claim_waiting_names();
@@ -89,8 +83,7 @@ impl Actor {
         for package in one_time.iter().chain(&last) {
             let reference = package.reference.clone();
             let (code, last) = (suite.code(), package.last_resort);
-            unit.batch
-                .key_package(self.owner, reference, code, last, unit.now_ms);
+            unit.batch.key_package(self.owner, reference, code, last, unit.now_ms);
         }
         for write in store.take_writes() {
             debug_assert!(
@@ -102,19 +95,16 @@ impl Actor {
             self.overlay.put(write.scope, write.key, write.value);
         }
         let one_time = one_time.into_iter().map(|package| package.bytes).collect();
-        unit.publish = Some((
+        unit.publish = Some(NewPackages {
             one_time,
-            last.into_iter().next().map(|package| package.bytes),
-        ));
+            last_resort: last.into_iter().next().map(|package| package.bytes),
+        });
     }
 
     /// Their private halves are durable: hand them to the node.
-    pub(super) fn publish(&mut self, one_time: Vec<Vec<u8>>, last_resort: Option<Vec<u8>>) {
-        let publish = |answer| Request::PublishKeyPackages {
-            one_time,
-            last_resort,
-            answer,
-        };
+    pub(super) fn publish(&mut self, packages: NewPackages) {
+        let NewPackages { one_time, last_resort } = packages;
+        let publish = |answer| Request::PublishKeyPackages { one_time, last_resort, answer };
         self.jobs.push(self.uplink.ask(publish, Input::Stock));
     }
 }

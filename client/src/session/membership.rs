@@ -15,7 +15,7 @@ use crate::error::SessionError;
 use crate::model::{
     Change, ChangeState, ContextChange, GroupState, Idempotency, NewGroup, Options, Outcome,
 };
-use crate::store::{GroupRecord, IdempotencyTarget, IntentRecord, IntentSpec, StoreError};
+use crate::store::{GroupRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 
 /// Longest name and topic of a group, in bytes.
 const MAX_NAME: usize = 256;
@@ -68,14 +68,7 @@ impl Actor {
         let created_at_ms = unit.now_ms;
         let packages = Vec::new();
         unit.touched.insert(group.clone());
-        let intent = IntentRecord {
-            n,
-            group,
-            spec,
-            packages,
-            outcome: None,
-            created_at_ms,
-        };
+        let intent = IntentRecord { n, group, spec, packages, outcome: None, created_at_ms };
         unit.batch.intent(self.owner, &intent);
         unit.remember(self.owner, idempotency, IdempotencyTarget::Intent(n));
         self.intents.insert(n, intent);
@@ -91,11 +84,7 @@ impl Actor {
         unit: &mut Unit,
     ) {
         if self.intents.contains_key(&n) {
-            self.waits
-                .intents
-                .entry(n)
-                .or_default()
-                .push((reply, replayed));
+            self.waits.intents.entry(n).or_default().push((reply, replayed));
             self.after(wait, Input::IntentWaited(n));
             return;
         }
@@ -111,13 +100,9 @@ impl Actor {
         self.change(&intent.group, ChangeState::Done)
     }
 
-    pub(super) async fn intent_waited(
-        &mut self,
-        n: u64,
-        unit: &mut Unit,
-    ) -> Result<(), StoreError> {
+    pub(super) fn intent_waited(&mut self, n: u64, unit: &mut Unit) {
         let Some(intent) = self.intents.get(&n) else {
-            return Ok(());
+            return;
         };
         let group = intent.group.clone();
         let creating = match &intent.spec {
@@ -131,17 +116,13 @@ impl Actor {
             };
             unit.reply(reply, change.map(|value| Outcome { value, replayed }));
         }
-        Ok(())
     }
 
     /// A group that is not there yet, as it will be.
     fn coming(&self, group: &GroupId, new: &NewGroup) -> Change {
         let record = GroupRecord::new(new, self.identity.key());
         let group = record.info(group, &self.identity.key(), &self.names);
-        Change {
-            group,
-            state: ChangeState::Pending,
-        }
+        Change { group, state: ChangeState::Pending }
     }
 
     pub(super) fn change(
@@ -155,7 +136,7 @@ impl Actor {
     }
 
     /// Ends an intent and answers who waits for it.
-    pub(super) fn settle(&mut self, n: u64, outcome: Result<(), SessionError>, unit: &mut Unit) {
+    pub(super) fn settle(&mut self, n: u64, outcome: &Result<(), SessionError>, unit: &mut Unit) {
         let Some(mut intent) = self.intents.remove(&n) else {
             return;
         };
@@ -164,7 +145,7 @@ impl Actor {
         unit.batch.intent(self.owner, &intent);
         let waiting = self.waits.intents.remove(&n).unwrap_or_default();
         if waiting.is_empty()
-            && let Err(error) = &outcome
+            && let Err(error) = outcome
         {
             let reason = error.to_string();
             let group = Some(&intent.group).filter(|group| self.groups.contains_key(*group));
@@ -172,9 +153,8 @@ impl Actor {
             self.emit(unit, group.cloned().as_ref(), data);
         }
         for (reply, replayed) in waiting {
-            let change = outcome
-                .clone()
-                .and_then(|()| self.change(&intent.group, ChangeState::Done));
+            let change =
+                outcome.clone().and_then(|()| self.change(&intent.group, ChangeState::Done));
             unit.reply(reply, change.map(|value| Outcome { value, replayed }));
         }
         unit.touched.insert(intent.group);
@@ -192,9 +172,7 @@ impl Actor {
         }
         let record = &self.usable(group)?.record;
         if if_epoch.is_some_and(|epoch| epoch != record.epoch) {
-            return Err(SessionError::EpochMismatch {
-                current: record.epoch,
-            });
+            return Err(SessionError::EpochMismatch { current: record.epoch });
         }
         let own = self.identity.key();
         let is_member = |key: &IdentityKey| record.role(key).is_some();
@@ -220,9 +198,7 @@ impl Actor {
             IntentSpec::Remove(members) => {
                 count(members)?;
                 if members.contains(&own) {
-                    return Err(SessionError::Invalid(
-                        "to go yourself, leave the group".into(),
-                    ));
+                    return Err(SessionError::Invalid("to go yourself, leave the group".into()));
                 }
                 match members.iter().find(|member| !is_member(member)) {
                     Some(stranger) => Err(SessionError::NotAMember(*stranger)),
@@ -243,17 +219,13 @@ impl Actor {
             return Ok(None);
         };
         if key.is_empty() || key.len() > 255 {
-            return Err(SessionError::Invalid(
-                "an idempotency key has 1 to 255 bytes".into(),
-            ));
+            return Err(SessionError::Invalid("an idempotency key has 1 to 255 bytes".into()));
         }
-        let known = match unit.key(key) {
-            Some(known) => Some(known),
-            None => {
-                let record = self.store.idempotency(self.owner, key).await?;
-                record.map(|record| (record.fingerprint, record.target))
-            }
-        };
+        let mut known = unit.key(key);
+        if known.is_none() {
+            let record = self.store.idempotency(self.owner, key).await?;
+            known = record.map(|record| (record.fingerprint, record.target));
+        }
         match known {
             Some((first, _)) if first != *fingerprint => Err(SessionError::IdempotencyMismatch),
             known => Ok(known.map(|(_, target)| target)),
@@ -281,17 +253,12 @@ impl GroupRecord {
 
     /// The role of a member.
     pub(super) fn role(&self, identity: &IdentityKey) -> Option<Role> {
-        self.members
-            .iter()
-            .find(|(key, _)| key == identity)
-            .map(|(_, role)| *role)
+        self.members.iter().find(|(key, _)| key == identity).map(|(_, role)| *role)
     }
 
     /// Whether somebody else is an admin.
     pub(super) fn admin_besides(&self, own: &IdentityKey) -> bool {
-        self.members
-            .iter()
-            .any(|(key, role)| key != own && *role == Role::Admin)
+        self.members.iter().any(|(key, role)| key != own && *role == Role::Admin)
     }
 
     /// The admins once a change is made.
@@ -314,25 +281,17 @@ impl GroupRecord {
 
 fn count(members: &[IdentityKey]) -> Result<(), SessionError> {
     if members.is_empty() || members.len() > MAX_MEMBERS {
-        return Err(SessionError::Invalid(format!(
-            "name 1 to {MAX_MEMBERS} members"
-        )));
+        return Err(SessionError::Invalid(format!("name 1 to {MAX_MEMBERS} members")));
     }
     Ok(())
 }
 
 fn check_texts(name: Option<&str>, topic: Option<&str>) -> Result<(), SessionError> {
     if name.is_some_and(|name| name.len() > MAX_NAME) {
-        return Err(SessionError::TooLarge {
-            what: "the name".into(),
-            limit: MAX_NAME,
-        });
+        return Err(SessionError::TooLarge { what: "the name".into(), limit: MAX_NAME });
     }
     if topic.is_some_and(|topic| topic.len() > MAX_TOPIC) {
-        return Err(SessionError::TooLarge {
-            what: "the topic".into(),
-            limit: MAX_TOPIC,
-        });
+        return Err(SessionError::TooLarge { what: "the topic".into(), limit: MAX_TOPIC });
     }
     Ok(())
 }
@@ -340,9 +299,7 @@ fn check_texts(name: Option<&str>, topic: Option<&str>) -> Result<(), SessionErr
 fn check_new(new: &NewGroup, own: &IdentityKey) -> Result<(), SessionError> {
     check_texts(Some(&new.name), Some(&new.topic))?;
     if new.profile == Profile::Plain && !(new.name.is_empty() && new.topic.is_empty()) {
-        return Err(SessionError::Invalid(
-            "a plain group has neither name nor topic".into(),
-        ));
+        return Err(SessionError::Invalid("a plain group has neither name nor topic".into()));
     }
     let distinct: BTreeSet<_> = new.members.iter().collect();
     if distinct.len() != new.members.len() || distinct.contains(own) {
@@ -350,24 +307,15 @@ fn check_new(new: &NewGroup, own: &IdentityKey) -> Result<(), SessionError> {
             "the members of a new group are others, each named once".into(),
         ));
     }
-    if new.members.is_empty() {
-        Ok(())
-    } else {
-        count(&new.members)
-    }
+    if new.members.is_empty() { Ok(()) } else { count(&new.members) }
 }
 
 fn check_context(record: &GroupRecord, change: &ContextChange) -> Result<(), SessionError> {
     check_texts(change.name.as_deref(), change.topic.as_deref())?;
     if record.profile == Profile::Plain {
-        return Err(SessionError::Invalid(
-            "a plain group has no name, topic or roles".into(),
-        ));
+        return Err(SessionError::Invalid("a plain group has no name, topic or roles".into()));
     }
-    let stranger = change
-        .roles
-        .iter()
-        .find(|(key, _)| record.role(key).is_none());
+    let stranger = change.roles.iter().find(|(key, _)| record.role(key).is_none());
     if let Some((stranger, _)) = stranger {
         return Err(SessionError::NotAMember(*stranger));
     }

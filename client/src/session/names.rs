@@ -48,16 +48,8 @@ impl Actor {
         };
         let signature = self.identity.sign(&claim);
         let asked = name.clone();
-        let request = |answer| Request::ClaimName {
-            name: asked,
-            signature,
-            answer,
-        };
-        let input = move |result| Input::NameClaimed {
-            name,
-            reply,
-            result,
-        };
+        let request = |answer| Request::ClaimName { name: asked, signature, answer };
+        let input = move |result| Input::NameClaimed { name, reply, result };
         self.jobs.push(self.uplink.ask(request, input));
     }
 
@@ -69,36 +61,20 @@ impl Actor {
         unit: &mut Unit,
     ) {
         let result = result.map_err(|error| match error {
-            RpcError::Coded {
-                code: ErrorCode::NameTaken,
-                ..
-            } => SessionError::NameTaken,
-            RpcError::Coded {
-                code: ErrorCode::BadName,
-                ..
-            } => SessionError::NameInvalid,
-            RpcError::Coded {
-                code: ErrorCode::TooManyNames,
-                ..
-            } => SessionError::TooManyNames,
+            RpcError::Coded { code: ErrorCode::NameTaken, .. } => SessionError::NameTaken,
+            RpcError::Coded { code: ErrorCode::BadName, .. } => SessionError::NameInvalid,
+            RpcError::Coded { code: ErrorCode::TooManyNames, .. } => SessionError::TooManyNames,
             error => plain(error),
         });
         if result.is_ok() {
-            let contact = Contact {
-                identity: self.identity.key(),
-                name,
-                changed: false,
-            };
+            let contact = Contact { identity: self.identity.key(), name, changed: false };
             self.pin(contact, unit);
         }
         unit.reply(reply, result);
     }
 
     pub(super) fn name_waited(&mut self, name: &str, unit: &mut Unit) {
-        let place = self
-            .waiting_names
-            .iter()
-            .position(|(waiting, _)| waiting == name);
+        let place = self.waiting_names.iter().position(|(waiting, _)| waiting == name);
         if let Some(place) = place {
             let (_, reply) = self.waiting_names.swap_remove(place);
             unit.reply(reply, Err(SessionError::NodeUnreachable));
@@ -126,15 +102,8 @@ impl Actor {
 
     fn look_up(&self, name: String, reply: Option<Reply<IdentityKey>>) {
         let asked = name.clone();
-        let request = |answer| Request::ResolveName {
-            name: asked,
-            answer,
-        };
-        let input = move |result| Input::NameResolved {
-            name,
-            reply,
-            result,
-        };
+        let request = |answer| Request::ResolveName { name: asked, answer };
+        let input = move |result| Input::NameResolved { name, reply, result };
         self.jobs.push(self.uplink.ask(request, input));
     }
 
@@ -150,46 +119,23 @@ impl Actor {
                 let signed = name_claim_bytes(&name, &key).ok();
                 let good = signed
                     .is_some_and(|signed| identity::verify(&key, &signed, &signature).is_ok());
-                if good {
-                    Ok(key)
-                } else {
-                    Err(SessionError::NameUnknown(name.clone()))
-                }
+                if good { Ok(key) } else { Err(SessionError::NameUnknown(name.clone())) }
             }
             Ok(None) => Err(SessionError::NameUnknown(name.clone())),
             // What was pinned before is good enough while the node is away.
-            Err(RpcError::Unavailable(_)) => self
-                .names
-                .pinned(&name)
-                .ok_or(SessionError::NodeUnreachable),
+            Err(RpcError::Unavailable(_)) => {
+                self.names.pinned(&name).ok_or(SessionError::NodeUnreachable)
+            }
             Err(error) => Err(plain(error)),
         };
         if let Ok(key) = verified {
             match self.names.pinned(&name) {
                 Some(known) if known == key => {}
-                None => self.pin(
-                    Contact {
-                        identity: key,
-                        name,
-                        changed: false,
-                    },
-                    unit,
-                ),
+                None => self.pin(Contact { identity: key, name, changed: false }, unit),
                 Some(from) => {
-                    let data = EventData::IdentityChanged {
-                        name: name.clone(),
-                        from,
-                        to: key,
-                    };
+                    let data = EventData::IdentityChanged { name: name.clone(), from, to: key };
                     self.emit(unit, None, data);
-                    self.pin(
-                        Contact {
-                            identity: key,
-                            name,
-                            changed: true,
-                        },
-                        unit,
-                    );
+                    self.pin(Contact { identity: key, name, changed: true }, unit);
                 }
             }
         }

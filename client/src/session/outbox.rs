@@ -14,8 +14,8 @@ use crate::error::SessionError;
 use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
 use crate::store::{OutboxKind, OutboxRecord, StoreError};
 
-/// Requests that are out at once.
-const IN_FLIGHT: usize = 64;
+/// Sends that are out at once; the node takes 64 calls of a connection.
+const IN_FLIGHT: usize = 48;
 /// After the node refused for now.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -25,12 +25,8 @@ impl Actor {
         if !self.uplink.up || self.uplink.draining || self.uplink.stale {
             return;
         }
-        let mut room = IN_FLIGHT.saturating_sub(
-            self.outbox
-                .values()
-                .filter(|outgoing| outgoing.in_flight)
-                .count(),
-        );
+        let mut room = IN_FLIGHT
+            .saturating_sub(self.outbox.values().filter(|outgoing| outgoing.in_flight).count());
         // Nothing overtakes a send whose fate is not known: order per sender is kept.
         let mut uncertain = false;
         for (counter, outgoing) in &mut self.outbox {
@@ -45,32 +41,19 @@ impl Actor {
                 continue;
             }
             let (counter, incarnation) = (*counter, self.incarnation);
-            let id = SendId {
-                incarnation,
-                counter,
-            };
+            let id = SendId { incarnation, counter };
             let job = if outgoing.ask {
                 let ask = |answer| Request::SendResult { id, answer };
-                self.uplink
-                    .ask(ask, move |result| Input::SendResult { counter, result })
+                self.uplink.ask(ask, move |result| Input::SendResult { counter, result })
             } else {
-                let deliveries = parcel
-                    .recipients
-                    .iter()
-                    .map(|(recipient, prefix)| Delivery {
-                        recipient: *recipient,
-                        prefix: prefix.to_vec(),
-                        include_body: true,
-                    });
+                let deliveries = parcel.recipients.iter().map(|(recipient, prefix)| Delivery {
+                    recipient: *recipient,
+                    prefix: prefix.to_vec(),
+                    include_body: true,
+                });
                 let (deliveries, body) = (deliveries.collect(), parcel.body.clone());
-                let send = |answer| Request::Send {
-                    id,
-                    deliveries,
-                    body,
-                    answer,
-                };
-                self.uplink
-                    .ask(send, move |result| Input::Sent { counter, result })
+                let send = |answer| Request::Send { id, deliveries, body, answer };
+                self.uplink.ask(send, move |result| Input::Sent { counter, result })
             };
             outgoing.in_flight = true;
             self.jobs.push(job);
@@ -90,10 +73,7 @@ impl Actor {
         outgoing.in_flight = false;
         match result {
             Ok(results) => {
-                let full = results
-                    .iter()
-                    .filter(|result| **result == DeliveryResult::Full)
-                    .count();
+                let full = results.iter().filter(|result| **result == DeliveryResult::Full).count();
                 if full > 0 {
                     tracing::warn!(full, "queues are full; their owners will see a gap");
                 }
@@ -173,10 +153,7 @@ impl Actor {
                 }
                 let again = async move {
                     tokio::time::sleep(RETRY).await;
-                    Input::SendResult {
-                        counter,
-                        result: Ok(None),
-                    }
+                    Input::SendResult { counter, result: Ok(None) }
                 };
                 self.jobs.push(Box::pin(again));
             }
@@ -269,15 +246,7 @@ impl Actor {
             created_at_ms: unit.now_ms,
         };
         unit.batch.outbox(self.owner, counter, &record);
-        self.outbox.insert(
-            counter,
-            Outgoing {
-                record,
-                in_flight: false,
-                ask: false,
-                sent: false,
-            },
-        );
+        self.outbox.insert(counter, Outgoing { record, in_flight: false, ask: false, sent: false });
         Ok(counter)
     }
 }

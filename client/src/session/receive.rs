@@ -1,7 +1,6 @@
 //! Receiving: payload hash, ratchet, and event in one transaction, then the acknowledgement.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use quicproquo_core::content::Content;
 use quicproquo_core::envelope::{self, PayloadKind};
@@ -14,7 +13,6 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::actor::Actor;
-use super::input::Input;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::model::{DeliveryState, GroupState, Message};
@@ -25,9 +23,6 @@ use crate::store::{MessageContent, StoreError, StoredMessage};
 const BUFFER_PER_GROUP: usize = 256;
 /// Unknown groups that payloads wait for.
 const BUFFER_GROUPS: usize = 64;
-/// Each member waits one of these longer than the one before it to commit a proposal.
-const COMMIT_TURN: Duration = Duration::from_millis(250);
-
 impl Actor {
     /// Rows of our queue, in order.
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
@@ -67,23 +62,13 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let opened = match envelope::kind(&payload) {
-            PayloadKind::BareMls => Opened {
-                mls: Zeroizing::new(payload),
-                sealed: false,
-                hash,
-            },
+            PayloadKind::BareMls => Opened { mls: Zeroizing::new(payload), sealed: false, hash },
             PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
-                match envelope::open(&self.hybrid, &payload) {
-                    Ok(mls) => Opened {
-                        mls,
-                        sealed: true,
-                        hash,
-                    },
-                    Err(_) => {
-                        self.set_aside(hash, &payload, "envelope", unit);
-                        return Ok(());
-                    }
-                }
+                let Ok(mls) = envelope::open(&self.hybrid, &payload) else {
+                    self.set_aside(hash, &payload, "envelope", unit);
+                    return Ok(());
+                };
+                Opened { mls, sealed: true, hash }
             }
             PayloadKind::Unknown => {
                 self.set_aside(hash, &payload, "malformed", unit);
@@ -123,13 +108,13 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let Some(slot) = self.groups.get(group) else {
-            self.buffer(group.as_bytes(), opened, unit);
+            self.buffer(group.as_bytes(), &opened, unit);
             return Ok(());
         };
         match slot.record.state {
             GroupState::Left | GroupState::Removed => return Ok(()),
             GroupState::Isolated => {
-                self.buffer(group.as_bytes(), opened, unit);
+                self.buffer(group.as_bytes(), &opened, unit);
                 return Ok(());
             }
             _ => {}
@@ -145,7 +130,7 @@ impl Actor {
         }
         let Some(mls) = self.mls(group).await? else {
             self.isolate(group, "its rows do not load", unit);
-            self.buffer(group.as_bytes(), opened, unit);
+            self.buffer(group.as_bytes(), &opened, unit);
             return Ok(());
         };
         // A panic in the protocol stack must not hold the queue of all other groups.
@@ -153,12 +138,12 @@ impl Actor {
         match processed {
             Ok(Ok(processed)) => self.processed(group, processed, hash, unit).await,
             Ok(Err(error)) => {
-                self.unprocessed(group, &error, opened, unit);
+                self.unprocessed(group, &error, &opened, unit);
                 Ok(())
             }
             Err(_) => {
                 self.isolate(group, "processing panicked", unit);
-                self.buffer(group.as_bytes(), opened, unit);
+                self.buffer(group.as_bytes(), &opened, unit);
                 Ok(())
             }
         }
@@ -172,12 +157,7 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         match processed {
-            Processed::Application {
-                sender,
-                epoch,
-                plaintext,
-                hint_matches,
-            } => {
+            Processed::Application { sender, epoch, plaintext, hint_matches } => {
                 if hint_matches == Some(false) {
                     tracing::warn!("a member is at another state of this epoch");
                 }
@@ -197,14 +177,11 @@ impl Actor {
         &mut self,
         group: &GroupId,
         error: &ProcessError,
-        opened: Opened,
+        opened: &Opened,
         unit: &mut Unit,
     ) {
         match error {
-            ProcessError::WrongEpoch {
-                message_epoch,
-                group_epoch,
-            } => {
+            ProcessError::WrongEpoch { message_epoch, group_epoch } => {
                 if message_epoch > group_epoch {
                     self.buffer(group.as_bytes(), opened, unit);
                 } else {
@@ -283,31 +260,9 @@ impl Actor {
     pub(super) fn received(&mut self, mut message: StoredMessage, at: u64, unit: &mut Unit) {
         let seq = self.next_seq();
         message.seq = seq;
-        let group = message.group.clone();
-        unit.batch.message(self.owner, message);
-        unit.batch
-            .message_event(self.owner, seq, "message.received", group, at, seq);
-    }
-
-    /// Commits a proposal to leave when our turn comes and nobody was faster.
-    fn plan_commit(&mut self, group: &GroupId, leaver: &IdentityKey) {
-        let Some(slot) = self.groups.get(group) else {
-            return;
-        };
-        let own = self.identity.key();
-        let others = slot
-            .record
-            .members
-            .iter()
-            .map(|(key, _)| key)
-            .filter(|key| *key != leaver);
-        let turn = others.take_while(|key| **key != own).count();
-        let turn = u32::try_from(turn).unwrap_or(u32::MAX).min(20);
-        let input = Input::CommitProposals {
-            group: group.clone(),
-            epoch: slot.record.epoch,
-        };
-        self.after(COMMIT_TURN * turn, input);
+        unit.batch.message(self.owner, &message);
+        let (owner, group) = (self.owner, &message.group);
+        unit.batch.message_event(owner, seq, "message.received", group, at, seq);
     }
 
     /// Keeps a payload that cannot be read, and says so.
@@ -318,27 +273,16 @@ impl Actor {
         reason: &'static str,
         unit: &mut Unit,
     ) {
-        unit.batch
-            .set_aside(self.owner, hash, reason, unit.now_ms, payload);
+        unit.batch.set_aside(self.owner, hash, reason, unit.now_ms, payload);
         let payload_hash = hex::encode(hash);
         let reason = reason.to_owned();
-        self.emit(
-            unit,
-            None,
-            EventData::MessageUndecryptable {
-                reason,
-                payload_hash,
-            },
-        );
+        self.emit(unit, None, EventData::MessageUndecryptable { reason, payload_hash });
     }
 
     /// Keeps a payload whose group or epoch is not there yet.
-    pub(super) fn buffer(&mut self, group: &[u8], opened: Opened, unit: &mut Unit) {
+    pub(super) fn buffer(&mut self, group: &[u8], opened: &Opened, unit: &mut Unit) {
         let unknown = !self.buffered.contains_key(group);
-        let full = self
-            .buffered
-            .get(group)
-            .is_some_and(|kept| kept.len() >= BUFFER_PER_GROUP);
+        let full = self.buffered.get(group).is_some_and(|kept| kept.len() >= BUFFER_PER_GROUP);
         if full || (unknown && self.buffered.len() >= BUFFER_GROUPS) {
             self.set_aside(opened.hash, &opened.mls, "buffer_full", unit);
             return;
@@ -347,10 +291,7 @@ impl Actor {
         let n = self.last_buffered;
         let kept = opened.to_kept();
         unit.batch.buffer(self.owner, group, n, unit.now_ms, &kept);
-        self.buffered
-            .entry(group.to_vec())
-            .or_default()
-            .push((n, kept));
+        self.buffered.entry(group.to_vec()).or_default().push((n, kept));
     }
 
     /// Takes what waited for a group; what must wait on is buffered again.
@@ -359,10 +300,7 @@ impl Actor {
             return;
         };
         unit.batch.drop_buffered(self.owner, group);
-        unit.replay.extend(
-            kept.into_iter()
-                .filter_map(|(_, kept)| Opened::from_kept(&kept)),
-        );
+        unit.replay.extend(kept.into_iter().filter_map(|(_, kept)| Opened::from_kept(&kept)));
     }
 
     /// Keeps a broken group from blocking all others.
@@ -397,11 +335,7 @@ impl Opened {
         let (hash, rest) = kept.split_at_checked(32)?;
         let (sealed, mls) = rest.split_first()?;
         let hash = hash.try_into().ok()?;
-        Some(Self {
-            mls: Zeroizing::new(mls.to_vec()),
-            sealed: *sealed == 1,
-            hash,
-        })
+        Some(Self { mls: Zeroizing::new(mls.to_vec()), sealed: *sealed == 1, hash })
     }
 }
 

@@ -39,10 +39,7 @@ impl Actor {
             Err(error) => return unit.reply(reply, Err(error)),
             Ok(Some(IdempotencyTarget::Message(seq))) => {
                 let result = self.message_now(seq, unit).await;
-                let result = result.map(|value| Outcome {
-                    value,
-                    replayed: true,
-                });
+                let result = result.map(|value| Outcome { value, replayed: true });
                 return unit.reply(reply, result);
             }
             Ok(Some(IdempotencyTarget::Intent(_))) => {
@@ -57,19 +54,9 @@ impl Actor {
                 unit.touched.insert(group);
                 if wait.is_zero() {
                     let result = self.message_now(seq, unit).await;
-                    unit.reply(
-                        reply,
-                        result.map(|value| Outcome {
-                            value,
-                            replayed: false,
-                        }),
-                    );
+                    unit.reply(reply, result.map(|value| Outcome { value, replayed: false }));
                 } else {
-                    self.waits
-                        .sends
-                        .entry(counter)
-                        .or_default()
-                        .push((reply, false));
+                    self.waits.sends.entry(counter).or_default().push((reply, false));
                     self.after(wait, Input::SendWaited(counter));
                 }
             }
@@ -90,9 +77,7 @@ impl Actor {
         let slot = self.usable(group)?;
         if let Some(epoch) = options.if_epoch.filter(|epoch| *epoch != slot.record.epoch) {
             tracing::debug!(epoch, "the roster has moved");
-            return Err(SessionError::EpochMismatch {
-                current: slot.record.epoch,
-            });
+            return Err(SessionError::EpochMismatch { current: slot.record.epoch });
         }
         if self.outbox.len() >= MAX_OUTBOX {
             return Err(SessionError::StorageUnavailable);
@@ -123,13 +108,9 @@ impl Actor {
             delivery: DeliveryState::Queued,
             content,
         };
-        unit.batch.message(self.owner, stored.clone());
+        unit.batch.message(self.owner, &stored);
         unit.messages.insert(seq, stored);
-        unit.remember(
-            self.owner,
-            options.idempotency,
-            IdempotencyTarget::Message(seq),
-        );
+        unit.remember(self.owner, options.idempotency, IdempotencyTarget::Message(seq));
         let record = OutboxRecord {
             group: group.clone(),
             kind: OutboxKind::Message(seq),
@@ -137,12 +118,7 @@ impl Actor {
             parcel: None,
             created_at_ms: unit.now_ms,
         };
-        let outgoing = actor::Outgoing {
-            record,
-            in_flight: false,
-            ask: false,
-            sent: false,
-        };
+        let outgoing = actor::Outgoing { record, in_flight: false, ask: false, sent: false };
         self.outbox.insert(counter, outgoing);
         Ok((seq, counter))
     }
@@ -197,17 +173,13 @@ impl Actor {
         parcel: Parcel,
         unit: &mut Unit,
     ) {
-        let epoch = self
-            .groups
-            .get(&message.group)
-            .map_or(message.epoch, |slot| slot.record.epoch);
+        let epoch = self.groups.get(&message.group).map_or(message.epoch, |slot| slot.record.epoch);
         let recipients = u32::try_from(parcel.recipients.len()).unwrap_or(u32::MAX);
         if message.epoch != epoch || message.recipients != recipients {
             message.epoch = epoch;
             message.recipients = recipients;
             let (owner, seq) = (self.owner, message.seq);
-            unit.batch
-                .message_state(owner, seq, epoch, recipients, &message.delivery);
+            unit.batch.message_state(owner, seq, epoch, recipients, &message.delivery);
             unit.messages.insert(seq, message.clone());
         }
         if parcel.recipients.is_empty() {
@@ -231,7 +203,7 @@ impl Actor {
         unit: &mut Unit,
     ) {
         message.delivery = DeliveryState::Sent;
-        self.message_over(counter, message, "message.sent", unit);
+        self.message_over(counter, &message, "message.sent", unit);
     }
 
     pub(super) fn fail_message(
@@ -243,27 +215,22 @@ impl Actor {
     ) {
         self.outbox.remove(&counter);
         unit.batch.drop_outbox(self.owner, counter);
-        message.delivery = DeliveryState::Failed {
-            reason: reason.to_owned(),
-        };
-        self.message_over(counter, message, "message.failed", unit);
+        message.delivery = DeliveryState::Failed { reason: reason.to_owned() };
+        self.message_over(counter, &message, "message.failed", unit);
     }
 
     fn message_over(
         &mut self,
         counter: u64,
-        message: StoredMessage,
+        message: &StoredMessage,
         event: &'static str,
         unit: &mut Unit,
     ) {
         let (owner, seq) = (self.owner, message.seq);
         let (epoch, recipients) = (message.epoch, message.recipients);
-        unit.batch
-            .message_state(owner, seq, epoch, recipients, &message.delivery);
+        unit.batch.message_state(owner, seq, epoch, recipients, &message.delivery);
         let event_seq = self.next_seq();
-        let group = message.group.clone();
-        unit.batch
-            .message_event(owner, event_seq, event, group, unit.now_ms, seq);
+        unit.batch.message_event(owner, event_seq, event, &message.group, unit.now_ms, seq);
         unit.messages.insert(seq, message.clone());
         let own = self.identity.key();
         for (reply, replayed) in self.waits.sends.remove(&counter).unwrap_or_default() {
@@ -278,10 +245,7 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let waiting = self.waits.sends.remove(&counter).unwrap_or_default();
-        let kind = self
-            .outbox
-            .get(&counter)
-            .map(|outgoing| outgoing.record.kind);
+        let kind = self.outbox.get(&counter).map(|outgoing| outgoing.record.kind);
         let Some(OutboxKind::Message(seq)) = kind else {
             return Ok(());
         };
@@ -315,10 +279,7 @@ impl Actor {
 
     /// No commit of ours is in flight, and nobody's proposal waits.
     pub(super) async fn can_encrypt(&mut self, group: &GroupId) -> Result<bool, StoreError> {
-        let pending = self
-            .groups
-            .get(group)
-            .is_none_or(|slot| slot.record.pending.is_some());
+        let pending = self.groups.get(group).is_none_or(|slot| slot.record.pending.is_some());
         if pending || self.uplink.stale {
             return Ok(false);
         }
@@ -345,10 +306,7 @@ impl Actor {
     }
 
     async fn message_now(&mut self, seq: u64, unit: &Unit) -> Result<Message, SessionError> {
-        let message = self
-            .stored_message(seq, unit)
-            .await?
-            .ok_or(SessionError::MessageNotFound)?;
+        let message = self.stored_message(seq, unit).await?.ok_or(SessionError::MessageNotFound)?;
         Ok(message.into_message(&self.identity.key(), &self.names))
     }
 }
@@ -365,19 +323,13 @@ fn check(message: &Outgoing) -> Result<(), SessionError> {
         match message.body.get("body").and_then(serde_json::Value::as_str) {
             None => return invalid("the content of a text has a string \"body\""),
             Some(text) if text.len() > MAX_TEXT => {
-                return Err(SessionError::TooLarge {
-                    what: "the text".into(),
-                    limit: MAX_TEXT,
-                });
+                return Err(SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT });
             }
             Some(_) => {}
         }
     }
     if message.body.to_string().len() > MAX_CONTENT {
-        return Err(SessionError::TooLarge {
-            what: "the content".into(),
-            limit: MAX_CONTENT,
-        });
+        return Err(SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT });
     }
     Ok(())
 }
@@ -398,35 +350,22 @@ fn plaintext(
         relates_to: content.relates_to.clone(),
         sent_at_ms: Some(content.sent_at_ms),
     };
-    plain
-        .encode(version)
-        .map_err(|error| SessionError::Invalid(error.to_string()))
+    plain.encode(version).map_err(|error| SessionError::Invalid(error.to_string()))
 }
 
 /// Whom a payload is for, with the hybrid keys from their leaves.
 pub(super) type Recipients = Vec<(IdentityKey, Option<HybridPublic>)>;
 
 pub(super) fn recipients(mls: &Group, wanted: impl Fn(&IdentityKey) -> bool) -> Recipients {
-    let members = mls
-        .members()
-        .into_iter()
-        .filter(|member| wanted(&member.identity));
-    members
-        .map(|member| (member.identity, member.hybrid))
-        .collect()
+    let members = mls.members().into_iter().filter(|member| wanted(&member.identity));
+    members.map(|member| (member.identity, member.hybrid)).collect()
 }
 
 /// Puts MLS bytes into what the node takes: sealed per recipient in `envelope` groups.
 pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<Parcel, String> {
     if suite == Suite::Native || recipients.is_empty() {
-        let recipients = recipients
-            .into_iter()
-            .map(|(key, _)| (key, ByteBuf::new()))
-            .collect();
-        return Ok(Parcel {
-            recipients,
-            body: mls.to_vec(),
-        });
+        let recipients = recipients.into_iter().map(|(key, _)| (key, ByteBuf::new())).collect();
+        return Ok(Parcel { recipients, body: mls.to_vec() });
     }
     let keys: Vec<&HybridPublic> = recipients
         .iter()
@@ -435,8 +374,5 @@ pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<P
     let sealed = envelope::seal_v2(&keys, mls).map_err(|error| error.to_string())?;
     let recipients = recipients.iter().map(|(key, _)| *key);
     let prefixes = sealed.prefixes.into_iter().map(ByteBuf::from);
-    Ok(Parcel {
-        recipients: recipients.zip(prefixes).collect(),
-        body: sealed.body,
-    })
+    Ok(Parcel { recipients: recipients.zip(prefixes).collect(), body: sealed.body })
 }

@@ -21,6 +21,12 @@ pub(super) struct Opened {
     pub(super) hash: [u8; 32],
 }
 
+/// Key packages whose private halves this unit writes.
+pub(super) struct NewPackages {
+    pub(super) one_time: Vec<Vec<u8>>,
+    pub(super) last_resort: Option<Vec<u8>>,
+}
+
 /// Collects changes until they are committed.
 pub(super) struct Unit {
     pub(super) batch: Batch,
@@ -37,7 +43,7 @@ pub(super) struct Unit {
     /// Own messages of this unit, by position.
     pub(super) messages: HashMap<u64, StoredMessage>,
     /// Key packages to publish once their private halves are durable.
-    pub(super) publish: Option<(Vec<Vec<u8>>, Option<Vec<u8>>)>,
+    pub(super) publish: Option<NewPackages>,
     /// Rows came in, so there is something to acknowledge.
     pub(super) received: bool,
     keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
@@ -84,6 +90,12 @@ impl Unit {
         }
     }
 
+    /// The record of a group is written at the end, and what waits in the group may go on.
+    pub(super) fn record_changed(&mut self, group: &GroupId) {
+        self.records.insert(group.clone());
+        self.touched.insert(group.clone());
+    }
+
     /// What this key stood for earlier in this unit.
     pub(super) fn key(&self, key: &str) -> Option<([u8; 32], IdempotencyTarget)> {
         self.keys.get(key).copied()
@@ -99,15 +111,8 @@ impl Unit {
         if let Some(Idempotency { key, fingerprint }) = idempotency {
             self.keys.insert(key.clone(), (fingerprint, target));
             let created_at_ms = self.now_ms;
-            self.batch.idempotency(
-                owner,
-                IdempotencyRecord {
-                    key,
-                    fingerprint,
-                    target,
-                    created_at_ms,
-                },
-            );
+            self.batch
+                .idempotency(owner, IdempotencyRecord { key, fingerprint, target, created_at_ms });
         }
     }
 }

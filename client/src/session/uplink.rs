@@ -19,6 +19,7 @@ use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
 const EVENTS: usize = 64;
 
 /// Requests out, events in.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub(super) struct Uplink {
     driver: Driver,
     identity: Arc<Identity>,
@@ -133,21 +134,14 @@ impl Actor {
             outgoing.ask = true;
         }
         self.ask_drained();
-        let key = self
-            .hybrid
-            .first()
-            .map(|secret| secret.public().as_bytes().to_vec());
+        let key = self.hybrid.first().map(|secret| secret.public().as_bytes().to_vec());
         if let Some(key) = key {
             let upload = |answer| Request::UploadHybridKey { key, answer };
             self.jobs.push(self.uplink.ask(upload, |_| Input::Nothing));
         }
         let stock = |answer| Request::KeyPackageStock { answer };
         self.jobs.push(self.uplink.ask(stock, Input::Stock));
-        let intents: Vec<_> = self
-            .intents
-            .values()
-            .map(|intent| intent.group.clone())
-            .collect();
+        let intents: Vec<_> = self.intents.values().map(|intent| intent.group.clone()).collect();
         self.uplink.wake.extend(intents);
         self.ask_names();
     }

@@ -36,15 +36,8 @@ impl Actor {
         let mut rows: Vec<ScopedRow> = Vec::new();
         for reference in &references {
             let scope = key_package_scope(reference);
-            let found = self
-                .store
-                .mls_scope(self.owner, &scope, &self.overlay)
-                .await?;
-            rows.extend(
-                found
-                    .into_iter()
-                    .map(|(key, value)| (scope.clone(), key, value)),
-            );
+            let found = self.store.mls_scope(self.owner, &scope, &self.overlay).await?;
+            rows.extend(found.into_iter().map(|(key, value)| (scope.clone(), key, value)));
         }
         let info = match Group::peek_welcome(&opened.mls, rows.clone()) {
             Ok(info) => info,
@@ -73,7 +66,7 @@ impl Actor {
             }
         };
         if !self.has_place(&info.inviter) {
-            self.buffer(NO_PLACE, opened, unit);
+            self.buffer(NO_PLACE, &opened, unit);
             return Ok(());
         }
         match Group::join(&self.identity, &opened.mls, rows) {
@@ -100,11 +93,7 @@ impl Actor {
         let group = info.group_id.clone();
         if known_group {
             let scope = group_scope(group.as_bytes());
-            for (key, _) in self
-                .store
-                .mls_scope(self.owner, &scope, &self.overlay)
-                .await?
-            {
+            for (key, _) in self.store.mls_scope(self.owner, &scope, &self.overlay).await? {
                 self.overlay.put(scope.clone(), key, None);
             }
         }
@@ -118,23 +107,15 @@ impl Actor {
             topic: joined.group.topic(),
             suite: info.suite,
             profile: info.profile,
-            members: info
-                .members
-                .iter()
-                .map(|member| (member.identity, member.role))
-                .collect(),
+            members: info.members.iter().map(|member| (member.identity, member.role)).collect(),
             inviter: Some((info.inviter, unit.now_ms)),
             known_group,
             pending: None,
             leave_proposed: None,
         };
-        let slot = Slot {
-            record,
-            mls: Some(joined.group),
-            hidden: Vec::new(),
-        };
+        let slot = Slot { record, mls: Some(joined.group), hidden: Vec::new() };
         self.groups.insert(group.clone(), slot);
-        self.record_changed(&group, unit);
+        unit.record_changed(&group);
         if joined.last_resort {
             // Others may hold the same package: replace it, and our keys in this group.
             self.rotate_last_resort = true;
@@ -177,8 +158,7 @@ impl Actor {
         };
         let data = EventData::InvitationReceived(invitation);
         let seq = self.next_seq();
-        unit.batch
-            .event(self.owner, seq, Some(group.clone()), unit.now_ms, &data);
+        unit.batch.event(self.owner, seq, Some(group), unit.now_ms, &data);
     }
 
     /// Reveals the group and what happened in it, in order.
@@ -187,10 +167,7 @@ impl Actor {
         invitation: &GroupId,
         unit: &mut Unit,
     ) -> Result<GroupInfo, SessionError> {
-        let slot = self
-            .groups
-            .get_mut(invitation)
-            .ok_or(SessionError::InvitationNotFound)?;
+        let slot = self.groups.get_mut(invitation).ok_or(SessionError::InvitationNotFound)?;
         match slot.record.state {
             GroupState::Invited => {}
             // Accepting twice is accepting.
@@ -202,18 +179,17 @@ impl Actor {
         slot.record.state = GroupState::Active;
         let hidden = std::mem::take(&mut slot.hidden);
         self.tell_joined(invitation, unit);
-        unit.batch.drop_hidden(self.owner, invitation.clone());
+        unit.batch.drop_hidden(self.owner, invitation);
         for (at, data) in hidden {
             match data {
                 EventData::MessageReceived(message) => self.received(reveal(message), at, unit),
                 data => {
                     let seq = self.next_seq();
-                    unit.batch
-                        .event(self.owner, seq, Some(invitation.clone()), at, &data);
+                    unit.batch.event(self.owner, seq, Some(invitation), at, &data);
                 }
             }
         }
-        self.record_changed(invitation, unit);
+        unit.record_changed(invitation);
         self.place_free(unit);
         Ok(self.change(invitation, ChangeState::Done)?.group)
     }
@@ -224,10 +200,7 @@ impl Actor {
         invitation: &GroupId,
         unit: &mut Unit,
     ) -> Result<(), SessionError> {
-        let slot = self
-            .groups
-            .get_mut(invitation)
-            .ok_or(SessionError::InvitationNotFound)?;
+        let slot = self.groups.get_mut(invitation).ok_or(SessionError::InvitationNotFound)?;
         match slot.record.state {
             GroupState::Invited => {}
             GroupState::Declined => return Ok(()),
@@ -235,8 +208,8 @@ impl Actor {
         }
         slot.record.state = GroupState::Declined;
         slot.hidden.clear();
-        unit.batch.drop_hidden(self.owner, invitation.clone());
-        self.record_changed(invitation, unit);
+        unit.batch.drop_hidden(self.owner, invitation);
+        unit.record_changed(invitation);
         self.intend(invitation.clone(), IntentSpec::Leave, None, unit);
         self.place_free(unit);
         Ok(())
@@ -246,28 +219,12 @@ impl Actor {
         let Ok(change) = self.change(group, ChangeState::Done) else {
             return;
         };
-        let GroupInfo {
-            name,
-            epoch,
-            members,
-            ..
-        } = change.group;
-        self.emit(
-            unit,
-            Some(group),
-            EventData::GroupJoined {
-                name,
-                epoch,
-                members,
-            },
-        );
+        let GroupInfo { name, epoch, members, .. } = change.group;
+        self.emit(unit, Some(group), EventData::GroupJoined { name, epoch, members });
     }
 
     fn has_place(&self, inviter: &IdentityKey) -> bool {
-        let pending = self
-            .groups
-            .values()
-            .filter(|slot| slot.record.state == GroupState::Invited);
+        let pending = self.groups.values().filter(|slot| slot.record.state == GroupState::Invited);
         let inviters: Vec<_> = pending.filter_map(|slot| slot.record.inviter).collect();
         let same = inviters.iter().filter(|(by, _)| by == inviter).count();
         inviters.len() < PENDING && same < PENDING_PER_INVITER

@@ -36,15 +36,11 @@ impl Names {
 
     /// The key a name is pinned to.
     pub(crate) fn pinned(&self, name: &str) -> Option<IdentityKey> {
-        self.0
-            .iter()
-            .find(|(_, (known, _))| known == name)
-            .map(|(identity, _)| *identity)
+        self.0.iter().find(|(_, (known, _))| known == name).map(|(identity, _)| *identity)
     }
 
     pub(crate) fn insert(&mut self, contact: &Contact) {
-        self.0
-            .insert(contact.identity, (contact.name.clone(), contact.changed));
+        self.0.insert(contact.identity, (contact.name.clone(), contact.changed));
     }
 }
 

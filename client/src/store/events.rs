@@ -10,14 +10,7 @@ use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
 use crate::event::{Cursor, Event, EventData, EventPage};
 
-type Row = (
-    i64,
-    String,
-    Option<Vec<u8>>,
-    i64,
-    Option<i64>,
-    Option<Vec<u8>>,
-);
+type Row = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
 
 impl Store {
     /// Events after a position, oldest first.
@@ -75,11 +68,7 @@ impl Store {
             });
         }
         // Positions of queued own messages carry no event, so a short page reaches the tail.
-        let next = if full {
-            items.last().map_or(tail, |event| event.cursor)
-        } else {
-            tail
-        };
+        let next = if full { items.last().map_or(tail, |event| event.cursor) } else { tail };
         Ok(EventPage { items, next })
     }
 

@@ -94,9 +94,7 @@ impl Store {
         .bind(owner.0)
         .fetch_all(&self.reads)
         .await?;
-        rows.into_iter()
-            .map(|(id, sealed)| self.group_row(owner, &id, &sealed))
-            .collect()
+        rows.into_iter().map(|(id, sealed)| self.group_row(owner, &id, &sealed)).collect()
     }
 
     pub(crate) async fn groups(
@@ -107,9 +105,7 @@ impl Store {
         let contacts = self.names(owner).await?;
         let records = self.group_records(owner).await?;
         let visible = records.iter().filter(|(_, group)| group.is_visible());
-        Ok(visible
-            .map(|(id, group)| group.info(id, own, &contacts))
-            .collect())
+        Ok(visible.map(|(id, group)| group.info(id, own, &contacts)).collect())
     }
 
     pub(crate) async fn group(
@@ -182,8 +178,5 @@ fn invitation(
 /// The word in the `state` column.
 pub(super) fn state_text(state: GroupState) -> String {
     let word = serde_json::to_value(state).ok();
-    word.as_ref()
-        .and_then(|word| word.as_str())
-        .unwrap_or_default()
-        .to_owned()
+    word.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned()
 }

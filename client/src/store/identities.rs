@@ -61,26 +61,16 @@ impl Store {
         now_ms: u64,
     ) -> Result<IdentityRecord, StoreError> {
         let key = identity.key();
-        let secret = hybrid
-            .to_bytes()
-            .map_err(|error| StoreError::Row("hybrid_keys", error.to_string()))?;
-        let seed = self
-            .sealer
-            .seal("identities", key.as_bytes(), &identity.seed()[..]);
+        let secret =
+            hybrid.to_bytes().map_err(|error| StoreError::Row("hybrid_keys", error.to_string()))?;
+        let seed = self.sealer.seal("identities", key.as_bytes(), &identity.seed()[..]);
         let secret = self.sealer.seal("hybrid_keys", key.as_bytes(), &secret);
-        let owner = self
-            .writer
-            .create_identity(&key, seed, secret, int(now_ms))
-            .await?;
+        let owner = self.writer.create_identity(&key, seed, secret, int(now_ms)).await?;
         Ok(IdentityRecord {
             owner,
             identity: Arc::new(identity),
             incarnation: 1,
-            positions: Positions {
-                next_counter: 1,
-                received_up_to: 0,
-                tail: 0,
-            },
+            positions: Positions { next_counter: 1, received_up_to: 0, tail: 0 },
             policy: InvitePolicy::default(),
             hybrid: vec![hybrid],
         })
@@ -209,10 +199,7 @@ pub(super) async fn delete(
     owner: Owner,
 ) -> Result<(), sqlx::Error> {
     for statement in DELETE {
-        sqlx::query(statement)
-            .bind(owner.0)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(statement).bind(owner.0).execute(&mut *connection).await?;
     }
     Ok(())
 }

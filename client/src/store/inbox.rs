@@ -26,11 +26,7 @@ impl Store {
             }
             query.push(")");
             let found: Vec<Vec<u8>> = query.build_query_scalar().fetch_all(&self.reads).await?;
-            seen.extend(
-                found
-                    .into_iter()
-                    .filter_map(|hash| <[u8; 32]>::try_from(hash).ok()),
-            );
+            seen.extend(found.into_iter().filter_map(|hash| <[u8; 32]>::try_from(hash).ok()));
         }
         Ok(seen)
     }
@@ -68,4 +64,13 @@ pub(super) fn seal_buffered(
     payload: &[u8],
 ) -> Vec<u8> {
     sealer.seal("buffered", &buffered_row(owner, group, n), payload)
+}
+
+pub(super) fn seal_set_aside(
+    sealer: &Sealer,
+    owner: Owner,
+    hash: &[u8; 32],
+    payload: &[u8],
+) -> Vec<u8> {
+    sealer.seal("set_aside", &record::named(owner.0, hash), payload)
 }

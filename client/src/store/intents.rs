@@ -52,6 +52,9 @@ pub(crate) enum IdempotencyTarget {
     Message(u64),
 }
 
+/// Fingerprint, intent, message, when.
+type IdempotencyRow = (Vec<u8>, Option<i64>, Option<i64>, i64);
+
 impl Store {
     /// Intents that are not over, in order.
     pub(crate) async fn open_intents(&self, owner: Owner) -> Result<Vec<IntentRecord>, StoreError> {
@@ -61,9 +64,7 @@ impl Store {
         .bind(owner.0)
         .fetch_all(&self.reads)
         .await?;
-        rows.into_iter()
-            .map(|(n, sealed)| self.intent_row(owner, uint(n), &sealed))
-            .collect()
+        rows.into_iter().map(|(n, sealed)| self.intent_row(owner, uint(n), &sealed)).collect()
     }
 
     /// One intent, over or not.
@@ -78,9 +79,7 @@ impl Store {
                 .bind(int(n))
                 .fetch_optional(&self.reads)
                 .await?;
-        sealed
-            .map(|sealed| self.intent_row(owner, n, &sealed))
-            .transpose()
+        sealed.map(|sealed| self.intent_row(owner, n, &sealed)).transpose()
     }
 
     /// The highest number given to an intent.
@@ -97,7 +96,7 @@ impl Store {
         owner: Owner,
         key: &str,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let row: Option<(Vec<u8>, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+        let row: Option<IdempotencyRow> = sqlx::query_as(
             "SELECT fingerprint, intent, message, created_at FROM idempotency \
              WHERE owner = ? AND key = ?",
         )
@@ -117,12 +116,7 @@ impl Store {
             .try_into()
             .map_err(|_| StoreError::Row("idempotency", "fingerprint".into()))?;
         let created_at_ms = uint(created_at);
-        Ok(Some(IdempotencyRecord {
-            key: key.to_owned(),
-            fingerprint,
-            target,
-            created_at_ms,
-        }))
+        Ok(Some(IdempotencyRecord { key: key.to_owned(), fingerprint, target, created_at_ms }))
     }
 
     fn intent_row(&self, owner: Owner, n: u64, sealed: &[u8]) -> Result<IntentRecord, StoreError> {

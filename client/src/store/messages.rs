@@ -99,9 +99,7 @@ impl Store {
             .bind(int(last))
             .fetch_all(&self.reads)
             .await?;
-        rows.iter()
-            .map(|row| self.message_row(owner, row))
-            .collect()
+        rows.iter().map(|row| self.message_row(owner, row)).collect()
     }
 
     /// Of several senders' messages with this id, the oldest.
@@ -155,27 +153,16 @@ impl Store {
         }
         let more = stored.len() > limit as usize;
         stored.truncate(limit as usize);
-        let next = stored
-            .last()
-            .filter(|_| more)
-            .map(|message| Cursor(message.seq));
+        let next = stored.last().filter(|_| more).map(|message| Cursor(message.seq));
         let names = self.names(owner).await?;
-        let items = stored
-            .into_iter()
-            .map(|message| message.into_message(own, &names))
-            .collect();
+        let items = stored.into_iter().map(|message| message.into_message(own, &names)).collect();
         Ok(History { items, next })
     }
 
     fn message_row(&self, owner: Owner, row: &SqliteRow) -> Result<StoredMessage, StoreError> {
         let seq = uint(row.try_get("seq")?);
         let sealed: Vec<u8> = row.try_get("content")?;
-        let content = record::open(
-            &self.sealer,
-            "messages",
-            &record::row(owner.0, seq),
-            &sealed,
-        )?;
+        let content = record::open(&self.sealer, "messages", &record::row(owner.0, seq), &sealed)?;
         let bad =
             |error: quicproquo_core::id::IdError| StoreError::Row("messages", error.to_string());
         let state: String = row.try_get("state")?;

@@ -11,10 +11,13 @@ use zeroize::Zeroizing;
 use super::seal::Sealer;
 use super::{Batch, Owner, Store, StoreError};
 
+/// Rows of one scope; `None` deletes.
+type Rows = HashMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>;
+
 /// What a unit of work has written and not committed yet, by scope and key.
 #[derive(Default)]
 pub(crate) struct Overlay {
-    scopes: HashMap<Vec<u8>, HashMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>>,
+    scopes: HashMap<Vec<u8>, Rows>,
 }
 
 impl std::fmt::Debug for Overlay {
@@ -31,16 +34,13 @@ impl Overlay {
 
     /// Moves everything into a batch.
     pub(crate) fn drain_into(&mut self, owner: Owner, batch: &mut Batch) {
-        for (scope, rows) in self.scopes.drain() {
-            for (key, value) in rows {
-                batch.mls(
-                    owner,
-                    &scope,
-                    &key,
-                    value.as_ref().map(|value| value.as_slice()),
-                );
-            }
-        }
+        let scopes = std::mem::take(&mut self.scopes);
+        let rows = scopes.iter().flat_map(|(scope, rows)| {
+            rows.iter().map(|(key, value)| {
+                (scope.as_slice(), key.as_slice(), value.as_ref().map(|value| value.as_slice()))
+            })
+        });
+        batch.mls(owner, rows);
     }
 }
 

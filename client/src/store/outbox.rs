@@ -42,12 +42,7 @@ pub(crate) struct Parcel {
 
 impl std::fmt::Debug for Parcel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Parcel({} bytes to {})",
-            self.body.len(),
-            self.recipients.len()
-        )
+        write!(f, "Parcel({} bytes to {})", self.body.len(), self.recipients.len())
     }
 }
 
@@ -66,10 +61,7 @@ impl Store {
             .map(|(counter, sealed)| {
                 let counter = uint(counter);
                 let row = record::row(owner.0, counter);
-                Ok((
-                    counter,
-                    record::open(&self.sealer, "outbox", &row, &sealed)?,
-                ))
+                Ok((counter, record::open(&self.sealer, "outbox", &row, &sealed)?))
             })
             .collect()
     }

@@ -40,10 +40,7 @@ impl Sealer {
     pub(crate) fn new(master: &[u8; KEY]) -> Self {
         let rows = derive(master, b"quicproquo-rows-v1");
         let names = derive(master, b"quicproquo-row-names-v1");
-        Self {
-            cipher: XChaCha20Poly1305::new((&*rows).into()),
-            names,
-        }
+        Self { cipher: XChaCha20Poly1305::new((&*rows).into()), names }
     }
 
     /// # Panics
@@ -54,13 +51,7 @@ impl Sealer {
         let aad = associated(table, row);
         let sealed = self
             .cipher
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: plain,
-                    aad: &aad,
-                },
-            )
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &aad })
             .expect("rows are far below the cipher's limit");
         [&nonce[..], &sealed].concat()
     }
@@ -74,13 +65,7 @@ impl Sealer {
         let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(SealError)?;
         let aad = associated(table, row);
         self.cipher
-            .decrypt(
-                XNonce::from_slice(nonce),
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            )
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
             .map(Zeroizing::new)
             .map_err(|_| SealError)
     }
@@ -110,19 +95,13 @@ fn derive(master: &[u8; KEY], info: &[u8]) -> Zeroizing<[u8; KEY]> {
 
 /// Reads the master key (64 hexadecimal digits); with `create`, makes one with mode 0600.
 pub(crate) fn master_key(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY]>, OpenError> {
-    let io = |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let text = Zeroizing::new(text);
             let mut key = Zeroizing::new([0; KEY]);
-            hex::decode_to_slice(text.trim(), key.as_mut_slice()).map_err(|_| {
-                OpenError::WrongKey {
-                    path: path.to_owned(),
-                }
-            })?;
+            hex::decode_to_slice(text.trim(), key.as_mut_slice())
+                .map_err(|_| OpenError::WrongKey { path: path.to_owned() })?;
             Ok(key)
         }
         Err(error) if create && error.kind() == std::io::ErrorKind::NotFound => {
@@ -131,9 +110,7 @@ pub(crate) fn master_key(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY
                 .map_err(|error| io(std::io::Error::other(error)))?;
             let mut file = private(path).map_err(io)?;
             let text = Zeroizing::new(hex::encode(*key));
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(io)?;
+            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
             Ok(key)
         }
         Err(error) => Err(io(error)),
@@ -153,22 +130,18 @@ fn private(path: &Path) -> std::io::Result<std::fs::File> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn a_value_opens_only_where_it_was_put() {
         let sealer = Sealer::new(&[1; 32]);
         let sealed = sealer.seal("mls", b"row", b"secret");
-        assert_eq!(
-            sealer.open("mls", b"row", &sealed).unwrap().as_slice(),
-            b"secret"
-        );
+        assert_eq!(sealer.open("mls", b"row", &sealed).unwrap().as_slice(), b"secret");
         assert_eq!(sealer.open("mls", b"other", &sealed), Err(SealError));
         assert_eq!(sealer.open("events", b"row", &sealed), Err(SealError));
-        assert_eq!(
-            Sealer::new(&[2; 32]).open("mls", b"row", &sealed),
-            Err(SealError)
-        );
+        assert_eq!(Sealer::new(&[2; 32]).open("mls", b"row", &sealed), Err(SealError));
         assert_eq!(sealer.open("mls", b"row", &sealed[..10]), Err(SealError));
     }
 
@@ -185,10 +158,6 @@ mod tests {
         assert!(master_key(&path, false).is_err());
         let key = master_key(&path, true).unwrap();
         assert_eq!(*master_key(&path, false).unwrap(), *key);
-        use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

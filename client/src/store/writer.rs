@@ -19,12 +19,7 @@ struct Job {
 /// What the writer can do in a transaction.
 enum Work {
     Batch(Batch),
-    CreateIdentity {
-        key: IdentityKey,
-        seed: Vec<u8>,
-        secret: Vec<u8>,
-        now: i64,
-    },
+    CreateIdentity { key: IdentityKey, seed: Vec<u8>, secret: Vec<u8>, now: i64 },
     DeleteIdentity(Owner),
 }
 
@@ -43,11 +38,7 @@ impl Writer {
         let stop = tokio_util::sync::CancellationToken::new();
         tracker.spawn(run(connection, queue, stop.clone()));
         tracker.close();
-        Self {
-            jobs,
-            tracker,
-            stop,
-        }
+        Self { jobs, tracker, stop }
     }
 
     pub(super) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -64,13 +55,7 @@ impl Writer {
         secret: Vec<u8>,
         now: i64,
     ) -> Result<Owner, StoreError> {
-        self.run(Work::CreateIdentity {
-            key: *key,
-            seed,
-            secret,
-            now,
-        })
-        .await
+        self.run(Work::CreateIdentity { key: *key, seed, secret, now }).await
     }
 
     pub(super) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
@@ -79,10 +64,7 @@ impl Writer {
 
     async fn run(&self, work: Work) -> Result<Owner, StoreError> {
         let (done, answer) = oneshot::channel();
-        self.jobs
-            .send(Job { work, done })
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        self.jobs.send(Job { work, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -120,11 +102,11 @@ async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             }
         }
         Err(error) => {
-            if let [_] = jobs.as_slice() {
-                for job in jobs.drain(..1) {
-                    let _ = job.done.send(Err(error));
-                    return;
-                }
+            if jobs.len() == 1
+                && let Some(job) = jobs.pop()
+            {
+                let _ = job.done.send(Err(error));
+                return;
             }
             for job in jobs.drain(..) {
                 let alone = transaction(connection, std::slice::from_ref(&job)).await;
@@ -146,12 +128,9 @@ async fn transaction(
                 batch.apply(&mut transaction).await?;
                 Owner(0)
             }
-            Work::CreateIdentity {
-                key,
-                seed,
-                secret,
-                now,
-            } => identities::insert(&mut transaction, key, seed, secret, *now).await?,
+            Work::CreateIdentity { key, seed, secret, now } => {
+                identities::insert(&mut transaction, key, seed, secret, *now).await?
+            }
             Work::DeleteIdentity(owner) => {
                 identities::delete(&mut transaction, *owner).await?;
                 *owner

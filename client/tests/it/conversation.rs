@@ -58,8 +58,7 @@ async fn members_come_go_and_rename() {
     let carol = bot(&second, "carol").await;
     let group = meet(Suite::Native, &alice, &[&bob]).await;
 
-    let added =
-        alice.invite(group.clone(), vec![carol.identity()], patient()).await.unwrap().value;
+    let added = alice.invite(group.clone(), vec![carol.identity()], patient()).await.unwrap().value;
     assert_eq!(added.group.members.len(), 3);
     until(&carol, |event| matches!(event, EventData::InvitationReceived(_))).await;
     carol.accept(group.clone()).await.unwrap();

@@ -1,0 +1,111 @@
+//! Leaving: a member proposes its own removal, another one commits it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quicproquo_core::group::CommitError;
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+
+use super::actor::Actor;
+use super::commit::Step;
+use super::input::Input;
+use super::send::recipients;
+use super::unit::Unit;
+use crate::error::SessionError;
+use crate::event::EventData;
+use crate::model::GroupState;
+use crate::store::{GroupRecord, IntentSpec, OutboxKind, StoreError};
+
+/// Each member waits one of these longer than the one before it to commit a proposal.
+const COMMIT_TURN: Duration = Duration::from_millis(250);
+
+impl Actor {
+    pub(super) async fn leave(
+        &mut self,
+        group: &GroupId,
+        record: &GroupRecord,
+        unit: &mut Unit,
+    ) -> Result<Result<Step, SessionError>, StoreError> {
+        if record.leave_proposed == Some(record.epoch) {
+            return Ok(Ok(Step::Proposed));
+        }
+        let identity = Arc::clone(&self.identity);
+        let Some(mls) = self.mls(group).await? else {
+            return Ok(Err(SessionError::Internal("the group's rows do not load".into())));
+        };
+        let others = recipients(mls, |member| *member != identity.key());
+        if others.is_empty() {
+            if let Some(slot) = self.groups.get_mut(group) {
+                slot.record.state = GroupState::Left;
+            }
+            self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into() });
+            unit.record_changed(group);
+            return Ok(Ok(Step::Moot));
+        }
+        let proposal = match mls.propose_leave(&identity) {
+            Ok(proposal) => proposal,
+            Err(CommitError::Unauthorized(_)) => return Ok(Err(SessionError::LastAdmin)),
+            Err(error) => return Ok(Err(SessionError::Invalid(error.to_string()))),
+        };
+        let kind = OutboxKind::Proposal;
+        if let Err(error) = self.put_outgoing(group, kind, &proposal, others, unit) {
+            return Ok(Err(error));
+        }
+        if let Some(slot) = self.groups.get_mut(group) {
+            slot.record.leave_proposed = Some(slot.record.epoch);
+            if slot.record.state == GroupState::Active {
+                slot.record.state = GroupState::Leaving;
+            }
+        }
+        unit.record_changed(group);
+        Ok(Ok(Step::Proposed))
+    }
+
+    /// We are no longer a member: leaving is done, everything else failed.
+    pub(super) fn end_intents(&mut self, group: &GroupId, unit: &mut Unit) {
+        let open: Vec<_> = self
+            .intents
+            .values()
+            .filter(|intent| intent.group == *group)
+            .map(|intent| (intent.n, intent.spec == IntentSpec::Leave))
+            .collect();
+        for (n, leave) in open {
+            let outcome = if leave { Ok(()) } else { Err(SessionError::GroupInactive) };
+            self.settle(n, &outcome, unit);
+        }
+    }
+
+    /// A proposal of somebody else is still there: commit it.
+    pub(super) async fn commit_proposals(
+        &mut self,
+        group: &GroupId,
+        epoch: u64,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Some(slot) = self.groups.get(group) else {
+            return Ok(());
+        };
+        let ours = matches!(slot.record.state, GroupState::Active | GroupState::Invited);
+        if !ours || slot.record.epoch != epoch || slot.record.pending.is_some() {
+            return Ok(());
+        }
+        if self.mls(group).await?.is_some_and(|mls| mls.has_proposals()) {
+            self.intend(group.clone(), IntentSpec::CommitProposals, None, unit);
+        }
+        Ok(())
+    }
+
+    /// Commits a proposal to leave when our turn comes and nobody was faster.
+    pub(super) fn plan_commit(&mut self, group: &GroupId, leaver: &IdentityKey) {
+        let Some(slot) = self.groups.get(group) else {
+            return;
+        };
+        let own = self.identity.key();
+        let others = slot.record.members.iter().map(|(key, _)| key).filter(|key| *key != leaver);
+        let turn = others.take_while(|key| **key != own).count();
+        let turn = u32::try_from(turn).unwrap_or(u32::MAX).min(20);
+        let input = Input::CommitProposals { group: group.clone(), epoch: slot.record.epoch };
+        self.after(COMMIT_TURN * turn, input);
+    }
+}
