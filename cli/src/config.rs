@@ -283,7 +283,7 @@ fn read(path: &Path) -> Result<File, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         Failure::usage(format!("{} line {line}: {}", path.display(), error.message()))
     })
 }

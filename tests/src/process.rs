@@ -126,6 +126,8 @@ impl Launch {
     /// Starts it and waits for its end, which must come by itself.
     pub async fn fail(&self) -> Ended {
         let mut child = self
+            .clone()
+            .log("warn")
             .command()
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
