@@ -113,6 +113,7 @@ async fn connect(
         identity: Arc::new(Identity::generate()),
         incarnation: 1,
         instance: Instance::new(instance),
+        attempts: Arc::default(),
         requests: taken,
         events,
         stop: stop.clone(),

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_schemas::code::ErrorCode;
@@ -96,6 +97,7 @@ pub(crate) enum Request {
     },
     Ack {
         up_to: u64,
+        answer: Answer<()>,
     },
     /// Whether no row lies behind this position.
     Drained {
@@ -180,6 +182,8 @@ pub(crate) struct LinkSpec {
     pub(crate) identity: Arc<Identity>,
     pub(crate) incarnation: u64,
     pub(crate) instance: Instance,
+    /// Tries of this instance so far: the node refuses a lower one, so all links share it.
+    pub(crate) attempts: Arc<AtomicU64>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     pub(crate) events: mpsc::Sender<LinkEvent>,
     pub(crate) stop: CancellationToken,

@@ -121,6 +121,13 @@ impl Group {
         self.provider.storage().take_writes()
     }
 
+    /// After an operation that panicked: undoes what it wrote, so that
+    /// [`Group::take_writes`] gives what earlier operations have left. Then the
+    /// group is to be dropped and loaded again.
+    pub fn undo(&self) {
+        self.provider.storage().rollback();
+    }
+
     /// Whether [`Group::take_writes`] would give anything.
     pub fn dirty(&self) -> bool {
         self.provider.storage().dirty()

@@ -52,14 +52,12 @@ pub(super) fn send_result(live: &Live, id: SendId, answer: Answer<Option<Vec<Del
 }
 
 /// Lost acknowledgements do no harm: the rows come again and are known.
-pub(super) fn ack(live: &Live, up_to: u64) {
+pub(super) fn ack(live: &Live, up_to: u64, answer: Answer<()>) {
     let mut request = live.session.ack_request();
     request.get().set_seq_up_to(up_to);
     let promise = request.send().promise;
     tokio::task::spawn_local(async move {
-        if let Err(error) = promise.await {
-            tracing::debug!(error = %error.extra, "acknowledge failed");
-        }
+        let _ = answer.send(promise.await.map(drop).map_err(Into::into));
     });
 }
 

@@ -1,6 +1,7 @@
 //! One identity's link to the node: connect, authenticate, subscribe, serve, again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use capnp_rpc::twoparty::VatNetwork;
@@ -40,10 +41,9 @@ pub(super) struct Live {
 
 /// Keeps the link up until it is stopped or displaced.
 pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec: LinkSpec) {
-    let mut attempt = 0;
     let mut backoff = BACKOFF_MIN;
     loop {
-        attempt += 1;
+        let attempt = spec.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let mut was_up = false;
         let end = connect_and_serve(&endpoint, &connector, &mut spec, attempt, &mut was_up).await;
         if was_up {
@@ -102,13 +102,14 @@ fn refuse(request: Request) {
     match request {
         Request::Send { answer, .. } => drop(answer.send(Err(error()))),
         Request::SendResult { answer, .. } => drop(answer.send(Err(error()))),
-        Request::Ack { .. } => {}
         Request::Drained { answer, .. } => drop(answer.send(Err(error()))),
         Request::PublishKeyPackages { answer, .. } | Request::KeyPackageStock { answer } => {
             drop(answer.send(Err(error())));
         }
         Request::ClaimKeyPackages { answer, .. } => drop(answer.send(Err(error()))),
-        Request::ClaimName { answer, .. } | Request::UploadHybridKey { answer, .. } => {
+        Request::ClaimName { answer, .. }
+        | Request::UploadHybridKey { answer, .. }
+        | Request::Ack { answer, .. } => {
             drop(answer.send(Err(error())));
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
@@ -232,7 +233,7 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
             delivery::send(live, id, &deliveries, &body, answer);
         }
         Request::SendResult { id, answer } => delivery::send_result(live, id, answer),
-        Request::Ack { up_to } => delivery::ack(live, up_to),
+        Request::Ack { up_to, answer } => delivery::ack(live, up_to, answer),
         Request::Drained { after, answer } => delivery::drained(live, after, answer),
         Request::PublishKeyPackages { one_time, last_resort, answer } => {
             directory::publish(live, &one_time, last_resort.as_deref(), answer);

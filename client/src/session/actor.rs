@@ -28,8 +28,8 @@ use super::uplink::Uplink;
 use crate::clock;
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
-use crate::model::{Change, Health, InvitePolicy, LinkState, Message, Outcome};
-use crate::rpc::{LinkEvent, Stock};
+use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
+use crate::rpc::{LinkEvent, Request, Stock};
 use crate::store::{
     GroupRecord, IdentityRecord, IntentRecord, Names, OutboxRecord, Overlay, Owner, Positions,
     Store, StoreError,
@@ -59,7 +59,7 @@ pub(super) struct Outgoing {
 /// A caller that waits, and whether an earlier request did the work.
 type Waiting<T> = (Reply<Outcome<T>>, bool);
 
-/// Payloads that wait for a group, with their numbers.
+/// Payloads that wait for a group, with when they came (unix milliseconds).
 type Buffered = HashMap<Vec<u8>, Vec<(u64, Zeroizing<Vec<u8>>)>>;
 
 /// Callers that wait for an outcome.
@@ -142,11 +142,15 @@ impl Actor {
 
     /// Runs until it is told to stop or every handle is gone.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        if let Err(error) = self.load().await {
-            tracing::error!(%error, "a session cannot read its state");
-            self.reload().await;
+        match self.load().await {
+            Ok(()) => self.uplink.open(),
+            Err(error) => {
+                tracing::error!(%error, "a session cannot read its state");
+                if !self.reload().await {
+                    return;
+                }
+            }
         }
-        self.uplink.open();
         self.after(Duration::ZERO, Input::Sweep);
         loop {
             let Some(first) = self.next(&mut commands).await else {
@@ -160,8 +164,10 @@ impl Actor {
                     _ => break,
                 }
             }
-            self.finish(unit).await;
             if stop {
+                self.answer_waiting(&mut unit).await;
+            }
+            if !self.finish(unit).await || stop {
                 break;
             }
         }
@@ -171,7 +177,9 @@ impl Actor {
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
         tokio::select! {
             command = commands.recv() => Some(command.map_or(Input::Stop, Input::Command)),
-            event = self.uplink.events.recv() => event.map(Input::Link),
+            event = self.uplink.events.recv(), if !self.uplink.over => {
+                Some(event.map_or(Input::LinkOver, Input::Link))
+            }
             Some(input) = self.jobs.next(), if !self.jobs.is_empty() => Some(input),
         }
     }
@@ -205,8 +213,9 @@ impl Actor {
         false
     }
 
-    /// Lets groups go on, commits, and lets out what waited for the commit.
-    async fn finish(&mut self, mut unit: Unit) {
+    /// Lets groups go on, commits, and lets out what waited for the commit. `false`: the store
+    /// is closed.
+    async fn finish(&mut self, mut unit: Unit) -> bool {
         if !self.uplink.broken
             && let Err(error) = self.go_on(&mut unit).await
         {
@@ -215,8 +224,7 @@ impl Actor {
         }
         if self.uplink.broken {
             unit.answer(&Err(SessionError::StorageUnavailable));
-            self.reload().await;
-            return;
+            return self.reload().await;
         }
         self.collect(&mut unit);
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
@@ -227,8 +235,7 @@ impl Actor {
         };
         unit.answer(&committed);
         if committed.is_err() {
-            self.reload().await;
-            return;
+            return self.reload().await;
         }
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
@@ -239,10 +246,13 @@ impl Actor {
             self.publish(packages);
         }
         if unit.received {
-            self.uplink.ack(self.positions.received_up_to);
+            let up_to = self.positions.received_up_to;
+            let ack = |answer| Request::Ack { up_to, answer };
+            self.jobs.push(self.uplink.ask(ack, Input::Acked));
         }
         self.pump();
         self.report();
+        true
     }
 
     /// Puts MLS writes, records and positions into the batch.
@@ -284,6 +294,9 @@ impl Actor {
             && let Some(slot) = self.groups.get_mut(id)
             && !slot.record.is_visible()
         {
+            if slot.record.state == GroupState::Declined {
+                return;
+            }
             self.last_hidden += 1;
             let (owner, n) = (self.owner, self.last_hidden);
             unit.batch.hidden_event(owner, id, n, unit.now_ms, &data);

@@ -1,11 +1,15 @@
 //! Key packages of others, claimed for an intent and kept with it.
 
+use std::collections::BTreeSet;
+
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::key_package;
+use quicproquo_schemas::code::ErrorCode;
 use serde_bytes::ByteBuf;
 
 use super::actor::Actor;
 use super::input::Input;
+use super::outbox::RETRY;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::rpc::{Request, RpcError};
@@ -29,9 +33,9 @@ impl Actor {
         }
         let n = intent.n;
         if self.uplink.up && self.claiming.insert(n) {
-            let claim =
-                |answer| Request::ClaimKeyPackages { identities: missing, ciphersuite, answer };
-            let input = move |result| Input::Claimed { intent: n, result };
+            let identities = missing.clone();
+            let claim = |answer| Request::ClaimKeyPackages { identities, ciphersuite, answer };
+            let input = move |result| Input::Claimed { intent: n, asked: missing, result };
             self.jobs.push(self.uplink.ask(claim, input));
         }
         false
@@ -41,6 +45,7 @@ impl Actor {
     pub(super) fn claimed(
         &mut self,
         n: u64,
+        asked: &[IdentityKey],
         result: Result<Vec<Option<Vec<u8>>>, RpcError>,
         unit: &mut Unit,
     ) {
@@ -48,25 +53,36 @@ impl Actor {
         let Some(intent) = self.intents.get_mut(&n) else {
             return;
         };
-        unit.touched.insert(intent.group.clone());
         let packages = match result {
             Ok(packages) => packages,
-            // Claimed again when the link is back.
-            Err(RpcError::Unavailable(_)) => {
-                unit.touched.remove(&intent.group);
-                return;
+            // Without a link, claimed again when it is back.
+            Err(
+                RpcError::Unavailable(_)
+                | RpcError::Coded {
+                    code:
+                        ErrorCode::RateLimited
+                        | ErrorCode::StorageFull
+                        | ErrorCode::Internal
+                        | ErrorCode::ShuttingDown,
+                    ..
+                },
+            ) => {
+                let group = intent.group.clone();
+                return self.after(RETRY, Input::Wake(group));
             }
             Err(RpcError::Coded { text, .. }) => {
                 return self.settle(n, &Err(SessionError::NodeRefused(text)), unit);
             }
         };
+        unit.touched.insert(intent.group.clone());
         let members = match &intent.spec {
             IntentSpec::Create(new) => &new.members,
             IntentSpec::Add(members) => members,
             _ => return,
         };
         let record = self.groups.get(&intent.group).map(|slot| &slot.record);
-        let asked: Vec<IdentityKey> = members
+        // Meanwhile somebody else may have added one of them.
+        let wanted: BTreeSet<IdentityKey> = members
             .iter()
             .filter(|key| record.is_none_or(|record| record.role(key).is_none()))
             .filter(|key| intent.packages.iter().all(|(known, _)| known != *key))
@@ -75,7 +91,10 @@ impl Actor {
         let now = unit.now_ms / 1000;
         let mut failure = (asked.len() != packages.len())
             .then(|| SessionError::Internal("the node answered another question".into()));
-        for (identity, package) in asked.into_iter().zip(packages) {
+        for (identity, package) in asked.iter().copied().zip(packages) {
+            if !wanted.contains(&identity) {
+                continue;
+            }
             let Some(package) = package else {
                 failure.get_or_insert(SessionError::NoKeyPackage(identity));
                 continue;

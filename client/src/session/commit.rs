@@ -14,6 +14,7 @@ use quicproquo_core::group::{CommitError, CommitSummary, Group, GroupParams, Sta
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridPublic;
+use quicproquo_schemas::limits::MAX_PAYLOAD;
 use serde_bytes::ByteBuf;
 
 use super::actor::{Actor, Slot};
@@ -23,6 +24,9 @@ use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::{GroupState, NewGroup};
 use crate::store::{GroupRecord, IntentRecord, IntentSpec, OutboxKind, PendingCommit, StoreError};
+
+/// Largest Welcome, in bytes; the envelope takes the rest of what the node takes.
+const MAX_WELCOME: usize = MAX_PAYLOAD - 64 * 1024;
 
 /// What an intent comes to at this epoch.
 pub(super) enum Step {
@@ -50,7 +54,10 @@ impl Actor {
             if self.groups.get(group).is_some_and(|slot| slot.record.pending.is_some()) {
                 return Ok(());
             }
-            let next = self.intents.values().find(|intent| intent.group == *group);
+            let next = self
+                .intents
+                .values()
+                .find(|intent| intent.group == *group && !self.leave_is_out(intent));
             let Some(intent) = next.cloned() else {
                 return Ok(());
             };
@@ -84,6 +91,13 @@ impl Actor {
         }
     }
 
+    /// A proposal to leave waits for somebody else's commit.
+    fn leave_is_out(&self, intent: &IntentRecord) -> bool {
+        let record = self.groups.get(&intent.group).map(|slot| &slot.record);
+        intent.spec == IntentSpec::Leave
+            && record.is_some_and(|record| record.leave_proposed == Some(record.epoch))
+    }
+
     /// Derives what to do for an intent from the group as it is now.
     async fn step(
         &mut self,
@@ -106,7 +120,7 @@ impl Actor {
         };
         let record = slot.record.clone();
         let leaving = matches!(record.state, GroupState::Leaving | GroupState::Declined)
-            && intent.spec == IntentSpec::Leave;
+            && matches!(intent.spec, IntentSpec::Leave | IntentSpec::CommitProposals);
         if !record.state.is_active() && record.state != GroupState::Invited && !leaving {
             return Ok(Err(SessionError::GroupInactive));
         }
@@ -153,6 +167,11 @@ impl Actor {
             IntentSpec::Leave => return Ok(Ok(Step::Moot)),
         };
         Ok(match staged {
+            // The commit would win, and nobody it adds could ever join.
+            Ok(staged) if staged.welcome.as_ref().is_some_and(|it| it.len() > MAX_WELCOME) => {
+                let _ = mls.clear_pending();
+                Err(SessionError::TooLarge { what: "the Welcome".into(), limit: MAX_WELCOME })
+            }
             Ok(staged) => Ok(Step::Commit(Box::new(staged))),
             Err(CommitError::Nothing) => Ok(Step::Moot),
             Err(error) => Err(explain(error, &wanted)),
@@ -300,6 +319,8 @@ impl Actor {
         }
         unit.record_changed(group);
         self.settle(pending.intent, &Err(error), unit);
+        // Proposals that came meanwhile have waited for this commit.
+        self.plan_commits();
         Ok(())
     }
 
@@ -334,6 +355,9 @@ impl Actor {
                 record.state = if left { GroupState::Left } else { GroupState::Removed };
             } else {
                 record.state = GroupState::Declined;
+                slot.hidden.clear();
+                unit.batch.drop_hidden(self.owner, group);
+                self.place_free(unit);
             }
             let reason = if left { "left" } else { "removed" }.to_owned();
             if was_visible {

@@ -5,6 +5,7 @@ use quicproquo_core::id::GroupId;
 use super::actor::Actor;
 use super::command::Command;
 use super::input::Input;
+use super::outbox::RETRY;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::model::{GroupState, LinkState};
@@ -66,7 +67,16 @@ impl Actor {
                 self.send_result(counter, result, unit).await?;
             }
             Input::Drained(Ok(true)) => self.uplink.draining = false,
-            Input::Claimed { intent, result } => self.claimed(intent, result, unit),
+            Input::Drained(Err(_)) => self.after(RETRY, Input::AskDrained),
+            Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),
+            Input::Acked(Err(_)) if self.uplink.up => self.after(RETRY, Input::AckAgain),
+            // Sent again when this unit is durable, for what is received until then.
+            Input::AckAgain => unit.received |= self.uplink.up,
+            Input::AskAgain(counter) => self.ask_again(counter),
+            Input::Wake(group) => drop(unit.touched.insert(group)),
+            Input::LinkOver => self.link_over(),
+            Input::OpenLink if self.uplink.over => self.uplink.open(),
+            Input::Claimed { intent, asked, result } => self.claimed(intent, &asked, result, unit),
             Input::Stock(result) => self.stock(result, unit),
             Input::NameClaimed { name, reply, result } => {
                 self.name_claimed(name, reply, result, unit);
@@ -83,7 +93,9 @@ impl Actor {
             }
             Input::Sweep => self.sweep(unit),
             Input::Drained(_)
-            | Input::Retry
+            | Input::AskDrained
+            | Input::Acked(_)
+            | Input::OpenLink
             | Input::Nothing
             | Input::Command(_)
             | Input::Link(_)
@@ -96,7 +108,11 @@ impl Actor {
     pub(super) async fn go_on(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         let woken = std::mem::take(&mut self.uplink.wake);
         unit.touched.extend(woken);
-        while let Some(group) = unit.touched.pop_first() {
+        loop {
+            self.replay(unit).await?;
+            let Some(group) = unit.touched.pop_first() else {
+                break;
+            };
             self.advance(&group, unit).await?;
             self.release(&group, unit).await?;
         }

@@ -28,6 +28,7 @@ pub(super) enum Input {
     /// Key packages for an intent.
     Claimed {
         intent: u64,
+        asked: Vec<IdentityKey>,
         result: Result<Vec<Option<Vec<u8>>>, RpcError>,
     },
     /// The stock of key packages, after publishing or when asked.
@@ -59,8 +60,20 @@ pub(super) enum Input {
         group: GroupId,
         epoch: u64,
     },
-    /// Try again what the node refused for now.
-    Retry,
+    /// Ask again whether rows wait.
+    AskDrained,
+    /// The node has taken an acknowledgement.
+    Acked(Result<(), RpcError>),
+    /// An acknowledgement failed: again.
+    AckAgain,
+    /// Ask again what became of a send.
+    AskAgain(u64),
+    /// Try again what a group could not do.
+    Wake(GroupId),
+    /// The task of the link has ended.
+    LinkOver,
+    /// Open another link.
+    OpenLink,
     /// Forget what is old.
     Sweep,
     /// Nothing to do.

@@ -46,7 +46,7 @@ impl Actor {
         });
         let rotate = std::mem::take(&mut self.rotate_last_resort);
         let suite = lacking.min_by_key(|suite| of(*suite)).or(rotate.then_some(Suite::Envelope));
-        if everywhere && !self.uplink.published {
+        if everywhere {
             self.uplink.published = true;
             self.claim_waiting_names();
         }

@@ -20,6 +20,9 @@ use crate::store::{GroupRecord, IntentSpec, OutboxKind, StoreError};
 /// Each member waits one of these longer than the one before it to commit a proposal.
 const COMMIT_TURN: Duration = Duration::from_millis(250);
 
+/// The longest wait, in turns.
+const LAST_TURN: u32 = 20;
+
 impl Actor {
     pub(super) async fn leave(
         &mut self,
@@ -36,10 +39,12 @@ impl Actor {
         };
         let others = recipients(mls, |member| *member != identity.key());
         if others.is_empty() {
-            if let Some(slot) = self.groups.get_mut(group) {
-                slot.record.state = GroupState::Left;
+            if record.is_visible() {
+                if let Some(slot) = self.groups.get_mut(group) {
+                    slot.record.state = GroupState::Left;
+                }
+                self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into() });
             }
-            self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into() });
             unit.record_changed(group);
             return Ok(Ok(Step::Moot));
         }
@@ -86,8 +91,11 @@ impl Actor {
         let Some(slot) = self.groups.get(group) else {
             return Ok(());
         };
-        let ours = matches!(slot.record.state, GroupState::Active | GroupState::Invited);
-        if !ours || slot.record.epoch != epoch || slot.record.pending.is_some() {
+        let planned = self
+            .intents
+            .values()
+            .any(|intent| intent.group == *group && intent.spec == IntentSpec::CommitProposals);
+        if planned || slot.record.epoch != epoch || slot.record.pending.is_some() {
             return Ok(());
         }
         if self.mls(group).await?.is_some_and(|mls| mls.has_proposals()) {
@@ -97,15 +105,30 @@ impl Actor {
     }
 
     /// Commits a proposal to leave when our turn comes and nobody was faster.
-    pub(super) fn plan_commit(&mut self, group: &GroupId, leaver: &IdentityKey) {
+    pub(super) fn plan_commit(&self, group: &GroupId, leaver: &IdentityKey) {
         let Some(slot) = self.groups.get(group) else {
             return;
         };
         let own = self.identity.key();
         let others = slot.record.members.iter().map(|(key, _)| key).filter(|key| *key != leaver);
         let turn = others.take_while(|key| **key != own).count();
-        let turn = u32::try_from(turn).unwrap_or(u32::MAX).min(20);
+        let mut turn = u32::try_from(turn).unwrap_or(u32::MAX).min(LAST_TURN);
+        // Who leaves as well commits only when nobody stays.
+        if matches!(slot.record.state, GroupState::Leaving | GroupState::Declined) {
+            turn += LAST_TURN;
+        }
         let input = Input::CommitProposals { group: group.clone(), epoch: slot.record.epoch };
         self.after(COMMIT_TURN * turn, input);
+    }
+
+    /// Proposals that wait outlive us: their timers start again.
+    pub(super) fn plan_commits(&self) {
+        for (group, slot) in &self.groups {
+            if let Some((epoch, leaver)) = &slot.record.proposed
+                && *epoch == slot.record.epoch
+            {
+                self.plan_commit(group, leaver);
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::actor::{Actor, Outgoing, Slot, Waits};
 use super::input::Input;
 use super::unit::Unit;
 use crate::clock;
+use crate::error::SessionError;
 use crate::event::Cursor;
 use crate::store::{Overlay, StoreError};
 
@@ -24,10 +25,14 @@ const INBOX_KEPT_MS: u64 = (DEFAULT_TTL_SECS as u64 + DEDUP_GRACE_SECS as u64) *
 /// Idempotency keys and settled intents are kept for 48 h, in milliseconds.
 const REQUESTS_KEPT_MS: u64 = 2 * 24 * 3600 * 1000;
 
+/// Payloads wait 7 days for their group, in milliseconds.
+const BUFFER_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
+
 impl Actor {
     /// Reads everything from the database, except MLS state, which is read when needed.
     pub(super) async fn load(&mut self) -> Result<(), StoreError> {
         self.names = self.store.names(self.owner).await?;
+        self.policy = self.store.invite_policy(self.owner).await?;
         self.groups.clear();
         for (id, record) in self.store.group_records(self.owner).await? {
             let hidden = if record.is_visible() {
@@ -44,25 +49,27 @@ impl Actor {
         }
         let intents = self.store.open_intents(self.owner).await?;
         self.intents = intents.into_iter().map(|intent| (intent.n, intent)).collect();
-        self.last_intent = self.store.last_intent(self.owner).await?;
+        // Answers to requests for intents that were rolled back may still come.
+        self.last_intent = self.last_intent.max(self.store.last_intent(self.owner).await?);
         self.last_hidden = self.store.last_hidden(self.owner).await?;
         self.buffered.clear();
         self.last_buffered = 0;
-        for (group, n, payload) in self.store.buffered(self.owner).await? {
+        for (group, n, at, payload) in self.store.buffered(self.owner).await? {
             self.last_buffered = self.last_buffered.max(n);
-            self.buffered.entry(group).or_default().push((n, payload));
+            self.buffered.entry(group).or_default().push((at, payload));
         }
+        self.plan_commits();
         self.tail.send_replace(Cursor(self.positions.tail));
         self.report();
         Ok(())
     }
 
     /// Throws the memory away. Rows that were pushed and not committed come again on a new link.
-    pub(super) async fn reload(&mut self) {
+    /// `false`: the store is closed.
+    pub(super) async fn reload(&mut self) -> bool {
         self.uplink.close();
         self.overlay = Overlay::default();
         self.claiming.clear();
-        self.waits = Waits::default();
         loop {
             let positions = self.store.positions(self.owner).await;
             let loaded = match positions {
@@ -74,14 +81,53 @@ impl Actor {
             };
             match loaded {
                 Ok(()) => break,
-                Err(StoreError::Closed) => return,
+                Err(StoreError::Closed) => return false,
                 Err(error) => {
                     tracing::error!(%error, "the client database cannot be read");
                     tokio::time::sleep(RELOAD_PAUSE).await;
                 }
             }
         }
+        self.keep_waits();
         self.uplink.open();
+        true
+    }
+
+    /// Who waits for what is durable goes on waiting; what was rolled back has failed.
+    fn keep_waits(&mut self) {
+        let Waits { intents, sends } = std::mem::take(&mut self.waits);
+        for (n, waiting) in intents {
+            if self.intents.contains_key(&n) {
+                self.waits.intents.insert(n, waiting);
+                continue;
+            }
+            for (reply, _) in waiting {
+                let _ = reply.send(Err(SessionError::StorageUnavailable));
+            }
+        }
+        for (counter, waiting) in sends {
+            if self.outbox.contains_key(&counter) {
+                self.waits.sends.insert(counter, waiting);
+                continue;
+            }
+            for (reply, _) in waiting {
+                let _ = reply.send(Err(SessionError::StorageUnavailable));
+            }
+        }
+    }
+
+    /// Before the session stops: whoever waits learns how far it has come.
+    pub(super) async fn answer_waiting(&mut self, unit: &mut Unit) {
+        let intents: Vec<u64> = self.waits.intents.keys().copied().collect();
+        for n in intents {
+            self.intent_waited(n, unit);
+        }
+        let sends: Vec<u64> = self.waits.sends.keys().copied().collect();
+        for counter in sends {
+            if let Err(error) = self.send_waited(counter, unit).await {
+                tracing::warn!(%error, "a send that waits cannot be read");
+            }
+        }
     }
 
     /// The MLS state of a group, loaded when it is not.
@@ -109,16 +155,24 @@ impl Actor {
         Ok(slot.mls.as_mut())
     }
 
-    /// Forgets old payload hashes and requests.
+    /// Forgets old payload hashes, requests and payloads that wait, and looks after the stock.
     pub(super) fn sweep(&mut self, unit: &mut Unit) {
         let inbox_before = unit.now_ms.saturating_sub(INBOX_KEPT_MS);
         let requests_before = unit.now_ms.saturating_sub(REQUESTS_KEPT_MS);
-        unit.batch.sweep(self.owner, inbox_before, requests_before);
+        let buffered_before = unit.now_ms.saturating_sub(BUFFER_KEPT_MS);
+        unit.batch.sweep(self.owner, inbox_before, requests_before, buffered_before);
+        self.buffered.retain(|_, kept| {
+            kept.retain(|(at, _)| *at >= buffered_before);
+            !kept.is_empty()
+        });
         let before = (unit.now_ms / 1000).saturating_sub(EPOCH_KEPT_SECS);
         for mls in self.groups.values_mut().filter_map(|slot| slot.mls.as_mut()) {
             if let Err(error) = mls.forget_epochs_before(before) {
                 tracing::warn!(%error, "old epochs stay");
             }
+        }
+        if self.uplink.up {
+            self.restock();
         }
         self.after(SWEEP_PAUSE, Input::Sweep);
     }

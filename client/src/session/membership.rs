@@ -88,12 +88,15 @@ impl Actor {
             self.after(wait, Input::IntentWaited(n));
             return;
         }
-        let result = self.outcome_of(n).await;
+        let result = self.outcome_of(n, unit).await;
         unit.reply(reply, result.map(|value| Outcome { value, replayed }));
     }
 
     /// The outcome of an intent that is over.
-    async fn outcome_of(&mut self, n: u64) -> Result<Change, SessionError> {
+    async fn outcome_of(&mut self, n: u64, unit: &Unit) -> Result<Change, SessionError> {
+        if let Some((group, outcome)) = unit.settled.get(&n) {
+            return outcome.clone().and_then(|()| self.change(group, ChangeState::Done));
+        }
         let intent = self.store.intent(self.owner, n).await?;
         let intent = intent.ok_or_else(|| SessionError::Internal("lost intent".into()))?;
         intent.outcome.unwrap_or(Ok(()))?;
@@ -143,6 +146,7 @@ impl Actor {
         intent.packages.clear();
         intent.outcome = Some(outcome.clone());
         unit.batch.intent(self.owner, &intent);
+        unit.settled.insert(n, (intent.group.clone(), outcome.clone()));
         let waiting = self.waits.intents.remove(&n).unwrap_or_default();
         if waiting.is_empty()
             && let Err(error) = outcome
@@ -248,6 +252,7 @@ impl GroupRecord {
             known_group: false,
             pending: None,
             leave_proposed: None,
+            proposed: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use quicproquo_core::id::GroupId;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::SendId;
+use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
 
 use super::actor::{Actor, Outgoing};
 use super::input::Input;
@@ -17,7 +18,11 @@ use crate::store::{OutboxKind, OutboxRecord, StoreError};
 /// Sends that are out at once; the node takes 64 calls of a connection.
 const IN_FLIGHT: usize = 48;
 /// After the node refused for now.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// A row that the node does not have is not sent any more after this, in milliseconds: its
+/// result may be forgotten there.
+const TTL_MS: u64 = DEFAULT_TTL_SECS as u64 * 1000;
 
 impl Actor {
     /// Sends what is ready, in order, once the backlog is processed.
@@ -80,8 +85,7 @@ impl Actor {
                 self.delivered(counter, unit).await
             }
             Err(RpcError::Unavailable(_)) => {
-                outgoing.ask = true;
-                self.after(RETRY, Input::Retry);
+                self.hold(counter);
                 Ok(())
             }
             Err(RpcError::Coded { code, text }) => self.refused(counter, code, &text, unit).await,
@@ -103,12 +107,30 @@ impl Actor {
             Ok(None) => {
                 // Final: the fence refuses the Session that might have sent it.
                 outgoing.ask = false;
+                if outgoing.record.created_at_ms.saturating_add(TTL_MS) < unit.now_ms {
+                    return self.give_up(counter, "older than its time to live", unit).await;
+                }
                 let group = outgoing.record.group.clone();
                 self.renew(&group, unit);
             }
-            Err(_) => self.after(RETRY, Input::Retry),
+            Err(_) => self.hold(counter),
         }
         Ok(())
+    }
+
+    /// Asks about a send again after a pause, or when the link is back.
+    fn hold(&mut self, counter: u64) {
+        if let Some(outgoing) = self.outbox.get_mut(&counter) {
+            outgoing.in_flight = true;
+            outgoing.ask = true;
+            self.after(RETRY, Input::AskAgain(counter));
+        }
+    }
+
+    pub(super) fn ask_again(&mut self, counter: u64) {
+        if let Some(outgoing) = self.outbox.get_mut(&counter) {
+            outgoing.in_flight = false;
+        }
     }
 
     /// The node has it.
@@ -117,7 +139,10 @@ impl Actor {
             return Ok(());
         };
         match outgoing.record.kind {
-            OutboxKind::Commit => outgoing.sent = true,
+            OutboxKind::Commit => {
+                outgoing.sent = true;
+                outgoing.ask = false;
+            }
             OutboxKind::Proposal | OutboxKind::Welcome => self.drop_outgoing(counter, unit),
             OutboxKind::Message(seq) => {
                 let message = self.stored_message(seq, unit).await?;
@@ -139,24 +164,14 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         match code {
-            ErrorCode::Displaced | ErrorCode::Fenced | ErrorCode::Unauthenticated => {}
-            ErrorCode::RateLimited
+            ErrorCode::Displaced
+            | ErrorCode::Fenced
+            | ErrorCode::Unauthenticated
+            | ErrorCode::RateLimited
             | ErrorCode::StorageFull
             | ErrorCode::QueueFull
             | ErrorCode::Internal
-            | ErrorCode::ShuttingDown => {
-                // A replay of a send that was refused is a new try, one of a send that was not
-                // is answered as before: both are safe.
-                if let Some(outgoing) = self.outbox.get_mut(&counter) {
-                    outgoing.in_flight = true;
-                    outgoing.ask = true;
-                }
-                let again = async move {
-                    tokio::time::sleep(RETRY).await;
-                    Input::SendResult { counter, result: Ok(None) }
-                };
-                self.jobs.push(Box::pin(again));
-            }
+            | ErrorCode::ShuttingDown => self.hold(counter),
             _ => {
                 tracing::error!(%code, "the node refuses a send for good");
                 self.give_up(counter, text, unit).await?;

@@ -76,6 +76,11 @@ impl Actor {
             }
         };
         self.opened(opened, unit).await?;
+        self.replay(unit).await
+    }
+
+    /// Takes payloads whose time has come.
+    pub(super) async fn replay(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         while let Some(opened) = unit.replay.pop_front() {
             self.opened(opened, unit).await?;
         }
@@ -167,7 +172,13 @@ impl Actor {
                 self.commit_lost(group, unit);
                 self.apply(group, &summary, unit).await?;
             }
-            Processed::LeaveProposed { member } => self.plan_commit(group, &member),
+            Processed::LeaveProposed { member } => {
+                if let Some(slot) = self.groups.get_mut(group) {
+                    slot.record.proposed = Some((slot.record.epoch, member));
+                }
+                unit.record_changed(group);
+                self.plan_commit(group, &member);
+            }
             Processed::OwnMessage => tracing::debug!("a payload claims to be our own"),
         }
         Ok(())
@@ -291,7 +302,7 @@ impl Actor {
         let n = self.last_buffered;
         let kept = opened.to_kept();
         unit.batch.buffer(self.owner, group, n, unit.now_ms, &kept);
-        self.buffered.entry(group.to_vec()).or_default().push((n, kept));
+        self.buffered.entry(group.to_vec()).or_default().push((unit.now_ms, kept));
     }
 
     /// Takes what waited for a group; what must wait on is buffered again.
@@ -308,7 +319,13 @@ impl Actor {
         tracing::error!(reason, "a group is isolated");
         if let Some(slot) = self.groups.get_mut(group) {
             slot.record.state = GroupState::Isolated;
-            slot.mls = None;
+            // What was done before the failure stays done.
+            if let Some(mls) = slot.mls.take() {
+                mls.undo();
+                for write in mls.take_writes() {
+                    self.overlay.put(write.scope, write.key, write.value);
+                }
+            }
         }
         let reason = reason.to_owned();
         self.emit(unit, Some(group), EventData::GroupIsolated { reason });

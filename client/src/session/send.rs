@@ -143,7 +143,11 @@ impl Actor {
         if waiting.is_empty() {
             return Ok(());
         }
-        let active = self.usable(group).is_ok();
+        let mut active = self.usable(group).is_ok();
+        if active && self.mls(group).await?.is_none() {
+            self.isolate(group, "its rows do not load", unit);
+            active = false;
+        }
         if active && !self.can_encrypt(group).await? {
             for (counter, _) in waiting {
                 self.write_outbox(counter, unit);

@@ -42,6 +42,8 @@ pub(super) struct Unit {
     pub(super) seen: std::collections::HashSet<[u8; 32]>,
     /// Own messages of this unit, by position.
     pub(super) messages: HashMap<u64, StoredMessage>,
+    /// Intents that this unit has ended.
+    pub(super) settled: HashMap<u64, (GroupId, Result<(), SessionError>)>,
     /// Key packages to publish once their private halves are durable.
     pub(super) publish: Option<NewPackages>,
     /// Rows came in, so there is something to acknowledge.
@@ -66,6 +68,7 @@ impl Unit {
             replay: VecDeque::new(),
             seen: std::collections::HashSet::new(),
             messages: HashMap::new(),
+            settled: HashMap::new(),
             publish: None,
             received: false,
             keys: HashMap::new(),

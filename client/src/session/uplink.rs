@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::Actor;
 use super::input::Input;
+use super::outbox::RETRY;
 use crate::model::LinkState;
 use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
 
@@ -25,6 +27,7 @@ pub(super) struct Uplink {
     identity: Arc<Identity>,
     incarnation: u64,
     instance: Instance,
+    attempts: Arc<AtomicU64>,
     stop: CancellationToken,
     requests: mpsc::UnboundedSender<Request>,
     pub(super) events: mpsc::Receiver<LinkEvent>,
@@ -40,6 +43,8 @@ pub(super) struct Uplink {
     pub(super) filling: bool,
     /// Groups in which something may go on now that the link is up.
     pub(super) wake: BTreeSet<GroupId>,
+    /// The link has ended and will not come back by itself.
+    pub(super) over: bool,
     /// The state in memory is not to be trusted.
     pub(super) broken: bool,
 }
@@ -56,6 +61,7 @@ impl Uplink {
             identity,
             incarnation,
             instance,
+            attempts: Arc::default(),
             stop: CancellationToken::new(),
             requests: mpsc::unbounded_channel().0,
             events: mpsc::channel(1).1,
@@ -66,12 +72,17 @@ impl Uplink {
             published: false,
             filling: false,
             wake: BTreeSet::new(),
+            over: false,
             broken: false,
         }
     }
 
-    /// Opens a new link.
+    /// Opens a new link, unless another instance has taken over.
     pub(super) fn open(&mut self) {
+        self.broken = false;
+        if matches!(self.state, LinkState::Displaced(_)) {
+            return;
+        }
         let (requests, taken) = mpsc::unbounded_channel();
         let (sender, events) = mpsc::channel(EVENTS);
         self.requests = requests;
@@ -79,11 +90,12 @@ impl Uplink {
         self.stop = CancellationToken::new();
         self.state = LinkState::Connecting;
         self.up = false;
-        self.broken = false;
+        self.over = false;
         self.driver.open(LinkSpec {
             identity: Arc::clone(&self.identity),
             incarnation: self.incarnation,
             instance: self.instance,
+            attempts: Arc::clone(&self.attempts),
             requests: taken,
             events: sender,
             stop: self.stop.clone(),
@@ -93,10 +105,6 @@ impl Uplink {
     pub(super) fn close(&mut self) {
         self.stop.cancel();
         self.up = false;
-    }
-
-    pub(super) fn ack(&self, up_to: u64) {
-        let _ = self.requests.send(Request::Ack { up_to });
     }
 
     /// Sends a request; its answer becomes an input.
@@ -131,7 +139,7 @@ impl Actor {
         self.uplink.state = LinkState::Up;
         for outgoing in self.outbox.values_mut() {
             outgoing.in_flight = false;
-            outgoing.ask = true;
+            outgoing.ask = !outgoing.sent;
         }
         self.ask_drained();
         let key = self.hybrid.first().map(|secret| secret.public().as_bytes().to_vec());
@@ -144,6 +152,17 @@ impl Actor {
         let intents: Vec<_> = self.intents.values().map(|intent| intent.group.clone()).collect();
         self.uplink.wake.extend(intents);
         self.ask_names();
+    }
+
+    /// Displaced, or the task of the link is gone.
+    pub(super) fn link_over(&mut self) {
+        self.uplink.over = true;
+        self.uplink.up = false;
+        if !matches!(self.uplink.state, LinkState::Displaced(_)) {
+            tracing::error!("the link has ended unexpectedly");
+            self.uplink.state = LinkState::Connecting;
+            self.after(RETRY, Input::OpenLink);
+        }
     }
 
     pub(super) fn link_down(&mut self) {

@@ -112,6 +112,7 @@ impl Actor {
             known_group,
             pending: None,
             leave_proposed: None,
+            proposed: None,
         };
         let slot = Slot { record, mls: Some(joined.group), hidden: Vec::new() };
         self.groups.insert(group.clone(), slot);
@@ -230,8 +231,8 @@ impl Actor {
         inviters.len() < PENDING && same < PENDING_PER_INVITER
     }
 
-    /// Welcomes that found no place are tried again with the next rows.
-    fn place_free(&mut self, unit: &mut Unit) {
+    /// Welcomes that found no place are tried again in this unit.
+    pub(super) fn place_free(&mut self, unit: &mut Unit) {
         self.unbuffer(NO_PLACE, unit);
     }
 }

@@ -314,7 +314,17 @@ impl Batch {
     }
 
     /// Forgets what is only kept to recognise repetitions, once it is older than this.
-    pub(crate) fn sweep(&mut self, owner: Owner, inbox_before: u64, requests_before: u64) {
+    pub(crate) fn sweep(
+        &mut self,
+        owner: Owner,
+        inbox_before: u64,
+        requests_before: u64,
+        buffered_before: u64,
+    ) {
+        self.add(
+            "DELETE FROM buffered WHERE owner = ? AND created_at < ?",
+            values![owner.0, buffered_before],
+        );
         self.add(
             "DELETE FROM inbox WHERE owner = ? AND seen_at < ?",
             values![owner.0, inbox_before],

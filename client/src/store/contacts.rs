@@ -40,6 +40,7 @@ impl Names {
     }
 
     pub(crate) fn insert(&mut self, contact: &Contact) {
+        self.0.retain(|_, (name, _)| *name != contact.name);
         self.0.insert(contact.identity, (contact.name.clone(), contact.changed));
     }
 }

@@ -28,6 +28,9 @@ pub(crate) struct GroupRecord {
     pub(crate) pending: Option<PendingCommit>,
     /// The epoch in which our proposal to leave is out.
     pub(crate) leave_proposed: Option<u64>,
+    /// The newest proposal of somebody else to leave: its epoch, and who leaves.
+    #[serde(default)]
+    pub(crate) proposed: Option<(u64, IdentityKey)>,
 }
 
 /// A commit of ours, until the queue has decided its epoch.

@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 use super::seal::Sealer;
 use super::{Owner, Store, StoreError, record, uint};
 
+/// Group, number, when it came (unix milliseconds), payload.
+type Buffered = (Vec<u8>, u64, u64, Zeroizing<Vec<u8>>);
+
 impl Store {
     /// Which of these payload hashes were processed before.
     pub(crate) async fn seen(
@@ -32,21 +35,19 @@ impl Store {
     }
 
     /// Opened payloads that wait for a group or an epoch, in the order they came.
-    pub(crate) async fn buffered(
-        &self,
-        owner: Owner,
-    ) -> Result<Vec<(Vec<u8>, u64, Zeroizing<Vec<u8>>)>, StoreError> {
-        let rows: Vec<(Vec<u8>, i64, Vec<u8>)> =
-            sqlx::query_as("SELECT group_id, n, payload FROM buffered WHERE owner = ? ORDER BY n")
-                .bind(owner.0)
-                .fetch_all(&self.reads)
-                .await?;
+    pub(crate) async fn buffered(&self, owner: Owner) -> Result<Vec<Buffered>, StoreError> {
+        let rows: Vec<(Vec<u8>, i64, i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT group_id, n, created_at, payload FROM buffered WHERE owner = ? ORDER BY n",
+        )
+        .bind(owner.0)
+        .fetch_all(&self.reads)
+        .await?;
         rows.into_iter()
-            .map(|(group, n, sealed)| {
+            .map(|(group, n, at, sealed)| {
                 let n = uint(n);
                 let row = buffered_row(owner, &group, n);
                 let payload = self.sealer.open("buffered", &row, &sealed)?;
-                Ok((group, n, payload))
+                Ok((group, n, uint(at), payload))
             })
             .collect()
     }

@@ -1,8 +1,8 @@
 //! The one writer: what queued up while the last transaction synced goes into the next.
 
 use quicproquo_core::identity::IdentityKey;
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Executor as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -116,28 +116,42 @@ async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
     }
 }
 
+/// The statements are our own: after a full disk SQLite rolls back by itself, the driver's
+/// transactions would go on counting that one as open, and no other could ever begin.
 async fn transaction(
     connection: &mut SqliteConnection,
     jobs: &[Job],
 ) -> Result<Vec<Owner>, StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    connection.execute("BEGIN IMMEDIATE").await?;
+    let result = match apply(connection, jobs).await {
+        Ok(owners) => connection.execute("COMMIT").await.map(|_| owners).map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    if result.is_err()
+        && let Err(error) = connection.execute("ROLLBACK").await
+    {
+        tracing::debug!(%error, "the transaction was rolled back already");
+    }
+    result
+}
+
+async fn apply(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Vec<Owner>, StoreError> {
     let mut owners = Vec::with_capacity(jobs.len());
     for job in jobs {
         let owner = match &job.work {
             Work::Batch(batch) => {
-                batch.apply(&mut transaction).await?;
+                batch.apply(connection).await?;
                 Owner(0)
             }
             Work::CreateIdentity { key, seed, secret, now } => {
-                identities::insert(&mut transaction, key, seed, secret, *now).await?
+                identities::insert(connection, key, seed, secret, *now).await?
             }
             Work::DeleteIdentity(owner) => {
-                identities::delete(&mut transaction, *owner).await?;
+                identities::delete(connection, *owner).await?;
                 *owner
             }
         };
         owners.push(owner);
     }
-    transaction.commit().await?;
     Ok(owners)
 }
