@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CommonArgs, HttpLayer, LinkLayer, NodeLayer};
+use crate::config::{BotsLayer, CommonArgs, HttpLayer, LinkLayer, NodeLayer};
 use crate::exit;
 
 /// End-to-end encrypted group messaging for people and bots.
@@ -43,6 +43,8 @@ pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) http: HttpLayer,
     #[command(flatten)]
+    pub(crate) bots: BotsLayer,
+    #[command(flatten)]
     pub(crate) node: NodeLayer,
     /// Print one line of JSON when ready, instead of text.
     #[arg(long)]
@@ -64,6 +66,8 @@ pub(crate) struct Node {
 pub(crate) struct Gateway {
     #[command(flatten)]
     pub(crate) http: HttpLayer,
+    #[command(flatten)]
+    pub(crate) bots: BotsLayer,
     #[command(flatten)]
     pub(crate) link: LinkLayer,
     /// Print one line of JSON when ready, instead of text.
@@ -105,6 +109,8 @@ pub(crate) enum Config {
 pub(crate) struct ConfigCheck {
     #[command(flatten)]
     pub(crate) http: HttpLayer,
+    #[command(flatten)]
+    pub(crate) bots: BotsLayer,
     #[command(flatten)]
     pub(crate) node: NodeLayer,
     #[command(flatten)]

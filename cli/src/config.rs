@@ -21,6 +21,12 @@ const HTTP_PORT: u16 = 8080;
 /// Port of the node.
 const NODE_PORT: u16 = 7000;
 
+/// One-time key packages per bot and ciphersuite.
+const KEY_PACKAGES: u32 = 100;
+
+/// Most that the node keeps.
+const MAX_KEY_PACKAGES: u32 = 500;
+
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CommonArgs {
@@ -132,6 +138,15 @@ pub(crate) struct LinkLayer {
     server_name: Option<String>,
 }
 
+/// The bots of the gateway.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BotsLayer {
+    /// One-time key packages to keep at the node, per bot and ciphersuite [default: 100].
+    #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT")]
+    key_package_stock: Option<u32>,
+}
+
 /// The configuration file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -142,6 +157,7 @@ struct File {
     http: HttpLayer,
     node: NodeLayer,
     link: LinkLayer,
+    bots: BotsLayer,
 }
 
 /// The result: complete and checked.
@@ -153,6 +169,13 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     pub(crate) node: Node,
     pub(crate) link: Link,
+    pub(crate) bots: Bots,
+}
+
+/// The bots of the gateway.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Bots {
+    pub(crate) key_package_stock: u32,
 }
 
 /// The gateway's HTTP door.
@@ -191,6 +214,7 @@ pub(crate) struct Layers {
     pub(crate) http: HttpLayer,
     pub(crate) node: NodeLayer,
     pub(crate) link: LinkLayer,
+    pub(crate) bots: BotsLayer,
 }
 
 impl Settings {
@@ -198,7 +222,7 @@ impl Settings {
     pub(crate) fn load(common: CommonArgs, layers: Layers) -> Result<Self, Failure> {
         let file = common.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let Layers { http, node, link } = layers;
+        let Layers { http, node, link, bots } = layers;
         let data_dir = match common.data_dir.or(file.data_dir) {
             Some(path) => path,
             None => default_data_dir()?,
@@ -230,11 +254,21 @@ impl Settings {
                     .or(file.link.server_name)
                     .unwrap_or_else(|| "localhost".to_owned()),
             },
+            bots: Bots {
+                key_package_stock: bots
+                    .key_package_stock
+                    .or(file.bots.key_package_stock)
+                    .unwrap_or(KEY_PACKAGES),
+            },
         };
         settings.check()
     }
 
     fn check(self) -> Result<Self, Failure> {
+        if !(1..=MAX_KEY_PACKAGES).contains(&self.bots.key_package_stock) {
+            let message = format!("bots.key_package_stock is 1 to {MAX_KEY_PACKAGES}");
+            return Err(Failure::usage(message));
+        }
         if self.node.certificate.is_some() != self.node.key.is_some() {
             return Err(Failure::usage("node.certificate and node.key go together"));
         }
@@ -249,7 +283,7 @@ fn read(path: &Path) -> Result<File, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         Failure::usage(format!("{} line {line}: {}", path.display(), error.message()))
     })
 }

@@ -53,7 +53,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     };
     match cli.command {
         Command::Up(up) => {
-            let layers = Layers { http: up.http, node: up.node, ..Layers::default() };
+            let layers =
+                Layers { http: up.http, node: up.node, bots: up.bots, ..Layers::default() };
             commands::up::run(&load(layers)?, up.json).await
         }
         Command::Node(node) => {
@@ -61,7 +62,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::node::run(&load(layers)?, node.json).await
         }
         Command::Gateway(gateway) => {
-            let layers = Layers { http: gateway.http, link: gateway.link, ..Layers::default() };
+            let layers = Layers {
+                http: gateway.http,
+                link: gateway.link,
+                bots: gateway.bots,
+                ..Layers::default()
+            };
             commands::gateway::run(&load(layers)?, gateway.json).await
         }
         Command::Demo => commands::demo::run(load(Layers::default())?).await,
@@ -77,7 +83,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Config(Config::Check(check)) => {
-            let layers = Layers { http: check.http, node: check.node, link: check.link };
+            let layers =
+                Layers { http: check.http, node: check.node, link: check.link, bots: check.bots };
             commands::config::check(&load(layers)?)
         }
     }

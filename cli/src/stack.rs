@@ -82,7 +82,7 @@ impl Stack {
         };
         let data_dir = settings.data_dir.join("gateway");
         let token = settings.data_dir.join("admin-token");
-        self.start_gateway(&settings.http, data_dir, token, link).await
+        self.start_gateway(settings, data_dir, token, link).await
     }
 
     /// Starts a node.
@@ -110,13 +110,16 @@ impl Stack {
     /// Starts a gateway, and its sessions, and waits until it says that it is ready.
     pub(crate) async fn start_gateway(
         &mut self,
-        settings: &config::Http,
+        settings: &Settings,
         data_dir: PathBuf,
         admin_token: PathBuf,
         link: NodeAddress,
     ) -> Result<(), Failure> {
         own_directory(&data_dir)?;
-        let client = Client::open(ClientConfig::new(&data_dir, link)).await?;
+        let mut config = ClientConfig::new(&data_dir, link);
+        config.key_package_stock = settings.bots.key_package_stock;
+        let client = Client::open(config).await?;
+        let settings = &settings.http;
         let mut config = GatewayConfig::new(data_dir);
         config.listen = settings.listen;
         config.admin_token = admin_token;

@@ -13,6 +13,9 @@ use crate::api::Api;
 use crate::files;
 use crate::wait::{LONG, SOON, within};
 
+/// Few, so that bots start quickly in an unoptimised build.
+const KEY_PACKAGES: &str = "10";
+
 /// A `qpq` process about to be started.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -43,6 +46,7 @@ impl Launch {
         Self::new("up", data_dir)
             .arg("--http-listen", "127.0.0.1:0")
             .arg("--node-listen", "127.0.0.1:0")
+            .arg("--key-package-stock", KEY_PACKAGES)
     }
 
     /// A node alone.
@@ -54,6 +58,7 @@ impl Launch {
     pub fn gateway(data_dir: &Path, node: &Running) -> Self {
         Self::new("gateway", data_dir)
             .arg("--http-listen", "127.0.0.1:0")
+            .arg("--key-package-stock", KEY_PACKAGES)
             .arg("--node", node.field("node"))
             .arg("--node-fingerprint", node.field("node_fingerprint"))
     }
@@ -121,6 +126,8 @@ impl Launch {
     /// Starts it and waits for its end, which must come by itself.
     pub async fn fail(&self) -> Ended {
         let mut child = self
+            .clone()
+            .log("warn")
             .command()
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

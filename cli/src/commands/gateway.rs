@@ -16,7 +16,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
     let signals = Signals::install()?;
     let mut stack = Stack::default();
     let token = settings.data_dir.join("admin-token");
-    let started = stack.start_gateway(&settings.http, settings.data_dir.clone(), token, link).await;
+    let started = stack.start_gateway(settings, settings.data_dir.clone(), token, link).await;
     if let Err(failure) = started {
         // The first failure is the one to report.
         let _ = stack.stop().await;

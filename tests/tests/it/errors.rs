@@ -28,7 +28,7 @@ async fn mistakes_get_the_right_problem() {
     answer.expect_problem(401, "token-missing");
     assert!(answer.header("www-authenticate").starts_with("Bearer"));
     Api::new(&up.url(), "qpq_wrong").get("/v1/me").await.expect_problem(401, "token-invalid");
-    up.admin().get("/v1/me").await.expect_problem(403, "bot-token-refused");
+    up.admin().get("/v1/me").await.expect_problem(403, "admin-token-refused");
     api.get("/v1/bots").await.expect_problem(403, "bot-token-refused");
 
     // What does not exist.

@@ -94,10 +94,15 @@ async fn it_ends_cleanly_on_sigterm_with_listeners_connected() {
     let _ear = quicproquo_tests::Socket::open(&bob.api, "").await;
     let tail = alice.tail().await;
     let poll = format!("/v1/events?after={tail}&timeout=50000");
-    let (answer, status) = tokio::join!(
-        alice.api.try_send(alice.api.request(reqwest::Method::GET, &poll)),
-        up.terminate()
-    );
+    let terminate = async {
+        // By the time these are answered, the poll is being waited for.
+        for _ in 0..5 {
+            alice.api.get("/v1/me").await.expect(200);
+        }
+        up.terminate().await
+    };
+    let poll = alice.api.try_send(alice.api.request(reqwest::Method::GET, &poll));
+    let (answer, status) = tokio::join!(poll, terminate);
     assert!(status.success(), "{status}");
     // A waiting poll is answered, not cut.
     assert_eq!(answer.unwrap().status, 200);
