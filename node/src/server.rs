@@ -171,7 +171,7 @@ impl Node {
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most
     /// [`Limits::drain`] and returns. Dropping the future stops in the same way, without waiting.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { config, lock, socket, tls, database, .. } = self;
+        let Self { config, lock, socket, certificate, tls, database, .. } = self;
         let Database { writer: backend, reads } = database;
         let draining = CancellationToken::new();
         let _drain_on_drop = draining.clone().drop_guard();
@@ -195,7 +195,8 @@ impl Node {
             Arc::new(reads.clone()),
             draining.clone(),
         ));
-        let mut workers = worker::spawn_all(&shared, config.workers.max(1), socket, tls)?;
+        let endpoint = certificate.endpoint_config();
+        let mut workers = worker::spawn_all(&shared, config.workers.max(1), socket, endpoint, tls)?;
 
         let outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),

@@ -7,14 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use quicproquo_schemas::limits::ALPN;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{
+    ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, TransportConfig, VarInt,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
 use crate::config::CertificateFiles;
+
+/// Bytes of the connection ids that this end chooses.
+const CONNECTION_ID_LEN: usize = 8;
 
 /// The certificate is absent or unusable.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +120,42 @@ impl Certificate {
         server.transport_config(Arc::new(transport()));
         server.max_incoming(1024);
         Ok(server)
+    }
+
+    /// Stateless resets (RFC 9000 section 10.3) are made from the private key, so that a node that
+    /// was killed can, once it is back, tell its former clients at once that their connections are
+    /// gone. With a key of each start's own they would wait for their idle timeout.
+    pub(crate) fn endpoint_config(&self) -> EndpointConfig {
+        let digest = Sha256::new()
+            .chain_update(b"quicproquo-stateless-reset-v1")
+            .chain_update(self.key.secret_der())
+            .finalize();
+        let reset = hmac::Key::new(hmac::HMAC_SHA256, &digest);
+        let mut config = EndpointConfig::new(Arc::new(reset));
+        // The ids of the start before must not look foreign.
+        config.cid_generator(|| Box::new(RandomIds));
+        config
+    }
+}
+
+/// Connection ids without structure: quinn's default takes those of another start for noise and
+/// answers nothing.
+#[derive(Debug)]
+struct RandomIds;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; CONNECTION_ID_LEN];
+        getrandom::fill(&mut id).expect("the system gives randomness");
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID_LEN
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn spawn_all(
     shared: &Arc<Shared>,
     count: usize,
     socket: UdpSocket,
+    endpoint: EndpointConfig,
     tls: quinn::ServerConfig,
 ) -> Result<Vec<oneshot::Receiver<()>>, NodeError> {
     let mut done = Vec::with_capacity(count);
@@ -86,7 +87,7 @@ pub(super) fn spawn_all(
     }
     let shared = Arc::clone(shared);
     done.push(spawn_thread("endpoint", async move || {
-        if let Err(error) = accept(shared, socket, tls, others).await {
+        if let Err(error) = accept(shared, socket, endpoint, tls, others).await {
             tracing::error!(%error, "the endpoint failed");
         }
     })?);
@@ -112,12 +113,12 @@ async fn serve_given(shared: Arc<Shared>, mut given: mpsc::Receiver<Handover>) {
 async fn accept(
     shared: Arc<Shared>,
     socket: UdpSocket,
+    endpoint: EndpointConfig,
     tls: quinn::ServerConfig,
     others: Vec<mpsc::Sender<Handover>>,
 ) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
-    let endpoint =
-        Endpoint::new(EndpointConfig::default(), Some(tls), socket, Arc::new(TokioRuntime))?;
+    let endpoint = Endpoint::new(endpoint, Some(tls), socket, Arc::new(TokioRuntime))?;
     let connections = TaskTracker::new();
     let mut turn = 0;
     loop {
