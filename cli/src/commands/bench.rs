@@ -36,6 +36,9 @@ pub(crate) async fn run(settings: Settings, quick: bool, json: bool) -> Result<(
     } else {
         Effort { rounds: 5, messages: 1000, floor: 1000 }
     };
+    if cfg!(debug_assertions) {
+        progress("this build is not optimised: cargo run --release -- bench");
+    }
     let mut signals = Signals::install()?;
     let dir = TempDir::new().map_err(|e| Failure::other(format!("temporary directory: {e}")))?;
     let stack = Stack::up(&in_directory(settings, &dir)).await?;

@@ -28,6 +28,61 @@ async fn the_quickstart_runs() {
     }
 }
 
+/// The first block of code in a language after a heading of the README.
+fn readme(heading: &str, language: &str) -> String {
+    let text = std::fs::read_to_string(files::checkout("README.md")).expect("read the readme");
+    let section = text.split(&format!("\n## {heading}\n")).nth(1).expect("the section is there");
+    let block = section.split(&format!("```{language}\n")).nth(1).expect("a block of code");
+    block.split("```").next().expect("the block ends").to_owned()
+}
+
+#[tokio::test]
+async fn the_five_minutes_of_the_readme_run() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let script = readme("Five minutes", "sh")
+        .replace("http://127.0.0.1:8080", &up.url())
+        .replace("~/.local/share/quicproquo/admin-token", up.field("admin_token_file"));
+    let run = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = within("the readme", LONG, run).await.expect("run bash");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{complaint}");
+    let last = text.rsplit("{\"items\":").next().unwrap_or_default();
+    assert!(last.contains("hello bob"), "the last answer has the message: {text}");
+}
+
+#[tokio::test]
+async fn the_ten_lines_of_the_readme_are_a_bot() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let [alice, parrot] = quicproquo_tests::bots(&up, ["alice", "parrot"]).await;
+    let group = alice.create_group("birds", &[&parrot]).await;
+    parrot.accept(&group).await;
+    let address = up.url().replace("http", "ws");
+    let script = readme("A bot in ten lines", "python").replace("ws://127.0.0.1:8080", &address);
+    assert!(script.trim().lines().count() <= 10, "ten lines");
+    let mut child = Command::new(files::python())
+        .args(["-c", &script])
+        .env("QPQ_TOKEN", parrot.api.token())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("start the bot");
+    let tail = alice.tail().await;
+    // It hears what comes after it has connected, so it is spoken to until it answers.
+    wait_for("the parrot", LONG, || async {
+        alice.say(&group, "pretty bird").await;
+        (!alice.heard(&tail, &group).await.is_empty()).then_some(())
+    })
+    .await;
+    child.kill().await.expect("kill the bot");
+}
+
 fn echo_bot(bot: &Bot, log: &std::path::Path) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(log).expect("open a log");
     Command::new(files::python())
