@@ -17,6 +17,7 @@ use quicproquo_core::group::Group;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
+use quicproquo_core::suite::Suite;
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
@@ -92,7 +93,9 @@ pub(super) struct Actor {
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
     pub(super) stock_target: u32,
-    pub(super) rotate_last_resort: bool,
+    /// When the last-resort package of a suite was made, unix milliseconds.
+    pub(super) last_resorts: BTreeMap<Suite, u64>,
+    pub(super) making: bool,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
@@ -131,7 +134,8 @@ impl Actor {
             uplink,
             stock: Vec::new(),
             stock_target,
-            rotate_last_resort: false,
+            last_resorts: BTreeMap::new(),
+            making: false,
             waiting_names: Vec::new(),
             waits: Waits::default(),
             jobs: FuturesUnordered::new(),
@@ -314,7 +318,7 @@ impl Actor {
 
     pub(super) fn report(&self) {
         let stock = self.stock.iter().filter_map(|stock| {
-            let suite = quicproquo_core::suite::Suite::from_code(stock.ciphersuite)?;
+            let suite = Suite::from_code(stock.ciphersuite)?;
             Some((suite, stock.one_time))
         });
         let health = Health {

@@ -78,6 +78,8 @@ impl Actor {
             Input::OpenLink if self.uplink.over => self.uplink.open(),
             Input::Claimed { intent, asked, result } => self.claimed(intent, &asked, result, unit),
             Input::Stock(result) => self.stock(result, unit),
+            Input::Made(result) => self.made(result, unit),
+            Input::MakingFailed(error) => self.making_failed(&error),
             Input::NameClaimed { name, reply, result } => {
                 self.name_claimed(name, reply, result, unit);
             }

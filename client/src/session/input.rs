@@ -2,9 +2,11 @@
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::key_package::GenerateError;
 
 use super::Reply;
 use super::command::Command;
+use super::key_packages::Made;
 use crate::rpc::{DeliveryResult, LinkEvent, RpcError, Stock};
 
 type Resolved = Option<(IdentityKey, Vec<u8>)>;
@@ -33,6 +35,10 @@ pub(super) enum Input {
     },
     /// The stock of key packages, after publishing or when asked.
     Stock(Result<Vec<Stock>, RpcError>),
+    /// Key packages were made.
+    Made(Result<Made, GenerateError>),
+    /// The thread that made key packages failed.
+    MakingFailed(String),
     /// The answer to a claim of a name.
     NameClaimed {
         name: String,

@@ -42,6 +42,7 @@ impl Actor {
             };
             self.groups.insert(id, Slot { record, mls: None, hidden });
         }
+        self.last_resorts = self.store.last_resorts(self.owner).await?;
         self.outbox.clear();
         for (counter, record) in self.store.outbox(self.owner).await? {
             let outgoing = Outgoing { record, in_flight: false, ask: true, sent: false };

@@ -119,9 +119,8 @@ impl Actor {
         unit.record_changed(&group);
         if joined.last_resort {
             // Others may hold the same package: replace it, and our keys in this group.
-            self.rotate_last_resort = true;
             self.intend(group.clone(), IntentSpec::Update, None, unit);
-            self.restock();
+            self.rotate_last_resort(info.suite);
         } else {
             for reference in joined.used_refs {
                 unit.batch.forget_key_package(self.owner, reference);

@@ -1,9 +1,11 @@
 //! Identities: their seed, hybrid keys, and positions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
+use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
 use super::{Store, StoreError, int, uint};
@@ -94,6 +96,22 @@ impl Store {
             received_up_to: uint(received_up_to),
             tail: uint(tail),
         })
+    }
+
+    /// When the newest last-resort package of each suite was made, unix milliseconds.
+    pub(crate) async fn last_resorts(
+        &self,
+        owner: Owner,
+    ) -> Result<BTreeMap<Suite, u64>, StoreError> {
+        let rows: Vec<(u16, i64)> = sqlx::query_as(
+            "SELECT suite, MAX(created_at) FROM key_packages \
+             WHERE owner = ? AND last_resort = 1 GROUP BY suite",
+        )
+        .bind(owner.0)
+        .fetch_all(&self.reads)
+        .await?;
+        let made = rows.into_iter().map(|(code, at)| (Suite::from_code(code), uint(at)));
+        Ok(made.filter_map(|(suite, at)| Some((suite?, at))).collect())
     }
 
     pub(crate) async fn invite_policy(&self, owner: Owner) -> Result<InvitePolicy, StoreError> {
