@@ -14,16 +14,12 @@ use tally::Tally;
 pub(crate) fn run(install: bool) -> Result<()> {
     let mut gate = Gate { times: Vec::new() };
     gate.step("tools", || install::ensure(install))?;
-    gate.step("format", || {
-        shell::run("cargo", &["fmt", "--all", "--check"])
-    })?;
+    gate.step("format", || shell::run("cargo", &["fmt", "--all", "--check"]))?;
     gate.step("tidy", tidy::run)?;
     gate.step("examples", examples)?;
     gate.step("codegen", || codegen::run(true))?;
     gate.step("clippy", clippy)?;
-    gate.step("build", || {
-        shell::run("cargo", &["build", "--package", "quicproquo-cli"])
-    })?;
+    gate.step("build", || shell::run("cargo", &["build", "--package", "quicproquo-cli"]))?;
     gate.step("openapi", || openapi::run(true))?;
     gate.step("docs", docs)?;
     let tally = gate.step("tests", tests)?;
@@ -54,10 +50,7 @@ impl Gate {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a development tool that times its own steps"
-)]
+#[expect(clippy::disallowed_methods, reason = "a development tool that times its own steps")]
 fn clock() -> Instant {
     Instant::now()
 }
@@ -65,23 +58,13 @@ fn clock() -> Instant {
 fn clippy() -> Result<()> {
     shell::run(
         "cargo",
-        &[
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
     )
 }
 
 fn docs() -> Result<()> {
-    let mut command = shell::program(
-        "cargo",
-        &["doc", "--quiet", "--no-deps", "--workspace", "--locked"],
-    );
+    let mut command =
+        shell::program("cargo", &["doc", "--quiet", "--no-deps", "--workspace", "--locked"]);
     shell::check(command.env("RUSTDOCFLAGS", "-D warnings"), "cargo doc")
 }
 

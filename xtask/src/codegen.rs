@@ -19,10 +19,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     for name in SCHEMAS {
         command.file(prefix.join(format!("{name}.capnp")));
     }
-    let request = command
-        .src_prefix(&prefix)
-        .compile()
-        .context("compile the schemas")?;
+    let request = command.src_prefix(&prefix).compile().context("compile the schemas")?;
     capnpc::codegen::CodeGenerationCommand::new()
         .output_directory(&scratch)
         .run(&request[..])

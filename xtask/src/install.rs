@@ -18,21 +18,13 @@ struct Tool {
 }
 
 const TOOLS: [Tool; 3] = [
-    Tool {
-        what: "Chromium",
-        packages: &["chromium"],
-        present: has_chromium,
-    },
+    Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
         packages: &["python3", "python3-venv"],
         present: has_python,
     },
-    Tool {
-        what: "curl",
-        packages: &["curl", "ca-certificates"],
-        present: has_curl,
-    },
+    Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
 ];
 
 fn has_chromium() -> bool {
@@ -44,10 +36,7 @@ fn has_chromium() -> bool {
 fn has_python() -> bool {
     shell::succeeds(
         "python3",
-        &[
-            "-c",
-            "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))",
-        ],
+        &["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"],
     )
 }
 
@@ -67,21 +56,14 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
                 names.join(", ")
             );
         }
-        apt(&missing
-            .iter()
-            .flat_map(|tool| tool.packages)
-            .copied()
-            .collect::<Vec<_>>())?;
+        apt(&missing.iter().flat_map(|tool| tool.packages).copied().collect::<Vec<_>>())?;
     }
     python_environment()
 }
 
 fn apt(packages: &[&str]) -> Result<()> {
     if shell::capture("id", &["-u"])?.trim() != "0" || !shell::succeeds("apt-get", &["--version"]) {
-        bail!(
-            "install by hand (needs root and apt otherwise): {}",
-            packages.join(" ")
-        );
+        bail!("install by hand (needs root and apt otherwise): {}", packages.join(" "));
     }
     shell::run("apt-get", &["update", "-qq"])?;
     let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
@@ -104,20 +86,10 @@ fn python_environment() -> Result<()> {
     let path = venv.to_str().context("the target directory is no UTF-8")?;
     shell::run("python3", &["-m", "venv", "--clear", path])?;
     let python = venv.join("bin/python");
-    let python = python
-        .to_str()
-        .context("the target directory is no UTF-8")?;
+    let python = python.to_str().context("the target directory is no UTF-8")?;
     shell::run(
         python,
-        &[
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-            REQUIREMENTS,
-        ],
+        &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS],
     )?;
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
 }
@@ -125,8 +97,6 @@ fn python_environment() -> Result<()> {
 fn target_directory() -> Result<PathBuf> {
     let text = shell::capture("cargo", &["metadata", "--format-version", "1", "--no-deps"])?;
     let metadata: Value = serde_json::from_str(&text).context("read cargo metadata")?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("no target directory")?;
+    let target = metadata["target_directory"].as_str().context("no target directory")?;
     Ok(PathBuf::from(target))
 }

@@ -12,14 +12,7 @@ const FILE: &str = "openapi/gateway.json";
 pub(crate) fn run(check: bool) -> Result<()> {
     let fresh = shell::capture(
         "cargo",
-        &[
-            "run",
-            "--quiet",
-            "--package",
-            "quicproquo-cli",
-            "--",
-            "openapi",
-        ],
+        &["run", "--quiet", "--package", "quicproquo-cli", "--", "openapi"],
     )?;
     let path = crate::workspace_root().join(FILE);
     if !check {

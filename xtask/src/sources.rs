@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// Folders that hold sources: the members of the workspace and the examples.
-const FOLDERS: [&str; 9] = [
-    "core", "schemas", "node", "client", "gateway", "cli", "tests", "xtask", "examples",
-];
+const FOLDERS: [&str; 9] =
+    ["core", "schemas", "node", "client", "gateway", "cli", "tests", "xtask", "examples"];
 
 /// A source file.
 pub(crate) struct Source {
@@ -51,19 +50,14 @@ fn collect(root: &Path, folder: &Path, extension: &str, found: &mut Vec<Source>)
 
 /// Whether any hand-written doc comment holds an example that the compiler would run.
 pub(crate) fn have_doctests() -> Result<bool> {
-    Ok(with_extension("rs")?
-        .iter()
-        .any(|source| runs_example(&source.text)))
+    Ok(with_extension("rs")?.iter().any(|source| runs_example(&source.text)))
 }
 
 fn runs_example(text: &str) -> bool {
     let mut inside = false;
     for line in text.lines() {
         let line = line.trim_start();
-        let Some(doc) = line
-            .strip_prefix("///")
-            .or_else(|| line.strip_prefix("//!"))
-        else {
+        let Some(doc) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
             inside = false;
             continue;
         };

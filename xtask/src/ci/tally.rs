@@ -35,10 +35,8 @@ impl Tally {
 
 /// The number in front of a word.
 fn count(line: &str, word: &str) -> u64 {
-    let words: Vec<&str> = line
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        line.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
     words
         .windows(2)
         .find(|pair| pair[1] == word)
@@ -56,21 +54,9 @@ mod tests {
         tally.nextest(
             "     Summary [  12.345s] 30 tests run: 28 passed (1 slow), 2 failed, 0 skipped",
         );
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 28,
-                failed: 2
-            }
-        );
+        assert_eq!(tally, Tally { passed: 28, failed: 2 });
         tally.cargo("test result: ok. 5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 33,
-                failed: 3
-            }
-        );
+        assert_eq!(tally, Tally { passed: 33, failed: 3 });
         tally.cargo("running 5 tests");
         assert_eq!(tally.to_string(), "33 passed, 3 failed");
     }

@@ -25,10 +25,8 @@ pub(crate) fn faults() -> Result<Vec<String>> {
         for source in sources::with_extension(extension)? {
             let lines = source.text.lines().count();
             if lines > MAX_LINES {
-                faults.push(format!(
-                    "{}: {lines} lines, at most {MAX_LINES}",
-                    source.path.display()
-                ));
+                faults
+                    .push(format!("{}: {lines} lines, at most {MAX_LINES}", source.path.display()));
             }
         }
     }
@@ -37,28 +35,15 @@ pub(crate) fn faults() -> Result<Vec<String>> {
 
 fn rust(source: &Source, faults: &mut Vec<String>) {
     let path = source.path.display();
-    let name = source
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = source.path.file_name().unwrap_or_default().to_string_lossy();
     if BAD_NAMES.contains(&name.as_ref()) {
-        faults.push(format!(
-            "{path}: a file is named after what it holds, not {name}"
-        ));
+        faults.push(format!("{path}: a file is named after what it holds, not {name}"));
     }
     if !source.text.starts_with("//!") {
-        faults.push(format!(
-            "{path}: starts with no `//!` line that says what it is for"
-        ));
+        faults.push(format!("{path}: starts with no `//!` line that says what it is for"));
     }
     for leftover in leftovers() {
-        for (index, _) in source
-            .text
-            .lines()
-            .enumerate()
-            .filter(|(_, l)| l.contains(&leftover))
-        {
+        for (index, _) in source.text.lines().enumerate().filter(|(_, l)| l.contains(&leftover)) {
             faults.push(format!("{path}:{}: {leftover}..)", index + 1));
         }
     }
@@ -72,13 +57,7 @@ mod tests {
 
     fn check(path: &str, text: &str) -> Vec<String> {
         let mut faults = Vec::new();
-        rust(
-            &Source {
-                path: PathBuf::from(path),
-                text: text.to_owned(),
-            },
-            &mut faults,
-        );
+        rust(&Source { path: PathBuf::from(path), text: text.to_owned() }, &mut faults);
         faults
     }
 
@@ -92,9 +71,6 @@ mod tests {
         assert_eq!(check("a/mod.rs", "//! A.\n").len(), 1);
         assert_eq!(check("a/b.rs", "fn f() {}\n").len(), 1);
         let leftover = format!("//! A.\nfn f() {{ {}) }}\n", leftovers()[0]);
-        assert_eq!(
-            check("a/b.rs", &leftover),
-            [format!("a/b.rs:2: {}..)", leftovers()[0])]
-        );
+        assert_eq!(check("a/b.rs", &leftover), [format!("a/b.rs:2: {}..)", leftovers()[0])]);
     }
 }

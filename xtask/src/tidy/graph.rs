@@ -12,15 +12,9 @@ const OURS: [(&str, &[&str]); 8] = [
     ("quicproquo-core", &[]),
     ("quicproquo-schemas", &[]),
     ("quicproquo-node", &["quicproquo-schemas"]),
-    (
-        "quicproquo-client",
-        &["quicproquo-core", "quicproquo-schemas"],
-    ),
+    ("quicproquo-client", &["quicproquo-core", "quicproquo-schemas"]),
     ("quicproquo-gateway", &["quicproquo-client"]),
-    (
-        "quicproquo-cli",
-        &["quicproquo-node", "quicproquo-gateway", "quicproquo-client"],
-    ),
+    ("quicproquo-cli", &["quicproquo-node", "quicproquo-gateway", "quicproquo-client"]),
     ("quicproquo-tests", &[]),
     ("xtask", &[]),
 ];
@@ -28,15 +22,7 @@ const OURS: [(&str, &[&str]); 8] = [
 /// Crates (by the start of their names) that only some of ours may name as a dependency.
 const RESERVED: [(&str, &[&str]); 5] = [
     ("openmls", &["quicproquo-core"]),
-    (
-        "capnp",
-        &[
-            "quicproquo-schemas",
-            "quicproquo-node",
-            "quicproquo-client",
-            "xtask",
-        ],
-    ),
+    ("capnp", &["quicproquo-schemas", "quicproquo-node", "quicproquo-client", "xtask"]),
     ("quinn", &["quicproquo-node", "quicproquo-client"]),
     ("axum", &["quicproquo-gateway"]),
     ("utoipa", &["quicproquo-gateway"]),
@@ -48,33 +34,15 @@ const UNREACHABLE: [(&str, &[&str]); 3] = [
     ("quicproquo-node", &["quicproquo-core", "openmls"]),
     // Sans-IO: bytes in, bytes and events out.
     ("quicproquo-core", &["tokio", "quinn", "sqlx", "capnp"]),
-    (
-        "xtask",
-        &[
-            "quicproquo-core",
-            "quicproquo-node",
-            "quicproquo-client",
-            "quicproquo-gateway",
-        ],
-    ),
+    ("xtask", &["quicproquo-core", "quicproquo-node", "quicproquo-client", "quicproquo-gateway"]),
 ];
 
 /// Every broken rule, one line each.
 pub(crate) fn faults() -> Result<Vec<String>> {
     // Only this machine's graph, so that nothing is downloaded for others.
     let rustc = shell::capture("rustc", &["-vV"])?;
-    let host = rustc
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("no host")?;
-    let args = [
-        "metadata",
-        "--format-version",
-        "1",
-        "--locked",
-        "--filter-platform",
-        host,
-    ];
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).context("no host")?;
+    let args = ["metadata", "--format-version", "1", "--locked", "--filter-platform", host];
     let text = shell::capture("cargo", &args)?;
     let graph = Graph::read(&serde_json::from_str(&text).context("read cargo metadata")?)?;
     Ok(graph.faults())
@@ -88,37 +56,26 @@ struct Graph {
 
 impl Graph {
     fn read(metadata: &Value) -> Result<Self> {
-        let packages = metadata["packages"]
-            .as_array()
-            .context("no packages in the metadata")?;
+        let packages = metadata["packages"].as_array().context("no packages in the metadata")?;
         let name_of: BTreeMap<&str, &str> = packages
             .iter()
             .filter_map(|p| Some((p["id"].as_str()?, p["name"].as_str()?)))
             .collect();
         let name = |id: &Value| id.as_str().and_then(|id| name_of.get(id)).copied();
-        let nodes = metadata["resolve"]["nodes"]
-            .as_array()
-            .context("no graph in the metadata")?;
+        let nodes = metadata["resolve"]["nodes"].as_array().context("no graph in the metadata")?;
         let mut links: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for node in nodes {
             let Some(from) = name(&node["id"]) else {
                 continue;
             };
-            let linked = node["deps"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter(|d| is_normal(d));
+            let linked = node["deps"].as_array().into_iter().flatten().filter(|d| is_normal(d));
             // Two versions of a package share a name; the union is the careful answer.
             links
                 .entry(from.to_owned())
                 .or_default()
                 .extend(linked.filter_map(|d| name(&d["pkg"])).map(str::to_owned));
         }
-        let members = metadata["workspace_members"]
-            .as_array()
-            .into_iter()
-            .flatten();
+        let members = metadata["workspace_members"].as_array().into_iter().flatten();
         let members = members.filter_map(name).map(str::to_owned).collect();
         Ok(Self { members, links })
     }
@@ -134,9 +91,7 @@ impl Graph {
         }
         for member in &self.members {
             if OURS.iter().all(|(name, _)| name != member) {
-                faults.push(format!(
-                    "{member} has no place in the graph: see xtask/src/tidy"
-                ));
+                faults.push(format!("{member} has no place in the graph: see xtask/src/tidy"));
             }
             for to in self.direct(member) {
                 for (reserved, owners) in RESERVED {
@@ -156,11 +111,7 @@ impl Graph {
     }
 
     fn direct<'a>(&'a self, from: &str) -> impl Iterator<Item = &'a str> {
-        self.links
-            .get(from)
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
+        self.links.get(from).into_iter().flatten().map(String::as_str)
     }
 
     fn reachable<'a>(&'a self, from: &'a str) -> BTreeSet<&'a str> {
@@ -189,39 +140,24 @@ mod tests {
     fn graph(edges: &[(&str, &str)]) -> Graph {
         let mut links: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (from, to) in edges {
-            links
-                .entry((*from).to_owned())
-                .or_default()
-                .insert((*to).to_owned());
+            links.entry((*from).to_owned()).or_default().insert((*to).to_owned());
         }
-        Graph {
-            members: OURS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            links,
-        }
+        Graph { members: OURS.iter().map(|(name, _)| (*name).to_owned()).collect(), links }
     }
 
     #[test]
     fn the_intended_graph_passes() {
-        let edges: Vec<(&str, &str)> = OURS
-            .iter()
-            .flat_map(|(from, to)| to.iter().map(|to| (*from, *to)))
-            .collect();
+        let edges: Vec<(&str, &str)> =
+            OURS.iter().flat_map(|(from, to)| to.iter().map(|to| (*from, *to))).collect();
         assert_eq!(graph(&edges).faults(), Vec::<String>::new());
     }
 
     #[test]
     fn a_node_that_could_decrypt_is_refused() {
         let direct = graph(&[("quicproquo-node", "quicproquo-core")]).faults();
-        assert!(
-            direct
-                .iter()
-                .any(|f| f.contains("must not depend on quicproquo-core"))
-        );
+        assert!(direct.iter().any(|f| f.contains("must not depend on quicproquo-core")));
         let indirect = graph(&[("quicproquo-node", "other"), ("other", "openmls")]).faults();
-        assert_eq!(
-            indirect,
-            ["quicproquo-node links openmls, directly or through others"]
-        );
+        assert_eq!(indirect, ["quicproquo-node links openmls, directly or through others"]);
     }
 
     #[test]
