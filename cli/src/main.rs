@@ -1,2 +1,91 @@
-//! The `qpq` command.
-fn main() {}
+//! `qpq`: node, gateway and tools in one binary. Here everything is put together; nothing else
+//! knows of both halves.
+
+mod args;
+mod clock;
+mod commands;
+mod config;
+mod exit;
+mod output;
+mod rest;
+mod shutdown;
+mod stack;
+mod telemetry;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use args::{Cli, Command, Config};
+use config::{Layers, Settings};
+use exit::Failure;
+
+/// How long threads that are still busy may hold up the end of the process.
+const LINGER: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(dispatch(cli));
+    runtime.shutdown_timeout(LINGER);
+    result
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let common = cli.common;
+    let load = |layers| {
+        let settings = Settings::load(common, layers)?;
+        telemetry::start(&settings)?;
+        Ok::<_, Failure>(settings)
+    };
+    match cli.command {
+        Command::Up(up) => {
+            let layers =
+                Layers { http: up.http, node: up.node, bots: up.bots, ..Layers::default() };
+            commands::up::run(&load(layers)?, up.json).await
+        }
+        Command::Node(node) => {
+            let layers = Layers { node: node.node, ..Layers::default() };
+            commands::node::run(&load(layers)?, node.json).await
+        }
+        Command::Gateway(gateway) => {
+            let layers = Layers {
+                http: gateway.http,
+                link: gateway.link,
+                bots: gateway.bots,
+                ..Layers::default()
+            };
+            commands::gateway::run(&load(layers)?, gateway.json).await
+        }
+        Command::Demo => commands::demo::run(load(Layers::default())?).await,
+        Command::Bench(bench) => {
+            commands::bench::run(load(Layers::default())?, bench.quick, bench.json).await
+        }
+        Command::Health(health) => {
+            let settings = load(Layers::default())?;
+            commands::health::run(&settings, health.url, health.json).await
+        }
+        Command::Openapi => {
+            commands::openapi::run();
+            Ok(())
+        }
+        Command::Config(Config::Check(check)) => {
+            let layers =
+                Layers { http: check.http, node: check.node, link: check.link, bots: check.bots };
+            commands::config::check(&load(layers)?)
+        }
+    }
+}

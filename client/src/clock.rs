@@ -1,6 +1,6 @@
-//! The one place where this crate reads the wall clock.
+//! The one place where this crate reads clocks.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Unix time in milliseconds.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
@@ -12,4 +12,21 @@ pub fn now_ms() -> u64 {
 /// Unix time in seconds.
 pub fn now_secs() -> u64 {
     now_ms() / 1000
+}
+
+/// Measures how long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[expect(clippy::disallowed_methods, reason = "the one place that measures time")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }

@@ -134,6 +134,12 @@ pub(crate) enum Request {
         key: Vec<u8>,
         answer: Answer<()>,
     },
+    /// `NodeService.enqueue`, with an access token of this link.
+    Enqueue {
+        recipient: IdentityKey,
+        payload: Vec<u8>,
+        answer: Answer<u64>,
+    },
 }
 
 impl fmt::Debug for Request {
@@ -150,6 +156,7 @@ impl fmt::Debug for Request {
             Self::ResolveName { .. } => "ResolveName",
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
+            Self::Enqueue { .. } => "Enqueue",
         })
     }
 }

@@ -121,10 +121,11 @@ impl Store {
         self.writer.write(batch).await
     }
 
-    /// Waits for writes that were accepted, then closes the files.
+    /// Closes the files once the writes that were accepted are done. Nobody reads any more.
     pub(crate) async fn close(&self) {
-        self.writer.close().await;
+        // The last connection to close takes the WAL back into the file, so it must be the writer.
         self.reads.close().await;
+        self.writer.close().await;
         // Handles on sessions may live on; the database is free.
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "unlocking the client database");

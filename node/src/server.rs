@@ -141,7 +141,7 @@ impl Node {
     /// Must be called inside a tokio runtime with time enabled.
     pub async fn bind(config: NodeConfig) -> Result<Self, NodeError> {
         let data_dir = |source| NodeError::DataDir { path: config.data_dir.clone(), source };
-        std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
+        make_private_dir(&config.data_dir).map_err(data_dir)?;
         let lock = DirLock::take(&config.data_dir)?;
         let certificate =
             Certificate::load(config.certificate.as_ref(), &config.data_dir, config.listen)?;
@@ -216,6 +216,16 @@ impl Node {
         }
         outcome
     }
+}
+
+/// The database says who talks to whom: nobody else may read it. An existing directory is left as
+/// its operator made it.
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 async fn wind_up(name: &str, limit: Duration, done: oneshot::Receiver<()>) {

@@ -39,40 +39,20 @@ impl Answer {
 
     /// A header as text, empty when absent.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// Checks that this is problem+json with this status and slug (RFC 9457).
     pub fn expect_problem(&self, status: u16, slug: &str) -> Value {
         let body = self.expect(status);
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{}",
-            self.text
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
         let kind = body["type"].as_str().unwrap_or_default();
-        assert!(
-            kind.ends_with(slug),
-            "type is {kind}, expected ..{slug}: {}",
-            self.text
-        );
+        assert!(kind.ends_with(slug), "type is {kind}, expected ..{slug}: {}", self.text);
         assert_eq!(body["status"], status, "{}", self.text);
         for field in ["title", "instance"] {
-            assert!(
-                body[field].is_string(),
-                "a problem has a {field}: {}",
-                self.text
-            );
+            assert!(body[field].is_string(), "a problem has a {field}: {}", self.text);
         }
-        assert!(
-            body["retryable"].is_boolean(),
-            "a problem says whether to retry: {}",
-            self.text
-        );
+        assert!(body["retryable"].is_boolean(), "a problem says whether to retry: {}", self.text);
         body
     }
 }
@@ -85,11 +65,7 @@ impl Api {
             .no_proxy()
             .build()
             .expect("an HTTP client");
-        Self {
-            http,
-            base: base.to_owned(),
-            token: token.to_owned(),
-        }
+        Self { http, base: base.to_owned(), token: token.to_owned() }
     }
 
     /// The same caller after the gateway came up at another address.
@@ -110,11 +86,7 @@ impl Api {
     /// A request that is not sent yet, with the token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        if self.token.is_empty() {
-            request
-        } else {
-            request.bearer_auth(&self.token)
-        }
+        if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
     }
 
     /// Sends a prepared request; fails when the gateway is not there.
@@ -124,11 +96,7 @@ impl Api {
     pub async fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer {
-            status,
-            headers,
-            text: response.text().await?,
-        })
+        Ok(Answer { status, headers, text: response.text().await? })
     }
 
     /// Sends a prepared request.
@@ -156,16 +124,13 @@ impl Api {
         key: &str,
         body: &Value,
     ) -> Result<Answer, reqwest::Error> {
-        let request = self
-            .request(Method::POST, path)
-            .header("Idempotency-Key", key);
+        let request = self.request(Method::POST, path).header("Idempotency-Key", key);
         self.try_send(request.json(body)).await
     }
 
     /// PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.send(self.request(Method::PATCH, path).json(body))
-            .await
+        self.send(self.request(Method::PATCH, path).json(body)).await
     }
 
     /// DELETE.

@@ -40,13 +40,8 @@ impl Bot {
     /// Creates a bot at a gateway.
     pub async fn create(gateway: &Running, name: &str) -> Self {
         let admin = gateway.admin();
-        let bot = admin
-            .post("/v1/bots", &json!({ "name": name }))
-            .await
-            .expect(201);
-        let token = find_token(&bot)
-            .expect("a new bot comes with a token")
-            .to_owned();
+        let bot = admin.post("/v1/bots", &json!({ "name": name })).await.expect(201);
+        let token = find_token(&bot).expect("a new bot comes with a token").to_owned();
         let text = |field: &str| bot[field].as_str().expect(field).to_owned();
         Self {
             api: Api::new(&gateway.url(), &token),
@@ -61,10 +56,7 @@ impl Bot {
         let members: Vec<&str> = others.iter().map(|bot| bot.identity.as_str()).collect();
         let body = json!({ "name": name, "members": members });
         let group = self.api.post("/v1/groups", &body).await.expect(201);
-        group["group_id"]
-            .as_str()
-            .expect("a group has an id")
-            .to_owned()
+        group["group_id"].as_str().expect("a group has an id").to_owned()
     }
 
     /// Waits for the invitation into a group and accepts it.
@@ -72,17 +64,11 @@ impl Bot {
         let invitation = wait_for("an invitation", LONG, || async {
             let list = self.api.get("/v1/invitations").await.expect(200);
             let all = list["items"].as_array().cloned().unwrap_or_default();
-            all.into_iter()
-                .find(|i| i["group_id"] == group || i["invitation_id"] == group)
+            all.into_iter().find(|i| i["group_id"] == group || i["invitation_id"] == group)
         })
         .await;
-        let id = invitation["invitation_id"]
-            .as_str()
-            .expect("an invitation has an id");
-        let answer = self
-            .api
-            .post(&format!("/v1/invitations/{id}/accept"), &json!({}))
-            .await;
+        let id = invitation["invitation_id"].as_str().expect("an invitation has an id");
+        let answer = self.api.post(&format!("/v1/invitations/{id}/accept"), &json!({})).await;
         answer.expect(200);
     }
 
@@ -91,44 +77,27 @@ impl Bot {
         let members: Vec<&str> = others.iter().map(|bot| bot.identity.as_str()).collect();
         let path = format!("/v1/groups/{group}/members");
         let answer = self.api.post(&path, &json!({ "members": members })).await;
-        assert!(
-            (200..=201).contains(&answer.status),
-            "the answer was: {}",
-            answer.text
-        );
-        answer.json()["epoch"]
-            .as_u64()
-            .expect("a membership call answers the epoch")
+        assert!((200..=201).contains(&answer.status), "the answer was: {}", answer.text);
+        answer.json()["epoch"].as_u64().expect("a membership call answers the epoch")
     }
 
     /// Removes another from a group.
     pub async fn remove(&self, group: &str, other: &Bot) {
         let path = format!("/v1/groups/{group}/members/{}", other.identity);
         let answer = self.api.delete(&path).await;
-        assert!(
-            (200..=204).contains(&answer.status),
-            "the answer was: {}",
-            answer.text
-        );
+        assert!((200..=204).contains(&answer.status), "the answer was: {}", answer.text);
     }
 
     /// Sends a text; answers the message.
     pub async fn say(&self, group: &str, text: &str) -> Value {
-        self.api
-            .post(&messages(group), &text_message(text))
-            .await
-            .expect(201)
+        self.api.post(&messages(group), &text_message(text)).await.expect(201)
     }
 
     /// Sends a text again and again under one idempotency key until the gateway has taken it,
     /// whatever happens to the gateway meanwhile.
     pub async fn insist(&self, group: &str, key: &str, text: &str) -> Value {
         wait_for("a send to be taken", LONG, || async {
-            match self
-                .api
-                .post_once(&messages(group), key, &text_message(text))
-                .await
-            {
+            match self.api.post_once(&messages(group), key, &text_message(text)).await {
                 Ok(answer) if answer.status == 201 => Some(answer.json()),
                 // A gateway that is going down or coming up, or the same request still running.
                 Ok(answer) if answer.status == 409 || answer.status >= 500 => None,
@@ -141,19 +110,13 @@ impl Bot {
 
     /// The group as this bot sees it.
     pub async fn group(&self, group: &str) -> Value {
-        self.api
-            .get(&format!("/v1/groups/{group}"))
-            .await
-            .expect(200)
+        self.api.get(&format!("/v1/groups/{group}")).await.expect(200)
     }
 
     /// The cursor behind the newest event.
     pub async fn tail(&self) -> String {
         let page = self.api.get("/v1/events?timeout=0").await.expect(200);
-        page["next"]
-            .as_str()
-            .expect("a tail has a cursor")
-            .to_owned()
+        page["next"].as_str().expect("a tail has a cursor").to_owned()
     }
 
     /// All events after a cursor that are there now.
@@ -164,10 +127,7 @@ impl Bot {
             let path = format!("/v1/events?after={cursor}&timeout=0&limit=100");
             let page = self.api.get(&path).await.expect(200);
             let items = page["items"].as_array().cloned().unwrap_or_default();
-            page["next"]
-                .as_str()
-                .expect("a page has a cursor")
-                .clone_into(&mut cursor);
+            page["next"].as_str().expect("a page has a cursor").clone_into(&mut cursor);
             if items.is_empty() {
                 return found;
             }
@@ -190,20 +150,13 @@ impl Bot {
             (self.heard(after, group).await.len() >= expected.len()).then_some(())
         })
         .await;
-        assert_eq!(
-            self.heard(after, group).await,
-            expected,
-            "each once, in order"
-        );
+        assert_eq!(self.heard(after, group).await, expected, "each once, in order");
     }
 
     /// Waits for an event of a type after a cursor and answers it.
     pub async fn event(&self, after: &str, kind: &str) -> Value {
         wait_for(kind, SOON, || async {
-            self.events(after)
-                .await
-                .into_iter()
-                .find(|event| event["type"] == kind)
+            self.events(after).await.into_iter().find(|event| event["type"] == kind)
         })
         .await
     }
@@ -221,10 +174,7 @@ pub fn text_message(text: &str) -> Value {
 
 /// The text of a message.
 pub fn body_of(message: &Value) -> String {
-    message["content"]["body"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    message["content"]["body"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The secret in the answer that created a bot or a token.

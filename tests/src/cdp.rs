@@ -42,31 +42,16 @@ impl Browser {
             .max_message_size(Some(MAX_FRAME))
             .max_frame_size(Some(MAX_FRAME));
         let connect = connect_async_with_config(address, Some(config), false);
-        let (socket, _) = within("DevTools", SOON, connect)
-            .await
-            .expect("DevTools answers");
+        let (socket, _) = within("DevTools", SOON, connect).await.expect("DevTools answers");
         let session = String::new();
-        let mut browser = Self {
-            _child: child,
-            _profile: profile,
-            socket,
-            session,
-            last_id: 0,
-        };
-        let target = browser
-            .call("Target.createTarget", json!({ "url": "about:blank" }))
-            .await;
+        let mut browser = Self { _child: child, _profile: profile, socket, session, last_id: 0 };
+        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" })).await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.call("Target.attachToTarget", attach).await;
-        attached["sessionId"]
-            .as_str()
-            .expect("a session")
-            .clone_into(&mut browser.session);
+        attached["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         let size =
             json!({ "width": 1200, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
-        browser
-            .call("Emulation.setDeviceMetricsOverride", size)
-            .await;
+        browser.call("Emulation.setDeviceMetricsOverride", size).await;
         browser.call("Page.navigate", json!({ "url": url })).await;
         browser
     }
@@ -82,12 +67,7 @@ impl Browser {
         self.socket.send(text).await.expect("DevTools takes a call");
         within(method, SOON, async {
             loop {
-                let frame = self
-                    .socket
-                    .next()
-                    .await
-                    .expect("DevTools is there")
-                    .expect("a frame");
+                let frame = self.socket.next().await.expect("DevTools is there").expect("a frame");
                 let Message::Text(text) = frame else { continue };
                 let answer: Value = serde_json::from_str(&text).expect("frames are JSON");
                 if answer["id"] == self.last_id {
@@ -134,11 +114,7 @@ impl Browser {
     /// Waits for an input element and types into it.
     pub async fn type_into(&mut self, selector: &str, text: &str) {
         self.appears(selector).await;
-        self.evaluate(&format!(
-            "document.querySelector({}).focus()",
-            json!(selector)
-        ))
-        .await;
+        self.evaluate(&format!("document.querySelector({}).focus()", json!(selector))).await;
         self.call("Input.insertText", json!({ "text": text })).await;
     }
 
@@ -146,18 +122,12 @@ impl Browser {
     pub async fn text(&mut self, selector: &str) -> String {
         self.appears(selector).await;
         let expression = format!("document.querySelector({}).innerText", json!(selector));
-        self.evaluate(&expression)
-            .await
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.evaluate(&expression).await.as_str().unwrap_or_default().to_owned()
     }
 
     /// Writes what the page shows as a PNG file.
     pub async fn screenshot(&mut self, path: &Path) {
-        let answer = self
-            .call("Page.captureScreenshot", json!({ "format": "png" }))
-            .await;
+        let answer = self.call("Page.captureScreenshot", json!({ "format": "png" })).await;
         let data = answer["data"].as_str().expect("a screenshot has data");
         let png = STANDARD.decode(data).expect("the screenshot is base64");
         std::fs::write(path, png).expect("write the screenshot");

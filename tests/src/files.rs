@@ -7,36 +7,21 @@ use std::path::{Path, PathBuf};
 pub fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test knows its own path");
     // <target>/<profile>/deps/<test>
-    exe.ancestors()
-        .nth(3)
-        .expect("tests are built into <target>/<profile>/deps")
-        .to_owned()
+    exe.ancestors().nth(3).expect("tests are built into <target>/<profile>/deps").to_owned()
 }
 
 /// The `qpq` binary of the same build.
 pub fn qpq() -> PathBuf {
     let exe = std::env::current_exe().expect("the test knows its own path");
-    let path = exe
-        .ancestors()
-        .nth(2)
-        .expect("tests are built into deps")
-        .join("qpq");
-    assert!(
-        path.exists(),
-        "{} is absent: cargo build -p quicproquo-cli",
-        path.display()
-    );
+    let path = exe.ancestors().nth(2).expect("tests are built into deps").join("qpq");
+    assert!(path.exists(), "{} is absent: cargo build -p quicproquo-cli", path.display());
     path
 }
 
 /// The Python that has what the examples need.
 pub fn python() -> PathBuf {
     let path = target_dir().join("venv/bin/python");
-    assert!(
-        path.exists(),
-        "{} is absent: cargo xtask ci --install makes it",
-        path.display()
-    );
+    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
     path
 }
 

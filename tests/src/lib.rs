@@ -3,10 +3,7 @@
 //! The tests start the `qpq` binary that lies beside them in the target directory, so it must be
 //! built first (`cargo build -p quicproquo-cli`; the gate does that). Whatever is wrong panics
 //! with a sentence that says what; every wait is bounded.
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "a test harness reports by panicking"
-)]
+#![expect(clippy::missing_panics_doc, reason = "a test harness reports by panicking")]
 
 pub mod api;
 pub mod bot;

@@ -13,6 +13,9 @@ use crate::api::Api;
 use crate::files;
 use crate::wait::{LONG, SOON, within};
 
+/// Few, so that bots start quickly in an unoptimised build.
+const KEY_PACKAGES: &str = "10";
+
 /// A `qpq` process about to be started.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -35,11 +38,7 @@ pub struct Ended {
 impl Launch {
     fn new(command: &str, data_dir: &Path) -> Self {
         let args = vec![command.to_owned()];
-        Self {
-            data_dir: data_dir.to_owned(),
-            args,
-            log: "info".to_owned(),
-        }
+        Self { data_dir: data_dir.to_owned(), args, log: "info".to_owned() }
     }
 
     /// Node and gateway in one process, on ports that the system chooses.
@@ -47,6 +46,7 @@ impl Launch {
         Self::new("up", data_dir)
             .arg("--http-listen", "127.0.0.1:0")
             .arg("--node-listen", "127.0.0.1:0")
+            .arg("--key-package-stock", KEY_PACKAGES)
     }
 
     /// A node alone.
@@ -58,6 +58,7 @@ impl Launch {
     pub fn gateway(data_dir: &Path, node: &Running) -> Self {
         Self::new("gateway", data_dir)
             .arg("--http-listen", "127.0.0.1:0")
+            .arg("--key-package-stock", KEY_PACKAGES)
             .arg("--node", node.field("node"))
             .arg("--node-fingerprint", node.field("node_fingerprint"))
     }
@@ -108,38 +109,25 @@ impl Launch {
     /// Starts it and waits until it says that it is ready.
     pub async fn start(&self) -> Running {
         let log_file = self.data_dir.with_extension("log");
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&log_file)
-            .expect("open a log");
-        let mut child = self
-            .command()
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("start qpq");
+        let log = File::options().create(true).append(true).open(&log_file).expect("open a log");
+        let mut child =
+            self.command().stdout(Stdio::piped()).stderr(log).spawn().expect("start qpq");
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut lines = BufReader::new(stdout).lines();
-        let line = within("qpq to be ready", LONG, lines.next_line())
-            .await
-            .expect("read stdout");
+        let line = within("qpq to be ready", LONG, lines.next_line()).await.expect("read stdout");
         let Some(line) = line else {
             let log = fs::read_to_string(&log_file).unwrap_or_default();
             panic!("qpq {} ended at once; its log:\n{log}", self.args.join(" "));
         };
         let ready = serde_json::from_str(&line).expect("the ready line is JSON");
-        Running {
-            child,
-            launch: self.clone(),
-            ready,
-            log_file,
-        }
+        Running { child, launch: self.clone(), ready, log_file }
     }
 
     /// Starts it and waits for its end, which must come by itself.
     pub async fn fail(&self) -> Ended {
         let mut child = self
+            .clone()
+            .log("warn")
             .command()
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -148,24 +136,12 @@ impl Launch {
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let (mut stdout, mut stderr) = (String::new(), String::new());
         let status = within("qpq to give up", SOON, async {
-            out.as_mut()
-                .expect("piped")
-                .read_to_string(&mut stdout)
-                .await
-                .expect("read stdout");
-            err.as_mut()
-                .expect("piped")
-                .read_to_string(&mut stderr)
-                .await
-                .expect("read stderr");
+            out.as_mut().expect("piped").read_to_string(&mut stdout).await.expect("read stdout");
+            err.as_mut().expect("piped").read_to_string(&mut stderr).await.expect("read stderr");
             child.wait().await.expect("wait for qpq")
         })
         .await;
-        Ended {
-            code: status.code().unwrap_or(-1),
-            stdout,
-            stderr,
-        }
+        Ended { code: status.code().unwrap_or(-1), stdout, stderr }
     }
 }
 
@@ -181,9 +157,7 @@ pub struct Running {
 impl Running {
     /// A field of the ready line.
     pub fn field(&self, name: &str) -> &str {
-        self.ready[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {name} in {}", self.ready))
+        self.ready[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.ready))
     }
 
     /// `http://host:port` of the gateway.
@@ -216,26 +190,16 @@ impl Running {
     /// SIGTERM, and waits for the clean end.
     pub async fn stop(mut self) -> Launch {
         let status = self.terminate().await;
-        assert!(
-            status.success(),
-            "qpq ended with {status}; its log: {}",
-            self.log_file.display()
-        );
+        assert!(status.success(), "qpq ended with {status}; its log: {}", self.log_file.display());
         self.launch.clone().on_ports_of(&self)
     }
 
     /// SIGTERM, and how it ended.
     pub async fn terminate(&mut self) -> ExitStatus {
         let pid = self.pid().to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .expect("run kill");
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("run kill");
         assert!(sent.success(), "kill -TERM {pid}");
-        within("qpq to end after SIGTERM", SOON, self.child.wait())
-            .await
-            .expect("wait for qpq")
+        within("qpq to end after SIGTERM", SOON, self.child.wait()).await.expect("wait for qpq")
     }
 }
 

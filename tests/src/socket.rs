@@ -39,20 +39,12 @@ impl Socket {
     /// # Errors
     /// What the WebSocket library says, the HTTP answer included.
     pub async fn try_open(api: &Api, query: &str) -> Result<Self, Error> {
-        let url = format!(
-            "{}/v1/events/ws?{query}",
-            api.base().replace("http://", "ws://")
-        );
+        let url = format!("{}/v1/events/ws?{query}", api.base().replace("http://", "ws://"));
         let mut request = url.into_client_request()?;
-        let bearer = format!("Bearer {}", api.token())
-            .parse()
-            .expect("a token is ASCII");
+        let bearer = format!("Bearer {}", api.token()).parse().expect("a token is ASCII");
         request.headers_mut().insert("authorization", bearer);
         let (stream, _) = within("the WebSocket", SOON, connect_async(request)).await?;
-        let mut socket = Self {
-            stream,
-            hello: Value::Null,
-        };
+        let mut socket = Self { stream, hello: Value::Null };
         let hello = socket.frame().await.expect("a hello frame");
         assert_eq!(hello["type"], "hello", "the first frame is hello: {hello}");
         socket.hello = hello;
@@ -70,9 +62,7 @@ impl Socket {
                     return Ok(serde_json::from_str(&text).expect("frames are JSON"));
                 }
                 Some(Ok(Message::Close(close))) => {
-                    return Err(Closed {
-                        code: close.map_or(1006, |c| c.code.into()),
-                    });
+                    return Err(Closed { code: close.map_or(1006, |c| c.code.into()) });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Err(Closed { code: 1006 }),
@@ -93,15 +83,12 @@ impl Socket {
     /// Sends a JSON frame.
     pub async fn send(&mut self, frame: &Value) {
         let text = Message::text(frame.to_string());
-        within("a frame to be sent", SOON, self.stream.send(text))
-            .await
-            .expect("a frame is sent");
+        within("a frame to be sent", SOON, self.stream.send(text)).await.expect("a frame is sent");
     }
 
     /// Acknowledges one delivery.
     pub async fn ack(&mut self, delivery: &Value) {
-        self.send(&json!({ "type": "ack", "ids": [delivery["delivery_id"]] }))
-            .await;
+        self.send(&json!({ "type": "ack", "ids": [delivery["delivery_id"]] })).await;
     }
 
     /// Reads until the stream ends and answers how.

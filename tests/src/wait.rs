@@ -28,10 +28,7 @@ where
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(
-            Instant::now() < deadline,
-            "waited {limit:?} in vain for {what}"
-        );
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain for {what}");
     }
 }
 

@@ -2,11 +2,10 @@
 
 use capnp::capability::FromClientHook as _;
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_schemas::limits;
 use quicproquo_schemas::node_capnp::node_service;
 use quicproquo_schemas::session_capnp::stock as stock_entry;
 
-use super::link::Live;
+use super::link::{Live, set_auth};
 use super::{Answer, Stock};
 
 pub(super) fn publish(
@@ -124,25 +123,18 @@ pub(super) fn names_of(live: &Live, identity: &IdentityKey, answer: Answer<Vec<S
 pub(super) fn upload_hybrid_key(
     live: &Live,
     identity: IdentityKey,
-    key: Vec<u8>,
+    key: &[u8],
     answer: Answer<()>,
 ) {
-    let token = live.session.access_token_request().send().promise;
     let node: node_service::Client = live.node.clone().cast_to();
+    let mut request = node.upload_hybrid_key_request();
+    let mut params = request.get();
+    params.set_identity_key(identity.as_bytes());
+    params.set_hybrid_public_key(key);
+    set_auth(params.init_auth(), &live.token);
+    let promise = request.send().promise;
     tokio::task::spawn_local(async move {
-        let result = async {
-            let response = token.await?;
-            let mut request = node.upload_hybrid_key_request();
-            let mut params = request.get();
-            params.set_identity_key(identity.as_bytes());
-            params.set_hybrid_public_key(&key);
-            let mut auth = params.init_auth();
-            auth.set_version(limits::VERSION);
-            auth.set_access_token(response.get()?.get_token()?);
-            request.send().promise.await.map(drop)
-        };
-        let result: Result<_, capnp::Error> = result.await;
-        let _ = answer.send(result.map_err(Into::into));
+        let _ = answer.send(promise.await.map(drop).map_err(Into::into));
     });
 }
 

@@ -9,6 +9,7 @@ use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
 use futures::io::{BufReader, BufWriter};
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::limits;
+use quicproquo_schemas::node_capnp::auth;
 use quicproquo_schemas::session_capnp::{node, session};
 use quinn::{Connection, Endpoint};
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ enum End {
 pub(super) struct Live {
     pub(super) node: node::Client,
     pub(super) session: session::Client,
+    /// For `NodeService`; dies with the Session.
+    pub(super) token: Vec<u8>,
 }
 
 /// Keeps the link up until it is stopped or displaced.
@@ -111,6 +114,7 @@ fn refuse(request: Request) {
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
         Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
+        Request::Enqueue { answer, .. } => drop(answer.send(Err(error()))),
     }
 }
 
@@ -217,7 +221,9 @@ async fn open(
     let mut request = session.subscribe_request();
     request.get().set_sink(capnp_rpc::new_client(RowSink::new(pushed)));
     let subscription = request.send().promise.await?.get()?.get_subscription()?;
-    Ok((Live { node, session }, LinkEvent::Up { last_send, acked_up_to }, subscription))
+    let token = session.access_token_request().send().promise.await?;
+    let token = token.get()?.get_token()?.to_vec();
+    Ok((Live { node, session, token }, LinkEvent::Up { last_send, acked_up_to }, subscription))
 }
 
 /// Starts a request at once, so that requests leave in the order they came.
@@ -242,7 +248,10 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
         Request::ResolveName { name, answer } => directory::resolve_name(live, &name, answer),
         Request::NamesOf { identity, answer } => directory::names_of(live, &identity, answer),
         Request::UploadHybridKey { key, answer } => {
-            directory::upload_hybrid_key(live, identity, key, answer);
+            directory::upload_hybrid_key(live, identity, &key, answer);
+        }
+        Request::Enqueue { recipient, payload, answer } => {
+            delivery::enqueue(live, &recipient, &payload, answer);
         }
     }
 }
@@ -260,6 +269,12 @@ fn refused(code: ErrorCode, text: String) -> End {
 /// A DISPLACED text ends with the instance that took over.
 pub(super) fn instance_in(text: &str) -> String {
     text.rsplit(' ').next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+/// Fills in what every `NodeService` call carries.
+pub(super) fn set_auth(mut auth: auth::Builder<'_>, token: &[u8]) {
+    auth.set_version(limits::VERSION);
+    auth.set_access_token(token);
 }
 
 fn reader_options() -> capnp::message::ReaderOptions {

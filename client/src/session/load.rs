@@ -9,6 +9,7 @@ use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
 use super::actor::{Actor, Outgoing, Slot, Waits};
 use super::input::Input;
 use super::unit::Unit;
+use crate::clock;
 use crate::error::SessionError;
 use crate::event::Cursor;
 use crate::store::{Overlay, StoreError};
@@ -17,6 +18,8 @@ use crate::store::{Overlay, StoreError};
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 /// Between two sweeps.
 const SWEEP_PAUSE: Duration = Duration::from_hours(1);
+/// Secrets of a past epoch are kept for 24 h at most.
+const EPOCH_KEPT_SECS: u64 = 24 * 3600;
 /// A payload cannot come again after this, in milliseconds.
 const INBOX_KEPT_MS: u64 = (DEFAULT_TTL_SECS as u64 + DEDUP_GRACE_SECS as u64) * 1000;
 /// Idempotency keys and settled intents are kept for 48 h, in milliseconds.
@@ -136,7 +139,13 @@ impl Actor {
             let scope = quicproquo_core::provider::group_scope(id.as_bytes());
             let rows = self.store.mls_scope(self.owner, &scope, &self.overlay).await?;
             match Group::load(id, rows) {
-                Ok(mls) => slot.mls = Some(mls),
+                Ok(mut mls) => {
+                    let before = clock::now_secs().saturating_sub(EPOCH_KEPT_SECS);
+                    if let Err(error) = mls.forget_epochs_before(before) {
+                        tracing::warn!(%error, "old epochs stay");
+                    }
+                    slot.mls = Some(mls);
+                }
                 Err(error) => {
                     tracing::error!(%error, "a group's rows do not load");
                     return Ok(None);
@@ -156,6 +165,12 @@ impl Actor {
             kept.retain(|(at, _)| *at >= buffered_before);
             !kept.is_empty()
         });
+        let before = (unit.now_ms / 1000).saturating_sub(EPOCH_KEPT_SECS);
+        for mls in self.groups.values_mut().filter_map(|slot| slot.mls.as_mut()) {
+            if let Err(error) = mls.forget_epochs_before(before) {
+                tracing::warn!(%error, "old epochs stay");
+            }
+        }
         if self.uplink.up {
             self.restock();
         }

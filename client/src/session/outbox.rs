@@ -15,8 +15,8 @@ use crate::error::SessionError;
 use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
 use crate::store::{OutboxKind, OutboxRecord, StoreError};
 
-/// Requests that are out at once.
-const IN_FLIGHT: usize = 64;
+/// Sends that are out at once; the node takes 64 calls of a connection.
+const IN_FLIGHT: usize = 48;
 /// After the node refused for now.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 

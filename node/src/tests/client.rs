@@ -199,6 +199,8 @@ pub(super) fn put_token(mut auth: auth::Builder<'_>, token: &[u8]) {
 #[derive(Clone)]
 pub(super) struct Who {
     pub(super) key: SigningKey,
+    /// Kept, since deriving it takes milliseconds without optimisation.
+    pub(super) identity: IdentityKey,
     pub(super) incarnation: u64,
     pub(super) instance: Instance,
     pub(super) attempt: u64,
@@ -206,8 +208,10 @@ pub(super) struct Who {
 
 impl Who {
     pub(super) fn new(seed: u8) -> Self {
+        let key = SigningKey::from_bytes(&[seed; 32]);
         Self {
-            key: SigningKey::from_bytes(&[seed; 32]),
+            identity: IdentityKey::new(key.verifying_key().to_bytes()),
+            key,
             incarnation: 1,
             instance: Instance::new([seed; 16]),
             attempt: 1,
@@ -215,7 +219,7 @@ impl Who {
     }
 
     pub(super) fn identity(&self) -> IdentityKey {
-        IdentityKey::new(self.key.verifying_key().to_bytes())
+        self.identity
     }
 }
 

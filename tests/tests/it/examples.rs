@@ -29,11 +29,7 @@ async fn the_quickstart_runs() {
 }
 
 fn echo_bot(bot: &Bot, log: &std::path::Path) -> Child {
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .expect("open a log");
+    let log = std::fs::File::options().create(true).append(true).open(log).expect("open a log");
     Command::new(files::python())
         .arg(files::checkout("examples/python/echo_bot.py"))
         .env("QPQ_URL", bot.api.base())
@@ -93,12 +89,7 @@ async fn the_echo_bot_survives_a_killed_gateway() {
     alice.insist(&group, "last", "last").await;
     expected.insert("last".to_owned(), 1);
     wait_for("the last echo", LONG, || async {
-        alice
-            .heard(&tail, &group)
-            .await
-            .iter()
-            .any(|text| text.contains("last"))
-            .then_some(())
+        alice.heard(&tail, &group).await.iter().any(|text| text.contains("last")).then_some(())
     })
     .await;
     let mut heard: HashMap<String, i32> = HashMap::new();

@@ -26,11 +26,7 @@ async fn a_send_is_replayed_across_a_restart() {
     assert_eq!(later.expect(201)["message_id"], id);
     assert_eq!(later.header("idempotency-replayed"), "true");
 
-    let other = alice
-        .api
-        .post_once(&path, "k1", &text_message("other"))
-        .await
-        .unwrap();
+    let other = alice.api.post_once(&path, "k1", &text_message("other")).await.unwrap();
     other.expect_problem(422, "idempotency-mismatch");
     bob.hears(&tail, &group, &["once".into()]).await;
 }
@@ -41,28 +37,17 @@ async fn groups_and_bots_are_created_once() {
     let up = Launch::up(&dir.path().join("up")).start().await;
     let (alice, bob, _) = pair(&up).await;
     let body = json!({ "name": "one", "members": [bob.identity] });
-    let first = alice
-        .api
-        .post_once("/v1/groups", "g", &body)
-        .await
-        .unwrap()
-        .expect(201);
+    let first = alice.api.post_once("/v1/groups", "g", &body).await.unwrap().expect(201);
     let again = alice.api.post_once("/v1/groups", "g", &body).await.unwrap();
     assert_eq!(again.expect(201)["group_id"], first["group_id"]);
     assert_eq!(again.header("idempotency-replayed"), "true");
 
     let admin = up.admin();
     let body = json!({ "name": "carol" });
-    let first = admin
-        .post_once("/v1/bots", "b", &body)
-        .await
-        .unwrap()
-        .expect(201);
+    let first = admin.post_once("/v1/bots", "b", &body).await.unwrap().expect(201);
     let again = admin.post_once("/v1/bots", "b", &body).await.unwrap();
     assert_eq!(again.json()["bot_id"], first["bot_id"]);
     assert_eq!(again.header("idempotency-replayed"), "true");
-    let secret = quicproquo_tests::bot::find_token(&first)
-        .unwrap()
-        .to_owned();
+    let secret = quicproquo_tests::bot::find_token(&first).unwrap().to_owned();
     assert!(!again.text.contains(&secret), "a secret is shown once");
 }

@@ -31,9 +31,7 @@ async fn reached(taken: &AtomicUsize, count: usize) {
 async fn the_node_is_killed_in_a_burst() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let gateway = Launch::gateway(&dir.path().join("gateway"), &node)
-        .start()
-        .await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
     let (alice, bob, group) = pair(&gateway).await;
     let tail = bob.tail().await;
 
@@ -52,9 +50,7 @@ async fn the_node_is_killed_in_a_burst() {
 async fn the_gateway_is_killed_in_a_burst() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let gateway = Launch::gateway(&dir.path().join("gateway"), &node)
-        .start()
-        .await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
     let (alice, bob, group) = pair(&gateway).await;
     let tail = bob.tail().await;
 
@@ -95,31 +91,21 @@ async fn everything_is_killed_in_a_burst() {
 async fn membership_changes_survive_a_killed_gateway() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let mut gateway = Launch::gateway(&dir.path().join("gateway"), &node)
-        .start()
-        .await;
+    let mut gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
     let (alice, bob, group) = pair(&gateway).await;
     let path = format!("/v1/groups/{group}");
     for round in 0..4 {
         let name = format!("round {round}");
         let request = alice.api.request(reqwest::Method::PATCH, &path);
         let body = serde_json::json!({ "name": name });
-        let request = request
-            .header("Idempotency-Key", format!("rename-{round}"))
-            .json(&body);
+        let request = request.header("Idempotency-Key", format!("rename-{round}")).json(&body);
         // The kill may come before, in the middle of or after the change.
         let (_, launch) = tokio::join!(alice.api.try_send(request), gateway.kill());
         gateway = launch.start().await;
         let request = alice.api.request(reqwest::Method::PATCH, &path);
-        let request = request
-            .header("Idempotency-Key", format!("rename-{round}"))
-            .json(&body);
+        let request = request.header("Idempotency-Key", format!("rename-{round}")).json(&body);
         let answer = alice.api.send(request).await;
-        assert!(
-            (200..=202).contains(&answer.status),
-            "the answer was: {}",
-            answer.text
-        );
+        assert!((200..=202).contains(&answer.status), "the answer was: {}", answer.text);
         for bot in [&alice, &bob] {
             wait_for("the new name", LONG, || async {
                 (bot.group(&group).await["name"] == name.as_str()).then_some(())
@@ -127,10 +113,7 @@ async fn membership_changes_survive_a_killed_gateway() {
             .await;
         }
     }
-    assert_eq!(
-        alice.group(&group).await["epoch"],
-        bob.group(&group).await["epoch"]
-    );
+    assert_eq!(alice.group(&group).await["epoch"], bob.group(&group).await["epoch"]);
     let tail = bob.tail().await;
     alice.say(&group, "whole").await;
     bob.hears(&tail, &group, &["whole".into()]).await;

@@ -49,10 +49,7 @@ async fn the_removed_reads_nothing_more() {
     assert_eq!(carol.heard(&start, &group).await, ["for three"]);
     carol
         .api
-        .post(
-            &quicproquo_tests::bot::messages(&group),
-            &quicproquo_tests::bot::text_message("x"),
-        )
+        .post(&quicproquo_tests::bot::messages(&group), &quicproquo_tests::bot::text_message("x"))
         .await
         .expect_problem(409, "group-inactive");
 }
@@ -68,49 +65,28 @@ async fn leaving_renaming_and_roles_reach_everybody() {
 
     let path = format!("/v1/groups/{group}");
     let tail = carol.tail().await;
-    alice
-        .api
-        .patch(&path, &json!({ "name": "after", "topic": "tea" }))
-        .await
-        .expect(200);
+    alice.api.patch(&path, &json!({ "name": "after", "topic": "tea" })).await.expect(200);
     let renamed = carol.event(&tail, "group.renamed").await;
     assert_eq!(renamed["data"]["name"], "after");
     assert_eq!(carol.group(&group).await["topic"], "tea");
 
     // Only an admin may rename, and only an admin may make another one.
-    bob.api
-        .patch(&path, &json!({ "name": "mine" }))
-        .await
-        .expect_problem(403, "not-admin");
+    bob.api.patch(&path, &json!({ "name": "mine" })).await.expect_problem(403, "not-admin");
     let role = format!("{path}/members/{}", bob.identity);
-    alice
-        .api
-        .patch(&role, &json!({ "role": "admin" }))
-        .await
-        .expect(200);
+    alice.api.patch(&role, &json!({ "role": "admin" })).await.expect(200);
     wait_for("bob to be admin", LONG, || async {
-        let members = bob.group(&group).await["members"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let members = bob.group(&group).await["members"].as_array().cloned().unwrap_or_default();
         members
             .iter()
             .any(|m| m["identity"] == bob.identity.as_str() && m["role"] == "admin")
             .then_some(())
     })
     .await;
-    bob.api
-        .patch(&path, &json!({ "name": "ours" }))
-        .await
-        .expect(200);
+    bob.api.patch(&path, &json!({ "name": "ours" })).await.expect(200);
 
     let tail = carol.tail().await;
     let left = carol.api.post(&format!("{path}/leave"), &json!({})).await;
-    assert!(
-        (200..=204).contains(&left.status),
-        "the answer was: {}",
-        left.text
-    );
+    assert!((200..=204).contains(&left.status), "the answer was: {}", left.text);
     carol.event(&tail, "group.left").await;
     assert_eq!(carol.group(&group).await["state"], "left");
     for bot in [&alice, &bob] {
@@ -131,15 +107,8 @@ async fn declining_leaves_the_group() {
     bob.event(&start, "invitation.received").await;
     let list = bob.api.get("/v1/invitations").await.expect(200);
     let id = list["items"][0]["invitation_id"].as_str().unwrap();
-    let declined = bob
-        .api
-        .post(&format!("/v1/invitations/{id}/decline"), &json!({}))
-        .await;
-    assert!(
-        (200..=204).contains(&declined.status),
-        "the answer was: {}",
-        declined.text
-    );
+    let declined = bob.api.post(&format!("/v1/invitations/{id}/decline"), &json!({})).await;
+    assert!((200..=204).contains(&declined.status), "the answer was: {}", declined.text);
     members_seen(&alice, &group, 1).await;
     let list = bob.api.get("/v1/invitations").await.expect(200);
     assert_eq!(list["items"].as_array().unwrap().len(), 0);

@@ -7,12 +7,8 @@ use tempfile::TempDir;
 async fn a_hundred_messages_wait_for_a_bot_that_is_away() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let here = Launch::gateway(&dir.path().join("here"), &node)
-        .start()
-        .await;
-    let there = Launch::gateway(&dir.path().join("there"), &node)
-        .start()
-        .await;
+    let here = Launch::gateway(&dir.path().join("here"), &node).start().await;
+    let there = Launch::gateway(&dir.path().join("there"), &node).start().await;
     let alice = Bot::create(&here, "alice").await;
     let bob = Bot::create(&there, "bob").await;
     let group = alice.create_group("away", &[&bob]).await;

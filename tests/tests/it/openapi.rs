@@ -9,10 +9,7 @@ use tempfile::TempDir;
 async fn the_served_description_is_the_committed_one() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
-    let served = Api::new(&up.url(), "")
-        .get("/openapi.json")
-        .await
-        .expect(200);
+    let served = Api::new(&up.url(), "").get("/openapi.json").await.expect(200);
     let committed = fs::read_to_string(files::checkout("openapi/gateway.json")).unwrap();
     let committed: serde_json::Value = serde_json::from_str(&committed).unwrap();
     assert_eq!(served, committed, "run `cargo xtask openapi`");

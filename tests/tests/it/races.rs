@@ -14,11 +14,7 @@ async fn two_commits_at_the_same_moment_converge() {
     carol.accept(&group).await;
     let path = format!("/v1/groups/{group}");
     let role = format!("{path}/members/{}", bob.identity);
-    alice
-        .api
-        .patch(&role, &json!({ "role": "admin" }))
-        .await
-        .expect(200);
+    alice.api.patch(&role, &json!({ "role": "admin" })).await.expect(200);
     let epoch = alice.group(&group).await["epoch"].clone();
     wait_for("bob to see his role", LONG, || async {
         (bob.group(&group).await["epoch"] == epoch).then_some(())
@@ -30,11 +26,7 @@ async fn two_commits_at_the_same_moment_converge() {
         let topic = json!({ "topic": format!("topic {round}") });
         let (a, b) = tokio::join!(alice.api.patch(&path, &name), bob.api.patch(&path, &topic));
         for answer in [a, b] {
-            assert!(
-                (200..=202).contains(&answer.status),
-                "the answer was: {}",
-                answer.text
-            );
+            assert!((200..=202).contains(&answer.status), "the answer was: {}", answer.text);
         }
         let mut epochs = Vec::new();
         for bot in [&alice, &bob, &carol] {
@@ -46,16 +38,11 @@ async fn two_commits_at_the_same_moment_converge() {
             .await;
             epochs.push(epoch);
         }
-        assert!(
-            epochs.iter().all(|e| *e == epochs[0]),
-            "one branch: {epochs:?}"
-        );
+        assert!(epochs.iter().all(|e| *e == epochs[0]), "one branch: {epochs:?}");
     }
     for (speaker, listener) in [(&alice, &bob), (&bob, &carol), (&carol, &alice)] {
         let tail = listener.tail().await;
         speaker.say(&group, "still one group").await;
-        listener
-            .hears(&tail, &group, &["still one group".into()])
-            .await;
+        listener.hears(&tail, &group, &["still one group".into()]).await;
     }
 }

@@ -7,9 +7,7 @@ use tempfile::TempDir;
 async fn the_node_restarts() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let gateway = Launch::gateway(&dir.path().join("gateway"), &node)
-        .start()
-        .await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
     let (alice, bob, group) = pair(&gateway).await;
     let tail = bob.tail().await;
     alice.say(&group, "before").await;
@@ -21,21 +19,14 @@ async fn the_node_restarts() {
     assert_eq!(sent["delivery"]["state"], "queued");
     let _node = stopped.start().await;
     alice.say(&group, "after").await;
-    bob.hears(
-        &tail,
-        &group,
-        &["before".into(), "meanwhile".into(), "after".into()],
-    )
-    .await;
+    bob.hears(&tail, &group, &["before".into(), "meanwhile".into(), "after".into()]).await;
 }
 
 #[tokio::test]
 async fn the_gateway_restarts() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let gateway = Launch::gateway(&dir.path().join("gateway"), &node)
-        .start()
-        .await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
     let (alice, bob, group) = pair(&gateway).await;
     let tail = bob.tail().await;
     alice.say(&group, "before").await;
@@ -43,15 +34,10 @@ async fn the_gateway_restarts() {
 
     let mut ear = Socket::open(&bob.api, "").await;
     let stopped = gateway.stop().await;
-    assert_eq!(
-        ear.closed().await.code,
-        1012,
-        "listeners are told that this is a restart"
-    );
+    assert_eq!(ear.closed().await.code, 1012, "listeners are told that this is a restart");
     let gateway = stopped.start().await;
     alice.say(&group, "after").await;
-    bob.hears(&tail, &group, &["before".into(), "after".into()])
-        .await;
+    bob.hears(&tail, &group, &["before".into(), "after".into()]).await;
     let list = gateway.admin().get("/v1/bots").await.expect(200);
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
 }

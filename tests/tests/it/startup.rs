@@ -33,10 +33,7 @@ async fn a_second_start_uses_what_is_there() {
     assert_eq!(up.admin().token(), admin);
     let me = alice.api.get("/v1/me").await.expect(200);
     assert_eq!(me["identity"], alice.identity.as_str());
-    Api::new(&up.url(), "")
-        .get("/health/ready")
-        .await
-        .expect(200);
+    Api::new(&up.url(), "").get("/health/ready").await.expect(200);
 }
 
 #[tokio::test]
@@ -47,11 +44,7 @@ async fn a_data_directory_in_use_names_the_holder() {
     let second = Launch::up(&data).fail().await;
     assert_eq!(second.code, IN_USE, "{}", second.stderr);
     let line = one_line(&second.stderr);
-    assert!(
-        line.contains(&up.pid().to_string()),
-        "names process {}: {line}",
-        up.pid()
-    );
+    assert!(line.contains(&up.pid().to_string()), "names process {}: {line}", up.pid());
     assert_eq!(second.stdout, "");
 }
 
@@ -90,11 +83,7 @@ async fn a_public_address_is_refused_without_tls() {
     let launch = Launch::up(&dir.path().join("up")).arg("--http-listen", "0.0.0.0:0");
     let ended = launch.fail().await;
     assert_eq!(ended.code, USAGE, "{}", ended.stderr);
-    assert!(
-        one_line(&ended.stderr).contains("0.0.0.0"),
-        "{}",
-        ended.stderr
-    );
+    assert!(one_line(&ended.stderr).contains("0.0.0.0"), "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -105,12 +94,15 @@ async fn it_ends_cleanly_on_sigterm_with_listeners_connected() {
     let _ear = quicproquo_tests::Socket::open(&bob.api, "").await;
     let tail = alice.tail().await;
     let poll = format!("/v1/events?after={tail}&timeout=50000");
-    let (answer, status) = tokio::join!(
-        alice
-            .api
-            .try_send(alice.api.request(reqwest::Method::GET, &poll)),
-        up.terminate()
-    );
+    let terminate = async {
+        // By the time these are answered, the poll is being waited for.
+        for _ in 0..5 {
+            alice.api.get("/v1/me").await.expect(200);
+        }
+        up.terminate().await
+    };
+    let poll = alice.api.try_send(alice.api.request(reqwest::Method::GET, &poll));
+    let (answer, status) = tokio::join!(poll, terminate);
     assert!(status.success(), "{status}");
     // A waiting poll is answered, not cut.
     assert_eq!(answer.unwrap().status, 200);

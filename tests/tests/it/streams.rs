@@ -51,24 +51,17 @@ async fn a_long_poll_answers_as_soon_as_something_happens() {
     let (alice, bob, group) = pair(&up).await;
     let tail = bob.tail().await;
     let path = format!("/v1/events?after={tail}&timeout=50000&types=message.received");
-    let poll = within(
-        "the poll to answer before its timeout",
-        Duration::from_secs(20),
-        async {
-            let (page, _) = tokio::join!(bob.api.get(&path), alice.say(&group, "wake up"));
-            page.expect(200)
-        },
-    )
+    let poll = within("the poll to answer before its timeout", Duration::from_secs(20), async {
+        let (page, _) = tokio::join!(bob.api.get(&path), alice.say(&group, "wake up"));
+        page.expect(200)
+    })
     .await;
     assert_eq!(body_of(&poll["items"][0]["data"]), "wake up");
     // The cursor of one door is good at another.
     let after = format!("after={}", poll["next"].as_str().unwrap());
     let mut ear = Socket::open(&bob.api, &after).await;
     alice.say(&group, "next").await;
-    assert_eq!(
-        body_of(&ear.event("message.received").await["event"]["data"]),
-        "next"
-    );
+    assert_eq!(body_of(&ear.event("message.received").await["event"]["data"]), "next");
 }
 
 #[tokio::test]

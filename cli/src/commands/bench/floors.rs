@@ -1,0 +1,100 @@
+//! What this machine can do at all, measured in the same run.
+
+use std::path::Path;
+
+use quicproquo_client::Suite;
+use quicproquo_client::floor::BarePair;
+use quicproquo_node::floor::{fsync_loop, quic_echo, sqlite_insert};
+
+use super::{BYTES, Sample};
+use crate::clock::Stopwatch;
+use crate::exit::Failure;
+
+/// Durable transactions on the way of a message: the sender's outbox, the node's queue, the
+/// receiver's log.
+const SYNCS: f64 = 3.0;
+
+/// Rows of one raw transaction, as the floor of a rate at so many in flight.
+const BATCHES: [usize; 4] = [1, 16, 32, 256];
+
+/// One round of all floors.
+#[derive(Debug)]
+pub(crate) struct Floors {
+    fsync: Sample,
+    echo: Sample,
+    encrypt: Sample,
+    decrypt: Sample,
+    insert: Vec<(usize, Sample)>,
+}
+
+/// Measures all floors once; files lie in `dir` and are removed.
+pub(crate) async fn measure(dir: &Path, count: usize) -> Result<Floors, Failure> {
+    let folder = dir.to_owned();
+    let fsync = tokio::task::spawn_blocking(move || fsync_loop(&folder, count, BYTES));
+    let fsync = fsync.await.map_err(Failure::other)?.map_err(Failure::other)?;
+    let echo = quic_echo(count, BYTES).await.map_err(Failure::other)?;
+    let mut insert = Vec::new();
+    for batch in BATCHES {
+        let rounds = (count / 4).max(20);
+        let times = sqlite_insert(dir, rounds, batch, BYTES).await.map_err(Failure::other)?;
+        insert.push((batch, times.into()));
+    }
+    let (encrypt, decrypt) = mls(count)?;
+    Ok(Floors { fsync: fsync.into(), echo: echo.into(), encrypt, decrypt, insert })
+}
+
+fn mls(count: usize) -> Result<(Sample, Sample), Failure> {
+    let mut pair = BarePair::new(Suite::Envelope).map_err(Failure::other)?;
+    let plaintext = vec![0x5a; BYTES];
+    let (mut encrypt, mut decrypt) = (Sample::default(), Sample::default());
+    for _ in 0..count {
+        let watch = Stopwatch::start();
+        let sealed = pair.encrypt(&plaintext).map_err(Failure::other)?;
+        encrypt.push(watch.nanos());
+        let watch = Stopwatch::start();
+        pair.decrypt(&sealed).map_err(Failure::other)?;
+        decrypt.push(watch.nanos());
+    }
+    Ok((encrypt, decrypt))
+}
+
+impl Floors {
+    /// The least a message can take: three syncs, one round trip to the node and back, one
+    /// encryption, one decryption.
+    pub(crate) fn message_nanos(&self) -> f64 {
+        SYNCS * self.fsync.median()
+            + self.echo.median()
+            + self.encrypt.median()
+            + self.decrypt.median()
+    }
+
+    /// The most messages per second: three raw synced transactions for each batch.
+    pub(crate) fn messages_per_second(&self, in_flight: usize) -> f64 {
+        let batch = self.insert.iter().find(|(batch, _)| *batch == in_flight);
+        let nanos = batch.map_or(f64::INFINITY, |(_, sample)| sample.median());
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        let rows = in_flight as f64;
+        rows * 1e9 / (SYNCS * nanos)
+    }
+
+    /// The floors themselves, by name.
+    pub(crate) fn rows(self) -> impl Iterator<Item = (&'static str, Sample)> {
+        let inserts = self.insert.into_iter().map(|(batch, sample)| {
+            let name = match batch {
+                1 => "floor: raw insert, 1 row",
+                16 => "floor: raw insert, 16 rows",
+                32 => "floor: raw insert, 32 rows",
+                _ => "floor: raw insert, 256 rows",
+            };
+            (name, sample)
+        });
+        [
+            ("floor: fsync", self.fsync),
+            ("floor: QUIC echo", self.echo),
+            ("floor: MLS encrypt", self.encrypt),
+            ("floor: MLS decrypt", self.decrypt),
+        ]
+        .into_iter()
+        .chain(inserts)
+    }
+}

@@ -1,0 +1,65 @@
+//! `qpq gateway`: a gateway alone, for a node elsewhere.
+
+use quicproquo_client::{NodeAddress, Trust};
+use serde_json::json;
+
+use crate::config::{Link, Settings};
+use crate::exit::Failure;
+use crate::output::{say, say_json};
+use crate::shutdown::Signals;
+use crate::stack::Stack;
+
+/// Starts a gateway, says where it is, and runs until a signal comes.
+pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> {
+    let link = node_address(&settings.link)?;
+    let node = link.addr;
+    let signals = Signals::install()?;
+    let mut stack = Stack::default();
+    let token = settings.data_dir.join("admin-token");
+    let started = stack.start_gateway(settings, settings.data_dir.clone(), token, link).await;
+    if let Err(failure) = started {
+        // The first failure is the one to report.
+        let _ = stack.stop().await;
+        return Err(failure);
+    }
+    let gateway = stack.gateway_facts()?;
+    let url = gateway.url();
+    if json {
+        say_json(&json!({
+            "ready": true,
+            "api": format!("{url}/v1"),
+            "docs": format!("{url}/docs"),
+            "data_dir": settings.data_dir,
+            "admin_token_file": gateway.admin_token,
+            "node": node,
+        }))?;
+    } else {
+        say(format_args!(
+            "The gateway is running.\n\n  \
+             Swagger UI    {url}/docs\n  \
+             API           {url}/v1\n  \
+             Admin token   {}\n  \
+             Data          {}\n  \
+             Node          {node} (QUIC)\n\n\
+             Ctrl-C stops it.",
+            gateway.admin_token.display(),
+            settings.data_dir.display(),
+        ));
+    }
+    stack.run(signals).await
+}
+
+fn node_address(link: &Link) -> Result<NodeAddress, Failure> {
+    let addr = link.node.ok_or_else(|| Failure::usage("say which node: --node ADDR"))?;
+    let trust = match (link.fingerprint, &link.ca) {
+        (Some(fingerprint), _) => Trust::Fingerprint(fingerprint.0),
+        (None, Some(file)) => Trust::CaFile(file.clone()),
+        (None, None) => {
+            return Err(Failure::usage(
+                "say how to know the node: --node-fingerprint HEX (`qpq node` prints it) or \
+                 --node-ca FILE",
+            ));
+        }
+    };
+    Ok(NodeAddress { addr, server_name: link.server_name.clone(), trust })
+}

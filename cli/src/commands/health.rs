@@ -1,0 +1,21 @@
+//! `qpq health`: is a gateway ready?
+
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::output::{say, say_json};
+use crate::rest::Rest;
+
+/// Asks once; a gateway that does not answer or is not ready is a failure.
+pub(crate) async fn run(
+    settings: &Settings,
+    url: Option<String>,
+    json: bool,
+) -> Result<(), Failure> {
+    let url = url.unwrap_or_else(|| format!("http://{}", settings.http.listen));
+    let answer = Rest::new(&url, "")?.get("/health/ready").await?;
+    if json {
+        return say_json(&answer);
+    }
+    say(format_args!("{url} is ready"));
+    Ok(())
+}

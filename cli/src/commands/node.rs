@@ -1,0 +1,42 @@
+//! `qpq node`: a node alone.
+
+use serde_json::json;
+
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::output::{say, say_json};
+use crate::shutdown::Signals;
+use crate::stack::Stack;
+
+/// Starts a node, says what gateways need to know, and runs until a signal comes.
+pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> {
+    let signals = Signals::install()?;
+    let mut stack = Stack::default();
+    stack.start_node(&settings.node, settings.data_dir.clone()).await?;
+    let node = stack.node_facts()?;
+    if json {
+        say_json(&json!({
+            "ready": true,
+            "data_dir": settings.data_dir,
+            "node": node.address,
+            "node_fingerprint": node.fingerprint,
+            "node_certificate": node.certificate,
+        }))?;
+    } else {
+        say(format_args!(
+            "The node is running.\n\n  \
+             Address       {} (QUIC)\n  \
+             Fingerprint   {}\n  \
+             Certificate   {}\n  \
+             Data          {}\n\n\
+             A gateway for it: qpq gateway --node {} --node-fingerprint {}",
+            node.address,
+            node.fingerprint,
+            node.certificate.display(),
+            settings.data_dir.display(),
+            node.address,
+            node.fingerprint,
+        ));
+    }
+    stack.run(signals).await
+}

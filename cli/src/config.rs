@@ -1,0 +1,298 @@
+//! Configuration: defaults < file (TOML) < environment (`QPQ_*`) < flags, read once.
+//!
+//! Each group of settings is one struct of options that is both a table of the file and a group
+//! of flags with their variables, so that a setting has one name and one description.
+
+mod fingerprint;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Failure;
+pub(crate) use fingerprint::Fingerprint;
+
+/// Port of the gateway.
+const HTTP_PORT: u16 = 8080;
+
+/// Port of the node.
+const NODE_PORT: u16 = 7000;
+
+/// One-time key packages per bot and ciphersuite.
+const KEY_PACKAGES: u32 = 100;
+
+/// Most that the node keeps.
+const MAX_KEY_PACKAGES: u32 = 500;
+
+/// Settings that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CommonArgs {
+    /// Configuration file (TOML).
+    #[arg(long, env = "QPQ_CONFIG", value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the data is [default: the platform's data directory].
+    #[arg(long, env = "QPQ_DATA_DIR", value_name = "DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Log filter, like `info` or `quicproquo_node=debug,warn` [default: warn].
+    #[arg(long, env = "QPQ_LOG", value_name = "FILTER", global = true)]
+    pub(crate) log: Option<String>,
+    /// How logs are written [default: text].
+    #[arg(long, env = "QPQ_LOG_FORMAT", value_name = "FORMAT", global = true)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// The gateway's HTTP door.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HttpLayer {
+    /// Address of the gateway; loopback only [default: 127.0.0.1:8080].
+    #[arg(id = "http_listen", long = "http-listen", env = "QPQ_HTTP_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Further values of the Host header to answer, exactly as sent.
+    #[arg(
+        id = "http_allowed_hosts",
+        long = "http-allowed-host",
+        env = "QPQ_HTTP_ALLOWED_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    allowed_hosts: Option<Vec<String>>,
+    /// Further values of the Origin header to accept.
+    #[arg(
+        id = "http_allowed_origins",
+        long = "http-allowed-origin",
+        env = "QPQ_HTTP_ALLOWED_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    allowed_origins: Option<Vec<String>>,
+}
+
+/// The node's own door.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NodeLayer {
+    /// UDP address of the node [default: 127.0.0.1:7000].
+    #[arg(id = "node_listen", long = "node-listen", env = "QPQ_NODE_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// PEM file with the certificate chain; needed unless the address is loopback.
+    #[arg(
+        id = "node_certificate",
+        long = "node-certificate",
+        env = "QPQ_NODE_CERTIFICATE",
+        value_name = "FILE",
+        requires = "node_key"
+    )]
+    certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(
+        id = "node_key",
+        long = "node-key",
+        env = "QPQ_NODE_KEY",
+        value_name = "FILE",
+        requires = "node_certificate"
+    )]
+    key: Option<PathBuf>,
+}
+
+/// The node that a gateway of its own speaks to.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LinkLayer {
+    /// UDP address of the node.
+    #[arg(long = "node", env = "QPQ_NODE", value_name = "ADDR", id = "link_node")]
+    node: Option<SocketAddr>,
+    /// SHA-256 of the node's certificate, as `qpq node` prints it.
+    #[arg(
+        id = "link_fingerprint",
+        long = "node-fingerprint",
+        env = "QPQ_NODE_FINGERPRINT",
+        value_name = "HEX",
+        conflicts_with = "link_ca"
+    )]
+    fingerprint: Option<Fingerprint>,
+    /// PEM file with the certificate that signed the node's.
+    #[arg(id = "link_ca", long = "node-ca", env = "QPQ_NODE_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Name in the node's certificate [default: localhost].
+    #[arg(
+        id = "link_server_name",
+        long = "node-server-name",
+        env = "QPQ_NODE_SERVER_NAME",
+        value_name = "NAME"
+    )]
+    server_name: Option<String>,
+}
+
+/// The bots of the gateway.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BotsLayer {
+    /// One-time key packages to keep at the node, per bot and ciphersuite [default: 100].
+    #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT")]
+    key_package_stock: Option<u32>,
+}
+
+/// The configuration file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data_dir: Option<PathBuf>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    http: HttpLayer,
+    node: NodeLayer,
+    link: LinkLayer,
+    bots: BotsLayer,
+}
+
+/// The result: complete and checked.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) http: Http,
+    pub(crate) node: Node,
+    pub(crate) link: Link,
+    pub(crate) bots: Bots,
+}
+
+/// The bots of the gateway.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Bots {
+    pub(crate) key_package_stock: u32,
+}
+
+/// The gateway's HTTP door.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+/// The node's own door.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Node {
+    pub(crate) listen: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// The node that a gateway of its own speaks to.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Link {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) server_name: String,
+}
+
+/// The groups of settings that a command takes; what it does not take stays at its default.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layers {
+    pub(crate) http: HttpLayer,
+    pub(crate) node: NodeLayer,
+    pub(crate) link: LinkLayer,
+    pub(crate) bots: BotsLayer,
+}
+
+impl Settings {
+    /// Puts the layers over each other.
+    pub(crate) fn load(common: CommonArgs, layers: Layers) -> Result<Self, Failure> {
+        let file = common.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let Layers { http, node, link, bots } = layers;
+        let data_dir = match common.data_dir.or(file.data_dir) {
+            Some(path) => path,
+            None => default_data_dir()?,
+        };
+        let settings = Self {
+            data_dir: std::path::absolute(&data_dir)
+                .map_err(|e| Failure::usage(format!("{}: {e}", data_dir.display())))?,
+            log: common.log.or(file.log).unwrap_or_else(|| "warn".to_owned()),
+            log_format: common.log_format.or(file.log_format).unwrap_or_default(),
+            http: Http {
+                listen: http.listen.or(file.http.listen).unwrap_or(loopback(HTTP_PORT)),
+                allowed_hosts: http.allowed_hosts.or(file.http.allowed_hosts).unwrap_or_default(),
+                allowed_origins: http
+                    .allowed_origins
+                    .or(file.http.allowed_origins)
+                    .unwrap_or_default(),
+            },
+            node: Node {
+                listen: node.listen.or(file.node.listen).unwrap_or(loopback(NODE_PORT)),
+                certificate: node.certificate.or(file.node.certificate),
+                key: node.key.or(file.node.key),
+            },
+            link: Link {
+                node: link.node.or(file.link.node),
+                fingerprint: link.fingerprint.or(file.link.fingerprint),
+                ca: link.ca.or(file.link.ca),
+                server_name: link
+                    .server_name
+                    .or(file.link.server_name)
+                    .unwrap_or_else(|| "localhost".to_owned()),
+            },
+            bots: Bots {
+                key_package_stock: bots
+                    .key_package_stock
+                    .or(file.bots.key_package_stock)
+                    .unwrap_or(KEY_PACKAGES),
+            },
+        };
+        settings.check()
+    }
+
+    fn check(self) -> Result<Self, Failure> {
+        if !(1..=MAX_KEY_PACKAGES).contains(&self.bots.key_package_stock) {
+            let message = format!("bots.key_package_stock is 1 to {MAX_KEY_PACKAGES}");
+            return Err(Failure::usage(message));
+        }
+        if self.node.certificate.is_some() != self.node.key.is_some() {
+            return Err(Failure::usage("node.certificate and node.key go together"));
+        }
+        if self.link.fingerprint.is_some() && self.link.ca.is_some() {
+            return Err(Failure::usage("link.fingerprint and link.ca exclude each other"));
+        }
+        Ok(self)
+    }
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        Failure::usage(format!("{} line {line}: {}", path.display(), error.message()))
+    })
+}
+
+fn default_data_dir() -> Result<PathBuf, Failure> {
+    directories::ProjectDirs::from("", "", "quicproquo")
+        .map(|dirs| dirs.data_dir().to_owned())
+        .ok_or_else(|| Failure::usage("no home directory: give --data-dir"))
+}
+
+#[cfg(test)]
+mod tests;

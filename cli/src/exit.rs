@@ -1,0 +1,148 @@
+//! Exit codes, and failures as people see them: one line, no internals.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use quicproquo_client::OpenError;
+use quicproquo_gateway::GatewayError;
+use quicproquo_node::{LockError, NodeError, StoreError, TlsError};
+
+/// How `qpq` ends. The numbers are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Something failed that no other code names.
+    Failed = 1,
+    /// The command line, the environment or the configuration file is wrong.
+    Usage = 2,
+    /// Another process has the data directory.
+    InUse = 3,
+    /// Another program listens at the address.
+    AddressTaken = 4,
+    /// The data is damaged, of a newer version, or the key does not open it.
+    Data = 5,
+    /// Nothing answers, or what answers is not ready.
+    Unreachable = 6,
+    /// A second signal ended the shutdown before everything was finished.
+    Hurried = 7,
+}
+
+/// The table for `--help` and the documents.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0  all went well
+  1  something failed that no other code names
+  2  the command line, the environment or the configuration file is wrong
+  3  another process has the data directory
+  4  another program listens at the address
+  5  the data is damaged, of a newer version, or the key does not open it
+  6  nothing answers, or what answers is not ready
+  7  a second signal ended the shutdown before everything was finished";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A failure with its exit code and its one line.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// A failure with a line for people.
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string().replace('\n', " ") }
+    }
+
+    /// A failure that no special code names.
+    pub(crate) fn other(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// A wrong command line, environment or configuration.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        let exit = match &error {
+            NodeError::Lock(LockError::Held { .. }) => Exit::InUse,
+            NodeError::Bind { source, .. } if is_taken(source) => Exit::AddressTaken,
+            NodeError::Tls(TlsError::CertificateRequired(_) | TlsError::Unusable { .. }) => {
+                Exit::Usage
+            }
+            NodeError::Store(StoreError::Full | StoreError::Io { .. }) => Exit::Failed,
+            NodeError::Store(_) => Exit::Data,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let exit = match &error {
+            OpenError::InUse { .. } => Exit::InUse,
+            OpenError::Newer { .. } | OpenError::Corrupt { .. } | OpenError::WrongKey { .. } => {
+                Exit::Data
+            }
+            OpenError::Certificate { .. } => Exit::Usage,
+            OpenError::Io { .. } | OpenError::Database(_) => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        let exit = match &error {
+            GatewayError::NotLoopback { .. } => Exit::Usage,
+            GatewayError::AddressTaken { .. } => Exit::AddressTaken,
+            GatewayError::InUse { .. } => Exit::InUse,
+            GatewayError::Database { .. } | GatewayError::AdminToken { .. } => Exit::Data,
+            GatewayError::Bind { .. } | GatewayError::Io { .. } => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+fn is_taken(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::AddrInUse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_every_code() {
+        let codes = [
+            Exit::Failed,
+            Exit::Usage,
+            Exit::InUse,
+            Exit::AddressTaken,
+            Exit::Data,
+            Exit::Unreachable,
+            Exit::Hurried,
+        ];
+        for code in codes {
+            assert!(TABLE.contains(&format!("\n  {}  ", code as u8)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn failures_are_one_line() {
+        assert_eq!(Failure::other("a\nb").to_string(), "a b");
+    }
+}

@@ -1,0 +1,220 @@
+//! Node, client and gateway as running parts of this process, and their orderly end.
+
+mod part;
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quicproquo_client::{Client, ClientConfig, NodeAddress, Trust};
+use quicproquo_gateway::{Gateway, GatewayConfig};
+use quicproquo_node::{CertificateFiles, Node, NodeConfig};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self, Fingerprint, Settings};
+use crate::exit::{Exit, Failure};
+use crate::rest::Rest;
+use crate::shutdown::Signals;
+use part::Part;
+
+/// How long the soft end may take before what is left is dropped.
+const SOFT: Duration = Duration::from_secs(10);
+
+/// How long everything may take to become ready.
+const READY: Duration = Duration::from_secs(30);
+
+/// What runs in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Stack {
+    tasks: TaskTracker,
+    node: Option<(Part, NodeFacts)>,
+    gateway: Option<(Part, Client, GatewayFacts)>,
+}
+
+/// What others need to know about a running node.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeFacts {
+    pub(crate) address: SocketAddr,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) certificate: PathBuf,
+}
+
+/// What others need to know about a running gateway.
+#[derive(Debug, Clone)]
+pub(crate) struct GatewayFacts {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin_token: PathBuf,
+}
+
+impl GatewayFacts {
+    /// `http://host:port`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Stack {
+    /// Both halves in one process, on the same data directory.
+    pub(crate) async fn up(settings: &Settings) -> Result<Self, Failure> {
+        let mut stack = Self::default();
+        match stack.start_both(settings).await {
+            Ok(()) => Ok(stack),
+            Err(failure) => {
+                // What did start ends in order; the first failure is the one to report.
+                let _ = stack.stop().await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn start_both(&mut self, settings: &Settings) -> Result<(), Failure> {
+        // Each half has a directory of its own below the common one.
+        own_directory(&settings.data_dir)?;
+        self.start_node(&settings.node, settings.data_dir.join("node")).await?;
+        let node = self.node_facts()?.clone();
+        let link = NodeAddress {
+            addr: node.address,
+            server_name: "localhost".to_owned(),
+            trust: Trust::Fingerprint(node.fingerprint.0),
+        };
+        let data_dir = settings.data_dir.join("gateway");
+        let token = settings.data_dir.join("admin-token");
+        self.start_gateway(settings, data_dir, token, link).await
+    }
+
+    /// Starts a node.
+    pub(crate) async fn start_node(
+        &mut self,
+        settings: &config::Node,
+        data_dir: PathBuf,
+    ) -> Result<(), Failure> {
+        own_directory(&data_dir)?;
+        let mut config = NodeConfig::new(data_dir, settings.listen);
+        if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
+            config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
+        }
+        let node = Node::bind(config).await?;
+        let facts = NodeFacts {
+            address: node.local_addr(),
+            fingerprint: Fingerprint(node.fingerprint()),
+            certificate: node.certificate_pem_path().to_owned(),
+        };
+        let part = Part::start(&self.tasks, "node", |stop| node.serve(stop));
+        self.node = Some((part, facts));
+        Ok(())
+    }
+
+    /// Starts a gateway, and its sessions, and waits until it says that it is ready.
+    pub(crate) async fn start_gateway(
+        &mut self,
+        settings: &Settings,
+        data_dir: PathBuf,
+        admin_token: PathBuf,
+        link: NodeAddress,
+    ) -> Result<(), Failure> {
+        own_directory(&data_dir)?;
+        let mut config = ClientConfig::new(&data_dir, link);
+        config.key_package_stock = settings.bots.key_package_stock;
+        let client = Client::open(config).await?;
+        let settings = &settings.http;
+        let mut config = GatewayConfig::new(data_dir);
+        config.listen = settings.listen;
+        config.admin_token = admin_token;
+        config.allowed_hosts.clone_from(&settings.allowed_hosts);
+        config.allowed_origins.clone_from(&settings.allowed_origins);
+        let gateway = match Gateway::bind(config, client.clone()).await {
+            Ok(gateway) => gateway,
+            Err(error) => {
+                client.shutdown().await;
+                return Err(error.into());
+            }
+        };
+        let facts = GatewayFacts {
+            address: gateway.local_addr(),
+            admin_token: gateway.admin_token_path().to_owned(),
+        };
+        let part = Part::start(&self.tasks, "gateway", |stop| gateway.serve(stop));
+        let rest = Rest::new(&facts.url(), "")?;
+        self.gateway = Some((part, client, facts));
+        let ready = async {
+            while rest.get("/health/ready").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(READY, ready)
+            .await
+            .map_err(|_| Failure::new(Exit::Unreachable, "the gateway does not become ready"))
+    }
+
+    /// The node that runs here.
+    pub(crate) fn node_facts(&self) -> Result<&NodeFacts, Failure> {
+        let (_, facts) = self.node.as_ref().ok_or_else(|| Failure::other("no node runs here"))?;
+        Ok(facts)
+    }
+
+    /// The gateway that runs here.
+    pub(crate) fn gateway_facts(&self) -> Result<&GatewayFacts, Failure> {
+        let (_, _, facts) =
+            self.gateway.as_ref().ok_or_else(|| Failure::other("no gateway runs here"))?;
+        Ok(facts)
+    }
+
+    /// Runs until a signal comes or a part ends by itself, then ends everything: softly, after
+    /// 10 s hard, at a second signal at once.
+    pub(crate) async fn run(mut self, mut signals: Signals) -> Result<(), Failure> {
+        let cause = tokio::select! {
+            () = signals.next() => Ok(()),
+            failure = self.ended() => Err(failure),
+        };
+        tracing::info!("stopping");
+        let stopped = tokio::select! {
+            stopped = self.stop() => stopped,
+            () = signals.next() => Err(Failure::new(Exit::Hurried, "stopped at once")),
+        };
+        cause.and(stopped)
+    }
+
+    /// Ends everything in order: first who asks, last who answers.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        let orderly = async {
+            let mut outcome = Ok(());
+            if let Some((part, client, _)) = self.gateway {
+                outcome = part.stop().await;
+                client.shutdown().await;
+            }
+            if let Some((part, _)) = self.node {
+                outcome = outcome.and(part.stop().await);
+            }
+            outcome
+        };
+        timeout(SOFT, orderly).await.unwrap_or_else(|_| {
+            tracing::warn!("not everything ended within {SOFT:?}; what is accepted is durable");
+            Ok(())
+        })
+    }
+
+    /// Waits until a part ends by itself, which it should not.
+    async fn ended(&mut self) -> Failure {
+        match (&mut self.node, &mut self.gateway) {
+            (Some((node, _)), Some((gateway, ..))) => tokio::select! {
+                failure = node.ended() => failure,
+                failure = gateway.ended() => failure,
+            },
+            (Some((node, _)), None) => node.ended().await,
+            (None, Some((gateway, ..))) => gateway.ended().await,
+            (None, None) => Failure::other("nothing runs"),
+        }
+    }
+}
+
+/// Makes a directory that only its owner may enter.
+pub(crate) fn own_directory(path: &Path) -> Result<(), Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Failure::other(format!("{}: {error}", path.display())))
+}

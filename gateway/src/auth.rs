@@ -1,0 +1,13 @@
+//! Who calls: the admin, or a bot by one of its tokens.
+
+mod admin_file;
+mod caller;
+mod scope;
+mod token;
+mod tokens;
+
+pub(crate) use admin_file::load_or_create;
+pub(crate) use caller::{Admin, Bot, WEBSOCKET_PROTOCOL};
+pub(crate) use scope::Scope;
+pub(crate) use token::{Token, TokenHash};
+pub(crate) use tokens::{Grant, Tokens};

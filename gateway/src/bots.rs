@@ -1,0 +1,199 @@
+//! Bots: made, found, deleted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::StatusCode;
+use quicproquo_client::clock::now_ms;
+use quicproquo_client::{Client, IdentityKey, Session};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Grant, Scope, Token};
+use crate::error::GatewayError;
+use crate::idempotency::Once;
+use crate::model::BotCreated;
+use crate::problem::{Kind, Problem};
+use crate::random;
+use crate::state::AppState;
+use crate::store::{BotRow, BotState, Store, StoreError};
+
+/// A bot at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BotRecord {
+    /// Its id.
+    pub(crate) bot_id: String,
+    /// The name it claimed.
+    pub(crate) name: String,
+    /// Its identity.
+    pub(crate) identity: IdentityKey,
+    /// When it was made, unix milliseconds.
+    pub(crate) created_at_ms: u64,
+}
+
+impl From<BotRow> for BotRecord {
+    fn from(row: BotRow) -> Self {
+        let BotRow { bot_id, name, identity, created_at_ms, .. } = row;
+        Self { bot_id, name, identity, created_at_ms }
+    }
+}
+
+/// All bots at work.
+#[derive(Debug, Default)]
+pub(crate) struct Bots(RwLock<HashMap<String, Arc<BotRecord>>>);
+
+impl Bots {
+    /// Puts a bot to work.
+    pub(crate) fn insert(&self, record: BotRecord) -> Arc<BotRecord> {
+        let record = Arc::new(record);
+        let mut bots = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        bots.insert(record.bot_id.clone(), Arc::clone(&record));
+        record
+    }
+
+    /// A bot by its id.
+    pub(crate) fn find(&self, bot_id: &str) -> Option<Arc<BotRecord>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(bot_id).cloned()
+    }
+
+    /// All bots, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<BotRecord>> {
+        let bots = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = bots.values().cloned().collect();
+        all.sort_by(|a, b| (a.created_at_ms, &a.bot_id).cmp(&(b.created_at_ms, &b.bot_id)));
+        all
+    }
+
+    fn remove(&self, bot_id: &str) -> Option<Arc<BotRecord>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(bot_id)
+    }
+}
+
+/// Creates a bot with its identity, name and first token.
+///
+/// # Errors
+/// `NameTaken`, `RequestInvalid`, `NodeUnreachable`, `StorageUnavailable`; then nothing is left.
+pub(crate) async fn create(
+    state: &AppState,
+    name: &str,
+    once: &Once,
+) -> Result<BotCreated, Problem> {
+    let session = state.client.create().await?;
+    let row = BotRow {
+        bot_id: random::id("bot_"),
+        name: name.to_owned(),
+        identity: session.identity(),
+        state: BotState::Creating,
+        created_at_ms: now_ms(),
+    };
+    let created = establish(state, &session, &row, once).await;
+    if created.is_err() {
+        discard(&state.store, &state.client, &row).await;
+    }
+    created
+}
+
+async fn establish(
+    state: &AppState,
+    session: &Session,
+    row: &BotRow,
+    once: &Once,
+) -> Result<BotCreated, Problem> {
+    match state.store.reserve_bot(row).await {
+        Err(StoreError::Exists) => return Err(Problem::new(Kind::NameTaken)),
+        other => other?,
+    }
+    session.claim_name(&row.name).await?;
+    let token = Token::random();
+    let grant = Grant {
+        token_id: random::id("tok_"),
+        bot_id: row.bot_id.clone(),
+        label: "first".to_owned(),
+        hash: token.hash(),
+        scopes: Scope::ALL.into(),
+        groups: None,
+        created_at_ms: row.created_at_ms,
+        expires_at_ms: None,
+        revoked: CancellationToken::new(),
+    };
+    let record = BotRecord::from(row.clone());
+    let mut answer = BotCreated::new(&record, session, &grant.token_id);
+    let replay = once.record(StatusCode::CREATED, &answer);
+    state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
+    state.bots.insert(record);
+    state.tokens.insert(grant);
+    answer.reveal(&token);
+    Ok(answer)
+}
+
+/// Deletes a bot: its tokens stop at once, then its identity goes.
+///
+/// # Errors
+/// `StorageUnavailable`; what is left is deleted at the next start.
+pub(crate) async fn delete(
+    state: &AppState,
+    record: &BotRecord,
+    once: &Once,
+) -> Result<(), Problem> {
+    let replay = once.record(StatusCode::NO_CONTENT, &());
+    state.store.retire_bot(&record.bot_id, replay.as_ref()).await?;
+    state.bots.remove(&record.bot_id);
+    for grant in state.tokens.of_bot(&record.bot_id) {
+        state.tokens.revoke(&grant);
+    }
+    state.consumers.forget_bot(&record.bot_id);
+    state.client.delete(&record.identity).await?;
+    Ok(state.store.forget_bot(&record.bot_id).await?)
+}
+
+/// Reads all bots and finishes what a crash interrupted.
+///
+/// # Errors
+/// `Database`.
+pub(crate) async fn load(store: &Store, client: &Client) -> Result<Bots, StoreError> {
+    let bots = Bots::default();
+    for row in store.bots().await? {
+        if row.state == BotState::Active {
+            bots.insert(row.into());
+        } else {
+            discard(store, client, &row).await;
+        }
+    }
+    Ok(bots)
+}
+
+/// Takes back a bot that was not finished; when that fails the next start tries again.
+async fn discard(store: &Store, client: &Client, row: &BotRow) {
+    if let Err(error) = client.delete(&row.identity).await {
+        tracing::warn!(bot = %row.bot_id, %error, "cannot delete the identity of an unfinished bot");
+    } else if let Err(error) = store.forget_bot(&row.bot_id).await {
+        tracing::warn!(bot = %row.bot_id, %error, "cannot forget an unfinished bot");
+    }
+}
+
+impl From<(&std::path::Path, StoreError)> for GatewayError {
+    fn from((folder, error): (&std::path::Path, StoreError)) -> Self {
+        Self::Database { path: folder.join("gateway.db"), detail: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bots_are_listed_by_age() {
+        let bots = Bots::default();
+        for number in [2_u8, 1, 3] {
+            bots.insert(BotRecord {
+                bot_id: format!("bot_{number}"),
+                name: format!("n{number}"),
+                identity: IdentityKey::from_slice(&[number; 32]).unwrap(),
+                created_at_ms: u64::from(number),
+            });
+        }
+        bots.remove("bot_2");
+        let ids: Vec<_> = bots.all().iter().map(|bot| bot.bot_id.clone()).collect();
+        assert_eq!(ids, ["bot_1", "bot_3"]);
+        assert!(bots.find("bot_2").is_none());
+    }
+}

@@ -1,0 +1,172 @@
+//! A request that changes something: JSON body, `Idempotency-Key`, `If-Match`.
+
+use std::time::Duration;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, Request};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
+use http::{HeaderMap, HeaderName};
+use quicproquo_client::{Idempotency, Options};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{CONTROL_LIMIT, parse_json};
+use crate::idempotency::fingerprint;
+use crate::problem::{Kind, Problem};
+use crate::state::AppState;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const MAX_KEY: usize = 255;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A request that changes something; its body has at most `LIMIT` bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Mutation<T, const LIMIT: usize = CONTROL_LIMIT> {
+    /// The body.
+    pub(crate) body: T,
+    /// The key and what it stands for.
+    pub(crate) idempotency: Option<Idempotency>,
+    /// The epoch the caller knows.
+    pub(crate) if_epoch: Option<u64>,
+}
+
+impl<T, const LIMIT: usize> Mutation<T, LIMIT> {
+    /// The body, and how the engine is to treat the call.
+    pub(crate) fn into_parts(self, wait: Duration) -> (T, Options) {
+        let Self { body, idempotency, if_epoch } = self;
+        (body, Options { idempotency, wait, if_epoch })
+    }
+}
+
+/// Routes without a body: nothing, or an empty object.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoBody {}
+
+impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation<T, LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let if_epoch = if_match(&parts.headers)?;
+        let key = idempotency_key(&parts.headers)?;
+        check_declared(&parts.headers, LIMIT)?;
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LIMIT))
+            .await
+            .map_err(|_| Problem::new(Kind::RequestTimeout))?
+            .map_err(|_| too_large(LIMIT))?;
+        check_media_type(&parts.headers, &bytes)?;
+        let idempotency = key.map(|key| Idempotency {
+            key,
+            fingerprint: fingerprint(parts.method.as_str(), parts.uri.path(), &bytes),
+        });
+        // Only types without fields read from `{}`: others report what is missing.
+        let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+        Ok(Self { body: parse_json(text)?, idempotency, if_epoch })
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Kind::TooLarge).detail(format!("the body is larger than {limit} bytes"))
+}
+
+/// Refuses by the headers, before a byte of the body is read.
+fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
+        return Err(too_large(limit));
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(value) if value != "identity" => {
+            Err(Problem::new(Kind::MediaTypeRefused).detail("compressed bodies are not read"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A page of another site can send forms and plain text without asking, but not JSON.
+fn check_media_type(headers: &HeaderMap, body: &Bytes) -> Result<(), Problem> {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = declared.map(|text| text.split(';').next().unwrap_or_default().trim());
+    match media_type {
+        None if body.is_empty() => Ok(()),
+        Some(media_type) if media_type.eq_ignore_ascii_case("application/json") => Ok(()),
+        _ => Err(Problem::new(Kind::MediaTypeRefused)),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = value.to_str().unwrap_or_default().trim();
+    if key.is_empty() || key.len() > MAX_KEY {
+        let detail = format!("1 to {MAX_KEY} visible ASCII characters");
+        return Err(Problem::field("Idempotency-Key", detail));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// `If-Match: "<epoch>"`, as given in `ETag`.
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    match number.and_then(|number| number.parse().ok()) {
+        Some(epoch) => Ok(Some(epoch)),
+        None => Err(Problem::field("If-Match", "one epoch in quotes, as in ETag")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &str, value: &str) -> HeaderMap {
+        let name: HeaderName = name.parse().unwrap();
+        [(name, value.parse().unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn if_match_takes_an_epoch() {
+        assert_eq!(if_match(&headers("if-match", "\"12\"")).unwrap(), Some(12));
+        assert_eq!(if_match(&headers("if-match", "*")).unwrap(), None);
+        assert_eq!(if_match(&HeaderMap::new()).unwrap(), None);
+        for bad in ["12", "\"x\"", "W/\"1\"", "\"1\", \"2\""] {
+            assert!(if_match(&headers("if-match", bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_short_and_visible() {
+        let key = idempotency_key(&headers("idempotency-key", "a b")).unwrap();
+        assert_eq!(key.as_deref(), Some("a b"));
+        assert!(idempotency_key(&headers("idempotency-key", "")).is_err());
+        assert!(idempotency_key(&headers("idempotency-key", &"k".repeat(256))).is_err());
+    }
+
+    #[test]
+    fn only_json_is_read() {
+        let body = Bytes::from_static(b"{}");
+        let of = |media_type: &str| headers("content-type", media_type);
+        assert!(check_media_type(&of("application/json"), &body).is_ok());
+        assert!(check_media_type(&of("Application/JSON; charset=utf-8"), &body).is_ok());
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
+            assert!(check_media_type(&of(bad), &body).is_err(), "{bad}");
+        }
+        assert!(check_media_type(&HeaderMap::new(), &body).is_err());
+        assert!(check_media_type(&HeaderMap::new(), &Bytes::new()).is_ok());
+    }
+
+    #[test]
+    fn what_is_declared_too_large_or_compressed_is_not_read() {
+        assert!(check_declared(&headers("content-length", "10"), 10).is_ok());
+        assert!(check_declared(&headers("content-length", "11"), 10).is_err());
+        assert!(check_declared(&headers("content-encoding", "gzip"), 10).is_err());
+    }
+}

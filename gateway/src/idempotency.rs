@@ -1,0 +1,123 @@
+//! `Idempotency-Key` on admin routes. (On bot routes the engine keeps the answers.)
+//!
+//! The answer is written in the transaction of its effect; a key whose request is running is
+//! held in memory, so a crash frees it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use quicproquo_client::Idempotency;
+use quicproquo_client::clock::now_ms;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::problem::{Kind, Problem};
+use crate::reply::Reply;
+use crate::state::AppState;
+use crate::store::Record;
+
+/// SHA-256 over method, path and body of a request.
+pub(crate) fn fingerprint(method: &str, path: &str, body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [method.as_bytes(), path.as_bytes(), body] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Keys of admin requests that run now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<HashSet<String>>>);
+
+/// What to do with a request.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// Do it.
+    Fresh(Once),
+    /// It was done: this was the answer.
+    Replay(Box<Response>),
+}
+
+/// Holds a key until the request is answered or given up.
+#[derive(Debug)]
+pub(crate) struct Once {
+    request: Option<Idempotency>,
+    running: Running,
+}
+
+/// Begins an admin request.
+///
+/// # Errors
+/// `IdempotencyRunning`, `IdempotencyMismatch`, `StorageUnavailable`.
+pub(crate) async fn begin(
+    state: &AppState,
+    request: Option<Idempotency>,
+) -> Result<Begin, Problem> {
+    let running = state.running.clone();
+    let Some(request) = request else {
+        return Ok(Begin::Fresh(Once { request: None, running }));
+    };
+    if !running.0.lock().unwrap_or_else(PoisonError::into_inner).insert(request.key.clone()) {
+        return Err(Problem::new(Kind::IdempotencyRunning));
+    }
+    let once = Once { request: Some(request.clone()), running };
+    let Some(record) = state.store.request(&request.key).await? else {
+        return Ok(Begin::Fresh(once));
+    };
+    if record.fingerprint != request.fingerprint {
+        return Err(Problem::new(Kind::IdempotencyMismatch));
+    }
+    let status = StatusCode::from_u16(record.status).unwrap_or(StatusCode::OK);
+    let reply = Reply::new(status, record.answer).replayed(true);
+    Ok(Begin::Replay(Box::new(reply.into_response())))
+}
+
+impl Once {
+    /// The record to write with the effect; the answer must be without secrets.
+    pub(crate) fn record(&self, status: StatusCode, answer: &impl Serialize) -> Option<Record> {
+        self.request.as_ref().map(|request| Record {
+            key: request.key.clone(),
+            fingerprint: request.fingerprint,
+            status: status.as_u16(),
+            answer: serde_json::to_value(answer).unwrap_or_default(),
+            created_at_ms: now_ms(),
+        })
+    }
+}
+
+impl Drop for Once {
+    fn drop(&mut self) {
+        if let Some(request) = &self.request {
+            let mut keys = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+            keys.remove(&request.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_tell_requests_apart() {
+        let one = fingerprint("POST", "/v1/groups", b"{}");
+        assert_eq!(one, fingerprint("POST", "/v1/groups", b"{}"));
+        assert_ne!(one, fingerprint("POST", "/v1/groups", b"{} "));
+        assert_ne!(one, fingerprint("PATCH", "/v1/groups", b"{}"));
+        assert_ne!(fingerprint("POST", "/a", b"b"), fingerprint("POST", "/ab", b""));
+    }
+
+    #[test]
+    fn a_key_is_free_again_when_its_request_ends() {
+        let running = Running::default();
+        running.0.lock().unwrap().insert("k".to_owned());
+        let request = Idempotency { key: "k".to_owned(), fingerprint: [0; 32] };
+        let once = Once { request: Some(request), running: running.clone() };
+        assert_eq!(once.record(StatusCode::CREATED, &1).unwrap().status, 201);
+        drop(once);
+        assert!(running.0.lock().unwrap().is_empty());
+    }
+}

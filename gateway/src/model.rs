@@ -1,0 +1,25 @@
+//! What goes over the wire: request and answer bodies, and their way from and to the engine's
+//! types. Nothing of these types travels further inward.
+
+mod bot;
+mod event;
+mod group;
+mod identity;
+mod invitation;
+mod list;
+mod message;
+mod query;
+mod time;
+mod token;
+
+pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot};
+pub(crate) use event::{Ack, EventDto};
+pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
+pub(crate) use group::{MemberChange, MemberDto, NewMembers};
+pub(crate) use identity::{IdentityDto, Target, resolve, resolve_all};
+pub(crate) use invitation::InvitationDto;
+pub(crate) use list::List;
+pub(crate) use message::{MessageDto, NewMessage};
+pub(crate) use query::{HistoryParams, PollParams, SendWait, StreamParams, Wait};
+pub(crate) use time::{parse_time, rfc3339};
+pub(crate) use token::{NewToken, TokenCreated, TokenDto};

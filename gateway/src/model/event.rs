@@ -1,0 +1,197 @@
+//! Events on the wire.
+
+use quicproquo_client::{Event, EventData};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{InvitationDto, MemberDto, MessageDto, rfc3339};
+
+/// An entry of the bot's event log.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct EventDto {
+    /// Its position: give it as `after` to go on behind it.
+    #[schema(example = "c1_1f")]
+    cursor: String,
+    /// What happened.
+    #[serde(rename = "type")]
+    #[schema(example = "message.received")]
+    kind: &'static str,
+    /// When it was written.
+    #[schema(format = DateTime)]
+    occurred_at: String,
+    /// The group it is about.
+    #[schema(required = true)]
+    group_id: Option<String>,
+    /// What happened, by type.
+    data: EventDataDto,
+    /// 1, and more when a consumer did not acknowledge it before.
+    #[schema(example = 1)]
+    attempt: u32,
+}
+
+impl EventDto {
+    /// An event at its n-th delivery.
+    pub(crate) fn new(event: Event, attempt: u32) -> Self {
+        Self {
+            cursor: event.cursor.to_string(),
+            kind: event.data.kind(),
+            occurred_at: rfc3339(event.occurred_at_ms),
+            group_id: event.group.map(|group| group.to_string()),
+            data: event.data.into(),
+            attempt,
+        }
+    }
+}
+
+/// What happened, by the event's type.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = EventData)]
+pub(crate) enum EventDataDto {
+    /// `message.received`, `message.sent`, `message.failed`: the message.
+    Message(Box<MessageDto>),
+    /// `message.undecryptable`.
+    Undecryptable {
+        /// `malformed`, `envelope`, `mls`, `unauthorized` or `downgrade`.
+        reason: String,
+        /// SHA-256 of the payload, hexadecimal.
+        payload_hash: String,
+    },
+    /// `group.joined`: the bot became a member.
+    Joined {
+        /// The group's name.
+        name: String,
+        /// The epoch joined.
+        epoch: u64,
+        /// Who is in it.
+        members: Vec<MemberDto>,
+    },
+    /// `group.members_changed`: members came or went, or roles changed.
+    MembersChanged {
+        /// The epoch after the change.
+        epoch: u64,
+        /// Who committed it.
+        by: String,
+        /// Who came.
+        added: Vec<String>,
+        /// Who went.
+        removed: Vec<String>,
+    },
+    /// `group.renamed`: name or topic changed.
+    Renamed {
+        /// The epoch after the change.
+        epoch: u64,
+        /// Who committed it.
+        by: String,
+        /// The name now.
+        name: String,
+        /// The topic now.
+        topic: String,
+    },
+    /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`.
+    Reason {
+        /// Why.
+        reason: String,
+    },
+    /// `invitation.received`: the invitation.
+    Invitation(InvitationDto),
+    /// `gap.detected`: payloads were lost at the node.
+    Gap {
+        /// How many.
+        lost: u32,
+    },
+    /// `identity.changed`: a name points to another key than the pinned one.
+    IdentityChanged {
+        /// The name.
+        name: String,
+        /// The pinned key.
+        from: String,
+        /// The key the name points to now.
+        to: String,
+    },
+    /// `session.displaced`: another instance runs this identity.
+    Displaced {
+        /// The other instance, hexadecimal.
+        by: String,
+    },
+}
+
+impl From<EventData> for EventDataDto {
+    fn from(data: EventData) -> Self {
+        let texts = |keys: Vec<_>| keys.iter().map(ToString::to_string).collect();
+        match data {
+            EventData::MessageReceived(message)
+            | EventData::MessageSent(message)
+            | EventData::MessageFailed(message) => Self::Message(Box::new(message.into())),
+            EventData::MessageUndecryptable { reason, payload_hash } => {
+                Self::Undecryptable { reason, payload_hash }
+            }
+            EventData::GroupJoined { name, epoch, members } => {
+                let members = members.into_iter().map(Into::into).collect();
+                Self::Joined { name, epoch, members }
+            }
+            EventData::GroupMembersChanged { epoch, by, added, removed } => Self::MembersChanged {
+                epoch,
+                by: by.to_string(),
+                added: texts(added),
+                removed: texts(removed),
+            },
+            EventData::GroupRenamed { epoch, by, name, topic } => {
+                Self::Renamed { epoch, by: by.to_string(), name, topic }
+            }
+            EventData::GroupLeft { reason }
+            | EventData::GroupIsolated { reason }
+            | EventData::GroupChangeFailed { reason } => Self::Reason { reason },
+            EventData::InvitationReceived(invitation) => Self::Invitation(invitation.into()),
+            EventData::GapDetected { lost } => Self::Gap { lost },
+            EventData::IdentityChanged { name, from, to } => {
+                Self::IdentityChanged { name, from: from.to_string(), to: to.to_string() }
+            }
+            EventData::SessionDisplaced { by } => Self::Displaced { by },
+        }
+    }
+}
+
+/// What a consumer has handled.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ack {
+    /// The consumer.
+    #[schema(example = "main")]
+    pub(crate) consumer: String,
+    /// Everything up to this cursor.
+    #[serde(default)]
+    #[schema(example = "c1_1f")]
+    pub(crate) up_to: Option<String>,
+    /// These deliveries (their `delivery_id`).
+    #[serde(default)]
+    pub(crate) ids: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use quicproquo_client::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn an_event_has_the_settled_shape() {
+        let event = Event {
+            cursor: "c1_1f".parse::<Cursor>().unwrap(),
+            occurred_at_ms: 0,
+            group: None,
+            data: EventData::GapDetected { lost: 3 },
+        };
+        let json = serde_json::to_value(EventDto::new(event, 1)).unwrap();
+        let expected = serde_json::json!({
+            "cursor": "c1_1f",
+            "type": "gap.detected",
+            "occurred_at": "1970-01-01T00:00:00.000Z",
+            "group_id": null,
+            "data": {"lost": 3},
+            "attempt": 1,
+        });
+        assert_eq!(json, expected);
+    }
+}

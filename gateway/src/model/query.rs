@@ -1,0 +1,202 @@
+//! Parameters of queries.
+
+use std::time::Duration;
+
+use quicproquo_client::{Cursor, HistoryQuery};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::problem::{Kind, Problem};
+
+const MAX_WAIT_MS: u64 = 60_000;
+const DEFAULT_CHANGE_WAIT_MS: u64 = 10_000;
+const DEFAULT_SEND_WAIT_MS: u64 = 2_000;
+
+/// How long to wait for a change.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wait {
+    /// How long to wait for the commit to win, in milliseconds, at most 60,000; 10,000 when
+    /// absent. What takes longer is answered 202.
+    #[param(maximum = 60_000, example = 10_000)]
+    wait: Option<u64>,
+}
+
+impl Wait {
+    /// The time to wait.
+    pub(crate) fn duration(self) -> Result<Duration, Problem> {
+        duration(self.wait, DEFAULT_CHANGE_WAIT_MS)
+    }
+}
+
+/// How long to wait for a message.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SendWait {
+    /// How long to wait for `sent`, in milliseconds, at most 60,000; 2,000 when absent. After
+    /// that the answer says `queued`; the message is durable in both cases.
+    #[param(maximum = 60_000, example = 2_000)]
+    wait: Option<u64>,
+}
+
+impl SendWait {
+    /// The same as a parameter says, for other doors.
+    pub(crate) fn of(wait: Option<u64>) -> Self {
+        Self { wait }
+    }
+
+    /// The time to wait.
+    pub(crate) fn duration(self) -> Result<Duration, Problem> {
+        duration(self.wait, DEFAULT_SEND_WAIT_MS)
+    }
+}
+
+fn duration(wait: Option<u64>, default: u64) -> Result<Duration, Problem> {
+    match wait.unwrap_or(default) {
+        ms if ms <= MAX_WAIT_MS => Ok(Duration::from_millis(ms)),
+        _ => Err(Problem::field("wait", format!("at most {MAX_WAIT_MS} milliseconds"))),
+    }
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HistoryParams {
+    /// Only messages before this cursor: the `next` of the page before.
+    before: Option<String>,
+    /// Only messages after this cursor.
+    after: Option<String>,
+    /// At most so many, 1 to 200; 50 when absent.
+    #[param(minimum = 1, maximum = 200, example = 50)]
+    limit: Option<u32>,
+}
+
+impl HistoryParams {
+    /// For the engine.
+    pub(crate) fn parse(&self) -> Result<HistoryQuery, Problem> {
+        Ok(HistoryQuery {
+            before: self.before.as_deref().map(|text| cursor("before", text)).transpose()?,
+            after: self.after.as_deref().map(|text| cursor("after", text)).transpose()?,
+            limit: limit(self.limit, 50, 200)?,
+        })
+    }
+}
+
+/// Which events to get, and how long to wait for them.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PollParams {
+    /// Only events after this cursor; the log's tail when absent.
+    after: Option<String>,
+    /// How long to wait for an event, in milliseconds, at most 60,000; 0 when absent.
+    #[param(maximum = 60_000, example = 0)]
+    timeout: Option<u64>,
+    /// At most so many, 1 to 1,000; 100 when absent.
+    #[param(minimum = 1, maximum = 1_000, example = 100)]
+    limit: Option<u32>,
+    /// Only these types, separated by commas.
+    #[param(example = "message.received,group.joined")]
+    pub(crate) types: Option<String>,
+    /// Only events about these groups (ids), separated by commas.
+    pub(crate) groups: Option<String>,
+    /// Go on where this consumer has acknowledged, instead of `after`. A consumer that is new
+    /// begins at `after`, or at the tail.
+    pub(crate) consumer: Option<String>,
+}
+
+impl PollParams {
+    /// Where to begin, if the caller says so.
+    pub(crate) fn after(&self) -> Result<Option<Cursor>, Problem> {
+        self.after.as_deref().map(|text| cursor("after", text)).transpose()
+    }
+
+    /// How long to wait.
+    pub(crate) fn timeout(&self) -> Result<Duration, Problem> {
+        match self.timeout.unwrap_or_default() {
+            ms if ms <= MAX_WAIT_MS => Ok(Duration::from_millis(ms)),
+            _ => Err(Problem::field("timeout", format!("at most {MAX_WAIT_MS} milliseconds"))),
+        }
+    }
+
+    /// How many to answer.
+    pub(crate) fn limit(&self) -> Result<usize, Problem> {
+        Ok(limit(self.limit, 100, 1000)? as usize)
+    }
+}
+
+/// Which events to stream.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StreamParams {
+    /// Only events after this cursor; the log's tail when absent.
+    after: Option<String>,
+    /// Only these types, separated by commas.
+    #[param(example = "message.received")]
+    pub(crate) types: Option<String>,
+    /// Only events about these groups (ids), separated by commas.
+    pub(crate) groups: Option<String>,
+    /// The consumer whose cursor is kept by the gateway and moved by acks. One that is new
+    /// begins at `after`, or at the tail.
+    pub(crate) consumer: Option<String>,
+}
+
+impl StreamParams {
+    /// Where to begin, if the caller says so.
+    pub(crate) fn after(&self) -> Result<Option<Cursor>, Problem> {
+        self.after.as_deref().map(|text| cursor("after", text)).transpose()
+    }
+}
+
+fn cursor(name: &str, text: &str) -> Result<Cursor, Problem> {
+    text.parse()
+        .map_err(|_| Problem::new(Kind::CursorInvalid).at(name, "not a cursor of this event log"))
+}
+
+fn limit(given: Option<u32>, default: u32, most: u32) -> Result<u32, Problem> {
+    match given.unwrap_or(default) {
+        limit if (1..=most).contains(&limit) => Ok(limit),
+        _ => Err(Problem::field("limit", format!("1 to {most}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Query;
+
+    use super::*;
+
+    fn query<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+        let uri = format!("/?{text}").parse().unwrap();
+        Query::try_from_uri(&uri).ok().map(|Query(value)| value)
+    }
+
+    #[test]
+    fn waits_have_defaults_and_a_limit() {
+        let wait = query::<Wait>("").unwrap();
+        assert_eq!(wait.duration().unwrap(), Duration::from_secs(10));
+        assert_eq!(SendWait::of(Some(0)).duration().unwrap(), Duration::ZERO);
+        assert!(query::<Wait>("wait=60001").unwrap().duration().is_err());
+        assert!(query::<Wait>("wait=-1").is_none());
+        assert!(query::<Wait>("weight=1").is_none());
+    }
+
+    #[test]
+    fn cursors_and_limits_are_checked() {
+        let poll = query::<PollParams>("after=c1_1f&timeout=5&limit=1000").unwrap();
+        assert_eq!(poll.after().unwrap(), Some("c1_1f".parse().unwrap()));
+        assert_eq!(poll.timeout().unwrap(), Duration::from_millis(5));
+        assert_eq!(poll.limit().unwrap(), 1000);
+        for bad in ["limit=0", "limit=1001"] {
+            assert!(query::<PollParams>(bad).unwrap().limit().is_err(), "{bad}");
+        }
+        let bad = query::<StreamParams>("after=7").unwrap().after().unwrap_err();
+        assert_eq!(bad.kind(), Kind::CursorInvalid);
+        let history = query::<HistoryParams>("before=c1_2").unwrap().parse().unwrap();
+        assert_eq!((history.before, history.limit), (Some("c1_2".parse().unwrap()), 50));
+    }
+}

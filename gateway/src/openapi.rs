@@ -1,0 +1,234 @@
+//! The `OpenAPI` description, from the same types and routes that answer.
+
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
+    ResponsesBuilder, Server,
+};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
+
+use crate::model::{EventDto, MessageDto};
+use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
+use crate::router;
+
+/// The document's frame; the routes add themselves.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "quicproquo gateway",
+        description = "End-to-end encrypted group messaging (MLS, RFC 9420, post-quantum) for \
+            bots. Create a bot with the admin token, then use the bot's own token on all other \
+            routes. Errors are RFC 9457 problems; docs/problems.md lists them. Every changing \
+            route takes an `Idempotency-Key`."
+    ),
+    components(schemas(ProblemBody, FieldError, EventDto, MessageDto)),
+    modifiers(&Security),
+    tags(
+        (name = "bots", description = "Bots and their tokens. Admin token."),
+        (name = "me", description = "The caller."),
+        (name = "groups", description = "Groups the bot is in."),
+        (name = "members", description = "Members of a group."),
+        (name = "invitations", description = "Groups somebody added the bot to."),
+        (name = "messages", description = "Sending and history."),
+        (name = "events", description = "What happened: long poll and WebSocket on one log."),
+        (name = "identities", description = "Who is who."),
+        (name = "health", description = "Whether the gateway works. No token.")
+    )
+)]
+pub(crate) struct Frame;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut Document) {
+        document.servers = Some(vec![Server::new("/")]);
+        let components = document.components.get_or_insert_default();
+        for (name, text) in [
+            ("admin_token", "The admin token: bots and tokens. It opens no bot route."),
+            ("bot_token", "A token of one bot. It opens no admin route."),
+        ] {
+            let scheme = HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("qpq_ token")
+                .description(Some(text))
+                .build();
+            components.add_security_scheme(name, SecurityScheme::Http(scheme));
+        }
+    }
+}
+
+/// The `OpenAPI` 3.1 document.
+pub fn openapi() -> Document {
+    router::routes().into_openapi()
+}
+
+/// The `OpenAPI` 3.1 document as pretty JSON with a newline at the end, as it is committed.
+///
+/// # Panics
+/// Never: the document has no map with other keys than texts.
+pub fn openapi_json() -> String {
+    let mut text = openapi().to_pretty_json().expect("the document is plain data");
+    text.push('\n');
+    text
+}
+
+/// The header of routes that change something.
+pub(crate) struct Idempotent;
+
+impl IntoParams for Idempotent {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "Idempotency-Key",
+            "Makes the request safe to repeat: the same key and content does the work once and \
+             gets the same answer for at least 24 hours. At most 255 characters.",
+        )]
+    }
+}
+
+/// The headers of routes that change a group.
+pub(crate) struct Guarded;
+
+impl IntoParams for Guarded {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut headers = Idempotent::into_params(|| None);
+        headers.push(header(
+            "If-Match",
+            "The group's epoch in quotes, as in `ETag`: refused with 412 when the group has \
+             moved on.",
+        ));
+        headers
+    }
+}
+
+fn header(name: &str, description: &str) -> Parameter {
+    let text = utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .build();
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(text))
+        .build()
+}
+
+type Responses = std::collections::BTreeMap<String, RefOr<Response>>;
+
+/// Problems of every route behind a token.
+pub(crate) struct Denied;
+
+impl IntoResponses for Denied {
+    fn responses() -> Responses {
+        problems(&[
+            (400, "A parameter or header is not valid."),
+            (401, "No token, or one that is not valid."),
+            (403, "The token does not open this, or a web page of another site asks."),
+            (404, "There is no such thing."),
+            (500, "A fault of the gateway."),
+            (503, "The database or the node is not to be had; worth a repetition."),
+        ])
+    }
+}
+
+/// Problems of every route that changes something.
+pub(crate) struct Refused;
+
+impl IntoResponses for Refused {
+    fn responses() -> Responses {
+        let mut all = Denied::responses();
+        all.extend(problems(&[
+            (408, "The body did not arrive in time."),
+            (
+                409,
+                "The state of things does not permit it, or the first request with this \
+                   idempotency key is still running.",
+            ),
+            (412, "The group has moved on from the epoch in If-Match."),
+            (413, "The body, or a part of it, is too large."),
+            (415, "The body is not declared as JSON."),
+            (422, "The idempotency key was used for another request."),
+            (502, "The node refused."),
+        ]));
+        all
+    }
+}
+
+/// The cursor is older than what is kept.
+pub(crate) struct Expired;
+
+impl IntoResponses for Expired {
+    fn responses() -> Responses {
+        problems(&[(410, "The cursor is older than what is kept.")])
+    }
+}
+
+/// The gateway cannot work now.
+pub(crate) struct Unready;
+
+impl IntoResponses for Unready {
+    fn responses() -> Responses {
+        problems(&[(503, "The gateway is not ready.")])
+    }
+}
+
+fn problems(statuses: &[(u16, &str)]) -> Responses {
+    let problem = |text: &str| {
+        let schema = Ref::from_schema_name("Problem");
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        ResponseBuilder::new().description(text).content(MEDIA_TYPE, content).build()
+    };
+    let build = ResponsesBuilder::new();
+    let all = statuses
+        .iter()
+        .fold(build, |all, (status, text)| all.response(status.to_string(), problem(text)));
+    all.build().responses
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn openapi_is_current() {
+        let committed = include_str!("../../openapi/gateway.json");
+        assert!(
+            committed == openapi_json(),
+            "openapi/gateway.json is not current: run `cargo xtask openapi`"
+        );
+    }
+
+    #[test]
+    fn every_operation_is_described_and_closed() {
+        let document: serde_json::Value = serde_json::from_str(&openapi_json()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let mut ids = HashSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let what = format!("{method} {path}");
+                assert!(operation["summary"].is_string(), "{what} has no summary");
+                assert!(operation["tags"].is_array(), "{what} has no tag");
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(ids.insert(id), "{what} shares its operationId");
+                let closed = operation["security"].is_array();
+                assert_eq!(closed, path.starts_with("/v1/"), "{what}");
+                if closed {
+                    assert!(operation["responses"]["401"].is_object(), "{what} lacks problems");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = openapi_json();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for part in text.split("\"$ref\": \"#").skip(1) {
+            let pointer = part.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer} is missing");
+        }
+    }
+}

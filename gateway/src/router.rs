@@ -1,0 +1,70 @@
+//! The whole API in one place.
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::guard::guard;
+use crate::openapi::Frame;
+use crate::problem::{Kind, Problem};
+use crate::routes::{
+    bots, docs, events, groups, health, identities, invitations, me, members, messages, tokens,
+};
+use crate::state::AppState;
+
+mod edge;
+
+/// Every documented route.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+        // Admin token.
+        .routes(routes!(bots::create_bot, bots::list_bots))
+        .routes(routes!(bots::get_bot, bots::change_bot, bots::delete_bot))
+        .routes(routes!(tokens::issue_token, tokens::list_tokens))
+        .routes(routes!(tokens::revoke_token))
+        // Bot tokens.
+        .routes(routes!(me::get_me))
+        .routes(routes!(groups::create_group, groups::list_groups))
+        .routes(routes!(groups::get_group, groups::change_group))
+        .routes(routes!(groups::leave_group))
+        .routes(routes!(groups::update_keys))
+        .routes(routes!(members::list_members, members::add_members))
+        .routes(routes!(members::change_member, members::remove_member))
+        .routes(routes!(invitations::list_invitations))
+        .routes(routes!(invitations::accept_invitation))
+        .routes(routes!(invitations::decline_invitation))
+        .routes(routes!(messages::send_message, messages::list_messages))
+        .routes(routes!(messages::get_message))
+        .routes(routes!(events::list_events))
+        .routes(routes!(events::stream_events))
+        .routes(routes!(events::acknowledge_events))
+        .routes(routes!(identities::get_identity))
+        // No token.
+        .routes(routes!(health::get_live))
+        .routes(routes!(health::get_ready))
+}
+
+/// The service: routes, documentation, and what applies to all of them.
+pub(crate) fn router(state: AppState) -> Router {
+    let (router, document) = routes().split_for_parts();
+    router
+        .merge(docs::router(&document))
+        .fallback(|| async { Problem::new(Kind::RouteNotFound) })
+        .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) })
+        .layer(from_fn_with_state(state.clone(), guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(edge::edge))
+        .with_state(state)
+}
+
+/// The panic hook has logged it.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    response.extensions_mut().insert(Problem::new(Kind::Internal));
+    response
+}

@@ -1,0 +1,13 @@
+//! The handlers, one file per resource: extract, ask the engine, answer.
+
+pub(crate) mod bots;
+pub(crate) mod docs;
+pub(crate) mod events;
+pub(crate) mod groups;
+pub(crate) mod health;
+pub(crate) mod identities;
+pub(crate) mod invitations;
+pub(crate) mod me;
+pub(crate) mod members;
+pub(crate) mod messages;
+pub(crate) mod tokens;

@@ -1,0 +1,141 @@
+//! `/v1/bots`: admin token.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::auth::Admin;
+use crate::bots::{self, BotRecord};
+use crate::extract::{Mutation, NoBody, Segment};
+use crate::idempotency::{Begin, begin};
+use crate::model::{BotChange, BotCreated, BotDto, List, NewBot};
+use crate::openapi::{Denied, Idempotent, Refused};
+use crate::problem::{Kind, Problem};
+use crate::reply::Reply;
+use crate::state::AppState;
+
+/// Create a bot.
+///
+/// Makes an identity, claims the name at the node, and answers a first token with every scope.
+/// The token is shown once.
+#[utoipa::path(
+    post, path = "/v1/bots", tag = "bots", params(Idempotent), request_body = NewBot,
+    responses((status = 201, body = BotCreated, description = "The bot."), Refused),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn create_bot(
+    _: Admin,
+    State(state): State<AppState>,
+    request: Mutation<NewBot>,
+) -> Result<Response, Problem> {
+    let name = request.body.name()?;
+    let once = match begin(&state, request.idempotency).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let tasks = state.tasks.clone();
+    let work = async move { bots::create(&state, &name, &once).await };
+    let created = finish(tasks.spawn(work)).await?;
+    Ok(Reply::new(StatusCode::CREATED, created).into_response())
+}
+
+/// List all bots.
+#[utoipa::path(
+    get, path = "/v1/bots", tag = "bots",
+    responses((status = 200, body = List<BotDto>, description = "All bots."), Denied),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn list_bots(_: Admin, State(state): State<AppState>) -> Reply<List<BotDto>> {
+    let describe =
+        |bot: Arc<BotRecord>| BotDto::new(&bot, state.client.session(&bot.identity).as_ref());
+    Reply::ok(List::whole(state.bots.all().into_iter().map(describe)))
+}
+
+/// Show a bot and how it does.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot_id}", tag = "bots",
+    params(("bot_id" = String, Path, description = "The bot's id.")),
+    responses((status = 200, body = BotDto, description = "The bot."), Denied),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn get_bot(
+    _: Admin,
+    State(state): State<AppState>,
+    Segment(bot_id): Segment<String>,
+) -> Result<Reply<BotDto>, Problem> {
+    let bot = find(&state, &bot_id)?;
+    show(&state, &bot).await
+}
+
+/// Change a bot: what happens to its invitations.
+#[utoipa::path(
+    patch, path = "/v1/bots/{bot_id}", tag = "bots", request_body = BotChange,
+    params(("bot_id" = String, Path, description = "The bot's id."), Idempotent),
+    responses((status = 200, body = BotDto, description = "The bot."), Refused),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn change_bot(
+    _: Admin,
+    State(state): State<AppState>,
+    Segment(bot_id): Segment<String>,
+    request: Mutation<BotChange>,
+) -> Result<Response, Problem> {
+    let bot = find(&state, &bot_id)?;
+    let once = match begin(&state, request.idempotency).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let session = state.client.session(&bot.identity).ok_or(Problem::new(Kind::BotStopped))?;
+    if let Some(policy) = request.body.invite_policy {
+        session.set_invite_policy(policy.parse()?).await?;
+    }
+    let dto = BotDto::new(&bot, Some(&session)).with_policy(session.invite_policy().await?);
+    if let Some(record) = once.record(StatusCode::OK, &dto) {
+        state.store.put_request(&record).await?;
+    }
+    Ok(Reply::ok(dto).into_response())
+}
+
+/// Delete a bot: its tokens, its identity and everything it knows.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot_id}", tag = "bots",
+    params(("bot_id" = String, Path, description = "The bot's id."), Idempotent),
+    responses((status = 204, description = "It is gone."), Refused),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn delete_bot(
+    _: Admin,
+    State(state): State<AppState>,
+    Segment(bot_id): Segment<String>,
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
+    let once = match begin(&state, request.idempotency).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let bot = find(&state, &bot_id)?;
+    let tasks = state.tasks.clone();
+    let work = async move { bots::delete(&state, &bot, &once).await };
+    finish(tasks.spawn(work)).await?;
+    Ok(Reply::new(StatusCode::NO_CONTENT, ()).into_response())
+}
+
+/// The bot with an id.
+pub(crate) fn find(state: &AppState, bot_id: &str) -> Result<Arc<BotRecord>, Problem> {
+    state.bots.find(bot_id).ok_or(Problem::new(Kind::BotNotFound))
+}
+
+async fn show(state: &AppState, bot: &BotRecord) -> Result<Reply<BotDto>, Problem> {
+    let Some(session) = state.client.session(&bot.identity) else {
+        return Ok(Reply::ok(BotDto::new(bot, None)));
+    };
+    let policy = session.invite_policy().await?;
+    Ok(Reply::ok(BotDto::new(bot, Some(&session)).with_policy(policy)))
+}
+
+/// Work of several steps goes on when its caller hangs up.
+async fn finish<T>(task: tokio::task::JoinHandle<Result<T, Problem>>) -> Result<T, Problem> {
+    task.await.map_err(|_| Problem::new(Kind::Internal))?
+}

@@ -1,0 +1,77 @@
+//! `/v1/invitations`.
+
+use http::StatusCode;
+use quicproquo_client::{GroupId, GroupState, SessionError};
+
+use crate::auth::{Bot, Scope};
+use crate::extract::{Mutation, NoBody, Segment};
+use crate::model::{GroupDto, InvitationDto, List};
+use crate::openapi::{Denied, Idempotent, Refused};
+use crate::problem::Problem;
+use crate::reply::Reply;
+
+/// List invitations that are not answered, the oldest first.
+#[utoipa::path(
+    get, path = "/v1/invitations", tag = "invitations",
+    responses(
+        (status = 200, body = List<InvitationDto>, description = "The invitations."), Denied
+    ),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn list_invitations(bot: Bot) -> Result<Reply<List<InvitationDto>>, Problem> {
+    bot.need(Scope::InvitationsManage)?;
+    let invitations = bot.session.invitations().await?.into_iter();
+    let allowed = invitations.filter(|invitation| bot.grant.allows_group(&invitation.id));
+    Ok(Reply::ok(List::whole(allowed.map(Into::into))))
+}
+
+/// Accept an invitation: the group appears, and what was said in it since.
+#[utoipa::path(
+    post, path = "/v1/invitations/{invitation_id}/accept", tag = "invitations",
+    params(("invitation_id" = String, Path, description = "The invitation's id."), Idempotent),
+    responses((status = 200, body = GroupDto, description = "The group."), Refused),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn accept_invitation(
+    bot: Bot,
+    Segment(invitation): Segment<GroupId>,
+    _: Mutation<NoBody>,
+) -> Result<Reply<GroupDto>, Problem> {
+    bot.need_in(Scope::InvitationsManage, &invitation)?;
+    let (group, replayed) = match bot.session.accept(invitation.clone()).await {
+        Ok(group) => (group, false),
+        // Accepting twice is accepting.
+        Err(SessionError::InvitationNotFound) => match bot.session.group(&invitation).await {
+            Ok(group) if group.state.is_active() => (group, true),
+            _ => return Err(SessionError::InvitationNotFound.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    let epoch = group.epoch;
+    Ok(Reply::ok(group.into()).epoch(epoch).replayed(replayed))
+}
+
+/// Decline an invitation and leave its group.
+#[utoipa::path(
+    post, path = "/v1/invitations/{invitation_id}/decline", tag = "invitations",
+    params(("invitation_id" = String, Path, description = "The invitation's id."), Idempotent),
+    responses((status = 204, description = "It is declined."), Refused),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn decline_invitation(
+    bot: Bot,
+    Segment(invitation): Segment<GroupId>,
+    _: Mutation<NoBody>,
+) -> Result<Reply<()>, Problem> {
+    bot.need_in(Scope::InvitationsManage, &invitation)?;
+    let replayed = match bot.session.decline(invitation.clone()).await {
+        Ok(()) => false,
+        // Declining twice is declining.
+        Err(SessionError::InvitationNotFound) => match bot.session.group(&invitation).await {
+            Ok(group) if group.state == GroupState::Declined => true,
+            _ => return Err(SessionError::InvitationNotFound.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Reply::new(StatusCode::NO_CONTENT, ()).replayed(replayed))
+}

@@ -1,0 +1,94 @@
+//! `/v1/bots/{bot_id}/tokens`: admin token.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use quicproquo_client::clock::now_ms;
+
+use super::bots::find;
+use crate::auth::{Admin, Token};
+use crate::extract::{Mutation, NoBody, Segment};
+use crate::idempotency::{Begin, begin};
+use crate::model::{List, NewToken, TokenCreated, TokenDto};
+use crate::openapi::{Denied, Idempotent, Refused};
+use crate::problem::{Kind, Problem};
+use crate::reply::Reply;
+use crate::state::AppState;
+
+/// Issue a token. It is shown once.
+#[utoipa::path(
+    post, path = "/v1/bots/{bot_id}/tokens", tag = "bots", request_body = NewToken,
+    params(("bot_id" = String, Path, description = "The bot's id."), Idempotent),
+    responses((status = 201, body = TokenCreated, description = "The token."), Refused),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn issue_token(
+    _: Admin,
+    State(state): State<AppState>,
+    Segment(bot_id): Segment<String>,
+    request: Mutation<NewToken>,
+) -> Result<Response, Problem> {
+    let bot = find(&state, &bot_id)?;
+    let once = match begin(&state, request.idempotency).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let token = Token::random();
+    let grant = request.body.grant(&bot.bot_id, &token, now_ms())?;
+    let mut answer = TokenCreated::new(&grant);
+    let record = once.record(StatusCode::CREATED, &answer);
+    state.store.add_token(&grant, record.as_ref()).await?;
+    state.tokens.insert(grant);
+    answer.reveal(&token);
+    Ok(Reply::new(StatusCode::CREATED, answer).into_response())
+}
+
+/// List a bot's tokens, without their secrets.
+#[utoipa::path(
+    get, path = "/v1/bots/{bot_id}/tokens", tag = "bots",
+    params(("bot_id" = String, Path, description = "The bot's id.")),
+    responses((status = 200, body = List<TokenDto>, description = "Its tokens."), Denied),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn list_tokens(
+    _: Admin,
+    State(state): State<AppState>,
+    Segment(bot_id): Segment<String>,
+) -> Result<Reply<List<TokenDto>>, Problem> {
+    let bot = find(&state, &bot_id)?;
+    let grants = state.tokens.of_bot(&bot.bot_id);
+    Ok(Reply::ok(List::whole(grants.iter().map(|grant| TokenDto::new(grant)))))
+}
+
+/// Revoke a token: it stops at once and its streams close.
+#[utoipa::path(
+    delete, path = "/v1/bots/{bot_id}/tokens/{token_id}", tag = "bots",
+    params(
+        ("bot_id" = String, Path, description = "The bot's id."),
+        ("token_id" = String, Path, description = "The token's id."),
+        Idempotent
+    ),
+    responses((status = 204, description = "It is revoked."), Refused),
+    security(("admin_token" = []))
+)]
+pub(crate) async fn revoke_token(
+    _: Admin,
+    State(state): State<AppState>,
+    Segment((bot_id, token_id)): Segment<(String, String)>,
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
+    let once = match begin(&state, request.idempotency).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let bot = find(&state, &bot_id)?;
+    let grants = state.tokens.of_bot(&bot.bot_id);
+    let grant = grants
+        .into_iter()
+        .find(|grant| grant.token_id == token_id)
+        .ok_or(Problem::new(Kind::NotFound).detail("there is no such token"))?;
+    let record = once.record(StatusCode::NO_CONTENT, &());
+    state.store.delete_token(&token_id, record.as_ref()).await?;
+    state.tokens.revoke(&grant);
+    Ok(Reply::new(StatusCode::NO_CONTENT, ()).into_response())
+}

@@ -1,0 +1,75 @@
+//! What all handlers share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use quicproquo_client::Client;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{TokenHash, Tokens};
+use crate::bots::Bots;
+use crate::events::Consumers;
+use crate::guard::Guard;
+use crate::idempotency::Running;
+use crate::store::Store;
+
+/// What all handlers share; clones are cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct AppState(pub(crate) Arc<Shared>);
+
+/// The shared part.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The engine.
+    pub(crate) client: Client,
+    /// The gateway's database.
+    pub(crate) store: Store,
+    /// The admin token's hash.
+    pub(crate) admin: TokenHash,
+    /// All bots at work.
+    pub(crate) bots: Bots,
+    /// All bot tokens.
+    pub(crate) tokens: Tokens,
+    /// All named consumers.
+    pub(crate) consumers: Consumers,
+    /// Keys of admin requests that run now.
+    pub(crate) running: Running,
+    /// Which hosts and origins are answered.
+    pub(crate) guard: Guard,
+    /// Whether the node link can work.
+    pub(crate) ready: ReadySwitch,
+    /// Cancelled when the gateway stops: waiting calls answer, streams close.
+    pub(crate) stopping: CancellationToken,
+    /// Work that outlives its request.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Says whether `/health/ready` may answer 200: off while an embedded node is not serving yet.
+#[derive(Debug, Clone)]
+pub struct ReadySwitch(Arc<AtomicBool>);
+
+impl ReadySwitch {
+    pub(crate) fn new(on: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(on)))
+    }
+
+    /// Turns readiness on or off.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Release);
+    }
+
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

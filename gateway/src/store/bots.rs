@@ -1,0 +1,115 @@
+//! Bots.
+//!
+//! A bot lives in two databases: its identity in the client's, its row here. `creating` and
+//! `deleting` mark the time between, so that a start after a crash finishes the work.
+
+use quicproquo_client::IdentityKey;
+
+use super::{Record, Store, StoreError, from_db, to_db};
+use crate::auth::Grant;
+
+/// How far a bot has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BotState {
+    /// Its name is not claimed yet.
+    Creating,
+    /// At work.
+    Active,
+    /// Its identity is being deleted.
+    Deleting,
+}
+
+/// A bot's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BotRow {
+    /// Its id.
+    pub(crate) bot_id: String,
+    /// The name it claimed.
+    pub(crate) name: String,
+    /// Its identity.
+    pub(crate) identity: IdentityKey,
+    /// How far it has come.
+    pub(crate) state: BotState,
+    /// When it was made, unix milliseconds.
+    pub(crate) created_at_ms: u64,
+}
+
+impl Store {
+    /// All bots, whatever their state.
+    pub(crate) async fn bots(&self) -> Result<Vec<BotRow>, StoreError> {
+        let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
+            "SELECT bot_id, name, identity, state, created_at_ms FROM bots ORDER BY created_at_ms",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|(bot_id, name, identity, state, created_at_ms)| {
+                let state = match state.as_str() {
+                    "creating" => BotState::Creating,
+                    "active" => BotState::Active,
+                    "deleting" => BotState::Deleting,
+                    _ => return Err(StoreError::Damaged("bots")),
+                };
+                let identity = identity.parse().map_err(|_| StoreError::Damaged("bots"))?;
+                let created_at_ms = from_db(created_at_ms);
+                Ok(BotRow { bot_id, name, identity, state, created_at_ms })
+            })
+            .collect()
+    }
+
+    /// Reserves a name for a bot that is being created; `Exists` when another bot has it.
+    pub(crate) async fn reserve_bot(&self, bot: &BotRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms)
+             VALUES (?, ?, ?, 'creating', ?)",
+        )
+        .bind(&bot.bot_id)
+        .bind(&bot.name)
+        .bind(bot.identity.to_string())
+        .bind(to_db(bot.created_at_ms))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts a reserved bot to work, with its first token and the answer to the request.
+    pub(crate) async fn activate_bot(
+        &self,
+        bot_id: &str,
+        grant: &Grant,
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE bots SET state = 'active' WHERE bot_id = ?")
+            .bind(bot_id)
+            .execute(&mut *tx)
+            .await?;
+        super::tokens::insert(&mut tx, grant).await?;
+        super::requests::insert(&mut tx, record).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Marks a bot for deletion and deletes its tokens and consumers.
+    pub(crate) async fn retire_bot(
+        &self,
+        bot_id: &str,
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for sql in [
+            "UPDATE bots SET state = 'deleting' WHERE bot_id = ?",
+            "DELETE FROM tokens WHERE bot_id = ?",
+            "DELETE FROM consumers WHERE bot_id = ?",
+        ] {
+            sqlx::query(sql).bind(bot_id).execute(&mut *tx).await?;
+        }
+        super::requests::insert(&mut tx, record).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Forgets a bot whose identity is deleted.
+    pub(crate) async fn forget_bot(&self, bot_id: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM bots WHERE bot_id = ?").bind(bot_id).execute(&self.pool).await?;
+        Ok(())
+    }
+}

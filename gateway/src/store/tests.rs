@@ -1,0 +1,120 @@
+use quicproquo_client::{Cursor, IdentityKey};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::auth::{Grant, Scope, Token};
+
+fn bot(number: u8) -> BotRow {
+    BotRow {
+        bot_id: format!("bot_{number}"),
+        name: format!("name{number}"),
+        identity: IdentityKey::from_slice(&[number; 32]).unwrap(),
+        state: BotState::Creating,
+        created_at_ms: u64::from(number),
+    }
+}
+
+fn grant(bot: &BotRow) -> Grant {
+    Grant {
+        token_id: format!("tok_{}", bot.bot_id),
+        bot_id: bot.bot_id.clone(),
+        label: "first".to_owned(),
+        hash: Token::random().hash(),
+        scopes: Scope::ALL.into(),
+        groups: Some([format!("{:032}", 7).parse().unwrap()].into()),
+        created_at_ms: 5,
+        expires_at_ms: Some(9),
+        revoked: CancellationToken::new(),
+    }
+}
+
+fn record(key: &str, created_at_ms: u64) -> Record {
+    Record {
+        key: key.to_owned(),
+        fingerprint: [3; 32],
+        status: 201,
+        answer: json!({"a": 1}),
+        created_at_ms,
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let row = bot(1);
+    let first = grant(&row);
+    store.reserve_bot(&row).await.unwrap();
+    store.activate_bot(&row.bot_id, &first, Some(&record("k", 1))).await.unwrap();
+    store.close().await;
+
+    let store = Store::open(folder.path()).await.unwrap();
+    assert_eq!(store.bots().await.unwrap(), [BotRow { state: BotState::Active, ..row.clone() }]);
+    let tokens = store.tokens().await.unwrap();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0].hash, first.hash);
+    assert_eq!(tokens[0].scopes, first.scopes);
+    assert_eq!(tokens[0].groups, first.groups);
+    assert_eq!(tokens[0].expires_at_ms, Some(9));
+    assert_eq!(store.request("k").await.unwrap(), Some(record("k", 1)));
+    assert_eq!(store.request("other").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    store.check().await.unwrap();
+    let second = Store::open(folder.path()).await;
+    assert!(matches!(second, Err(GatewayError::InUse { .. })), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_name_is_reserved_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    store.reserve_bot(&bot(1)).await.unwrap();
+    let again = BotRow { name: "name1".to_owned(), ..bot(2) };
+    assert!(matches!(store.reserve_bot(&again).await, Err(StoreError::Exists)));
+    store.forget_bot("bot_1").await.unwrap();
+    store.reserve_bot(&again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_retired_bot_has_neither_tokens_nor_consumers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let row = bot(1);
+    store.reserve_bot(&row).await.unwrap();
+    store.activate_bot(&row.bot_id, &grant(&row), None).await.unwrap();
+    let cursor = CursorRow {
+        bot_id: row.bot_id.clone(),
+        name: "main".to_owned(),
+        cursor: "c1_1f".parse().unwrap(),
+    };
+    let stray = CursorRow { bot_id: "bot_9".to_owned(), ..cursor.clone() };
+    store.put_consumers(&[cursor.clone(), stray]).await.unwrap();
+    assert_eq!(store.consumers().await.unwrap(), std::slice::from_ref(&cursor));
+    let moved = CursorRow { cursor: Cursor::default(), ..cursor };
+    store.put_consumers(std::slice::from_ref(&moved)).await.unwrap();
+    assert_eq!(store.consumers().await.unwrap(), [moved]);
+
+    store.retire_bot(&row.bot_id, None).await.unwrap();
+    assert_eq!(store.bots().await.unwrap()[0].state, BotState::Deleting);
+    assert!(store.tokens().await.unwrap().is_empty());
+    assert!(store.consumers().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn old_answers_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let day = 24 * 60 * 60 * 1000;
+    store.put_request(&record("old", day)).await.unwrap();
+    store.put_request(&record("young", 2 * day)).await.unwrap();
+    assert!(store.request("old").await.unwrap().is_some());
+    store.put_request(&record("now", 3 * day + 1)).await.unwrap();
+    assert!(store.request("old").await.unwrap().is_none());
+    assert!(store.request("young").await.unwrap().is_some());
+}
