@@ -112,8 +112,8 @@ async fn connect(
     driver.open(LinkSpec {
         identity: Arc::new(Identity::generate()),
         incarnation: 1,
-        attempts: std::sync::Arc::default(),
         instance: Instance::new(instance),
+        attempts: Arc::default(),
         requests: taken,
         events,
         stop: stop.clone(),

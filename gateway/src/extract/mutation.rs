@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use axum::body::{Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
+use futures::StreamExt;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
 use http::{HeaderMap, HeaderName};
 use quicproquo_client::{Idempotency, Options};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::{CONTROL_LIMIT, parse_json};
 use crate::idempotency::fingerprint;
@@ -17,6 +19,8 @@ use crate::state::AppState;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_KEY: usize = 255;
+/// How much of a body that is too large is read before the answer, in bytes.
+const DRAIN: usize = 4 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request that changes something; its body has at most `LIMIT` bytes.
@@ -51,10 +55,9 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
         let if_epoch = if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers)?;
         check_declared(&parts.headers, LIMIT)?;
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LIMIT))
+        let bytes = timeout(BODY_TIMEOUT, read(body, LIMIT))
             .await
-            .map_err(|_| Problem::new(Kind::RequestTimeout))?
-            .map_err(|_| too_large(LIMIT))?;
+            .map_err(|_| Problem::new(Kind::RequestTimeout))??;
         check_media_type(&parts.headers, &bytes)?;
         let idempotency = key.map(|key| Idempotency {
             key,
@@ -66,6 +69,24 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
     }
 }
 
+/// Reads a body. Of one that is too large some more is read and dropped: a peer that still writes
+/// would otherwise meet a closed connection instead of the answer.
+async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut stream = body.into_data_stream();
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while let Some(part) = stream.next().await {
+        let detail = "the connection broke inside the body";
+        let part = part.map_err(|_| Problem::new(Kind::RequestInvalid).detail(detail))?;
+        seen += part.len();
+        if seen <= limit {
+            kept.extend_from_slice(&part);
+        } else if seen > DRAIN {
+            break;
+        }
+    }
+    if seen > limit { Err(too_large(limit)) } else { Ok(kept.into()) }
+}
+
 fn too_large(limit: usize) -> Problem {
     Problem::new(Kind::TooLarge).detail(format!("the body is larger than {limit} bytes"))
 }
@@ -73,7 +94,10 @@ fn too_large(limit: usize) -> Problem {
 /// Refuses by the headers, before a byte of the body is read.
 fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
+    let length = length.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    // A peer that asks first has not begun to write.
+    let most = if headers.contains_key(EXPECT) { limit } else { DRAIN };
+    if length > most as u64 {
         return Err(too_large(limit));
     }
     match headers.get(CONTENT_ENCODING) {
@@ -165,8 +189,24 @@ mod tests {
 
     #[test]
     fn what_is_declared_too_large_or_compressed_is_not_read() {
-        assert!(check_declared(&headers("content-length", "10"), 10).is_ok());
-        assert!(check_declared(&headers("content-length", "11"), 10).is_err());
+        let declared = |length: &str, ask: bool| {
+            let mut headers = headers("content-length", length);
+            if ask {
+                headers.insert(EXPECT, "100-continue".parse().unwrap());
+            }
+            check_declared(&headers, 10).map_err(|problem| problem.kind())
+        };
+        assert_eq!(declared("10", true), Ok(()));
+        assert_eq!(declared("11", true), Err(Kind::TooLarge));
+        assert_eq!(declared("11", false), Ok(()));
+        assert_eq!(declared("4194305", false), Err(Kind::TooLarge));
         assert!(check_declared(&headers("content-encoding", "gzip"), 10).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_kept_up_to_the_limit() {
+        assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
+        let refused = read(Body::from("0123456789a"), 10).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::TooLarge);
     }
 }
