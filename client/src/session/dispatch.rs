@@ -86,7 +86,7 @@ impl Actor {
             Input::NameResolved { name, reply, result } => {
                 self.name_resolved(name, reply, result, unit);
             }
-            Input::Names { result } => self.names_known(result),
+            Input::Names { identity, result } => self.names_known(identity, result),
             Input::IntentWaited(n) => self.intent_waited(n, unit),
             Input::SendWaited(counter) => self.send_waited(counter, unit).await?,
             Input::NameWaited(name) => self.name_waited(&name, unit),

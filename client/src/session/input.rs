@@ -53,6 +53,7 @@ pub(super) enum Input {
     },
     /// The names of a member.
     Names {
+        identity: IdentityKey,
         result: Result<Vec<String>, RpcError>,
     },
     /// A caller has waited long enough.

@@ -1,5 +1,6 @@
 //! Names: claimed at the node, verified by signature, pinned on first use.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quicproquo_core::identity::{self, IdentityKey, name_claim_bytes};
@@ -17,6 +18,9 @@ use crate::store::Contact;
 
 /// How long a claim waits for the link and the first key packages.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Questions for names that are out at once.
+const NAMES_AT_ONCE: usize = 4;
 
 impl Actor {
     pub(super) fn claim_name(&mut self, name: String, reply: Reply<()>, unit: &mut Unit) {
@@ -149,28 +153,42 @@ impl Actor {
         unit.batch.contact(self.owner, contact);
     }
 
-    /// Asks for the names of members that have none here, once per link.
+    /// Asks for the names of members that have none here, once each and a few at a time: the node
+    /// refuses too many calls at once, and others matter more.
     pub(super) fn ask_names(&mut self) {
         if !self.uplink.up {
             return;
         }
         let members = self.groups.values().flat_map(|slot| &slot.record.members);
-        let unknown: Vec<_> = members
+        let unknown: BTreeSet<_> = members
             .map(|(identity, _)| *identity)
             .filter(|identity| self.names.name(identity).is_none())
+            .filter(|identity| !self.asked_names.contains(identity))
+            .take(NAMES_AT_ONCE.saturating_sub(self.asking_names))
             .collect();
         for identity in unknown {
-            if self.asked_names.insert(identity) {
-                let request = |answer| Request::NamesOf { identity, answer };
-                let input = |result| Input::Names { result };
-                self.jobs.push(self.uplink.ask(request, input));
-            }
+            self.asked_names.insert(identity);
+            self.asking_names += 1;
+            let request = |answer| Request::NamesOf { identity, answer };
+            let input = move |result| Input::Names { identity, result };
+            self.jobs.push(self.uplink.ask(request, input));
         }
     }
 
     /// A name counts once its signature does.
-    pub(super) fn names_known(&mut self, result: Result<Vec<String>, RpcError>) {
-        let first = result.ok().and_then(|names| names.into_iter().next());
+    pub(super) fn names_known(
+        &mut self,
+        identity: IdentityKey,
+        result: Result<Vec<String>, RpcError>,
+    ) {
+        self.asking_names -= 1;
+        let Ok(names) = result else {
+            // Asked again when the link is back or a group changes.
+            self.asked_names.remove(&identity);
+            return;
+        };
+        self.ask_names();
+        let first = names.into_iter().next();
         if let Some(name) = first.filter(|name| is_name(name)) {
             self.look_up(name, None);
         }

@@ -1,8 +1,8 @@
 //! The ordinary life of groups.
 
 use quicproquo_client::{
-    ContextChange, DeliveryState, EventData, GroupState, Idempotency, Options, Role, SessionError,
-    Suite,
+    ContextChange, DeliveryState, EventData, GroupState, HistoryQuery, Idempotency, Options, Role,
+    SessionError, Suite,
 };
 
 use crate::world::{World, all, bot, group_of, heard, meet, members, patient, text, texts, until};
@@ -22,7 +22,7 @@ async fn two_sessions_of_one_database_talk_in_both_suites() {
         let back = format!("hi {suite:?}");
         bob.send(group.clone(), text(&back), patient()).await.unwrap();
         heard(&alice, &back).await;
-        let message = &bob.history(&group, Default::default()).await.unwrap().items[0];
+        let message = &bob.history(&group, HistoryQuery::default()).await.unwrap().items[0];
         assert_eq!(message.suite, suite);
     }
     client.shutdown().await;

@@ -1,5 +1,11 @@
 //! Sessions against a real node over real QUIC, with real databases.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests are not tests to the lint, and test tasks are joined by hand"
+)]
+
 mod conversation;
 mod failures;
 mod world;

@@ -114,7 +114,9 @@ pub(crate) async fn until(session: &Session, fits: impl Fn(&EventData) -> bool) 
     };
     match tokio::time::timeout(PATIENCE, wait).await {
         Ok(events) => events,
-        Err(_) => panic!("waited in vain; the log is {:#?}", all(session).await),
+        Err(tokio::time::error::Elapsed { .. }) => {
+            panic!("waited in vain; the log is {:#?}", all(session).await)
+        }
     }
 }
 
