@@ -92,22 +92,13 @@ impl Content {
 
     /// A message of any type.
     pub fn new(id: MessageId, kind: &str, body: serde_json::Value) -> Self {
-        Self {
-            id,
-            kind: kind.to_owned(),
-            body,
-            relates_to: None,
-            sent_at_ms: None,
-        }
+        Self { id, kind: kind.to_owned(), body, relates_to: None, sent_at_ms: None }
     }
 
     /// The same, related to an earlier message.
     #[must_use]
     pub fn relating(mut self, rel: &str, id: MessageId) -> Self {
-        self.relates_to = Some(RelatesTo {
-            rel: rel.to_owned(),
-            id,
-        });
+        self.relates_to = Some(RelatesTo { rel: rel.to_owned(), id });
         self
     }
 
@@ -146,17 +137,11 @@ impl Content {
     fn check(&self) -> Result<(), ContentError> {
         let acceptable = |kind: &str| !kind.is_empty() && kind.len() <= MAX_KIND_LEN;
         if !acceptable(&self.kind)
-            || self
-                .relates_to
-                .as_ref()
-                .is_some_and(|relation| !acceptable(&relation.rel))
+            || self.relates_to.as_ref().is_some_and(|relation| !acceptable(&relation.rel))
         {
             return Err(ContentError::Kind);
         }
-        if self
-            .body_text()
-            .is_some_and(|text| text.len() > MAX_TEXT_LEN)
-        {
+        if self.body_text().is_some_and(|text| text.len() > MAX_TEXT_LEN) {
             return Err(ContentError::TextTooLong);
         }
         Ok(())

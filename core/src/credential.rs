@@ -29,11 +29,7 @@ pub(crate) fn identity_from(
     signature_key: &[u8],
 ) -> Result<IdentityKey, CredentialMismatch> {
     let named = identity_in(credential)?;
-    if named.as_bytes() == signature_key {
-        Ok(named)
-    } else {
-        Err(CredentialMismatch)
-    }
+    if named.as_bytes() == signature_key { Ok(named) } else { Err(CredentialMismatch) }
 }
 
 /// The identity in a credential that was checked against its key when its leaf

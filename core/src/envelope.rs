@@ -116,9 +116,5 @@ fn first(
 }
 
 fn check_length(mls: &[u8]) -> Result<(), SealError> {
-    if mls.len() > MAX_MLS_LEN {
-        Err(SealError::TooLong)
-    } else {
-        Ok(())
-    }
+    if mls.len() > MAX_MLS_LEN { Err(SealError::TooLong) } else { Ok(()) }
 }

@@ -54,12 +54,7 @@ pub enum ExtensionError {
 pub(crate) fn capabilities() -> Capabilities {
     let extensions: Vec<ExtensionType> = [ExtensionType::LastResort]
         .into_iter()
-        .chain(
-            [LEAF_HYBRID]
-                .into_iter()
-                .chain(CONTEXT_TYPES)
-                .map(ExtensionType::Unknown),
-        )
+        .chain([LEAF_HYBRID].into_iter().chain(CONTEXT_TYPES).map(ExtensionType::Unknown))
         .collect();
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
@@ -107,33 +102,20 @@ impl StandardContext {
     pub(crate) fn read(
         extensions: &Extensions<GroupContext>,
     ) -> Result<Option<Self>, ExtensionError> {
-        if !extensions
-            .iter()
-            .any(|extension| is_ours(extension.extension_type()))
-        {
+        if !extensions.iter().any(|extension| is_ours(extension.extension_type())) {
             return Ok(None);
         }
-        let required = extensions
-            .required_capabilities()
-            .ok_or(ExtensionError::Context)?;
+        let required = extensions.required_capabilities().ok_or(ExtensionError::Context)?;
         if *required != required_capabilities()
             || extensions.iter().count() != CONTEXT_TYPES.len() + 1
         {
             return Err(ExtensionError::Context);
         }
-        let bytes = |id| {
-            extensions
-                .unknown(id)
-                .map(|e| e.0.as_slice())
-                .ok_or(ExtensionError::Context)
-        };
+        let bytes =
+            |id| extensions.unknown(id).map(|e| e.0.as_slice()).ok_or(ExtensionError::Context);
         let text = |id, max| {
             let text = std::str::from_utf8(bytes(id)?).map_err(|_| ExtensionError::Text)?;
-            if text.len() > max {
-                Err(ExtensionError::Text)
-            } else {
-                Ok(text.to_owned())
-            }
+            if text.len() > max { Err(ExtensionError::Text) } else { Ok(text.to_owned()) }
         };
         if bytes(CONTEXT_PROFILE)? != [PROFILE_VERSION] {
             return Err(ExtensionError::Context);
@@ -153,12 +135,7 @@ impl StandardContext {
         if self.admins.is_empty() || self.admins.len() > MAX_ADMINS {
             return Err(ExtensionError::Admins);
         }
-        let admins: Vec<u8> = self
-            .admins
-            .iter()
-            .flat_map(IdentityKey::as_bytes)
-            .copied()
-            .collect();
+        let admins: Vec<u8> = self.admins.iter().flat_map(IdentityKey::as_bytes).copied().collect();
         let unknown = |id, bytes| Extension::Unknown(id, UnknownExtension(bytes));
         Extensions::from_vec(vec![
             Extension::RequiredCapabilities(required_capabilities()),
@@ -176,11 +153,8 @@ fn is_ours(extension: ExtensionType) -> bool {
 }
 
 fn required_capabilities() -> RequiredCapabilitiesExtension {
-    let extensions: Vec<_> = [LEAF_HYBRID]
-        .into_iter()
-        .chain(CONTEXT_TYPES)
-        .map(ExtensionType::Unknown)
-        .collect();
+    let extensions: Vec<_> =
+        [LEAF_HYBRID].into_iter().chain(CONTEXT_TYPES).map(ExtensionType::Unknown).collect();
     RequiredCapabilitiesExtension::new(&extensions, &[], &[CredentialType::Basic])
 }
 
@@ -217,15 +191,9 @@ mod tests {
 
     #[test]
     fn limits() {
-        let long = StandardContext {
-            name: "x".repeat(MAX_NAME_LEN + 1),
-            ..context()
-        };
+        let long = StandardContext { name: "x".repeat(MAX_NAME_LEN + 1), ..context() };
         assert_eq!(long.write(), Err(ExtensionError::Text));
-        let nobody = StandardContext {
-            admins: BTreeSet::new(),
-            ..context()
-        };
+        let nobody = StandardContext { admins: BTreeSet::new(), ..context() };
         assert_eq!(nobody.write(), Err(ExtensionError::Admins));
     }
 
@@ -233,24 +201,17 @@ mod tests {
     fn malformed_contexts_are_refused() {
         let mut missing = context().write().unwrap();
         missing.remove(ExtensionType::Unknown(CONTEXT_TOPIC));
-        assert_eq!(
-            StandardContext::read(&missing),
-            Err(ExtensionError::Context)
-        );
+        assert_eq!(StandardContext::read(&missing), Err(ExtensionError::Context));
 
         let mut unsorted = context().write().unwrap();
         let keys = [[2; 32], [1; 32]].concat();
         unsorted
             .add_or_replace(Extension::Unknown(CONTEXT_ADMINS, UnknownExtension(keys)))
             .unwrap();
-        assert_eq!(
-            StandardContext::read(&unsorted),
-            Err(ExtensionError::Admins)
-        );
+        assert_eq!(StandardContext::read(&unsorted), Err(ExtensionError::Admins));
 
         let mut more = context().write().unwrap();
-        more.add(Extension::Unknown(0xF0FF, UnknownExtension(vec![])))
-            .unwrap();
+        more.add(Extension::Unknown(0xF0FF, UnknownExtension(vec![]))).unwrap();
         assert_eq!(StandardContext::read(&more), Err(ExtensionError::Context));
     }
 }

@@ -49,22 +49,12 @@ impl BarePair {
             .ciphersuite(ciphersuite)
             .with_capabilities(capabilities())
             .use_ratchet_tree_extension(true)
-            .build(
-                &sender_provider,
-                &IdentitySigner(&sender),
-                credential_of(&sender),
-            )
+            .build(&sender_provider, &IdentitySigner(&sender), credential_of(&sender))
             .map_err(failed)?;
         let (_, welcome, _) = sender_group
-            .add_members(
-                &sender_provider,
-                &IdentitySigner(&sender),
-                &[package.into_key_package()],
-            )
+            .add_members(&sender_provider, &IdentitySigner(&sender), &[package.into_key_package()])
             .map_err(failed)?;
-        sender_group
-            .merge_pending_commit(&sender_provider)
-            .map_err(failed)?;
+        sender_group.merge_pending_commit(&sender_provider).map_err(failed)?;
         let welcome = MlsMessageIn::tls_deserialize_exact(&bytes(&welcome)?).map_err(failed)?;
         let MlsMessageBodyIn::Welcome(welcome) = welcome.extract() else {
             return Err(FloorError("not a Welcome".into()));
@@ -77,24 +67,14 @@ impl BarePair {
         )
         .and_then(|staged| staged.into_group(&receiver_provider))
         .map_err(failed)?;
-        Ok(Self {
-            sender,
-            sender_provider,
-            sender_group,
-            receiver_provider,
-            receiver_group,
-        })
+        Ok(Self { sender, sender_provider, sender_group, receiver_provider, receiver_group })
     }
 
     /// The sender encrypts.
     pub fn encrypt(&mut self, plaintext: &[u8]) -> Result<Vec<u8>, FloorError> {
         let message = self
             .sender_group
-            .create_message(
-                &self.sender_provider,
-                &IdentitySigner(&self.sender),
-                plaintext,
-            )
+            .create_message(&self.sender_provider, &IdentitySigner(&self.sender), plaintext)
             .map_err(failed)?;
         bytes(&message)
     }

@@ -108,12 +108,7 @@ impl Group {
         let mls = MlsGroup::load(&store, &MlsGroupId::from_slice(group_id.as_bytes()))?
             .ok_or(LoadError::Missing)?;
         let suite = Suite::of(mls.ciphersuite()).ok_or(LoadError::Suite)?;
-        Ok(Self {
-            mls,
-            provider: Provider::new(store),
-            id: group_id.clone(),
-            suite,
-        })
+        Ok(Self { mls, provider: Provider::new(store), id: group_id.clone(), suite })
     }
 
     /// What has changed since the last call, at most one write per row.
@@ -150,25 +145,17 @@ impl Group {
 
     /// The profile.
     pub fn profile(&self) -> Profile {
-        if self.standard().is_some() {
-            Profile::Standard
-        } else {
-            Profile::Plain
-        }
+        if self.standard().is_some() { Profile::Standard } else { Profile::Plain }
     }
 
     /// The name; empty in the plain profile.
     pub fn name(&self) -> String {
-        self.standard()
-            .map(|context| context.name)
-            .unwrap_or_default()
+        self.standard().map(|context| context.name).unwrap_or_default()
     }
 
     /// The topic; empty in the plain profile.
     pub fn topic(&self) -> String {
-        self.standard()
-            .map(|context| context.topic)
-            .unwrap_or_default()
+        self.standard().map(|context| context.topic).unwrap_or_default()
     }
 
     /// The admins that are members; empty in the plain profile.
@@ -185,9 +172,7 @@ impl Group {
     /// All members, by leaf index.
     pub fn members(&self) -> Vec<Member> {
         let context = self.standard();
-        self.leaves()
-            .filter_map(|(leaf, node)| member(leaf, node, context.as_ref()))
-            .collect()
+        self.leaves().filter_map(|(leaf, node)| member(leaf, node, context.as_ref())).collect()
     }
 
     /// The role of a member; `None` if it is not one.
@@ -198,9 +183,7 @@ impl Group {
 
     /// Whose copy of the group this is; `None` once we were removed.
     pub fn own_identity(&self) -> Option<IdentityKey> {
-        self.mls
-            .own_leaf_node()
-            .and_then(|leaf| identity_of(leaf).ok())
+        self.mls.own_leaf_node().and_then(|leaf| identity_of(leaf).ok())
     }
 
     /// The epoch authenticator (RFC 9420, section 8.7): equal for members that
@@ -242,14 +225,11 @@ impl Group {
     }
 
     fn identities(&self) -> impl Iterator<Item = (LeafNodeIndex, IdentityKey)> {
-        self.leaves()
-            .filter_map(|(leaf, node)| Some((leaf, identity_of(node).ok()?)))
+        self.leaves().filter_map(|(leaf, node)| Some((leaf, identity_of(node).ok()?)))
     }
 
     fn leaf_of(&self, identity: &IdentityKey) -> Option<LeafNodeIndex> {
-        self.identities()
-            .find(|(_, key)| key == identity)
-            .map(|(leaf, _)| leaf)
+        self.identities().find(|(_, key)| key == identity).map(|(leaf, _)| leaf)
     }
 
     /// Runs an operation so that an error leaves no trace.
@@ -280,8 +260,7 @@ impl fmt::Debug for Group {
 }
 
 fn leaves(mls: &MlsGroup) -> impl Iterator<Item = (LeafNodeIndex, &LeafNode)> {
-    mls.members()
-        .filter_map(|member| Some((member.index, mls.public_group().leaf(member.index)?)))
+    mls.members().filter_map(|member| Some((member.index, mls.public_group().leaf(member.index)?)))
 }
 
 fn role(identity: &IdentityKey, context: Option<&StandardContext>) -> Role {

@@ -77,10 +77,7 @@ impl MessageId {
 
     /// Takes exactly 16 bytes as an id.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, IdError> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| IdError::Length(bytes.len()))
+        bytes.try_into().map(Self).map_err(|_| IdError::Length(bytes.len()))
     }
 
     /// The raw bytes.

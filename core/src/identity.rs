@@ -26,10 +26,7 @@ impl IdentityKey {
 
     /// Takes exactly 32 bytes as a key.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, IdError> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| IdError::Length(bytes.len()))
+        bytes.try_into().map(Self).map_err(|_| IdError::Length(bytes.len()))
     }
 
     /// The raw bytes.
@@ -50,8 +47,7 @@ pub struct BadSignature;
 pub fn verify(key: &IdentityKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
     let key = VerifyingKey::from_bytes(key.as_bytes()).map_err(|_| BadSignature)?;
     let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
-    key.verify_strict(message, &signature)
-        .map_err(|_| BadSignature)
+    key.verify_strict(message, &signature).map_err(|_| BadSignature)
 }
 
 /// An identity with its secret key, which is wiped when dropped.
@@ -72,14 +68,9 @@ impl Identity {
     }
 
     /// The identity of a 32-byte Ed25519 seed (RFC 8032, section 5.1.5).
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the secret is taken over and wiped here"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "the secret is taken over and wiped here")]
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
-        Self {
-            key: SigningKey::from_bytes(&seed),
-        }
+        Self { key: SigningKey::from_bytes(&seed) }
     }
 
     /// The seed, for storing it sealed.
@@ -100,9 +91,7 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("key", &self.key())
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("key", &self.key()).finish_non_exhaustive()
     }
 }
 

@@ -54,18 +54,10 @@ impl HybridPublic {
         // The last 32 bytes are a seed; before it, two 12-bit coefficients lie in three bytes.
         let coefficients = &bytes[X25519_LEN..Self::LEN - 32];
         let reduced = coefficients.chunks_exact(3).all(|triple| {
-            let (a, b, c) = (
-                u16::from(triple[0]),
-                u16::from(triple[1]),
-                u16::from(triple[2]),
-            );
+            let (a, b, c) = (u16::from(triple[0]), u16::from(triple[1]), u16::from(triple[2]));
             (a | (b & 0x0F) << 8) < ML_KEM_Q && (b >> 4 | c << 4) < ML_KEM_Q
         });
-        if reduced {
-            Ok(Self(bytes.into()))
-        } else {
-            Err(KemError::InvalidKey)
-        }
+        if reduced { Ok(Self(bytes.into())) } else { Err(KemError::InvalidKey) }
     }
 
     /// The raw bytes, [`HybridPublic::LEN`] of them.
@@ -84,9 +76,7 @@ impl HybridPublic {
     /// A fresh pair of ciphertexts for this key and the two secrets in them.
     pub(crate) fn encapsulate(&self) -> Result<Encapsulated, KemError> {
         let ephemeral = PrivateKey::generate(&X25519).map_err(|_| KemError::Failed)?;
-        let ephemeral_public = ephemeral
-            .compute_public_key()
-            .map_err(|_| KemError::Failed)?;
+        let ephemeral_public = ephemeral.compute_public_key().map_err(|_| KemError::Failed)?;
         let key =
             EncapsulationKey::new(&ML_KEM_768, self.ml_kem()).map_err(|_| KemError::Failed)?;
         let (ciphertext, ml_kem) = key.encapsulate().map_err(|_| KemError::Failed)?;
@@ -98,9 +88,7 @@ impl HybridPublic {
             ciphertext: ciphertext.as_ref().to_vec(),
             shared: SharedSecrets(Zeroizing::new([0; SHARED_LEN])),
         };
-        encapsulated
-            .ephemeral
-            .copy_from_slice(ephemeral_public.as_ref());
+        encapsulated.ephemeral.copy_from_slice(ephemeral_public.as_ref());
         encapsulated.shared.set(&x25519, ml_kem.as_ref());
         Ok(encapsulated)
     }
@@ -176,11 +164,7 @@ impl HybridSecret {
     ) -> Result<Self, KemError> {
         let x25519_public = x25519.compute_public_key().map_err(|_| KemError::Failed)?;
         let public = HybridPublic::from_slice(&[x25519_public.as_ref(), encapsulation].concat())?;
-        Ok(Self {
-            x25519,
-            ml_kem,
-            public,
-        })
+        Ok(Self { x25519, ml_kem, public })
     }
 
     /// The key as [`HybridSecret::LEN`] bytes, for storing it sealed.
@@ -205,10 +189,8 @@ impl HybridSecret {
         ciphertext: &[u8],
     ) -> Result<SharedSecrets, KemError> {
         let x25519 = diffie_hellman(&self.x25519, ephemeral)?;
-        let ml_kem = self
-            .ml_kem
-            .decapsulate(Ciphertext::from(ciphertext))
-            .map_err(|_| KemError::Failed)?;
+        let ml_kem =
+            self.ml_kem.decapsulate(Ciphertext::from(ciphertext)).map_err(|_| KemError::Failed)?;
         let mut shared = SharedSecrets(Zeroizing::new([0; SHARED_LEN]));
         shared.set(&x25519, ml_kem.as_ref());
         Ok(shared)
@@ -217,24 +199,17 @@ impl HybridSecret {
 
 impl fmt::Debug for HybridSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HybridSecret")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
+        f.debug_struct("HybridSecret").field("public", &self.public).finish_non_exhaustive()
     }
 }
 
 fn diffie_hellman(secret: &PrivateKey, public: &[u8]) -> Result<Zeroizing<[u8; 32]>, KemError> {
-    agreement::agree(
-        secret,
-        UnparsedPublicKey::new(&X25519, public),
-        KemError::Failed,
-        |raw| {
-            let mut shared = <[u8; 32]>::try_from(raw).map_err(|_| KemError::Failed)?;
-            let result = Zeroizing::new(shared);
-            shared.zeroize();
-            Ok(result)
-        },
-    )
+    agreement::agree(secret, UnparsedPublicKey::new(&X25519, public), KemError::Failed, |raw| {
+        let mut shared = <[u8; 32]>::try_from(raw).map_err(|_| KemError::Failed)?;
+        let result = Zeroizing::new(shared);
+        shared.zeroize();
+        Ok(result)
+    })
 }
 
 #[cfg(test)]
@@ -247,9 +222,7 @@ mod tests {
         let again = HybridSecret::from_bytes(&secret.to_bytes().unwrap()).unwrap();
         assert_eq!(secret.public(), again.public());
         let sent = secret.public().encapsulate().unwrap();
-        let received = again
-            .decapsulate(&sent.ephemeral, &sent.ciphertext)
-            .unwrap();
+        let received = again.decapsulate(&sent.ephemeral, &sent.ciphertext).unwrap();
         assert_eq!(sent.shared.as_bytes(), received.as_bytes());
     }
 
@@ -270,12 +243,7 @@ mod tests {
         let secret = HybridSecret::generate().unwrap();
         let mut bytes = secret.public().as_bytes().to_vec();
         bytes[..X25519_LEN].fill(0);
-        assert!(
-            HybridPublic::from_slice(&bytes)
-                .unwrap()
-                .encapsulate()
-                .is_ok()
-        );
+        assert!(HybridPublic::from_slice(&bytes).unwrap().encapsulate().is_ok());
     }
 
     #[test]

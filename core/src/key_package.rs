@@ -129,11 +129,7 @@ impl KeyPackages {
                     .key_package_lifetime(Lifetime::init(now.saturating_sub(SKEW), not_after))
                     .leaf_node_capabilities(capabilities())
                     .leaf_node_extensions(extensions.clone());
-                let builder = if last_resort {
-                    builder.mark_as_last_resort()
-                } else {
-                    builder
-                };
+                let builder = if last_resort { builder.mark_as_last_resort() } else { builder };
                 let bundle: KeyPackageBundle = builder
                     .build(
                         suite.ciphersuite(),
@@ -174,9 +170,7 @@ pub(crate) fn for_adding(
     if info.may_be_added(now) {
         Ok((package, info))
     } else {
-        Err(KeyPackageError::TooLittleLeft {
-            not_after: info.not_after,
-        })
+        Err(KeyPackageError::TooLittleLeft { not_after: info.not_after })
     }
 }
 
@@ -187,12 +181,13 @@ fn validate(
 ) -> Result<(KeyPackage, KeyPackageInfo), KeyPackageError> {
     let package =
         KeyPackageIn::tls_deserialize_exact(bytes).map_err(|_| KeyPackageError::Malformed)?;
-    let package = package
-        .validate(provider.crypto(), ProtocolVersion::Mls10)
-        .map_err(|error| match error {
-            KeyPackageVerifyError::LifetimeError(_) => KeyPackageError::Lifetime,
-            other => KeyPackageError::Invalid(other.to_string()),
-        })?;
+    let package =
+        package.validate(provider.crypto(), ProtocolVersion::Mls10).map_err(
+            |error| match error {
+                KeyPackageVerifyError::LifetimeError(_) => KeyPackageError::Lifetime,
+                other => KeyPackageError::Invalid(other.to_string()),
+            },
+        )?;
     let suite = Suite::of(package.ciphersuite()).ok_or(KeyPackageError::Suite)?;
     let leaf = package.leaf_node();
     let lifetime = package.life_time();

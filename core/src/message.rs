@@ -73,13 +73,7 @@ pub fn message_info(bytes: &[u8]) -> Result<MessageInfo, NotMls> {
         5 => MessageKind::KeyPackage,
         _ => return Err(NotMls),
     };
-    let mut info = MessageInfo {
-        kind,
-        group_id: None,
-        epoch: None,
-        content: None,
-        hint: None,
-    };
+    let mut info = MessageInfo { kind, group_id: None, epoch: None, content: None, hint: None };
     match kind {
         MessageKind::PublicMessage => {
             info.group_id = Some(GroupId::from_slice(reader.bytes()?).map_err(|_| NotMls)?);

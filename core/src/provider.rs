@@ -22,10 +22,7 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn new(storage: MlsStore) -> Self {
-        Self {
-            crypto: RustCrypto::default(),
-            storage,
-        }
+        Self { crypto: RustCrypto::default(), storage }
     }
 }
 

@@ -58,9 +58,7 @@ impl Suite {
     }
 
     pub(crate) fn of(ciphersuite: Ciphersuite) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|suite| suite.ciphersuite() == ciphersuite)
+        Self::ALL.into_iter().find(|suite| suite.ciphersuite() == ciphersuite)
     }
 }
 
@@ -87,9 +85,7 @@ impl Profile {
 
     /// The profile called so by [`Profile::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Standard, Self::Plain]
-            .into_iter()
-            .find(|profile| profile.as_str() == name)
+        [Self::Standard, Self::Plain].into_iter().find(|profile| profile.as_str() == name)
     }
 }
 

@@ -81,10 +81,7 @@ codes! {
 impl ErrorCode {
     /// Finds the code in the text of an exception, whatever was put in front of it.
     pub fn find(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|code| text.contains(&format!("{code}:")))
+        Self::ALL.iter().copied().find(|code| text.contains(&format!("{code}:")))
     }
 }
 
@@ -100,10 +97,7 @@ mod tests {
 
     #[test]
     fn a_code_is_found_in_the_text_of_a_remote_exception() {
-        let text = format!(
-            "remote exception: {}: the name is taken",
-            ErrorCode::NameTaken
-        );
+        let text = format!("remote exception: {}: the name is taken", ErrorCode::NameTaken);
         assert_eq!(ErrorCode::find(&text), Some(ErrorCode::NameTaken));
         assert_eq!(ErrorCode::find("connection lost"), None);
     }

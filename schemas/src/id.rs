@@ -105,9 +105,7 @@ pub struct SendId {
 /// Whether `name` may be claimed: 1..=63 of `a-z0-9._-`.
 pub fn is_name(name: &str) -> bool {
     (1..=crate::limits::MAX_NAME).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]

@@ -23,16 +23,8 @@ fn frozen_vectors() {
         assert_eq!(json!(content.relates_to), vector["relates_to"], "{vector}");
         assert_eq!(json!(content.sent_at_ms), vector["sent_at"], "{vector}");
         if let Some(version) = vector["writes"].as_u64() {
-            let version = if version == 1 {
-                Version::V1
-            } else {
-                Version::V2
-            };
-            assert_eq!(
-                hex::encode(content.encode(version).unwrap()),
-                vector["bytes"],
-                "{vector}"
-            );
+            let version = if version == 1 { Version::V1 } else { Version::V2 };
+            assert_eq!(hex::encode(content.encode(version).unwrap()), vector["bytes"], "{vector}");
         }
     }
 }
@@ -43,10 +35,7 @@ fn version_2_carries_everything() {
         id: id(1),
         kind: "org.example.poll".into(),
         body: json!({ "question": "?", "nested": [1, { "a": null }] }),
-        relates_to: Some(RelatesTo {
-            rel: "org.example.answers".into(),
-            id: id(2),
-        }),
+        relates_to: Some(RelatesTo { rel: "org.example.answers".into(), id: id(2) }),
         sent_at_ms: Some(1_700_000_000_123),
     };
     let bytes = content.encode(Version::V2).unwrap();
@@ -58,25 +47,13 @@ fn version_2_carries_everything() {
 #[test]
 fn version_1_says_what_it_cannot_carry() {
     let file = Content::new(id(1), "file", json!({ "name": "n" }));
-    assert_eq!(
-        file.encode(Version::V1),
-        Err(ContentError::NotInV1("a file key"))
-    );
+    assert_eq!(file.encode(Version::V1), Err(ContentError::NotInV1("a file key")));
     let related = Content::text(id(1), "x").relating("thread", id(2));
-    assert_eq!(
-        related.encode(Version::V1),
-        Err(ContentError::NotInV1("this relation"))
-    );
+    assert_eq!(related.encode(Version::V1), Err(ContentError::NotInV1("this relation")));
     let reaction = Content::new(id(1), "reaction", json!({ "key": "+" }));
-    assert_eq!(
-        reaction.encode(Version::V1),
-        Err(ContentError::NotInV1("this relation"))
-    );
+    assert_eq!(reaction.encode(Version::V1), Err(ContentError::NotInV1("this relation")));
     let shapeless = Content::new(id(1), "text", json!({}));
-    assert_eq!(
-        shapeless.encode(Version::V1),
-        Err(ContentError::NotInV1("a body without text"))
-    );
+    assert_eq!(shapeless.encode(Version::V1), Err(ContentError::NotInV1("a body without text")));
     let long = Content::text(id(1), &"x".repeat(65_536));
     assert_eq!(long.encode(Version::V1), Err(ContentError::TextTooLong));
     assert!(long.encode(Version::V2).is_ok());
@@ -88,21 +65,13 @@ fn limits() {
     assert_eq!(long.encode(Version::V2), Err(ContentError::TextTooLong));
     let huge = Content::new(id(1), "t", json!({ "x": "y".repeat(MAX_CONTENT_LEN) }));
     assert_eq!(huge.encode(Version::V2), Err(ContentError::TooLong));
-    assert_eq!(
-        Content::decode(&vec![2; MAX_CONTENT_LEN + 1], id(1)),
-        Err(ContentError::TooLong)
-    );
-    assert_eq!(
-        Content::new(id(1), "", json!({})).encode(Version::V2),
-        Err(ContentError::Kind)
-    );
+    assert_eq!(Content::decode(&vec![2; MAX_CONTENT_LEN + 1], id(1)), Err(ContentError::TooLong));
+    assert_eq!(Content::new(id(1), "", json!({})).encode(Version::V2), Err(ContentError::Kind));
 }
 
 #[test]
 fn malformed_contents_are_errors() {
-    let cases = [
-        "", "01", "0101", "010100", "0105", "01090", "02", "027b7d", "0101ff",
-    ];
+    let cases = ["", "01", "0101", "010100", "0105", "01090", "02", "027b7d", "0101ff"];
     for case in cases.iter().filter(|case| case.len() % 2 == 0) {
         assert_eq!(read(case), Err(ContentError::Malformed), "{case}");
     }

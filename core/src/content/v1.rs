@@ -32,10 +32,8 @@ const FILE: u8 = 0x08;
 const DUMMY: u8 = 0x09;
 
 pub(super) fn encode(content: &Content) -> Result<Vec<u8>, ContentError> {
-    let relation = content
-        .relates_to
-        .as_ref()
-        .map(|relation| (relation.rel.as_str(), &relation.id));
+    let relation =
+        content.relates_to.as_ref().map(|relation| (relation.rel.as_str(), &relation.id));
     let reference = |rel: &str| match relation {
         Some((found, id)) if found == rel => Ok(id.as_bytes()),
         _ => Err(ContentError::NotInV1("this relation")),
@@ -66,11 +64,8 @@ pub(super) fn encode(content: &Content) -> Result<Vec<u8>, ContentError> {
         }
         "typing" => {
             unrelated()?;
-            let active = content
-                .body
-                .get("active")
-                .and_then(serde_json::Value::as_bool)
-                .unwrap_or(true);
+            let active =
+                content.body.get("active").and_then(serde_json::Value::as_bool).unwrap_or(true);
             bytes.extend([TYPING, u8::from(active)]);
         }
         "edit" => {
@@ -125,11 +120,7 @@ pub(super) fn decode(bytes: &[u8], unnamed: MessageId) -> Result<Content, Conten
             Content::new(unnamed, "reaction", json!({ "key": key })).relating("reaction", reference)
         }
         READ => Content::new(unnamed, "read", json!({})).relating("read", reader.id()?),
-        TYPING => Content::new(
-            unnamed,
-            "typing",
-            json!({ "active": reader.take(1)?[0] != 0 }),
-        ),
+        TYPING => Content::new(unnamed, "typing", json!({ "active": reader.take(1)?[0] != 0 })),
         EDIT => {
             let reference = reader.id()?;
             Content::new(unnamed, "edit", json!({ "body": reader.long_text()? }))
@@ -147,28 +138,17 @@ pub(super) fn decode(bytes: &[u8], unnamed: MessageId) -> Result<Content, Conten
         DUMMY => Content::new(unnamed, "dummy", json!({})),
         other => {
             let data = hex::encode(reader.take(reader.0.len())?);
-            Content::new(
-                unnamed,
-                "unknown.v1",
-                json!({ "type": other, "data": data }),
-            )
+            Content::new(unnamed, "unknown.v1", json!({ "type": other, "data": data }))
         }
     };
-    if reader.0.is_empty() {
-        Ok(content)
-    } else {
-        Err(ContentError::Malformed)
-    }
+    if reader.0.is_empty() { Ok(content) } else { Err(ContentError::Malformed) }
 }
 
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], ContentError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(len)
-            .ok_or(ContentError::Malformed)?;
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(ContentError::Malformed)?;
         self.0 = rest;
         Ok(taken)
     }
@@ -178,10 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     fn u64(&mut self) -> Result<u64, ContentError> {
-        let bytes = self
-            .take(8)?
-            .try_into()
-            .map_err(|_| ContentError::Malformed)?;
+        let bytes = self.take(8)?.try_into().map_err(|_| ContentError::Malformed)?;
         Ok(u64::from_be_bytes(bytes))
     }
 

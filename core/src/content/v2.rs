@@ -31,11 +31,7 @@ pub(super) fn encode(content: &Content) -> Result<Vec<u8>, ContentError> {
     };
     let mut bytes = vec![VERSION];
     serde_json::to_writer(&mut bytes, &wire).map_err(|_| ContentError::Malformed)?;
-    if bytes.len() > MAX_CONTENT_LEN {
-        Err(ContentError::TooLong)
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() > MAX_CONTENT_LEN { Err(ContentError::TooLong) } else { Ok(bytes) }
 }
 
 pub(super) fn decode(json: &[u8]) -> Result<Content, ContentError> {

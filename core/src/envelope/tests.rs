@@ -6,11 +6,7 @@ const V2: &str = include_str!("../../tests/vectors/envelope-v2.json");
 fn frozen(json: &str) -> (HybridSecret, Vec<u8>, Vec<u8>) {
     let json: serde_json::Value = serde_json::from_str(json).unwrap();
     let field = |name: &str| hex::decode(json[name].as_str().unwrap()).unwrap();
-    (
-        HybridSecret::from_bytes(&field("secret")).unwrap(),
-        field("payload"),
-        field("plaintext"),
-    )
+    (HybridSecret::from_bytes(&field("secret")).unwrap(), field("payload"), field("plaintext"))
 }
 
 fn sealed_v2(secret: &HybridSecret, mls: &[u8]) -> Vec<u8> {
@@ -41,11 +37,7 @@ fn write_vectors() {
         std::fs::write(path, serde_json::to_string_pretty(&json).unwrap() + "\n").unwrap();
     };
     let secret = HybridSecret::generate().unwrap();
-    write(
-        "envelope-v1",
-        &secret,
-        &seal_v1(secret.public(), plaintext).unwrap(),
-    );
+    write("envelope-v1", &secret, &seal_v1(secret.public(), plaintext).unwrap());
     let secret = HybridSecret::generate().unwrap();
     write("envelope-v2", &secret, &sealed_v2(&secret, plaintext));
 }
@@ -61,39 +53,26 @@ fn opens_with_any_secret_it_was_sealed_for() {
     assert_eq!(*open(&secrets, &v1).unwrap(), b"mls");
     for prefix in &v2.prefixes {
         assert_eq!(prefix.len(), SealedV2::PREFIX_LEN);
-        assert_eq!(
-            *open(&secrets, &[prefix.as_slice(), &v2.body].concat()).unwrap(),
-            b"mls"
-        );
+        assert_eq!(*open(&secrets, &[prefix.as_slice(), &v2.body].concat()).unwrap(), b"mls");
     }
 }
 
 #[test]
 fn version_2_hides_the_length() {
     let secret = HybridSecret::generate().unwrap();
-    assert_eq!(
-        sealed_v2(&secret, b"").len(),
-        sealed_v2(&secret, &[7; 252]).len()
-    );
+    assert_eq!(sealed_v2(&secret, b"").len(), sealed_v2(&secret, &[7; 252]).len());
     let long = vec![9; 5000];
-    assert_eq!(
-        *open(std::slice::from_ref(&secret), &sealed_v2(&secret, &long)).unwrap(),
-        long
-    );
+    assert_eq!(*open(std::slice::from_ref(&secret), &sealed_v2(&secret, &long)).unwrap(), long);
 }
 
 #[test]
 fn every_damage_gives_the_one_error() {
     let secrets = [HybridSecret::generate().unwrap()];
     let secret = &secrets[0];
-    for payload in [
-        seal_v1(secret.public(), b"some mls bytes").unwrap(),
-        sealed_v2(secret, b"some mls bytes"),
-    ] {
-        assert_eq!(
-            open(&[HybridSecret::generate().unwrap()], &payload),
-            Err(OpenError)
-        );
+    for payload in
+        [seal_v1(secret.public(), b"some mls bytes").unwrap(), sealed_v2(secret, b"some mls bytes")]
+    {
+        assert_eq!(open(&[HybridSecret::generate().unwrap()], &payload), Err(OpenError));
         assert_eq!(open(&[], &payload), Err(OpenError));
         for at in (0..payload.len()).step_by(11).chain([payload.len() - 1]) {
             let mut damaged = payload.clone();
@@ -101,16 +80,9 @@ fn every_damage_gives_the_one_error() {
             assert_eq!(open(&secrets, &damaged), Err(OpenError), "byte {at}");
         }
         for len in [0, 1, 33, 1120, 1133, 1140, payload.len() - 1] {
-            assert_eq!(
-                open(&secrets, &payload[..len]),
-                Err(OpenError),
-                "length {len}"
-            );
+            assert_eq!(open(&secrets, &payload[..len]), Err(OpenError), "length {len}");
         }
-        assert_eq!(
-            open(&secrets, &[payload.as_slice(), b"x"].concat()),
-            Err(OpenError)
-        );
+        assert_eq!(open(&secrets, &[payload.as_slice(), b"x"].concat()), Err(OpenError));
         let mut oversized = payload.clone();
         oversized.resize(MAX_MLS_LEN + 10_000, 0);
         assert_eq!(open(&secrets, &oversized), Err(OpenError));
@@ -122,10 +94,7 @@ fn parts_of_two_envelopes_do_not_fit() {
     let secrets = [HybridSecret::generate().unwrap()];
     let one = seal_v2(&[secrets[0].public()], b"one").unwrap();
     let two = seal_v2(&[secrets[0].public()], b"two").unwrap();
-    assert_eq!(
-        open(&secrets, &[one.prefixes[0].as_slice(), &two.body].concat()),
-        Err(OpenError)
-    );
+    assert_eq!(open(&secrets, &[one.prefixes[0].as_slice(), &two.body].concat()), Err(OpenError));
 }
 
 #[test]

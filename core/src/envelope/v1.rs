@@ -19,17 +19,8 @@ pub(super) fn seal(recipient: &HybridPublic, mls: &[u8]) -> Result<Vec<u8>, Seal
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|_| KemError::Failed)?;
     let cipher = ChaCha20Poly1305::new(key.as_slice().into());
-    let sealed = cipher
-        .encrypt(Nonce::from_slice(&nonce), mls)
-        .map_err(|_| KemError::Failed)?;
-    Ok([
-        &[VERSION_1],
-        kem.ephemeral.as_slice(),
-        &kem.ciphertext,
-        &nonce,
-        &sealed,
-    ]
-    .concat())
+    let sealed = cipher.encrypt(Nonce::from_slice(&nonce), mls).map_err(|_| KemError::Failed)?;
+    Ok([&[VERSION_1], kem.ephemeral.as_slice(), &kem.ciphertext, &nonce, &sealed].concat())
 }
 
 pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -42,8 +33,5 @@ pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Ve
     let shared = secret.decapsulate(ephemeral, ciphertext).ok()?;
     let key = combiner::v1(&shared);
     let cipher = ChaCha20Poly1305::new(key.as_slice().into());
-    cipher
-        .decrypt(Nonce::from_slice(nonce), sealed)
-        .ok()
-        .map(Zeroizing::new)
+    cipher.decrypt(Nonce::from_slice(nonce), sealed).ok().map(Zeroizing::new)
 }

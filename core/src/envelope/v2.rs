@@ -52,19 +52,10 @@ pub(super) fn seal(recipients: &[&HybridPublic], mls: &[u8]) -> Result<SealedV2,
             let sealed = ChaCha20Poly1305::new(kek.as_slice().into())
                 .encrypt(
                     Nonce::from_slice(&ZERO_NONCE),
-                    Payload {
-                        msg: content_key.as_slice(),
-                        aad: &key_aad(recipient, &digest),
-                    },
+                    Payload { msg: content_key.as_slice(), aad: &key_aad(recipient, &digest) },
                 )
                 .map_err(|_| KemError::Failed)?;
-            Ok([
-                &[VERSION_2],
-                kem.ephemeral.as_slice(),
-                &kem.ciphertext,
-                &sealed,
-            ]
-            .concat())
+            Ok([&[VERSION_2], kem.ephemeral.as_slice(), &kem.ciphertext, &sealed].concat())
         })
         .collect::<Result<_, SealError>>()?;
     Ok(SealedV2 { prefixes, body })
@@ -82,10 +73,7 @@ pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Ve
     let content_key = ChaCha20Poly1305::new(kek.as_slice().into())
         .decrypt(
             Nonce::from_slice(&ZERO_NONCE),
-            Payload {
-                msg: sealed,
-                aad: &key_aad(secret.public(), &Sha256::digest(body)),
-            },
+            Payload { msg: sealed, aad: &key_aad(secret.public(), &Sha256::digest(body)) },
         )
         .map(Zeroizing::new)
         .ok()?;
@@ -106,13 +94,7 @@ fn seal_body(content_key: &[u8], mls: &[u8]) -> Result<Vec<u8>, SealError> {
     let commitment = combiner::hkdf32(SALT, content_key, &[COMMITMENT_INFO]);
     let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
     let sealed = ChaCha20Poly1305::new(key.as_slice().into())
-        .encrypt(
-            Nonce::from_slice(&ZERO_NONCE),
-            Payload {
-                msg: &padded,
-                aad: &[VERSION_2],
-            },
-        )
+        .encrypt(Nonce::from_slice(&ZERO_NONCE), Payload { msg: &padded, aad: &[VERSION_2] })
         .map_err(|_| KemError::Failed)?;
     Ok([commitment.as_slice(), &sealed].concat())
 }
@@ -125,13 +107,7 @@ fn open_body(content_key: &[u8], body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     }
     let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
     let padded = ChaCha20Poly1305::new(key.as_slice().into())
-        .decrypt(
-            Nonce::from_slice(&ZERO_NONCE),
-            Payload {
-                msg: sealed,
-                aad: &[VERSION_2],
-            },
-        )
+        .decrypt(Nonce::from_slice(&ZERO_NONCE), Payload { msg: sealed, aad: &[VERSION_2] })
         .map(Zeroizing::new)
         .ok()?;
     let (length, rest) = padded.split_at_checked(LENGTH_LEN)?;
@@ -148,14 +124,8 @@ mod tests {
 
     #[test]
     fn buckets() {
-        let expected = [
-            (0, 256),
-            (256, 256),
-            (257, 512),
-            (4096, 4096),
-            (4097, 8192),
-            (8193, 12288),
-        ];
+        let expected =
+            [(0, 256), (256, 256), (257, 512), (4096, 4096), (4097, 8192), (8193, 12288)];
         for (len, padded) in expected {
             assert_eq!(bucket(len), padded);
         }

@@ -112,9 +112,7 @@ impl Group {
             .map(|(place, bytes)| self.addable(place, bytes, now, &mut known))
             .collect::<Result<Vec<_>, _>>()?;
         let context = self.context_after(&BTreeSet::new());
-        self.stage(identity, |builder| {
-            propose(builder.propose_adds(packages), context.as_ref())
-        })
+        self.stage(identity, |builder| propose(builder.propose_adds(packages), context.as_ref()))
     }
 
     pub(super) fn addable(
@@ -158,9 +156,7 @@ impl Group {
             .map(|key| self.leaf_of(key).ok_or(CommitError::NotAMember(*key)))
             .collect::<Result<Vec<LeafNodeIndex>, _>>()?;
         let context = self.context_after(&members);
-        self.stage(identity, |builder| {
-            propose(builder.propose_removals(leaves), context.as_ref())
-        })
+        self.stage(identity, |builder| propose(builder.propose_removals(leaves), context.as_ref()))
     }
 
     /// Stages a commit with new keys for our leaf, and a new hybrid key when
@@ -214,15 +210,12 @@ impl Group {
         self.transact(|group| {
             let staged = group.mls.pending_commit().ok_or(CommitError::Nothing)?;
             let summary = describe(&group.mls, group.mls.own_leaf_index(), staged)?;
-            group
-                .mls
-                .merge_pending_commit(&group.provider)
-                .map_err(|error| match error {
-                    MergePendingCommitError::MergeCommitError(
-                        openmls::group::MergeCommitError::StorageError(error),
-                    ) => CommitError::Store(error),
-                    other => CommitError::Mls(other.to_string()),
-                })?;
+            group.mls.merge_pending_commit(&group.provider).map_err(|error| match error {
+                MergePendingCommitError::MergeCommitError(
+                    openmls::group::MergeCommitError::StorageError(error),
+                ) => CommitError::Store(error),
+                other => CommitError::Mls(other.to_string()),
+            })?;
             group.fit_windows()?;
             Ok(summary)
         })
@@ -268,16 +261,10 @@ impl Group {
     {
         self.ready(identity)?;
         let recipients = self.members();
-        let leaves = if request.is_some() {
-            Vec::new()
-        } else {
-            self.leaves_to_commit()
-        };
+        let leaves = if request.is_some() { Vec::new() } else { self.leaves_to_commit() };
         self.transact(|group| {
             let request_bytes = request.map(RepairRequest::as_bytes).unwrap_or_default();
-            group
-                .mls
-                .set_aad([group.hint().as_slice(), request_bytes].concat());
+            group.mls.set_aad([group.hint().as_slice(), request_bytes].concat());
             let builder = group.mls.commit_builder().consume_proposal_store(true);
             let (commit, welcome, _) = build(builder)?
                 .load_psks(group.provider.storage())
@@ -306,11 +293,7 @@ impl Group {
             let staged = group.mls.pending_commit().ok_or(CommitError::Nothing)?;
             let summary = authorize(&group.mls, group.mls.own_leaf_index(), staged, request)?;
             let commit = to_bytes(&commit).map_err(CommitError::Mls)?;
-            let welcome = welcome
-                .as_ref()
-                .map(to_bytes)
-                .transpose()
-                .map_err(CommitError::Mls)?;
+            let welcome = welcome.as_ref().map(to_bytes).transpose().map_err(CommitError::Mls)?;
             Ok(Staged {
                 commit_hash: Sha256::digest(&commit).into(),
                 commit,

@@ -52,11 +52,8 @@ impl Group {
         mut context: StandardContext,
         removed: &BTreeSet<IdentityKey>,
     ) -> StandardContext {
-        let staying: BTreeSet<_> = self
-            .identities()
-            .map(|(_, key)| key)
-            .filter(|key| !removed.contains(key))
-            .collect();
+        let staying: BTreeSet<_> =
+            self.identities().map(|(_, key)| key).filter(|key| !removed.contains(key)).collect();
         context.admins.retain(|admin| staying.contains(admin));
         context
     }

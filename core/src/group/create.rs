@@ -72,25 +72,13 @@ impl Group {
             .max_past_epochs(windows::past_epochs(1))
             .sender_ratchet_configuration(windows::ratchet())
             .use_ratchet_tree_extension(true)
-            .lifetime(Lifetime::init(
-                params.now,
-                params.now.saturating_add(LIFETIME),
-            ))
+            .lifetime(Lifetime::init(params.now, params.now.saturating_add(LIFETIME)))
             .with_capabilities(capabilities())
             .with_group_context_extensions(context)
             .with_leaf_node_extensions(leaf_extensions(params.hybrid)?)
             .map_err(|error| CreateError::Mls(error.to_string()))?
-            .build(
-                &provider,
-                &IdentitySigner(identity),
-                credential_of(identity),
-            )
+            .build(&provider, &IdentitySigner(identity), credential_of(identity))
             .map_err(|error| CreateError::Mls(error.to_string()))?;
-        Ok(Self {
-            mls,
-            provider,
-            id: params.group_id,
-            suite: params.suite,
-        })
+        Ok(Self { mls, provider, id: params.group_id, suite: params.suite })
     }
 }

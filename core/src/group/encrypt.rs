@@ -52,9 +52,7 @@ impl Group {
 }
 
 pub(super) fn to_bytes(message: &MlsMessageOut) -> Result<Vec<u8>, String> {
-    message
-        .tls_serialize_detached()
-        .map_err(|error| error.to_string())
+    message.tls_serialize_detached().map_err(|error| error.to_string())
 }
 
 fn refused(error: CreateMessageError) -> EncryptError {

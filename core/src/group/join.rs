@@ -147,27 +147,15 @@ struct Opened {
 
 impl Opened {
     fn join(self, identity: &Identity) -> Result<Joined, JoinError> {
-        let Self {
-            mut group,
-            inviter,
-            used,
-        } = self;
+        let Self { mut group, inviter, used } = self;
         if group.own_identity() != Some(identity.key()) {
             return Err(JoinError::WrongIdentity);
         }
         group.fit_windows()?;
         let writes = group.take_writes();
         let scope = key_package_scope(&used);
-        let deleted = writes
-            .iter()
-            .any(|write| write.scope == scope && write.value.is_none());
-        Ok(Joined {
-            group,
-            inviter,
-            used_refs: vec![used],
-            last_resort: !deleted,
-            writes,
-        })
+        let deleted = writes.iter().any(|write| write.scope == scope && write.value.is_none());
+        Ok(Joined { group, inviter, used_refs: vec![used], last_resort: !deleted, writes })
     }
 }
 
@@ -180,11 +168,7 @@ fn parse(welcome: &[u8]) -> Result<Welcome, JoinError> {
 }
 
 fn references(welcome: &Welcome) -> Vec<Vec<u8>> {
-    welcome
-        .secrets()
-        .iter()
-        .map(|secrets| secrets.new_member().as_slice().to_vec())
-        .collect()
+    welcome.secrets().iter().map(|secrets| secrets.new_member().as_slice().to_vec()).collect()
 }
 
 fn open(welcome: &[u8], rows: Vec<ScopedRow>) -> Result<Opened, JoinError> {
@@ -220,18 +204,9 @@ fn open(welcome: &[u8], rows: Vec<ScopedRow>) -> Result<Opened, JoinError> {
     let inviter = staged.welcome_sender_index();
     provider.storage().begin_scope(group_scope(id.as_bytes()));
     let mls = staged.into_group(&provider).map_err(refused)?;
-    let group = Group {
-        mls,
-        provider,
-        id,
-        suite,
-    };
+    let group = Group { mls, provider, id, suite };
     let inviter = check(&group, inviter)?;
-    Ok(Opened {
-        group,
-        inviter,
-        used,
-    })
+    Ok(Opened { group, inviter, used })
 }
 
 /// The rules that openmls leaves to the application.
@@ -241,11 +216,7 @@ fn check(group: &Group, inviter: LeafNodeIndex) -> Result<IdentityKey, JoinError
         identity_of(leaf).map_err(|_| JoinError::Identity)?;
         hybrid_of(leaf)?;
     }
-    let leaf = group
-        .mls
-        .public_group()
-        .leaf(inviter)
-        .ok_or(JoinError::Identity)?;
+    let leaf = group.mls.public_group().leaf(inviter).ok_or(JoinError::Identity)?;
     identity_of(leaf).map_err(|_| JoinError::Identity)
 }
 

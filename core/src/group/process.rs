@@ -110,10 +110,7 @@ impl ProcessError {
     /// this epoch. A future epoch and storage errors are not final.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::WrongEpoch {
-                message_epoch,
-                group_epoch,
-            } => message_epoch < group_epoch,
+            Self::WrongEpoch { message_epoch, group_epoch } => message_epoch < group_epoch,
             Self::Storage(_) => false,
             _ => true,
         }
@@ -143,20 +140,13 @@ impl Group {
         let message_epoch = info.epoch.ok_or(ProcessError::Malformed)?;
         let handshake = info.content != Some(ContentKind::Application);
         if message_epoch > group_epoch || (handshake && message_epoch < group_epoch) {
-            return Err(ProcessError::WrongEpoch {
-                message_epoch,
-                group_epoch,
-            });
+            return Err(ProcessError::WrongEpoch { message_epoch, group_epoch });
         }
-        let hint_matches = info
-            .hint
-            .filter(|_| message_epoch == group_epoch)
-            .map(|hint| hint == self.hint());
+        let hint_matches =
+            info.hint.filter(|_| message_epoch == group_epoch).map(|hint| hint == self.hint());
         let message =
             MlsMessageIn::tls_deserialize_exact(message).map_err(|_| ProcessError::Malformed)?;
-        let message = message
-            .try_into_protocol_message()
-            .map_err(|_| ProcessError::Malformed)?;
+        let message = message.try_into_protocol_message().map_err(|_| ProcessError::Malformed)?;
         self.transact(|group| group.process_framed(message, message_epoch, hint_matches))
     }
 
@@ -199,14 +189,9 @@ impl Group {
         if !self.admin_left_without(&BTreeSet::from([leaf.u32()])) {
             return Err(Unauthorized::NoAdminLeft.into());
         }
-        let node = self
-            .mls
-            .public_group()
-            .leaf(leaf)
-            .ok_or(Unauthorized::External)?;
+        let node = self.mls.public_group().leaf(leaf).ok_or(Unauthorized::External)?;
         let member = identity_of(node).map_err(|_| Unauthorized::Identity)?;
-        self.mls
-            .store_pending_proposal(self.provider.storage(), proposal)?;
+        self.mls.store_pending_proposal(self.provider.storage(), proposal)?;
         Ok(Processed::LeaveProposed { member })
     }
 
@@ -220,14 +205,12 @@ impl Group {
             return Err(Unauthorized::External.into());
         };
         let summary = authorize(&self.mls, *committer, &staged, request)?;
-        self.mls
-            .merge_staged_commit(&self.provider, staged)
-            .map_err(|error| match error {
-                MergeCommitError::StorageError(error) => ProcessError::Storage(error),
-                other @ MergeCommitError::LibraryError(_) => {
-                    Undecryptable::Invalid(other.to_string()).into()
-                }
-            })?;
+        self.mls.merge_staged_commit(&self.provider, staged).map_err(|error| match error {
+            MergeCommitError::StorageError(error) => ProcessError::Storage(error),
+            other @ MergeCommitError::LibraryError(_) => {
+                Undecryptable::Invalid(other.to_string()).into()
+            }
+        })?;
         self.fit_windows()?;
         Ok(Processed::Commit(summary))
     }
@@ -243,10 +226,7 @@ impl Group {
                 ProcessError::Inactive
             }
             ProcessMessageError::ValidationError(ValidationError::WrongEpoch) => {
-                ProcessError::WrongEpoch {
-                    message_epoch: epoch,
-                    group_epoch: self.epoch(),
-                }
+                ProcessError::WrongEpoch { message_epoch: epoch, group_epoch: self.epoch() }
             }
             ProcessMessageError::ValidationError(ValidationError::NoPastEpochData) => {
                 Undecryptable::EpochGone.into()

@@ -73,12 +73,7 @@ impl RepairRequest {
         .concat();
         let signature = identity.sign(&[DOMAIN, &bytes].concat());
         bytes.extend(signature);
-        Self {
-            group_id: group_id.clone(),
-            epoch,
-            member: identity.key(),
-            bytes,
-        }
+        Self { group_id: group_id.clone(), epoch, member: identity.key(), bytes }
     }
 
     /// Reads a request and verifies its signature.
@@ -101,12 +96,7 @@ impl RepairRequest {
         let member = IdentityKey::from_slice(&member).map_err(|_| BadRequest)?;
         let signed = &bytes[..bytes.len() - rest.len()];
         verify(&member, &[DOMAIN, signed].concat(), rest).map_err(|_| BadRequest)?;
-        Ok(Self {
-            group_id,
-            epoch: u64::from_be_bytes(epoch),
-            member,
-            bytes: bytes.to_vec(),
-        })
+        Ok(Self { group_id, epoch: u64::from_be_bytes(epoch), member, bytes: bytes.to_vec() })
     }
 
     /// The encoding, to be sealed like MLS bytes.
@@ -166,14 +156,9 @@ impl Group {
         if member == identity.key() {
             return Err(CommitError::RemoveSelf.into());
         }
-        let leaf = self
-            .leaf_of(&member)
-            .ok_or(CommitError::NotAMember(member))?;
-        let mut others: BTreeSet<IdentityKey> = self
-            .identities()
-            .map(|(_, key)| key)
-            .filter(|key| *key != member)
-            .collect();
+        let leaf = self.leaf_of(&member).ok_or(CommitError::NotAMember(member))?;
+        let mut others: BTreeSet<IdentityKey> =
+            self.identities().map(|(_, key)| key).filter(|key| *key != member).collect();
         let package = self.addable(0, key_package, now, &mut others)?;
         if identity_of(package.leaf_node()) != Ok(member) {
             return Err(RepairError::OtherRequest);

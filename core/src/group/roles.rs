@@ -77,10 +77,7 @@ pub(super) fn authorize(
 }
 
 fn committer_of(mls: &MlsGroup, committer: LeafNodeIndex) -> Result<IdentityKey, Unauthorized> {
-    let leaf = mls
-        .public_group()
-        .leaf(committer)
-        .ok_or(Unauthorized::External)?;
+    let leaf = mls.public_group().leaf(committer).ok_or(Unauthorized::External)?;
     identity_of(leaf).map_err(|_| Unauthorized::Identity)
 }
 
@@ -120,29 +117,18 @@ pub(super) fn describe(
             return Err(Unauthorized::Capabilities);
         }
         // A new leaf takes the leftmost free place (RFC 9420, section 12.1.1).
-        let place = places
-            .find(|place| !present.contains_key(place))
-            .unwrap_or_default();
+        let place = places.find(|place| !present.contains_key(place)).unwrap_or_default();
         let new = member(LeafNodeIndex::new(place), leaf, after.as_ref())
             .ok_or(Unauthorized::Identity)?;
         present.insert(place, new.identity);
         added.push(new);
     }
     if let Some(context) = &after
-        && !present
-            .values()
-            .any(|identity| context.admins.contains(identity))
+        && !present.values().any(|identity| context.admins.contains(identity))
     {
         return Err(Unauthorized::NoAdminLeft);
     }
-    Ok(CommitSummary::new(
-        staged,
-        by,
-        added,
-        removed,
-        before.as_ref(),
-        after.as_ref(),
-    ))
+    Ok(CommitSummary::new(staged, by, added, removed, before.as_ref(), after.as_ref()))
 }
 
 fn judge_proposal(

@@ -32,11 +32,7 @@ pub(super) fn ratchet() -> SenderRatchetConfiguration {
 }
 
 pub(super) const fn past_epochs(members: usize) -> usize {
-    if members > LARGE {
-        PAST_EPOCHS_LARGE
-    } else {
-        PAST_EPOCHS
-    }
+    if members > LARGE { PAST_EPOCHS_LARGE } else { PAST_EPOCHS }
 }
 
 /// The configuration of a group that is joined; it is not inherited.

@@ -69,23 +69,11 @@ mod tests {
     fn name_claim_layout() {
         let identity = IdentityKey::new([0xEE; 32]);
         let bytes = name_claim_bytes("alice", &identity).unwrap();
-        assert_eq!(
-            bytes,
-            [b"quicproquo-name-v1\x05alice".as_slice(), &[0xEE; 32]].concat()
-        );
+        assert_eq!(bytes, [b"quicproquo-name-v1\x05alice".as_slice(), &[0xEE; 32]].concat());
         assert_eq!(name_claim_bytes("", &identity), Err(NameError::Length));
-        assert_eq!(
-            name_claim_bytes(&"a".repeat(64), &identity),
-            Err(NameError::Length)
-        );
-        assert_eq!(
-            name_claim_bytes(&"a".repeat(300), &identity),
-            Err(NameError::Length)
-        );
-        assert_eq!(
-            name_claim_bytes("Alice", &identity),
-            Err(NameError::Character)
-        );
+        assert_eq!(name_claim_bytes(&"a".repeat(64), &identity), Err(NameError::Length));
+        assert_eq!(name_claim_bytes(&"a".repeat(300), &identity), Err(NameError::Length));
+        assert_eq!(name_claim_bytes("Alice", &identity), Err(NameError::Character));
         assert!(name_claim_bytes(&"a".repeat(63), &identity).is_ok());
     }
 

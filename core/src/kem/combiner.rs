@@ -40,9 +40,5 @@ pub(crate) fn v2(
     ciphertext: &[u8],
     recipient: &HybridPublic,
 ) -> Key {
-    hkdf32(
-        V2_SALT,
-        shared.as_bytes(),
-        &[V2_INFO, ephemeral, ciphertext, recipient.as_bytes()],
-    )
+    hkdf32(V2_SALT, shared.as_bytes(), &[V2_INFO, ephemeral, ciphertext, recipient.as_bytes()])
 }

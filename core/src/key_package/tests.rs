@@ -8,10 +8,7 @@ use crate::provider::key_package_scope;
 
 #[expect(clippy::disallowed_methods, reason = "openmls reads the system clock")]
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn make(
@@ -22,16 +19,9 @@ fn make(
     let identity = Identity::generate();
     let hybrid = HybridSecret::generate().unwrap();
     let store = MlsStore::new();
-    let mut made = KeyPackages::generate(
-        &identity,
-        suite,
-        1,
-        last_resort,
-        hybrid.public(),
-        now,
-        &store,
-    )
-    .unwrap();
+    let mut made =
+        KeyPackages::generate(&identity, suite, 1, last_resort, hybrid.public(), now, &store)
+            .unwrap();
     (identity, hybrid, store, made.remove(0))
 }
 
@@ -69,11 +59,8 @@ fn packages_of_one_batch_differ() {
         now(),
         &store,
     );
-    let references: std::collections::BTreeSet<_> = made
-        .unwrap()
-        .into_iter()
-        .map(|package| package.reference)
-        .collect();
+    let references: std::collections::BTreeSet<_> =
+        made.unwrap().into_iter().map(|package| package.reference).collect();
     assert_eq!(references.len(), 20);
     assert_eq!(store.take_writes().len(), 20);
 }
@@ -83,31 +70,12 @@ fn lifetimes_are_judged_by_now() {
     let start = now();
     let (_, _, _, made) = make(Suite::Envelope, false, start);
     let with_days_left = |days| start + LIFETIME - days * DAY;
-    assert!(
-        inspect(&made.bytes, with_days_left(35))
-            .unwrap()
-            .may_be_added(with_days_left(35))
-    );
-    assert!(
-        !inspect(&made.bytes, with_days_left(34))
-            .unwrap()
-            .may_be_added(with_days_left(34))
-    );
+    assert!(inspect(&made.bytes, with_days_left(35)).unwrap().may_be_added(with_days_left(35)));
+    assert!(!inspect(&made.bytes, with_days_left(34)).unwrap().may_be_added(with_days_left(34)));
     let refused = for_adding(&Provider::default(), &made.bytes, with_days_left(34)).unwrap_err();
-    assert_eq!(
-        refused,
-        KeyPackageError::TooLittleLeft {
-            not_after: made.not_after
-        }
-    );
-    assert_eq!(
-        inspect(&made.bytes, start + LIFETIME),
-        Err(KeyPackageError::Lifetime)
-    );
-    assert_eq!(
-        inspect(&made.bytes, start - SKEW - 1),
-        Err(KeyPackageError::Lifetime)
-    );
+    assert_eq!(refused, KeyPackageError::TooLittleLeft { not_after: made.not_after });
+    assert_eq!(inspect(&made.bytes, start + LIFETIME), Err(KeyPackageError::Lifetime));
+    assert_eq!(inspect(&made.bytes, start - SKEW - 1), Err(KeyPackageError::Lifetime));
 }
 
 #[test]
@@ -144,12 +112,7 @@ fn the_credential_must_be_the_leaf_key() {
         signature_key: identity.key().as_bytes().to_vec().into(),
     };
     let bundle = KeyPackage::builder()
-        .build(
-            Suite::Envelope.ciphersuite(),
-            &provider,
-            &IdentitySigner(&identity),
-            wrong,
-        )
+        .build(Suite::Envelope.ciphersuite(), &provider, &IdentitySigner(&identity), wrong)
         .unwrap();
     let bytes = bundle.key_package().tls_serialize_detached().unwrap();
     assert_eq!(inspect(&bytes, now()), Err(KeyPackageError::Credential));

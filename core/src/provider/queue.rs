@@ -25,11 +25,7 @@ fn order(store: &MlsStore, scope: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
 }
 
 fn set_order(store: &MlsStore, scope: &[u8], order: &Vec<Vec<u8>>) -> Result<(), StoreError> {
-    if order.is_empty() {
-        store.delete(scope, ORDER)
-    } else {
-        store.write(scope, ORDER, order)
-    }
+    if order.is_empty() { store.delete(scope, ORDER) } else { store.write(scope, ORDER, order) }
 }
 
 pub(super) fn push(
@@ -70,10 +66,7 @@ pub(super) fn references<R: DeserializeOwned>(
     store: &MlsStore,
     scope: &[u8],
 ) -> Result<Vec<R>, StoreError> {
-    order(store, scope)?
-        .iter()
-        .map(|reference| decode(reference))
-        .collect()
+    order(store, scope)?.iter().map(|reference| decode(reference)).collect()
 }
 
 pub(super) fn all<R: DeserializeOwned, P: DeserializeOwned>(

@@ -34,12 +34,7 @@ fn scope_of_key_package(reference: &impl Key<CURRENT_VERSION>) -> Result<Vec<u8>
 }
 
 fn epoch_keys(epoch: &impl Serialize, leaf_index: u32) -> Result<Vec<u8>, StoreError> {
-    Ok([
-        b"epoch_keys/",
-        encoded_key(epoch)?.as_slice(),
-        &leaf_index.to_be_bytes(),
-    ]
-    .concat())
+    Ok([b"epoch_keys/", encoded_key(epoch)?.as_slice(), &leaf_index.to_be_bytes()].concat())
 }
 
 fn encryption_key(key: &impl Serialize) -> Result<Vec<u8>, StoreError> {
@@ -138,9 +133,7 @@ impl StorageProvider<CURRENT_VERSION> for MlsStore {
         &self,
         group_id: &GroupId,
     ) -> Result<Vec<LeafNode>, StoreError> {
-        Ok(self
-            .read(&scope_of_group(group_id)?, OWN_LEAF_NODES)?
-            .unwrap_or_default())
+        Ok(self.read(&scope_of_group(group_id)?, OWN_LEAF_NODES)?.unwrap_or_default())
     }
 
     fn delete_own_leaf_nodes<GroupId: traits::GroupId<CURRENT_VERSION>>(
@@ -216,11 +209,7 @@ impl StorageProvider<CURRENT_VERSION> for MlsStore {
         leaf_index: u32,
         key_pairs: &[HpkeKeyPair],
     ) -> Result<(), StoreError> {
-        self.write(
-            &scope_of_group(group_id)?,
-            &epoch_keys(epoch, leaf_index)?,
-            &key_pairs,
-        )
+        self.write(&scope_of_group(group_id)?, &epoch_keys(epoch, leaf_index)?, &key_pairs)
     }
 
     fn encryption_epoch_key_pairs<

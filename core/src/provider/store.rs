@@ -99,15 +99,7 @@ impl MlsStore {
     pub fn load_scope(&self, scope: Vec<u8>, rows: impl IntoIterator<Item = Row>) {
         let rows = rows
             .into_iter()
-            .map(|(key, value)| {
-                (
-                    key,
-                    Entry {
-                        value: Some(Zeroizing::new(value)),
-                        dirty: false,
-                    },
-                )
-            })
+            .map(|(key, value)| (key, Entry { value: Some(Zeroizing::new(value)), dirty: false }))
             .collect();
         let mut inner = self.lock();
         inner.adopt_home(&scope);
@@ -142,11 +134,7 @@ impl MlsStore {
 
     /// Whether [`MlsStore::take_writes`] would give anything.
     pub fn dirty(&self) -> bool {
-        self.lock()
-            .scopes
-            .values()
-            .flat_map(BTreeMap::values)
-            .any(|entry| entry.dirty)
+        self.lock().scopes.values().flat_map(BTreeMap::values).any(|entry| entry.dirty)
     }
 
     /// From here on, writes can be undone by [`MlsStore::rollback`].
@@ -180,10 +168,8 @@ impl MlsStore {
         key: &[u8],
     ) -> Result<Option<T>, StoreError> {
         let inner = self.lock();
-        let rows = inner
-            .scopes
-            .get(scope)
-            .ok_or_else(|| StoreError::NotLoaded(hex::encode(scope)))?;
+        let rows =
+            inner.scopes.get(scope).ok_or_else(|| StoreError::NotLoaded(hex::encode(scope)))?;
         let Some(value) = rows.get(key).and_then(|entry| entry.value.as_ref()) else {
             return Ok(None);
         };
@@ -209,10 +195,7 @@ impl MlsStore {
     /// The scope for rows that openmls names by an encryption key alone: that
     /// of the group this store belongs to.
     pub(super) fn home(&self) -> Result<Vec<u8>, StoreError> {
-        self.lock()
-            .home
-            .clone()
-            .ok_or_else(|| StoreError::NotLoaded("of a group".into()))
+        self.lock().home.clone().ok_or_else(|| StoreError::NotLoaded("of a group".into()))
     }
 
     fn put(
@@ -223,21 +206,15 @@ impl MlsStore {
     ) -> Result<(), StoreError> {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let rows = inner
-            .scopes
-            .get_mut(scope)
-            .ok_or_else(|| StoreError::NotLoaded(hex::encode(scope)))?;
+        let rows =
+            inner.scopes.get_mut(scope).ok_or_else(|| StoreError::NotLoaded(hex::encode(scope)))?;
         let before = rows.get(key).and_then(|entry| entry.value.as_ref());
         if before == value.as_ref() {
             return Ok(());
         }
         let before = rows.insert(key.to_vec(), Entry { value, dirty: true });
         if let Some(journal) = &mut inner.journal {
-            journal.push(Undo {
-                scope: scope.to_vec(),
-                key: key.to_vec(),
-                before,
-            });
+            journal.push(Undo { scope: scope.to_vec(), key: key.to_vec(), before });
         }
         Ok(())
     }
@@ -258,9 +235,7 @@ impl Inner {
 impl fmt::Debug for MlsStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scopes: Vec<_> = self.lock().scopes.keys().map(hex::encode).collect();
-        f.debug_struct("MlsStore")
-            .field("scopes", &scopes)
-            .finish_non_exhaustive()
+        f.debug_struct("MlsStore").field("scopes", &scopes).finish_non_exhaustive()
     }
 }
 
@@ -282,14 +257,8 @@ mod tests {
     #[test]
     fn a_scope_that_was_not_loaded_is_an_error() {
         let store = MlsStore::new();
-        assert!(matches!(
-            store.read::<u8>(b"gx", b"k"),
-            Err(StoreError::NotLoaded(_))
-        ));
-        assert!(matches!(
-            store.write(b"gx", b"k", &1_u8),
-            Err(StoreError::NotLoaded(_))
-        ));
+        assert!(matches!(store.read::<u8>(b"gx", b"k"), Err(StoreError::NotLoaded(_))));
+        assert!(matches!(store.write(b"gx", b"k", &1_u8), Err(StoreError::NotLoaded(_))));
         store.begin_scope(b"gx".to_vec());
         assert_eq!(store.read::<u8>(b"gx", b"k"), Ok(None));
     }
@@ -304,10 +273,7 @@ mod tests {
         assert!(store.dirty());
         let mut writes = store.take_writes();
         writes.sort_by(|a, b| a.key.cmp(&b.key));
-        let taken: Vec<_> = writes
-            .iter()
-            .map(|w| (w.key.as_slice(), w.value.as_deref()))
-            .collect();
+        let taken: Vec<_> = writes.iter().map(|w| (w.key.as_slice(), w.value.as_deref())).collect();
         assert_eq!(taken, [(b"k".as_slice(), Some(&vec![2])), (b"old", None)]);
         assert!(!store.dirty());
         assert!(store.take_writes().is_empty());

@@ -7,9 +7,7 @@ use crate::suite::{Profile, Suite};
 use crate::{CreateError, Group};
 
 fn every_kind() -> impl Iterator<Item = (Suite, Profile)> {
-    Suite::ALL
-        .into_iter()
-        .flat_map(|suite| [(suite, Profile::Standard), (suite, Profile::Plain)])
+    Suite::ALL.into_iter().flat_map(|suite| [(suite, Profile::Standard), (suite, Profile::Plain)])
 }
 
 #[test]
@@ -24,10 +22,7 @@ fn everybody_reads_everybody() {
                     for reader in (0..count).filter(|reader| *reader != sender) {
                         peers[reader].reads(&id, &message, text.as_bytes());
                     }
-                    assert_eq!(
-                        peers[sender].process(&id, &message),
-                        Ok(Processed::OwnMessage)
-                    );
+                    assert_eq!(peers[sender].process(&id, &message), Ok(Processed::OwnMessage));
                 }
             }
             let group = peers[1].load(&id);
@@ -43,10 +38,7 @@ fn members_roles_and_keys_are_known_to_all() {
     let members = group.members();
     assert_eq!(members.len(), 3);
     for (leaf, peer) in (0..).zip(&peers) {
-        let member = members
-            .iter()
-            .find(|member| member.identity == peer.key())
-            .unwrap();
+        let member = members.iter().find(|member| member.identity == peer.key()).unwrap();
         assert_eq!(member.hybrid.as_ref(), Some(peer.hybrid.public()));
         assert_eq!(member.leaf, leaf);
     }
@@ -54,10 +46,7 @@ fn members_roles_and_keys_are_known_to_all() {
     assert_eq!(group.role_of(&peers[1].key()), Some(Role::Member));
     assert_eq!(group.role_of(&Peer::new().key()), None);
     assert_eq!(group.own_identity(), Some(peers[2].key()));
-    assert_eq!(
-        (group.name(), group.topic()),
-        ("name".into(), "topic".into())
-    );
+    assert_eq!((group.name(), group.topic()), ("name".into(), "topic".into()));
     assert_eq!(group.admins(), [peers[0].key()].into());
 }
 
@@ -73,19 +62,12 @@ fn messages_carry_the_hint_of_their_epoch() {
     assert_eq!(info.hint, Some(peers[1].load(&id).hint()));
     let key = peers[0].key();
     match peers[1].process(&id, &message).unwrap() {
-        Processed::Application {
-            sender,
-            epoch,
-            hint_matches,
-            ..
-        } => {
+        Processed::Application { sender, epoch, hint_matches, .. } => {
             assert_eq!((sender, epoch, hint_matches), (key, 1, Some(true)));
         }
         other => panic!("{other:?}"),
     }
-    let staged = peers[0]
-        .with(&id, |group, identity| group.update_keys(identity, None))
-        .unwrap();
+    let staged = peers[0].with(&id, |group, identity| group.update_keys(identity, None)).unwrap();
     let info = message_info(&staged.commit).unwrap();
     assert!(info.is_commit());
     assert!(info.hint.is_some());
@@ -107,21 +89,11 @@ fn a_step_writes_only_rows_of_its_group() {
     let mut group = peers[0].load(&id);
     group.encrypt(&peers[0].identity, b"x").unwrap();
     let writes = group.take_writes();
-    assert_eq!(
-        writes.len(),
-        1,
-        "one message rewrites the message secrets and nothing else"
-    );
-    assert!(
-        writes
-            .iter()
-            .all(|write| write.scope == group_scope(id.as_bytes()))
-    );
+    assert_eq!(writes.len(), 1, "one message rewrites the message secrets and nothing else");
+    assert!(writes.iter().all(|write| write.scope == group_scope(id.as_bytes())));
     peers[0].apply(writes);
 
-    let staged = peers[0]
-        .with(&id, |group, identity| group.update_keys(identity, None))
-        .unwrap();
+    let staged = peers[0].with(&id, |group, identity| group.update_keys(identity, None)).unwrap();
     deliver(&mut peers, &id, 0, &staged);
     assert_eq!(peers[0].db[&group_scope(other.as_bytes())], before);
     assert_agreed(&peers, &id);
@@ -134,16 +106,9 @@ fn bytes_written_per_message_stay_small() {
     for _ in 0..50 {
         group.encrypt(&peers[0].identity, b"x").unwrap();
     }
-    let bytes: usize = group
-        .take_writes()
-        .iter()
-        .filter_map(|write| write.value.as_ref())
-        .map(|v| v.len())
-        .sum();
-    assert!(
-        bytes < 16 * 1024,
-        "{bytes} bytes for a batch of 50 messages"
-    );
+    let bytes: usize =
+        group.take_writes().iter().filter_map(|write| write.value.as_ref()).map(|v| v.len()).sum();
+    assert!(bytes < 16 * 1024, "{bytes} bytes for a batch of 50 messages");
     assert!(!group.dirty());
     peers[0].apply(group.take_writes());
 }
@@ -168,10 +133,7 @@ fn a_plain_group_has_no_name() {
         hybrid: peer.hybrid.public(),
         now: now(),
     };
-    assert_eq!(
-        Group::create(&peer.identity, params).unwrap_err(),
-        CreateError::PlainProfile
-    );
+    assert_eq!(Group::create(&peer.identity, params).unwrap_err(), CreateError::PlainProfile);
 }
 
 #[test]

@@ -31,20 +31,12 @@ fn forge(
     let (commit, welcome, _) = build(mls.commit_builder().consume_proposal_store(true))
         .load_psks(provider.storage())
         .unwrap()
-        .build(
-            provider.rand(),
-            provider.crypto(),
-            &IdentitySigner(&peer.identity),
-            |_| true,
-        )
+        .build(provider.rand(), provider.crypto(), &IdentitySigner(&peer.identity), |_| true)
         .unwrap()
         .stage_commit(provider)
         .unwrap()
         .into_messages();
-    (
-        to_bytes(&commit).unwrap(),
-        welcome.map(|welcome| to_bytes(&welcome).unwrap()),
-    )
+    (to_bytes(&commit).unwrap(), welcome.map(|welcome| to_bytes(&welcome).unwrap()))
 }
 
 /// Every other member refuses the message for the same reason and stays as it is.
@@ -59,17 +51,12 @@ fn all_refuse(
     for (index, peer) in peers.iter_mut().enumerate() {
         if index != sender {
             let rows = peer.db.clone();
-            assert_eq!(
-                peer.process(id, message),
-                Err(ProcessError::Unauthorized(reason))
-            );
+            assert_eq!(peer.process(id, message), Err(ProcessError::Unauthorized(reason)));
             assert_eq!(peer.db, rows);
         }
     }
     // And the group goes on.
-    let staged = peers[0]
-        .with(id, |group, identity| group.update_keys(identity, None))
-        .unwrap();
+    let staged = peers[0].with(id, |group, identity| group.update_keys(identity, None)).unwrap();
     deliver(peers, id, 0, &staged);
     assert_agreed(peers, id);
 }
@@ -83,13 +70,9 @@ fn only_admins_add() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let mut friend = Peer::new();
     let package = friend.package(Suite::Envelope);
-    let own = peers[1].with(&id, |group, identity| {
-        group.add(identity, std::slice::from_ref(&package), now())
-    });
-    assert_eq!(
-        own.unwrap_err(),
-        CommitError::Unauthorized(Unauthorized::NotAdmin)
-    );
+    let own = peers[1]
+        .with(&id, |group, identity| group.add(identity, std::slice::from_ref(&package), now()));
+    assert_eq!(own.unwrap_err(), CommitError::Unauthorized(Unauthorized::NotAdmin));
     let (package, _) = for_adding(&peers[1].load(&id).provider, &package, now()).unwrap();
     let (commit, welcome) = forge(&peers[1], &id, |builder| builder.propose_adds([package]));
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
@@ -118,9 +101,7 @@ fn only_admins_change_the_context() {
     context.admins = [peers[1].key()].into();
     let extensions = context.write().unwrap();
     let (commit, _) = forge(&peers[1], &id, |builder| {
-        builder
-            .propose_group_context_extensions(extensions)
-            .unwrap()
+        builder.propose_group_context_extensions(extensions).unwrap()
     });
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
 }
@@ -130,20 +111,13 @@ fn an_admin_cannot_break_the_context() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let context = peers[0].load(&id).standard().unwrap();
     let plain = Extensions::empty();
-    let stranger = StandardContext {
-        admins: [Peer::new().key()].into(),
-        ..context
-    }
-    .write()
-    .unwrap();
-    for (extensions, reason) in [
-        (plain, Unauthorized::Profile),
-        (stranger, Unauthorized::NoAdminLeft),
-    ] {
+    let stranger =
+        StandardContext { admins: [Peer::new().key()].into(), ..context }.write().unwrap();
+    for (extensions, reason) in
+        [(plain, Unauthorized::Profile), (stranger, Unauthorized::NoAdminLeft)]
+    {
         let (commit, _) = forge(&peers[0], &id, |builder| {
-            builder
-                .propose_group_context_extensions(extensions)
-                .unwrap()
+            builder.propose_group_context_extensions(extensions).unwrap()
         });
         all_refuse(&mut peers, &id, 0, &commit, reason);
     }
@@ -159,14 +133,11 @@ fn a_plain_group_stays_plain() {
     };
     let extensions = context.write().unwrap();
     let (commit, _) = forge(&peers[1], &id, |builder| {
-        builder
-            .propose_group_context_extensions(extensions)
-            .unwrap()
+        builder.propose_group_context_extensions(extensions).unwrap()
     });
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Profile);
-    let refused = peers[0].with(&id, |group, identity| {
-        group.set_context(identity, Some("x"), None, None)
-    });
+    let refused =
+        peers[0].with(&id, |group, identity| group.set_context(identity, Some("x"), None, None));
     assert_eq!(refused.unwrap_err(), CommitError::PlainProfile);
 }
 
@@ -185,14 +156,8 @@ fn by_reference_only_leaving() {
                 let (mut one, mut two, mut three) = (load(), load(), load());
                 let (package, _) = for_adding(&one.provider, &package, now()).unwrap();
                 [
-                    one.mls
-                        .propose_add_member(&one.provider, &signer, &package)
-                        .unwrap()
-                        .0,
-                    two.mls
-                        .propose_remove_member(&two.provider, &signer, victim)
-                        .unwrap()
-                        .0,
+                    one.mls.propose_add_member(&one.provider, &signer, &package).unwrap().0,
+                    two.mls.propose_remove_member(&two.provider, &signer, victim).unwrap().0,
                     three
                         .mls
                         .propose_self_update(
@@ -207,10 +172,7 @@ fn by_reference_only_leaving() {
             for (index, peer) in peers.iter_mut().enumerate() {
                 for proposal in proposals.iter().filter(|_| index != sender) {
                     let refused = peer.process(&id, &to_bytes(proposal).unwrap());
-                    assert_eq!(
-                        refused,
-                        Err(ProcessError::Unauthorized(Unauthorized::ByReference))
-                    );
+                    assert_eq!(refused, Err(ProcessError::Unauthorized(Unauthorized::ByReference)));
                     assert!(!peer.load(&id).has_proposals());
                 }
             }
@@ -225,13 +187,7 @@ fn the_last_admin_cannot_slip_away() {
     let signer = Identity::from_seed(peers[0].identity.seed());
     let Group { mls, provider, .. } = &mut group;
     let proposal = mls.leave_group(provider, &IdentitySigner(&signer)).unwrap();
-    all_refuse(
-        &mut peers,
-        &id,
-        0,
-        &to_bytes(&proposal).unwrap(),
-        Unauthorized::NoAdminLeft,
-    );
+    all_refuse(&mut peers, &id, 0, &to_bytes(&proposal).unwrap(), Unauthorized::NoAdminLeft);
 }
 
 #[test]
@@ -242,10 +198,8 @@ fn nobody_changes_identity() {
         let mut group = peers[1].load(&id);
         let Group { mls, provider, .. } = &mut group;
         let signer = IdentitySigner(&other);
-        let new_signer = NewSignerBundle {
-            signer: &signer,
-            credential_with_key: credential_of(&other),
-        };
+        let new_signer =
+            NewSignerBundle { signer: &signer, credential_with_key: credential_of(&other) };
         let (commit, _, _) = mls
             .commit_builder()
             .load_psks(provider.storage())
@@ -261,13 +215,7 @@ fn nobody_changes_identity() {
             .stage_commit(provider)
             .unwrap()
             .into_messages();
-        all_refuse(
-            &mut peers,
-            &id,
-            1,
-            &to_bytes(&commit).unwrap(),
-            Unauthorized::Identity,
-        );
+        all_refuse(&mut peers, &id, 1, &to_bytes(&commit).unwrap(), Unauthorized::Identity);
     }
 }
 
@@ -281,13 +229,7 @@ fn a_malformed_hybrid_key_is_refused() {
         .with_extensions(extensions)
         .build();
     let (commit, _) = forge(&peers[1], &id, |builder| builder.leaf_node_parameters(leaf));
-    all_refuse(
-        &mut peers,
-        &id,
-        1,
-        &commit,
-        Unauthorized::Extension(ExtensionError::Hybrid),
-    );
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Extension(ExtensionError::Hybrid));
     assert!(leaf_extensions(peers[1].hybrid.public()).is_ok());
 }
 
@@ -296,16 +238,11 @@ fn handshakes_in_the_clear_are_refused() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let mut group = peers[0].load(&id);
     let Group { mls, provider, .. } = &mut group;
-    let config = MlsGroupJoinConfig::builder()
-        .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
-        .build();
+    let config =
+        MlsGroupJoinConfig::builder().wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY).build();
     mls.set_configuration(provider.storage(), &config).unwrap();
     let bundle = mls
-        .self_update(
-            provider,
-            &IdentitySigner(&peers[0].identity),
-            LeafNodeParameters::default(),
-        )
+        .self_update(provider, &IdentitySigner(&peers[0].identity), LeafNodeParameters::default())
         .unwrap();
     let commit = to_bytes(&bundle.into_commit()).unwrap();
     all_refuse(&mut peers, &id, 0, &commit, Unauthorized::NotEncrypted);
@@ -319,18 +256,13 @@ fn a_commit_of_an_unknown_proposal_is_refused_by_all() {
     let signer = Identity::from_seed(peers[1].identity.seed());
     let mut group = peers[1].load(&id);
     let Group { mls, provider, .. } = &mut group;
-    mls.propose_remove_member(provider, &IdentitySigner(&signer), victim)
-        .unwrap();
-    let (commit, _, _) = mls
-        .commit_to_pending_proposals(provider, &IdentitySigner(&signer))
-        .unwrap();
+    mls.propose_remove_member(provider, &IdentitySigner(&signer), victim).unwrap();
+    let (commit, _, _) =
+        mls.commit_to_pending_proposals(provider, &IdentitySigner(&signer)).unwrap();
     let commit = to_bytes(&commit).unwrap();
     for index in [0, 2] {
         let refused = peers[index].process(&id, &commit).unwrap_err();
-        assert!(
-            matches!(refused, ProcessError::Undecryptable(_)),
-            "{refused}"
-        );
+        assert!(matches!(refused, ProcessError::Undecryptable(_)), "{refused}");
         assert!(refused.is_final());
     }
 }
@@ -339,15 +271,8 @@ fn a_commit_of_an_unknown_proposal_is_refused_by_all() {
 fn in_a_plain_group_everybody_may() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Plain);
     let victim = peers[0].key();
-    let staged = peers[1]
-        .with(&id, |group, identity| group.remove(identity, &[victim]))
-        .unwrap();
+    let staged = peers[1].with(&id, |group, identity| group.remove(identity, &[victim])).unwrap();
     deliver(&mut peers, &id, 1, &staged);
-    let left: BTreeSet<_> = peers[2]
-        .load(&id)
-        .members()
-        .into_iter()
-        .map(|m| m.identity)
-        .collect();
+    let left: BTreeSet<_> = peers[2].load(&id).members().into_iter().map(|m| m.identity).collect();
     assert_eq!(left, [peers[1].key(), peers[2].key()].into());
 }

@@ -5,9 +5,8 @@ use crate::provider::{StoreError, key_package_scope};
 use crate::suite::{Profile, Suite};
 
 fn invite(peers: &mut [Peer], id: &GroupId, package: Vec<u8>) -> Vec<u8> {
-    let staged = peers[0]
-        .with(id, |group, identity| group.add(identity, &[package], now()))
-        .unwrap();
+    let staged =
+        peers[0].with(id, |group, identity| group.add(identity, &[package], now())).unwrap();
     peers[0].merge(id);
     staged.welcome.unwrap()
 }
@@ -19,20 +18,14 @@ fn a_welcome_can_be_looked_at_first() {
     let package = guest.package(Suite::Native);
     let welcome = invite(&mut peers, &id, package);
     let info = Group::peek_welcome(&welcome, guest.package_rows(&welcome)).unwrap();
-    assert_eq!(
-        (info.group_id, info.epoch, info.inviter),
-        (id.clone(), 1, peers[0].key())
-    );
+    assert_eq!((info.group_id, info.epoch, info.inviter), (id.clone(), 1, peers[0].key()));
     assert_eq!(
         (info.suite, info.profile, info.name.as_str()),
         (Suite::Native, Profile::Standard, "name")
     );
     assert_eq!(info.members.len(), 2);
     let joined = guest.join(&welcome);
-    assert_eq!(
-        joined.used_refs,
-        welcome_key_package_refs(&welcome).unwrap()
-    );
+    assert_eq!(joined.used_refs, welcome_key_package_refs(&welcome).unwrap());
     assert!(!joined.last_resort);
     peers.push(guest);
     assert_agreed(&peers, &id);
@@ -89,10 +82,7 @@ fn a_joiner_can_be_of_a_third_party_welcome() {
     // One Welcome for several: each loads only its own package.
     let (mut peers, id) = group_of(4, Suite::Envelope, Profile::Plain);
     let message = peers[3].encrypt(&id, b"hi");
-    assert!(matches!(
-        peers[1].process(&id, &message),
-        Ok(Processed::Application { .. })
-    ));
+    assert!(matches!(peers[1].process(&id, &message), Ok(Processed::Application { .. })));
 }
 
 #[test]

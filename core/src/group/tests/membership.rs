@@ -19,11 +19,8 @@ fn adding_and_removing() {
         let (mut peers, id) = group_of(3, suite, profile);
         let mut new = Peer::new();
         let package = new.package(suite);
-        let staged = peers[0]
-            .with(&id, |group, identity| {
-                group.add(identity, &[package], now())
-            })
-            .unwrap();
+        let staged =
+            peers[0].with(&id, |group, identity| group.add(identity, &[package], now())).unwrap();
         assert_eq!(staged.recipients.len(), 3);
         assert_eq!(staged.added[0].identity, new.key());
         let summary = deliver(&mut peers, &id, 0, &staged);
@@ -40,9 +37,8 @@ fn adding_and_removing() {
         assert_eq!(real, Some(summary.added[0].clone()));
 
         let victim = peers[1].key();
-        let staged = peers[0]
-            .with(&id, |group, identity| group.remove(identity, &[victim]))
-            .unwrap();
+        let staged =
+            peers[0].with(&id, |group, identity| group.remove(identity, &[victim])).unwrap();
         let summary = deliver(&mut peers, &id, 0, &staged);
         assert_eq!(summary.removed, [victim]);
         let mut removed = peers.remove(1);
@@ -61,40 +57,26 @@ fn adding_and_removing() {
 fn a_removed_member_cannot_decrypt_with_its_old_state() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let victim = peers[2].key();
-    let staged = peers[0]
-        .with(&id, |group, identity| group.remove(identity, &[victim]))
-        .unwrap();
+    let staged = peers[0].with(&id, |group, identity| group.remove(identity, &[victim])).unwrap();
     peers[0].merge(&id);
     peers[1].applies(&id, &staged.commit);
     let message = peers[0].encrypt(&id, b"secret");
     // It never saw its removal and still is in the old epoch.
     let refused = peers[2].process(&id, &message);
-    assert_eq!(
-        refused,
-        Err(ProcessError::WrongEpoch {
-            message_epoch: 2,
-            group_epoch: 1
-        })
-    );
+    assert_eq!(refused, Err(ProcessError::WrongEpoch { message_epoch: 2, group_epoch: 1 }));
 }
 
 #[test]
 fn a_new_member_takes_the_free_place() {
     let (mut peers, id) = group_of(4, Suite::Envelope, Profile::Standard);
     let victim = peers[1].key();
-    let staged = peers[0]
-        .with(&id, |group, identity| group.remove(identity, &[victim]))
-        .unwrap();
+    let staged = peers[0].with(&id, |group, identity| group.remove(identity, &[victim])).unwrap();
     deliver(&mut peers, &id, 0, &staged);
     peers.remove(1);
     let mut new = [Peer::new(), Peer::new()];
-    let packages: Vec<_> = new
-        .iter_mut()
-        .map(|peer| peer.package(Suite::Envelope))
-        .collect();
-    let staged = peers[0]
-        .with(&id, |group, identity| group.add(identity, &packages, now()))
-        .unwrap();
+    let packages: Vec<_> = new.iter_mut().map(|peer| peer.package(Suite::Envelope)).collect();
+    let staged =
+        peers[0].with(&id, |group, identity| group.add(identity, &packages, now())).unwrap();
     deliver(&mut peers, &id, 0, &staged);
     let leaves: Vec<_> = staged.added.iter().map(|member| member.leaf).collect();
     assert_eq!(leaves, [1, 4]);
@@ -106,43 +88,27 @@ fn a_new_member_takes_the_free_place() {
 fn renaming_and_naming_admins() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.set_context(identity, Some("new"), Some("why"), None)
-        })
+        .with(&id, |group, identity| group.set_context(identity, Some("new"), Some("why"), None))
         .unwrap();
     let summary = deliver(&mut peers, &id, 0, &staged);
-    assert_eq!(
-        (summary.renamed.as_deref(), summary.topic.as_deref()),
-        (Some("new"), Some("why"))
-    );
+    assert_eq!((summary.renamed.as_deref(), summary.topic.as_deref()), (Some("new"), Some("why")));
     assert_eq!(summary.admins, None);
 
     let admins: BTreeSet<_> = [peers[1].key()].into();
     let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.set_context(identity, None, None, Some(&admins))
-        })
+        .with(&id, |group, identity| group.set_context(identity, None, None, Some(&admins)))
         .unwrap();
     let summary = deliver(&mut peers, &id, 0, &staged);
     assert_eq!(summary.admins, Some(admins));
     assert_agreed(&peers, &id);
-    assert_eq!(
-        peers[2].load(&id).role_of(&peers[0].key()),
-        Some(Role::Member)
-    );
+    assert_eq!(peers[2].load(&id).role_of(&peers[0].key()), Some(Role::Member));
     assert_eq!(peers[2].load(&id).name(), "new");
-    let refused = peers[0].with(&id, |group, identity| {
-        group.set_context(identity, Some("x"), None, None)
-    });
-    assert_eq!(
-        refused.unwrap_err(),
-        CommitError::Unauthorized(Unauthorized::NotAdmin)
-    );
+    let refused =
+        peers[0].with(&id, |group, identity| group.set_context(identity, Some("x"), None, None));
+    assert_eq!(refused.unwrap_err(), CommitError::Unauthorized(Unauthorized::NotAdmin));
     assert!(!peers[0].load(&id).has_pending());
     let staged = peers[1]
-        .with(&id, |group, identity| {
-            group.set_context(identity, Some("x"), None, None)
-        })
+        .with(&id, |group, identity| group.set_context(identity, Some("x"), None, None))
         .unwrap();
     deliver(&mut peers, &id, 1, &staged);
 }
@@ -152,23 +118,16 @@ fn a_removed_admin_is_none_when_added_again() {
     let (mut peers, id) = group_of(2, Suite::Envelope, Profile::Standard);
     let admins: BTreeSet<_> = peers.iter().map(Peer::key).collect();
     let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.set_context(identity, None, None, Some(&admins))
-        })
+        .with(&id, |group, identity| group.set_context(identity, None, None, Some(&admins)))
         .unwrap();
     deliver(&mut peers, &id, 0, &staged);
     let victim = peers[1].key();
-    let staged = peers[0]
-        .with(&id, |group, identity| group.remove(identity, &[victim]))
-        .unwrap();
+    let staged = peers[0].with(&id, |group, identity| group.remove(identity, &[victim])).unwrap();
     let summary = deliver(&mut peers, &id, 0, &staged);
     assert_eq!(summary.admins, Some([peers[0].key()].into()));
     let package = peers[1].package(Suite::Envelope);
-    let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.add(identity, &[package], now())
-        })
-        .unwrap();
+    let staged =
+        peers[0].with(&id, |group, identity| group.add(identity, &[package], now())).unwrap();
     peers[0].merge(&id);
     peers[1].db.retain(|scope, _| scope[0] == b'k');
     peers[1].join(staged.welcome.as_ref().unwrap());
@@ -182,26 +141,16 @@ fn updating_keys() {
         let (mut peers, id) = group_of(3, suite, Profile::Standard);
         let fresh = HybridSecret::generate().unwrap();
         let staged = peers[1]
-            .with(&id, |group, identity| {
-                group.update_keys(identity, Some(fresh.public()))
-            })
+            .with(&id, |group, identity| group.update_keys(identity, Some(fresh.public())))
             .unwrap();
         deliver(&mut peers, &id, 1, &staged);
-        let staged = peers[1]
-            .with(&id, |group, identity| group.update_keys(identity, None))
-            .unwrap();
+        let staged =
+            peers[1].with(&id, |group, identity| group.update_keys(identity, None)).unwrap();
         deliver(&mut peers, &id, 1, &staged);
         assert_agreed(&peers, &id);
         let members = peers[0].load(&id).members();
-        let updated = members
-            .iter()
-            .find(|member| member.identity == peers[1].key())
-            .unwrap();
-        assert_eq!(
-            updated.hybrid.as_ref(),
-            Some(fresh.public()),
-            "kept when none is given"
-        );
+        let updated = members.iter().find(|member| member.identity == peers[1].key()).unwrap();
+        assert_eq!(updated.hybrid.as_ref(), Some(fresh.public()), "kept when none is given");
         let message = peers[1].encrypt(&id, b"after");
         peers[2].reads(&id, &message, b"after");
     }
@@ -227,10 +176,7 @@ fn leaving() {
         // A member without a role may commit it.
         let staged = peers[1].with(&id, Group::commit_proposals).unwrap();
         let summary = deliver(&mut peers, &id, 1, &staged);
-        assert_eq!(
-            (summary.by, summary.removed),
-            (peers[1].key(), vec![leaver])
-        );
+        assert_eq!((summary.by, summary.removed), (peers[1].key(), vec![leaver]));
         let left = peers.remove(2);
         assert!(!left.load(&id).is_active());
         assert!(!peers[0].load(&id).has_proposals());
@@ -249,9 +195,7 @@ fn other_commits_cover_stored_leaves() {
         peer.process(&id, &proposal).unwrap();
     }
     let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.set_context(identity, Some("new"), None, None)
-        })
+        .with(&id, |group, identity| group.set_context(identity, Some("new"), None, None))
         .unwrap();
     let summary = deliver(&mut peers, &id, 0, &staged);
     assert_eq!(summary.removed, [leaver]);
@@ -267,9 +211,7 @@ fn a_leaver_may_also_be_removed_by_name() {
     for peer in &mut peers[..2] {
         peer.process(&id, &proposal).unwrap();
     }
-    let staged = peers[0]
-        .with(&id, |group, identity| group.remove(identity, &[leaver]))
-        .unwrap();
+    let staged = peers[0].with(&id, |group, identity| group.remove(identity, &[leaver])).unwrap();
     let summary = deliver(&mut peers, &id, 0, &staged);
     assert_eq!(summary.removed, [leaver]);
 }
@@ -278,15 +220,10 @@ fn a_leaver_may_also_be_removed_by_name() {
 fn the_last_admin_names_a_successor() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let refused = peers[0].with(&id, Group::propose_leave);
-    assert_eq!(
-        refused,
-        Err(CommitError::Unauthorized(Unauthorized::NoAdminLeft))
-    );
+    assert_eq!(refused, Err(CommitError::Unauthorized(Unauthorized::NoAdminLeft)));
     let admins: BTreeSet<_> = [peers[0].key(), peers[1].key()].into();
     let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.set_context(identity, None, None, Some(&admins))
-        })
+        .with(&id, |group, identity| group.set_context(identity, None, None, Some(&admins)))
         .unwrap();
     deliver(&mut peers, &id, 0, &staged);
     // Both admins want to leave at once: one goes, one stays.
@@ -311,34 +248,19 @@ fn mistakes_are_named() {
     let again = peers[1].package(Suite::Envelope);
     let member = peers[1].key();
     peers[0].with(&id, |group, identity| {
-        assert_eq!(
-            group.remove(identity, &[own]).unwrap_err(),
-            CommitError::RemoveSelf
-        );
-        assert_eq!(
-            group.remove(identity, &[]).unwrap_err(),
-            CommitError::Nothing
-        );
+        assert_eq!(group.remove(identity, &[own]).unwrap_err(), CommitError::RemoveSelf);
+        assert_eq!(group.remove(identity, &[]).unwrap_err(), CommitError::Nothing);
         let unknown = group.remove(identity, &[stranger]).unwrap_err();
         assert_eq!(unknown, CommitError::NotAMember(stranger));
-        assert!(matches!(
-            group.add(identity, &[native], now()),
-            Err(CommitError::Suite(_))
-        ));
+        assert!(matches!(group.add(identity, &[native], now()), Err(CommitError::Suite(_))));
         let member_already = group.add(identity, &[again], now()).unwrap_err();
         assert_eq!(member_already, CommitError::AlreadyMember(member));
         let malformed = group.add(identity, &[vec![1, 2, 3]], now()).unwrap_err();
-        assert_eq!(
-            malformed,
-            CommitError::KeyPackage(0, KeyPackageError::Malformed)
-        );
+        assert_eq!(malformed, CommitError::KeyPackage(0, KeyPackageError::Malformed));
         assert_eq!(group.merge_pending().unwrap_err(), CommitError::Nothing);
         assert!(!group.dirty(), "nothing was written");
         group.update_keys(identity, None).unwrap();
-        assert_eq!(
-            group.update_keys(identity, None).unwrap_err(),
-            CommitError::Pending
-        );
+        assert_eq!(group.update_keys(identity, None).unwrap_err(), CommitError::Pending);
     });
 }
 
@@ -347,20 +269,11 @@ fn a_package_with_too_little_life_is_not_added() {
     let (mut peers, id) = group_of(1, Suite::Envelope, Profile::Standard);
     let package = Peer::new().package(Suite::Envelope);
     let later = now() + 36 * 24 * 60 * 60;
-    assert!(
-        !key_package::inspect(&package, later)
-            .unwrap()
-            .may_be_added(later)
-    );
-    let refused = peers[0].with(&id, |group, identity| {
-        group.add(identity, &[package], later)
-    });
+    assert!(!key_package::inspect(&package, later).unwrap().may_be_added(later));
+    let refused = peers[0].with(&id, |group, identity| group.add(identity, &[package], later));
     assert!(matches!(
         refused,
-        Err(CommitError::KeyPackage(
-            0,
-            KeyPackageError::TooLittleLeft { .. }
-        ))
+        Err(CommitError::KeyPackage(0, KeyPackageError::TooLittleLeft { .. }))
     ));
 }
 
@@ -368,13 +281,9 @@ fn a_package_with_too_little_life_is_not_added() {
 fn fifty_in_one_commit() {
     let (mut peers, id) = group_of(1, Suite::Envelope, Profile::Standard);
     let mut new: Vec<Peer> = (0..50).map(|_| Peer::new()).collect();
-    let packages: Vec<_> = new
-        .iter_mut()
-        .map(|peer| peer.package(Suite::Envelope))
-        .collect();
-    let staged = peers[0]
-        .with(&id, |group, identity| group.add(identity, &packages, now()))
-        .unwrap();
+    let packages: Vec<_> = new.iter_mut().map(|peer| peer.package(Suite::Envelope)).collect();
+    let staged =
+        peers[0].with(&id, |group, identity| group.add(identity, &packages, now())).unwrap();
     assert_eq!((staged.recipients.len(), staged.added.len()), (1, 50));
     peers[0].merge(&id);
     for mut peer in [new.remove(49), new.remove(0)] {

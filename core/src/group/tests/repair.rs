@@ -11,9 +11,7 @@ fn readd(
     request: &RepairRequest,
     package: &[u8],
 ) -> Result<crate::group::Staged, RepairError> {
-    peer.with(id, |group, identity| {
-        group.readd(identity, request, package, now())
-    })
+    peer.with(id, |group, identity| group.readd(identity, request, package, now()))
 }
 
 #[test]
@@ -23,14 +21,9 @@ fn any_member_adds_again_who_asks() {
         // The only admin has lost its state; a member without a role helps.
         let mut lost = peers.remove(0);
         let key = lost.key();
-        let sealed = RepairRequest::sign(&lost.identity, &id, 1)
-            .as_bytes()
-            .to_vec();
+        let sealed = RepairRequest::sign(&lost.identity, &id, 1).as_bytes().to_vec();
         let request = RepairRequest::parse(&sealed).unwrap();
-        assert_eq!(
-            (request.member, &request.group_id, request.epoch),
-            (key, &id, 1)
-        );
+        assert_eq!((request.member, &request.group_id, request.epoch), (key, &id, 1));
         let package = lost.package(Suite::Envelope);
         let staged = readd(&mut peers[0], &id, &request, &package).unwrap();
         assert!(message_info(&staged.commit).unwrap().hint.is_some());
@@ -71,20 +64,12 @@ fn a_request_serves_one_group_epoch_and_member() {
         assert_eq!(refused.unwrap_err(), RepairError::OtherRequest);
     }
     let duplicate = readd(&mut peers[1], &id, &good, &foreign).unwrap_err();
-    assert!(matches!(
-        duplicate,
-        RepairError::Commit(CommitError::AlreadyMember(_))
-    ));
+    assert!(matches!(duplicate, RepairError::Commit(CommitError::AlreadyMember(_))));
     let stranger = Peer::new().package(Suite::Envelope);
     let other = readd(&mut peers[1], &id, &good, &stranger).unwrap_err();
     assert_eq!(other, RepairError::OtherRequest);
-    let own = peers[2].with(&id, |group, identity| {
-        group.readd(identity, &good, &package, now())
-    });
-    assert_eq!(
-        own.unwrap_err(),
-        RepairError::Commit(CommitError::RemoveSelf)
-    );
+    let own = peers[2].with(&id, |group, identity| group.readd(identity, &good, &package, now()));
+    assert_eq!(own.unwrap_err(), RepairError::Commit(CommitError::RemoveSelf));
 }
 
 #[test]
@@ -95,24 +80,16 @@ fn a_request_excuses_nothing_else() {
     // Removed on the strength of the request, but not added, or together with somebody else.
     for count in [1, 2] {
         let mut group = peers[1].load(&id);
-        let leaves: Vec<_> = victims[..count]
-            .iter()
-            .map(|key| group.leaf_of(key).unwrap())
-            .collect();
+        let leaves: Vec<_> =
+            victims[..count].iter().map(|key| group.leaf_of(key).unwrap()).collect();
         let aad = [group.hint().as_slice(), request.as_bytes()].concat();
         group.mls.set_aad(aad);
         let signer = crate::provider::IdentitySigner(&peers[1].identity);
-        let (commit, _, _) = group
-            .mls
-            .remove_members(&group.provider, &signer, &leaves)
-            .unwrap();
+        let (commit, _, _) = group.mls.remove_members(&group.provider, &signer, &leaves).unwrap();
         let commit = crate::group::encrypt::to_bytes(&commit).unwrap();
         for index in [0, 2, 3] {
             let refused = peers[index].process(&id, &commit);
-            assert_eq!(
-                refused,
-                Err(ProcessError::Unauthorized(Unauthorized::NotAdmin))
-            );
+            assert_eq!(refused, Err(ProcessError::Unauthorized(Unauthorized::NotAdmin)));
         }
     }
 }
@@ -121,10 +98,7 @@ fn a_request_excuses_nothing_else() {
 fn damaged_requests_do_not_parse() {
     let identity = crate::identity::Identity::generate();
     let request = RepairRequest::sign(&identity, &GroupId::random(), 7);
-    assert_eq!(
-        RepairRequest::parse(request.as_bytes()),
-        Ok(request.clone())
-    );
+    assert_eq!(RepairRequest::parse(request.as_bytes()), Ok(request.clone()));
     for at in 0..request.as_bytes().len() {
         let mut damaged = request.as_bytes().to_vec();
         damaged[at] ^= 1;

@@ -14,10 +14,7 @@ use crate::suite::{Profile, Suite};
 /// openmls compares lifetimes with the system clock, so tests must as well.
 #[expect(clippy::disallowed_methods, reason = "openmls reads the system clock")]
 pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 pub(super) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -99,8 +96,7 @@ impl Peer {
             .map(|reference| key_package_scope(reference))
             .filter_map(|scope| self.db.get(&scope).map(|rows| (scope, rows)))
             .flat_map(|(scope, rows)| {
-                rows.iter()
-                    .map(move |(key, value)| (scope.clone(), key.clone(), value.clone()))
+                rows.iter().map(move |(key, value)| (scope.clone(), key.clone(), value.clone()))
             })
             .collect()
     }
@@ -128,8 +124,7 @@ impl Peer {
     }
 
     pub(super) fn encrypt(&mut self, id: &GroupId, text: &[u8]) -> Vec<u8> {
-        self.with(id, |group, identity| group.encrypt(identity, text))
-            .unwrap()
+        self.with(id, |group, identity| group.encrypt(identity, text)).unwrap()
     }
 
     pub(super) fn process(
@@ -169,14 +164,10 @@ impl Peer {
 pub(super) fn group_of(count: usize, suite: Suite, profile: Profile) -> (Vec<Peer>, GroupId) {
     let mut peers: Vec<Peer> = (0..count).map(|_| Peer::new()).collect();
     let id = peers[0].create(suite, profile);
-    let packages: Vec<_> = peers[1..]
-        .iter_mut()
-        .map(|peer| peer.package(suite))
-        .collect();
+    let packages: Vec<_> = peers[1..].iter_mut().map(|peer| peer.package(suite)).collect();
     if !packages.is_empty() {
-        let staged = peers[0]
-            .with(&id, |group, identity| group.add(identity, &packages, now()))
-            .unwrap();
+        let staged =
+            peers[0].with(&id, |group, identity| group.add(identity, &packages, now())).unwrap();
         peers[0].merge(&id);
         for peer in &mut peers[1..] {
             peer.join(staged.welcome.as_ref().unwrap());
@@ -200,13 +191,7 @@ pub(super) fn deliver(
         if index != committer {
             let summary = peer.applies(id, &staged.commit);
             let self_removed = own.removed.contains(&peer.key());
-            assert_eq!(
-                summary,
-                CommitSummary {
-                    self_removed,
-                    ..own.clone()
-                }
-            );
+            assert_eq!(summary, CommitSummary { self_removed, ..own.clone() });
         }
     }
     own

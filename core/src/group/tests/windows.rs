@@ -4,18 +4,15 @@ use crate::id::GroupId;
 use crate::suite::{Profile, Suite};
 
 fn next_epoch(peers: &mut [Peer], id: &GroupId) {
-    let staged = peers[0]
-        .with(id, |group, identity| group.update_keys(identity, None))
-        .unwrap();
+    let staged = peers[0].with(id, |group, identity| group.update_keys(identity, None)).unwrap();
     deliver(peers, id, 0, &staged);
 }
 
 #[test]
 fn messages_may_be_out_of_order() {
     let (mut peers, id) = group_of(2, Suite::Envelope, Profile::Standard);
-    let mut messages: Vec<_> = (0..100_u8)
-        .map(|number| (number, peers[0].encrypt(&id, &[number])))
-        .collect();
+    let mut messages: Vec<_> =
+        (0..100_u8).map(|number| (number, peers[0].encrypt(&id, &[number]))).collect();
     messages.reverse();
     for (number, message) in messages {
         peers[1].reads(&id, &message, &[number]);
@@ -27,10 +24,7 @@ fn beyond_the_window_is_too_old() {
     let (mut peers, id) = group_of(2, Suite::Envelope, Profile::Standard);
     let old = peers[0].encrypt(&id, b"old");
     let mut group = peers[0].load(&id);
-    let last = (0..150)
-        .map(|_| group.encrypt(&peers[0].identity, b"new").unwrap())
-        .last()
-        .unwrap();
+    let last = (0..150).map(|_| group.encrypt(&peers[0].identity, b"new").unwrap()).last().unwrap();
     peers[0].apply(group.take_writes());
     peers[1].reads(&id, &last, b"new");
     assert_eq!(
@@ -61,11 +55,8 @@ fn a_joiner_has_the_same_windows() {
     let (mut peers, id) = group_of(2, Suite::Envelope, Profile::Standard);
     let mut guest = Peer::new();
     let package = guest.package(Suite::Envelope);
-    let staged = peers[0]
-        .with(&id, |group, identity| {
-            group.add(identity, &[package], now())
-        })
-        .unwrap();
+    let staged =
+        peers[0].with(&id, |group, identity| group.add(identity, &[package], now())).unwrap();
     deliver(&mut peers, &id, 0, &staged);
     guest.join(staged.welcome.as_ref().unwrap());
     peers.push(guest);
@@ -81,25 +72,16 @@ fn past_epochs_can_be_forgotten() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let late = [peers[1].encrypt(&id, b"one"), peers[1].encrypt(&id, b"two")];
     next_epoch(&mut peers, &id);
-    peers[2]
-        .with(&id, |group, _| group.forget_epochs_before(now() - 3600))
-        .unwrap();
+    peers[2].with(&id, |group, _| group.forget_epochs_before(now() - 3600)).unwrap();
     peers[2].reads(&id, &late[0], b"one");
-    peers[2]
-        .with(&id, |group, _| group.forget_epochs_before(now() + 3600))
-        .unwrap();
+    peers[2].with(&id, |group, _| group.forget_epochs_before(now() + 3600)).unwrap();
     assert!(peers[2].process(&id, &late[1]).is_err());
-    peers[0]
-        .with(&id, |group, _| group.forget_past_epochs())
-        .unwrap();
+    peers[0].with(&id, |group, _| group.forget_past_epochs()).unwrap();
     assert!(peers[0].process(&id, &late[1]).is_err());
 }
 
 #[test]
 fn large_groups_keep_fewer_epochs() {
     use crate::group::windows::past_epochs;
-    assert_eq!(
-        (past_epochs(1), past_epochs(200), past_epochs(201)),
-        (3, 3, 1)
-    );
+    assert_eq!((past_epochs(1), past_epochs(200), past_epochs(201)), (3, 3, 1));
 }
