@@ -1,3 +1,5 @@
+//! Both versions of contents, and what version 1 cannot carry.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The frozen vectors of both envelopes, and everything that must not open.
+
 use super::*;
 
 const V1: &str = include_str!("../../tests/vectors/envelope-v1.json");

@@ -1,3 +1,5 @@
+//! Tests of groups, by what happens in them.
+
 mod conversation;
 mod hostile;
 mod joining;

@@ -1,3 +1,5 @@
+//! Key packages that can be used, and those that are refused.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use openmls::prelude::{BasicCredential, CredentialWithKey};

@@ -1,3 +1,5 @@
+//! What the gateway's database keeps, and keeps apart.
+
 use quicproquo_client::{Cursor, IdentityKey};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

@@ -1,3 +1,5 @@
+//! Members of a group talk, in every suite and profile.
+
 use super::support::{Peer, assert_agreed, deliver, group_of, now};
 use crate::group::{EncryptError, GroupParams, Processed, Role};
 use crate::id::GroupId;

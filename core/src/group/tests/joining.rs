@@ -1,3 +1,5 @@
+//! Welcomes: joining, joining twice, last-resort packages.
+
 use super::support::{Peer, assert_agreed, group_of, now};
 use crate::group::{Group, JoinError, LoadError, Processed, welcome_key_package_refs};
 use crate::id::GroupId;

@@ -1,3 +1,5 @@
+//! Adding, removing, renaming, leaving, fresh keys.
+
 use std::collections::BTreeSet;
 
 use super::support::{Peer, assert_agreed, deliver, group_of, now};

@@ -1,3 +1,5 @@
+//! Two commits for one epoch: one wins, all converge.
+
 use sha2::{Digest as _, Sha256};
 
 use super::support::{assert_agreed, deliver, group_of, now};

@@ -1,3 +1,5 @@
+//! Adding a member again on its own signed request.
+
 use super::support::{Peer, assert_agreed, deliver, group_of, now};
 use crate::group::commit::CommitError;
 use crate::group::{Group, JoinError, ProcessError, RepairError, RepairRequest, Unauthorized};

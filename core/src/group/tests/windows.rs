@@ -1,3 +1,5 @@
+//! Messages out of order and of past epochs.
+
 use super::support::{Peer, deliver, group_of, now};
 use crate::group::{ProcessError, Undecryptable};
 use crate::id::GroupId;

@@ -1,3 +1,5 @@
+//! Cursors, acks and displacement of named consumers.
+
 use super::super::CursorWriter;
 use super::*;
 use crate::store::{BotRow, BotState, Store};
