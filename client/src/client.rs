@@ -77,10 +77,10 @@ impl Client {
     /// # Errors
     /// `StorageUnavailable`. An unknown identity is no error.
     pub async fn delete(&self, identity: &IdentityKey) -> Result<(), SessionError> {
-        let session = self.sessions_mut().remove(identity);
-        if let Some(session) = session {
+        if let Some(session) = self.session(identity) {
             session.stop().await;
             self.inner.store.delete_identity(session.owner()).await?;
+            self.sessions_mut().remove(identity);
         }
         Ok(())
     }

@@ -12,11 +12,14 @@ use super::input::Input;
 use super::send::{Recipients, wrap};
 use super::unit::Unit;
 use crate::error::SessionError;
+use crate::event::EventData;
 use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
-use crate::store::{OutboxKind, OutboxRecord, StoreError};
+use crate::store::{OutboxKind, OutboxRecord, Parcel, StoreError};
 
 /// Sends that are out at once; the node takes 64 calls of a connection.
 const IN_FLIGHT: usize = 48;
+/// After a queue was full.
+const FULL_PAUSE: Duration = Duration::from_secs(30);
 /// After the node refused for now.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
@@ -82,7 +85,7 @@ impl Actor {
                 if full > 0 {
                     tracing::warn!(full, "queues are full; their owners will see a gap");
                 }
-                self.delivered(counter, unit).await
+                self.delivered(counter, &results, unit).await
             }
             Err(RpcError::Unavailable(_)) => {
                 self.hold(counter);
@@ -103,7 +106,7 @@ impl Actor {
         };
         outgoing.in_flight = false;
         match result {
-            Ok(Some(_)) => return self.delivered(counter, unit).await,
+            Ok(Some(results)) => return self.delivered(counter, &results, unit).await,
             Ok(None) => {
                 // Final: the fence refuses the Session that might have sent it.
                 outgoing.ask = false;
@@ -134,7 +137,12 @@ impl Actor {
     }
 
     /// The node has it.
-    async fn delivered(&mut self, counter: u64, unit: &mut Unit) -> Result<(), StoreError> {
+    async fn delivered(
+        &mut self,
+        counter: u64,
+        results: &[DeliveryResult],
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
         let Some(outgoing) = self.outbox.get_mut(&counter) else {
             return Ok(());
         };
@@ -143,7 +151,11 @@ impl Actor {
                 outgoing.sent = true;
                 outgoing.ask = false;
             }
-            OutboxKind::Proposal | OutboxKind::Welcome => self.drop_outgoing(counter, unit),
+            OutboxKind::Proposal => self.drop_outgoing(counter, unit),
+            OutboxKind::Welcome => {
+                self.send_rest(counter, results, unit);
+                self.drop_outgoing(counter, unit);
+            }
             OutboxKind::Message(seq) => {
                 let message = self.stored_message(seq, unit).await?;
                 self.drop_outgoing(counter, unit);
@@ -153,6 +165,31 @@ impl Actor {
             }
         }
         Ok(())
+    }
+
+    /// A joiner whose queue was full gets its Welcome later, under another send id: the result
+    /// of this one is final.
+    fn send_rest(&mut self, counter: u64, results: &[DeliveryResult], unit: &mut Unit) {
+        let Some(outgoing) = self.outbox.get(&counter) else { return };
+        let Some(parcel) = &outgoing.record.parcel else { return };
+        let sent = parcel.recipients.iter().zip(results);
+        let full = sent.filter(|(_, result)| **result == DeliveryResult::Full);
+        let recipients: Vec<_> = full.map(|(recipient, _)| recipient.clone()).collect();
+        if recipients.is_empty() {
+            return;
+        }
+        let parcel = Parcel { recipients, body: parcel.body.clone() };
+        let record = OutboxRecord { parcel: Some(parcel), ..outgoing.record.clone() };
+        if record.created_at_ms.saturating_add(TTL_MS) < unit.now_ms {
+            let reason = "the queue of a new member stayed full".to_owned();
+            let group = record.group.clone();
+            self.emit(unit, Some(&group), EventData::GroupChangeFailed { reason });
+            return;
+        }
+        let counter = self.next_counter();
+        unit.batch.outbox(self.owner, counter, &record);
+        self.outbox.insert(counter, Outgoing { record, in_flight: true, ask: false, sent: false });
+        self.after(FULL_PAUSE, Input::AskAgain(counter));
     }
 
     /// The node said no.
@@ -201,7 +238,12 @@ impl Actor {
                 self.commit_refused(&group, error, unit).await?;
                 self.drop_outgoing(counter, unit);
             }
-            OutboxKind::Proposal | OutboxKind::Welcome => self.drop_outgoing(counter, unit),
+            OutboxKind::Welcome => {
+                self.drop_outgoing(counter, unit);
+                let reason = format!("a Welcome was refused: {reason}");
+                self.emit(unit, Some(&group), EventData::GroupChangeFailed { reason });
+            }
+            OutboxKind::Proposal => self.drop_outgoing(counter, unit),
         }
         unit.touched.insert(group);
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -19,6 +20,8 @@ use crate::model::LinkState;
 use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
 
 const EVENTS: usize = 64;
+/// Longest time that the backlog holds up the outbox: under constant inflow it is never empty.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// Requests out, events in.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
@@ -136,6 +139,7 @@ impl Actor {
         }
         self.uplink.up = true;
         self.uplink.draining = true;
+        self.after(DRAIN, Input::Drained(Ok(true)));
         self.uplink.state = LinkState::Up;
         for outgoing in self.outbox.values_mut() {
             outgoing.in_flight = false;
