@@ -1,6 +1,6 @@
 //! A handle on one identity's live MLS state.
 //!
-//! Calls that change something go to the task that owns the state ([`actor`]); calls that only
+//! Calls that change something go to the task that owns the state (`actor`); calls that only
 //! read look into the store and never wait for the crypto.
 
 use std::sync::Arc;
