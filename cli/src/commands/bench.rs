@@ -2,6 +2,7 @@
 
 mod conversation;
 mod floors;
+mod node;
 mod report;
 
 use tempfile::TempDir;
@@ -57,6 +58,7 @@ async fn measure(stack: &Stack, dir: &TempDir, effort: Effort) -> Result<Report,
     progress("two bots get to know each other");
     let mut pair = Pair::meet(&admin(stack)?).await?;
     pair.latencies(effort.messages / 10).await?;
+    let load = node::connect(stack.node_facts()?).await?;
 
     let mut report = Report::default();
     for round in 1..=effort.rounds {
@@ -68,6 +70,13 @@ async fn measure(stack: &Stack, dir: &TempDir, effort: Effort) -> Result<Report,
             let rate = pair.rate(effort.messages, in_flight).await?;
             let name = format!("messages, {in_flight} in flight");
             report.add(&name, Row::rate(rate, floors.messages_per_second(in_flight)));
+        }
+        for (in_flight, times) in node::LOADS {
+            let (latency, rate) = node::enqueue(&load, in_flight, effort.messages * times).await?;
+            let name = format!("node enqueue, {in_flight} in flight");
+            report.add(&name, Row::rate(rate, floors.rows_per_second(in_flight)));
+            let floor = floors.enqueue_nanos(in_flight);
+            report.add(&format!("{name}, answer"), Row::time(&latency, Some(floor)));
         }
         for (name, sample) in floors.rows() {
             report.add(name, Row::time(&sample, None));

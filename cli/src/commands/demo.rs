@@ -104,7 +104,9 @@ async fn tell(stack: &Stack, dir: &TempDir) -> Result<(), Failure> {
         let body = json!({ "type": "text", "content": { "body": words } });
         let (sent, heard) = tokio::join!(speaker.post(&path, &body), hear(hears, watch));
         let (sent, (heard, milliseconds)) = (sent?, heard?);
-        under(envelope(&sent));
+        for line in envelope(&sent) {
+            under(line);
+        }
         detail(format_args!(
             "heard after {milliseconds:.1} ms as {}: {}",
             heard["type"].as_str().unwrap_or_default(),
@@ -133,15 +135,20 @@ async fn hear(
 }
 
 /// What a sent message looks like below.
-fn envelope(sent: &Value) -> String {
-    let security = &sent["security"];
-    format!(
-        "epoch {}, {}, sealed with X25519 + ML-KEM-768 for {} recipient, {} at the node",
-        sent["epoch"],
-        security["ciphersuite"].as_str().unwrap_or("MLS"),
-        sent["delivery"]["recipients"],
-        sent["delivery"]["state"].as_str().unwrap_or_default(),
-    )
+fn envelope(sent: &Value) -> [String; 2] {
+    let (security, delivery) = (&sent["security"], &sent["delivery"]);
+    let suite = security["ciphersuite"].as_str().unwrap_or("an unknown ciphersuite");
+    let state = match delivery["state"].as_str() {
+        Some("sent") => "durable at the node",
+        _ => "durable here, on its way to the node",
+    };
+    [
+        format!("encrypted in epoch {} with {suite}", sent["epoch"]),
+        format!(
+            "sealed with X25519 + ML-KEM-768 for {} recipient, {state}",
+            delivery["recipients"]
+        ),
+    ]
 }
 
 /// The beginning of something long.

@@ -70,11 +70,24 @@ impl Floors {
 
     /// The most messages per second: three raw synced transactions for each batch.
     pub(crate) fn messages_per_second(&self, in_flight: usize) -> f64 {
-        let batch = self.insert.iter().find(|(batch, _)| *batch == in_flight);
-        let nanos = batch.map_or(f64::INFINITY, |(_, sample)| sample.median());
+        self.rows_per_second(in_flight) / SYNCS
+    }
+
+    /// The most rows per second: one raw synced transaction for each batch.
+    pub(crate) fn rows_per_second(&self, in_flight: usize) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let rows = in_flight as f64;
-        rows * 1e9 / (SYNCS * nanos)
+        rows * 1e9 / self.insert_nanos(in_flight)
+    }
+
+    /// The least an enqueued row can take: one round trip and its batch's transaction.
+    pub(crate) fn enqueue_nanos(&self, in_flight: usize) -> f64 {
+        self.echo.median() + self.insert_nanos(in_flight)
+    }
+
+    fn insert_nanos(&self, rows: usize) -> f64 {
+        let batch = self.insert.iter().find(|(batch, _)| *batch == rows);
+        batch.map_or(f64::INFINITY, |(_, sample)| sample.median())
     }
 
     /// The floors themselves, by name.

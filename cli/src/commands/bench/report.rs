@@ -94,7 +94,7 @@ impl Report {
     pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
         if !json {
             say(format_args!(
-                "{:<28} {:>4} {:>10} {:>10} {:>10} {:>6}",
+                "{:<34} {:>4} {:>10} {:>10} {:>10} {:>6}",
                 "", "unit", "median", "p99", "floor", "ratio"
             ));
         }
@@ -104,7 +104,7 @@ impl Report {
                 say_json(&line)?;
             } else {
                 say(format_args!(
-                    "{:<28} {:>4} {:>10.1} {:>10} {:>10} {:>6}",
+                    "{:<34} {:>4} {:>10.1} {:>10} {:>10} {:>6}",
                     line.name,
                     line.unit,
                     line.median,
