@@ -1,6 +1,7 @@
 //! Loads a node through its RPC interface, for `qpq bench`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -31,10 +32,17 @@ pub struct Measured {
     pub elapsed: Duration,
 }
 
+/// One connection, and how many of its requests are unanswered.
+#[derive(Debug)]
+struct Link {
+    requests: mpsc::UnboundedSender<Request>,
+    unanswered: AtomicUsize,
+}
+
 /// Some authenticated connections to one node.
 #[derive(Debug)]
 pub struct NodeBench {
-    links: Vec<mpsc::UnboundedSender<Request>>,
+    links: Vec<Link>,
     recipients: Vec<IdentityKey>,
     _stop: DropGuard,
 }
@@ -51,7 +59,8 @@ impl NodeBench {
         let stop = CancellationToken::new();
         let mut links = Vec::with_capacity(connections);
         for _ in 0..connections {
-            links.push(connect(&driver, &stop).await?);
+            let requests = connect(&driver, &stop).await?;
+            links.push(Link { requests, unanswered: AtomicUsize::new(0) });
         }
         let recipients = (0..RECIPIENTS).map(|_| Identity::generate().key()).collect();
         Ok(Self { links, recipients, _stop: stop.drop_guard() })
@@ -94,8 +103,13 @@ impl NodeBench {
         let recipient = self.recipients[n % self.recipients.len()];
         let request = Request::Enqueue { recipient, payload, answer };
         let gone = || BenchError("the link to the node is gone".into());
-        self.links[n % self.links.len()].send(request).map_err(|_| gone())?;
+        // The node bounds the calls of a connection: take the one with the fewest.
+        let unanswered = |link: &&Link| link.unanswered.load(Ordering::Relaxed);
+        let link = self.links.iter().min_by_key(unanswered).ok_or_else(gone)?;
+        link.unanswered.fetch_add(1, Ordering::Relaxed);
+        link.requests.send(request).map_err(|_| gone())?;
         let answer = answered.await.map_err(|_| gone())?;
+        link.unanswered.fetch_sub(1, Ordering::Relaxed);
         answer.map_err(|error| BenchError(error.to_string()))?;
         Ok(watch.elapsed())
     }
