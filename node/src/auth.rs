@@ -8,10 +8,10 @@ use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 use quicproquo_schemas::limits::{AUTH_DOMAIN, AUTH_EXPORTER_LEN};
 
 use crate::config::Registration;
-use crate::delivery::writer::WriteError;
 use crate::server::Shared;
 use crate::store::StoreError;
-use crate::store::write::{Authenticate, Sender, Write, Written};
+use crate::store::write::{Authenticate, QueueWrite, QueueWritten, Sender};
+use crate::writer::WriteError;
 use live::Admission;
 pub use tokens::{AccessToken, TokenError, issue_access_token};
 pub(crate) use tokens::{hash, resolve};
@@ -108,14 +108,14 @@ pub(crate) async fn authenticate(
     if !verify(&claimed.identity, &signed_bytes(&claimed, &exporter), signature) {
         return Err(AuthError::BadSignature);
     }
-    let write = Write::Authenticate(Authenticate {
+    let write = QueueWrite::Authenticate(Authenticate {
         identity: claimed.identity,
         incarnation: claimed.incarnation,
         instance: claimed.instance,
         attempt: claimed.attempt,
         admit: shared.registration == Registration::Open,
     });
-    let Written::Authenticated(session) = shared.writer.submit(write).await? else {
+    let QueueWritten::Authenticated(session) = shared.writer.submit(write).await? else {
         return Err(WriteError::Failed.into());
     };
     tracing::debug!(identity = %claimed.identity, session = session.session, "authenticated");

@@ -109,6 +109,17 @@ impl Default for Limits {
     }
 }
 
+/// When commits reach the disk.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// Before they are answered.
+    #[default]
+    Full,
+    /// Some time later: what a power cut then takes is what tests look for.
+    None,
+}
+
 /// Everything a node is told at its start.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -128,6 +139,9 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// Wall clock.
     pub clock: Clock,
+    /// For tests of durability.
+    #[doc(hidden)]
+    pub sync: Sync,
 }
 
 impl NodeConfig {
@@ -144,6 +158,7 @@ impl NodeConfig {
             workers: 1,
             limits: Limits::default(),
             clock: Clock::system(),
+            sync: Sync::Full,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::delivery::leases::ConnectionId;
 use crate::rpc::calls::Calls;
 use crate::rpc::{Peer, bootstrap};
 use crate::server::{HandshakeSlot, Shared};
-use crate::store::write::{Remove, Write};
+use crate::store::write::{QueueWrite, Remove};
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a client may take to open its stream.
@@ -102,7 +102,7 @@ pub(crate) async fn serve(
     let held = shared.leases.end(id);
     if clean {
         for (recipient, seqs) in held {
-            let remove = Write::Remove(Remove { recipient, seqs });
+            let remove = QueueWrite::Remove(Remove { recipient, seqs });
             if shared.writer.submit(remove).await.is_err() {
                 tracing::debug!("a lease that was acknowledged by a close stays");
             }

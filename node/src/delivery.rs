@@ -4,7 +4,6 @@ pub(crate) mod fetch;
 pub(crate) mod leases;
 pub(crate) mod subscribers;
 pub(crate) mod waiters;
-pub(crate) mod writer;
 
 use std::sync::Arc;
 
@@ -14,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use crate::auth::Caller;
 use crate::server::Shared;
-use crate::store::write::{Ack, Channel, Delivered, Enqueue, Multicast, Write, Written};
+use crate::store::write::{Ack, Channel, Delivered, Enqueue, Multicast, QueueWrite, QueueWritten};
 use crate::store::{Page, QueuedRow, StoreError};
-use writer::WriteError;
+use crate::writer::WriteError;
 
 /// Why delivery refuses.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +42,7 @@ pub(crate) async fn enqueue(
     let mut digest = Sha256::new();
     update_channel(&mut digest, channel);
     digest.update(&payload);
-    let write = Write::Enqueue(Enqueue {
+    let write = QueueWrite::Enqueue(Enqueue {
         recipient,
         sender: caller.sender(),
         channel,
@@ -52,7 +51,7 @@ pub(crate) async fn enqueue(
         ttl_secs,
     });
     match shared.writer.submit(write).await? {
-        Written::Seq(seq) => Ok(seq),
+        QueueWritten::Seq(seq) => Ok(seq),
         _ => Err(WriteError::Failed.into()),
     }
 }
@@ -63,8 +62,8 @@ pub(crate) async fn send(
     mut send: Multicast,
 ) -> Result<Vec<Delivered>, DeliveryError> {
     send.request = request_digest(&send);
-    match shared.writer.submit(Write::Multicast(send)).await? {
-        Written::Sent(results) => Ok(results),
+    match shared.writer.submit(QueueWrite::Multicast(send)).await? {
+        QueueWritten::Sent(results) => Ok(results),
         _ => Err(WriteError::Failed.into()),
     }
 }
@@ -76,7 +75,7 @@ pub(crate) async fn ack(
     session: u64,
     up_to: u64,
 ) -> Result<(), DeliveryError> {
-    shared.writer.submit(Write::Ack(Ack { identity, session, up_to })).await?;
+    shared.writer.submit(QueueWrite::Ack(Ack { identity, session, up_to })).await?;
     Ok(())
 }
 
@@ -88,7 +87,7 @@ pub(crate) async fn peek(
     limit: u32,
 ) -> Result<Vec<QueuedRow>, DeliveryError> {
     let page = Page { after: position(after), rows: rows_asked(limit), bytes: FETCH_BYTES };
-    Ok(shared.reads.rows(identity, page).await?)
+    Ok(shared.queues.rows(identity, page).await?)
 }
 
 /// Limit 0 and limits above the window mean the window.

@@ -10,13 +10,13 @@ use quicproquo_schemas::limits::{
 };
 
 use crate::auth::{Caller, verify};
-use crate::delivery::writer::WriteError;
 use crate::key_package::{self, KeyPackageError};
 use crate::server::Shared;
 use crate::store::write::{
-    Claim, ClaimName, Package, Publish, PutHybridKey, Target, Write, Written,
+    Claim, ClaimName, DirectoryWrite, DirectoryWritten, Package, Publish, PutHybridKey, Target,
 };
 use crate::store::{StoreError, SuiteStock};
+use crate::writer::WriteError;
 
 /// Why the directory refuses.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +58,15 @@ async fn store(
     one_time: Vec<Package>,
     last_resort: Option<Package>,
 ) -> Result<Vec<SuiteStock>, DirectoryError> {
-    let write = Write::Publish(Publish {
+    let write = DirectoryWrite::Publish(Publish {
         identity,
         one_time,
         last_resort,
         limit: shared.limits.packages_per_suite,
         now: shared.clock.now(),
     });
-    match shared.writer.submit(write).await? {
-        Written::Stock(stock) => Ok(stock),
+    match shared.directory.submit(write).await? {
+        DirectoryWritten::Stock(stock) => Ok(stock),
         _ => Err(WriteError::Failed.into()),
     }
 }
@@ -128,13 +128,13 @@ pub(crate) async fn claim(
         .into_iter()
         .map(|identity| Target { identity, one_time: shared.claims.allow(caller, identity) })
         .collect();
-    let write = Write::Claim(Claim {
+    let write = DirectoryWrite::Claim(Claim {
         targets,
         ciphersuite,
         alive_until: shared.clock.now() + MIN_CLAIM_LIFE_SECS,
     });
-    match shared.writer.submit(write).await? {
-        Written::Claimed(packages) => Ok(packages),
+    match shared.directory.submit(write).await? {
+        DirectoryWritten::Claimed(packages) => Ok(packages),
         _ => Err(WriteError::Failed.into()),
     }
 }
@@ -148,7 +148,7 @@ pub(crate) async fn put_hybrid_key(
     if key.len() != HYBRID_PUBLIC_KEY_LEN {
         return Err(DirectoryError::BadHybridKey);
     }
-    shared.writer.submit(Write::PutHybridKey(PutHybridKey { identity, key })).await?;
+    shared.directory.submit(DirectoryWrite::PutHybridKey(PutHybridKey { identity, key })).await?;
     Ok(())
 }
 
@@ -167,7 +167,8 @@ pub(crate) async fn claim_name(
     if !verify(&identity, &signed, &signature) {
         return Err(DirectoryError::BadSignature);
     }
-    let write = Write::ClaimName(ClaimName { name, identity, signature, limit: MAX_NAMES });
-    shared.writer.submit(write).await?;
+    let write =
+        DirectoryWrite::ClaimName(ClaimName { name, identity, signature, limit: MAX_NAMES });
+    shared.directory.submit(write).await?;
     Ok(())
 }

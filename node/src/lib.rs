@@ -18,10 +18,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod writer;
 
 pub use auth::{AccessToken, TokenError, issue_access_token};
 pub use clock::Clock;
-pub use config::{CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken};
+pub use config::{CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken, Sync};
 pub use lock::LockError;
 pub use server::{Node, NodeError};
 pub use store::StoreError;

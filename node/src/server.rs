@@ -19,13 +19,15 @@ use crate::config::{Limits, NodeConfig, Registration, StaticToken};
 use crate::delivery::fetch::WaitSlots;
 use crate::delivery::leases::Leases;
 use crate::delivery::waiters::Waiters;
-use crate::delivery::writer::{Writer, WriterTask};
 use crate::directory::limiter::ClaimLimiter;
 use crate::lock::{DirLock, LockError};
-use crate::store::plan::QueueLimits;
-use crate::store::sqlite::{self, Database};
-use crate::store::{Reads, StoreError};
+use crate::store::directory::DirectoryHalf;
+use crate::store::lsm::{self, Lsm, Queues};
+use crate::store::plan::{QueueHalf, QueueLimits};
+use crate::store::sqlite::{self, Database, Sqlite};
+use crate::store::{DirectoryReads, QueueReads, StoreError};
 use crate::tls::{Certificate, TlsError};
+use crate::writer::{Writer, WriterTask};
 pub(crate) use worker::HandshakeSlot;
 
 /// How long threads may take to end after their work is done.
@@ -73,8 +75,14 @@ pub(crate) struct Shared {
     pub(crate) registration: Registration,
     pub(crate) static_token: Option<StaticToken>,
     pub(crate) clock: Clock,
-    pub(crate) writer: Writer,
-    pub(crate) reads: Arc<dyn Reads>,
+    /// Changes queues.
+    pub(crate) writer: Writer<QueueHalf<Lsm>>,
+    /// Changes the directory.
+    pub(crate) directory: Writer<DirectoryHalf<Sqlite>>,
+    /// Reads queues.
+    pub(crate) queues: Arc<dyn QueueReads>,
+    /// Reads the directory.
+    pub(crate) reads: Arc<dyn DirectoryReads>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wait_slots: WaitSlots,
     pub(crate) leases: Leases,
@@ -95,17 +103,19 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     fn new(
         config: &NodeConfig,
-        writer: Writer,
+        stores: Stores,
         waiters: Arc<Waiters>,
-        reads: Arc<dyn Reads>,
         draining: CancellationToken,
     ) -> Self {
+        let Stores { writer, directory, queues, reads } = stores;
         let limits = config.limits.clone();
         Self {
             registration: config.registration,
             static_token: config.static_token.clone(),
             clock: config.clock.clone(),
             writer,
+            directory,
+            queues,
             reads,
             waiters,
             wait_slots: WaitSlots::default(),
@@ -124,6 +134,14 @@ impl Shared {
     }
 }
 
+/// Both halves of the store.
+struct Stores {
+    writer: Writer<QueueHalf<Lsm>>,
+    directory: Writer<DirectoryHalf<Sqlite>>,
+    queues: Arc<dyn QueueReads>,
+    reads: Arc<dyn DirectoryReads>,
+}
+
 /// A node that is bound and not yet serving.
 #[derive(Debug)]
 pub struct Node {
@@ -133,6 +151,7 @@ pub struct Node {
     address: SocketAddr,
     certificate: Certificate,
     tls: quinn::ServerConfig,
+    queues: Queues,
     database: Database,
 }
 
@@ -150,7 +169,8 @@ impl Node {
         let socket = UdpSocket::bind(config.listen).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         let database = sqlite::open(&config.data_dir).await?;
-        Ok(Self { config, lock, socket, address, certificate, tls, database })
+        let queues = lsm::open(&config.data_dir, &config.clock, config.sync)?;
+        Ok(Self { config, lock, socket, address, certificate, tls, queues, database })
     }
 
     /// The bound UDP address.
@@ -171,8 +191,7 @@ impl Node {
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most
     /// [`Limits::drain`] and returns. Dropping the future stops in the same way, without waiting.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { config, lock, socket, certificate, tls, database, .. } = self;
-        let Database { writer: backend, reads } = database;
+        let Self { config, lock, socket, certificate, tls, queues, database, .. } = self;
         let draining = CancellationToken::new();
         let _drain_on_drop = draining.clone().drop_guard();
         let waiters = Arc::new(Waiters::default());
@@ -181,26 +200,36 @@ impl Node {
             bytes: config.limits.queue_bytes,
             ttl_secs: config.limits.ttl_secs,
         };
-        let (writer, task) =
-            WriterTask::new(backend, Arc::clone(&waiters), queue_limits, config.clock.clone());
-        // The lock goes with the writer: it is given back after the last write.
+        // The lock goes with the writers: it is given back after the last write.
+        let lock = Arc::new(lock);
+        let half = QueueHalf { backend: queues.writer, limits: queue_limits };
+        let (writer, task) = WriterTask::new(half, Arc::clone(&waiters), config.clock.clone());
+        let held = Arc::clone(&lock);
         let mut writer_done = worker::spawn_thread("writer", async move || {
-            task.run().await.close().await;
+            task.run().await.backend.close();
+            drop(held);
+        })?;
+        let half = DirectoryHalf { backend: database.writer };
+        let (directory, task) = WriterTask::new(half, Arc::clone(&waiters), config.clock.clone());
+        let mut directory_done = worker::spawn_thread("directory", async move || {
+            task.run().await.backend.close().await;
             drop(lock);
         })?;
-        let shared = Arc::new(Shared::new(
-            &config,
+        let reads = database.reads;
+        let stores = Stores {
             writer,
-            waiters,
-            Arc::new(reads.clone()),
-            draining.clone(),
-        ));
+            directory,
+            queues: Arc::new(queues.reads),
+            reads: Arc::new(reads.clone()),
+        };
+        let shared = Arc::new(Shared::new(&config, stores, waiters, draining.clone()));
         let endpoint = certificate.endpoint_config();
         let mut workers = worker::spawn_all(&shared, config.workers.max(1), socket, endpoint, tls)?;
 
         let outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             _ = &mut writer_done => Err(NodeError::Stopped("writer")),
+            _ = &mut directory_done => Err(NodeError::Stopped("directory")),
             () = worker::any_done(&mut workers) => Err(NodeError::Stopped("connection")),
         };
         tracing::info!("draining");
@@ -210,10 +239,11 @@ impl Node {
             wind_up("connection", limit, worker).await;
         }
         reads.close().await;
-        // The writer ends when nobody is left who could ask it.
+        // The writers end when nobody is left who could ask them.
         drop(shared);
         if outcome.is_ok() {
             wind_up("writer", limit, writer_done).await;
+            wind_up("directory", limit, directory_done).await;
         }
         outcome
     }

@@ -1,8 +1,11 @@
 //! What the node keeps, and the rules that every backend follows.
 //!
-//! 1. A batch is one transaction: [`Backend::begin`], loads, [`Backend::apply`],
-//!    [`Backend::commit`]. After a failed call everything since `begin` is undone by
-//!    [`Backend::rollback`]. After `commit` returned, power may fail.
+//! The two halves of RFC 9750 are two stores: the queues of delivery ([`QueueBackend`]), which
+//! see every message, and the key directory ([`DirectoryBackend`]). Nothing spans both in one
+//! transaction.
+//!
+//! 1. A batch is one transaction: `begin`, loads, changes, `commit`. After a failed call
+//!    everything since `begin` is undone by `rollback`. After `commit` returned, power may fail.
 //! 2. All decisions on queues are made by [`plan`], on rows that were loaded inside the
 //!    transaction; a backend only loads and applies. A request that is refused changes nothing,
 //!    and the others of its batch do not notice.
@@ -12,6 +15,8 @@
 
 #[cfg(test)]
 mod conformance;
+pub(crate) mod directory;
+pub(crate) mod lsm;
 #[cfg(test)]
 mod memory;
 pub(crate) mod plan;
@@ -46,6 +51,18 @@ pub enum StoreError {
         found: i64,
         /// Newest version known here.
         known: i64,
+    },
+    /// The database was written by a version of the program that is too old.
+    #[error(
+        "the database {path} has schema version {found}; this program reads {oldest} and later"
+    )]
+    Older {
+        /// Its file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Oldest version that can be read.
+        oldest: i64,
     },
     /// The file is a database of something else.
     #[error("{0} is not a database of a quicproquo node")]
@@ -98,6 +115,9 @@ pub(crate) enum Refusal {
     StockFull,
 }
 
+/// Shared bytes of a payload.
+pub(crate) type Bytes = std::sync::Arc<[u8]>;
+
 /// One row as it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueuedRow {
@@ -115,9 +135,9 @@ pub(crate) enum RowContent {
     /// The payload is `head || body`.
     Payload {
         /// The recipient's own part.
-        head: Vec<u8>,
+        head: Bytes,
         /// The shared part.
-        body: Vec<u8>,
+        body: Bytes,
     },
     /// So many rows were lost here.
     Gap(u32),
@@ -163,8 +183,8 @@ pub(crate) struct StoredToken {
 /// Result of a read.
 pub(crate) type Read<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// Reads of committed state. Not found is `None` or empty.
-pub(crate) trait Reads: Send + Sync + 'static {
+/// Reads of queues, as committed. Not found is `None` or empty.
+pub(crate) trait QueueReads: Send + Sync + 'static {
     /// Rows in order of `seq`.
     fn rows(&self, recipient: IdentityKey, page: Page) -> Read<'_, Vec<QueuedRow>>;
     /// Rows of one channel, and the gaps between them, in order of `seq`.
@@ -174,8 +194,17 @@ pub(crate) trait Reads: Send + Sync + 'static {
         channel: Channel,
         page: Page,
     ) -> Read<'_, Vec<QueuedRow>>;
-    /// Kept results of a send.
-    fn send_result(&self, sender: IdentityKey, id: SendId) -> Read<'_, Option<Vec<Delivered>>>;
+    /// Results of a send that are kept at `now`.
+    fn send_result(
+        &self,
+        sender: IdentityKey,
+        id: SendId,
+        now: u64,
+    ) -> Read<'_, Option<Vec<Delivered>>>;
+}
+
+/// Reads of the directory, as committed. Not found is `None` or empty.
+pub(crate) trait DirectoryReads: Send + Sync + 'static {
     /// Packages in store that have life left at `now`.
     fn stock(&self, identity: IdentityKey, now: u64) -> Read<'_, Vec<SuiteStock>>;
     /// Owner of a name, and the owner's signature.
@@ -188,8 +217,9 @@ pub(crate) trait Reads: Send + Sync + 'static {
     fn token(&self, hash: [u8; 32]) -> Read<'_, Option<StoredToken>>;
 }
 
-/// One writer's end of the database. The rules are those of the module.
-pub(crate) trait Backend {
+/// One writer's end of the queues: rows, counters, fences, kept sends. The rules are those of the
+/// module.
+pub(crate) trait QueueBackend {
     /// Where new ids of queues and bodies come from.
     fn ids(&mut self) -> &mut Ids;
     /// Opens the transaction.
@@ -198,15 +228,28 @@ pub(crate) trait Backend {
     async fn commit(&mut self) -> Result<(), StoreError>;
     /// Undoes it.
     async fn rollback(&mut self);
-    /// Loads what the planner asked for; what does not exist is left out.
-    async fn load(&mut self, wanted: &Wanted) -> Result<Loaded, StoreError>;
+    /// Loads what the planner asked for; what does not exist, or is over at `now`, is left out.
+    async fn load(&mut self, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError>;
     /// Loads senders' shares of queues.
     async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError>;
     /// Loads at most `limit` rows that expired at or before `now`, with their queues.
     async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError>;
     /// Writes what the planner decided.
     async fn apply(&mut self, effects: Effects) -> Result<(), StoreError>;
-    /// Removes at most `limit` of each kind of expired record beside the queues.
+    /// Removes at most `limit` of each kind of expired record beside the rows.
+    async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError>;
+}
+
+/// One writer's end of the directory: key packages, hybrid keys, names. The rules are those of
+/// the module.
+pub(crate) trait DirectoryBackend {
+    /// Opens the transaction.
+    async fn begin(&mut self) -> Result<(), StoreError>;
+    /// Makes it durable.
+    async fn commit(&mut self) -> Result<(), StoreError>;
+    /// Undoes it.
+    async fn rollback(&mut self);
+    /// Removes at most `limit` of each kind of expired record.
     async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError>;
     /// Stores packages; a package that was published before changes nothing.
     async fn publish(

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::leases::{ConnectionId, Previous};
 use super::{DeliveryError, rows_asked};
 use crate::server::Shared;
-use crate::store::write::{Channel, Remove, Write};
+use crate::store::write::{Channel, QueueWrite, Remove};
 use crate::store::{Page, QueuedRow, RowContent};
 
 /// One fetch.
@@ -98,7 +98,7 @@ pub(crate) async fn fetch(
     let unanswered = Unanswered { shared, fetch };
     if !acknowledged.is_empty() {
         let remove = Remove { recipient: fetch.identity, seqs: acknowledged };
-        shared.writer.submit(Write::Remove(remove)).await?;
+        shared.writer.submit(QueueWrite::Remove(remove)).await?;
     }
 
     let until = Instant::now() + wait;
@@ -131,7 +131,7 @@ async fn free_rows(shared: &Shared, fetch: Fetch) -> Result<Vec<QueuedRow>, Deli
     let mut page = Page { after: 0, rows: rows_asked(fetch.limit), bytes: FETCH_BYTES };
     let mut free = Vec::new();
     loop {
-        let rows = shared.reads.channel_rows(fetch.identity, fetch.channel, page).await?;
+        let rows = shared.queues.channel_rows(fetch.identity, fetch.channel, page).await?;
         let Some(last) = rows.last() else {
             return Ok(free);
         };

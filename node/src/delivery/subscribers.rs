@@ -72,7 +72,7 @@ pub(crate) async fn run(
     loop {
         let mut waits_for_rows = false;
         if let Some((rows, bytes)) = window.room() {
-            let page = shared.reads.rows(identity, Page { after, rows, bytes }).await?;
+            let page = shared.queues.rows(identity, Page { after, rows, bytes }).await?;
             match page.last() {
                 None => waits_for_rows = true,
                 Some(last) if window.admits(&page, bytes) => {

@@ -7,10 +7,10 @@ use quicproquo_schemas::id::IdError;
 
 use crate::auth::AuthError;
 use crate::delivery::DeliveryError;
-use crate::delivery::writer::WriteError;
 use crate::directory::DirectoryError;
 use crate::key_package::KeyPackageError;
 use crate::store::{Refusal, StoreError};
+use crate::writer::WriteError;
 
 /// An error that a caller is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -179,7 +179,7 @@ fn payloads(rows: &[QueuedRow]) -> (Vec<Part<'_>>, u32) {
     let parts: Vec<Part<'_>> = rows
         .iter()
         .filter_map(|row| match &row.content {
-            RowContent::Payload { head, body } => Some((row.seq, head.as_slice(), body.as_slice())),
+            RowContent::Payload { head, body } => Some((row.seq, &**head, &**body)),
             RowContent::Gap(_) => None,
         })
         .collect();

@@ -195,7 +195,11 @@ impl session::Server for SessionServer {
         let _call = wire(self.peer.calls.enter())?;
         wire(self.live())?;
         let id = params::send_id(params.get()?.get_id()?);
-        let kept = wire(self.peer.shared.reads.send_result(self.identity, id).await)?;
+        let kept = {
+            let shared = &self.peer.shared;
+            let now = shared.clock.now();
+            wire(shared.queues.send_result(self.identity, id, now).await)?
+        };
         let mut results = results.get();
         results.set_known(kept.is_some());
         let kept = kept.unwrap_or_default();

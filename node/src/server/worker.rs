@@ -19,6 +19,8 @@ use super::{NodeError, Shared};
 use crate::connection;
 use crate::delivery::leases::ConnectionId;
 
+/// Threads of one worker that read the queues.
+const READERS: usize = 4;
 /// Connections on their way to a worker.
 const HANDOVER: usize = 256;
 /// How long the endpoint may take to send its last packets.
@@ -54,8 +56,11 @@ where
     F: AsyncFnOnce() + Send + 'static,
 {
     let (ended, done) = oneshot::channel::<()>();
-    let runtime =
-        runtime::Builder::new_current_thread().enable_all().build().map_err(NodeError::Thread)?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(READERS)
+        .build()
+        .map_err(NodeError::Thread)?;
     thread::Builder::new()
         .name(format!("qpq-{name}"))
         .spawn(move || {

@@ -8,12 +8,13 @@ use futures::future::ready;
 use quicproquo_schemas::id::{IdentityKey, SendId};
 
 use super::plan::{
-    Effects, ExpiredRow, IdentityRow, Ids, Loaded, NewDigest, NewRow, NewSend, QueueRow, SendRow,
-    Share, ShareKey, Shares, Wanted,
+    Effects, ExpiredRow, IdentityRow, Ids, Loaded, NewDigest, NewRow, NewSend, QueueRow, RowMeta,
+    SendRow, Share, ShareKey, Shares, Wanted,
 };
 use super::write::{Channel, Claim, ClaimName, Delivered, Package, Publish, PutHybridKey};
 use super::{
-    Backend, Page, QueuedRow, Read, Reads, Refusal, RowContent, StoreError, StoredToken, SuiteStock,
+    Bytes, DirectoryBackend, DirectoryReads, Page, QueueBackend, QueueReads, QueuedRow, Read,
+    Refusal, RowContent, StoreError, StoredToken, SuiteStock,
 };
 
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ struct Tables {
     identities: HashMap<IdentityKey, IdentityRow>,
     queues: HashMap<IdentityKey, QueueRow>,
     rows: BTreeMap<(i64, u64), Arc<NewRow>>,
-    bodies: HashMap<i64, (u64, Arc<[u8]>)>,
+    bodies: HashMap<i64, (u64, Bytes)>,
     digests: HashMap<(i64, [u8; 32]), Arc<NewDigest>>,
     sends: HashMap<(IdentityKey, SendId), Arc<NewSend>>,
     shares: Shares,
@@ -59,14 +60,25 @@ impl Default for Memory {
 }
 
 impl Memory {
+    fn start(&mut self) {
+        let before = Box::new(self.tables().clone());
+        self.before = Some(before);
+    }
+
+    fn undo(&mut self) {
+        if let Some(before) = self.before.take() {
+            *self.tables() = *before;
+        }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Tables {
-    fn body(&self, id: Option<i64>) -> Vec<u8> {
-        id.map_or(Vec::new(), |id| self.bodies[&id].1.to_vec())
+    fn body(&self, id: Option<i64>) -> Bytes {
+        id.map_or(Bytes::default(), |id| Bytes::clone(&self.bodies[&id].1))
     }
 
     fn release(&mut self, id: i64, count: u64) {
@@ -95,12 +107,12 @@ impl Tables {
             left = left.saturating_sub(size);
             let content = match row.meta.gap {
                 0 => RowContent::Payload {
-                    head: self.body(row.meta.head),
+                    head: Bytes::clone(&row.head),
                     body: self.body(row.meta.body),
                 },
                 lost => RowContent::Gap(lost),
             };
-            rows.push(QueuedRow { seq: row.seq, channel: row.channel, content });
+            rows.push(QueuedRow { seq: row.seq, channel: row.meta.channel, content });
         }
         rows
     }
@@ -123,14 +135,13 @@ impl Tables {
     }
 }
 
-impl Backend for Memory {
+impl QueueBackend for Memory {
     fn ids(&mut self) -> &mut Ids {
         &mut self.ids
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
-        let before = Box::new(self.tables().clone());
-        self.before = Some(before);
+        self.start();
         Ok(())
     }
 
@@ -140,12 +151,10 @@ impl Backend for Memory {
     }
 
     async fn rollback(&mut self) {
-        if let Some(before) = self.before.take() {
-            *self.tables() = *before;
-        }
+        self.undo();
     }
 
-    async fn load(&mut self, wanted: &Wanted) -> Result<Loaded, StoreError> {
+    async fn load(&mut self, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError> {
         let tables = self.tables();
         let mut loaded = Loaded::default();
         for key in &wanted.identities {
@@ -157,6 +166,7 @@ impl Backend for Memory {
         for key in &wanted.digests {
             if let Some(queue) = tables.queues.get(&key.0) {
                 let found = tables.digests.get(&(queue.id, key.1));
+                let found = found.filter(|new| new.expires_at > now);
                 loaded.digests.extend(found.map(|new| (*key, new.seq)));
             }
         }
@@ -185,9 +195,12 @@ impl Backend for Memory {
     async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError> {
         let tables = self.tables();
         let mut loaded = Loaded::default();
-        let mut expired: Vec<_> =
-            tables.rows.values().filter(|row| row.meta.gap == 0 && row.expires_at <= now).collect();
-        expired.sort_by_key(|row| row.expires_at);
+        let mut expired: Vec<_> = tables
+            .rows
+            .values()
+            .filter(|row| row.meta.gap == 0 && row.meta.expires_at <= now)
+            .collect();
+        expired.sort_by_key(|row| row.meta.expires_at);
         expired.truncate(limit as usize);
         expired.sort_by_key(|row| (row.queue, row.seq));
         for row in expired {
@@ -199,7 +212,7 @@ impl Backend for Memory {
                 recipient: *recipient,
                 seq: row.seq,
                 meta: row.meta,
-                before: before.map(|((_, seq), row)| (*seq, row.meta.gap)),
+                before: before.map(|((_, seq), row)| (*seq, row.meta)),
             });
         }
         Ok(loaded)
@@ -216,18 +229,16 @@ impl Backend for Memory {
                 tables.shares.remove(&key);
             }
         }
-        for key in effects.removed_rows {
-            tables.rows.remove(&key).unwrap();
+        for old in effects.removed_rows {
+            let row = tables.rows.remove(&(old.queue, old.seq)).unwrap();
+            assert!(row.meta == old.meta || row.meta.gap > 0, "{old:?}");
         }
-        for (queue, seq, lost) in effects.gaps {
-            let row = tables.rows.get_mut(&(queue, seq)).unwrap();
-            let mut meta = row.meta;
-            (meta.gap, meta.size, meta.head, meta.body) = (lost, 0, None, None);
-            let expires_at = i64::MAX.cast_unsigned();
-            *row = Arc::new(NewRow { queue, seq, channel: None, meta, expires_at });
-        }
-        for id in effects.removed_bodies {
-            tables.release(id, 1);
+        for (old, lost) in effects.gaps {
+            let row = tables.rows.get_mut(&(old.queue, old.seq)).unwrap();
+            assert_eq!(row.meta, old.meta);
+            let meta = RowMeta::of_gap(lost);
+            let (queue, seq) = (old.queue, old.seq);
+            *row = Arc::new(NewRow { queue, seq, meta, head: Bytes::default() });
         }
         for (id, count) in effects.released_bodies {
             tables.release(id, count);
@@ -251,7 +262,27 @@ impl Backend for Memory {
         let mut tables = self.tables();
         tables.digests.retain(|_, new| new.expires_at > now);
         tables.sends.retain(|_, send| send.expires_at > now);
-        tables.packages.retain(|kept| kept.package.not_after >= now);
+        Ok(())
+    }
+}
+
+impl DirectoryBackend for Memory {
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.start();
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.before = None;
+        Ok(())
+    }
+
+    async fn rollback(&mut self) {
+        self.undo();
+    }
+
+    async fn purge(&mut self, now: u64, _: u32) -> Result<(), StoreError> {
+        self.tables().packages.retain(|kept| kept.package.not_after >= now);
         Ok(())
     }
 
@@ -335,7 +366,7 @@ impl Backend for Memory {
     }
 }
 
-impl Reads for Memory {
+impl QueueReads for Memory {
     fn rows(&self, recipient: IdentityKey, page: Page) -> Read<'_, Vec<QueuedRow>> {
         ready(Ok(self.tables().page(recipient, page, |_| true))).boxed()
     }
@@ -346,16 +377,24 @@ impl Reads for Memory {
         channel: Channel,
         page: Page,
     ) -> Read<'_, Vec<QueuedRow>> {
-        let of = |row: &NewRow| row.meta.gap > 0 || row.channel == channel;
+        let of = |row: &NewRow| row.meta.gap > 0 || row.meta.channel == channel;
         ready(Ok(self.tables().page(recipient, page, of))).boxed()
     }
 
-    fn send_result(&self, sender: IdentityKey, id: SendId) -> Read<'_, Option<Vec<Delivered>>> {
-        let kept: Option<SendRow> =
-            self.tables().sends.get(&(sender, id)).map(|send| send.row.clone());
+    fn send_result(
+        &self,
+        sender: IdentityKey,
+        id: SendId,
+        now: u64,
+    ) -> Read<'_, Option<Vec<Delivered>>> {
+        let tables = self.tables();
+        let kept = tables.sends.get(&(sender, id)).filter(|send| send.expires_at > now);
+        let kept: Option<SendRow> = kept.map(|send| send.row.clone());
         ready(Ok(kept.map(|row| row.results))).boxed()
     }
+}
 
+impl DirectoryReads for Memory {
     fn stock(&self, identity: IdentityKey, now: u64) -> Read<'_, Vec<SuiteStock>> {
         ready(Ok(self.tables().stock(identity, now))).boxed()
     }

@@ -12,13 +12,13 @@ mod sweep;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
+use super::Bytes;
 use super::Refusal;
-use super::write::{Channel, Delivered, Sender, Write, Written};
-pub(crate) use batch::{run_batch, run_sweep};
+use super::write::{Channel, Delivered, QueueWrite, QueueWritten, Sender};
+pub(crate) use batch::QueueHalf;
 
 /// Next unused ids; a value is never given out twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub(crate) struct IdentityRow {
 pub(crate) struct QueueRow {
     pub(crate) id: i64,
     pub(crate) next_seq: u64,
+    /// No row lies before this position.
+    pub(crate) first: u64,
     pub(crate) acked: u64,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
@@ -91,8 +93,25 @@ pub(crate) struct RowMeta {
     pub(crate) size: u64,
     /// Not zero: a gap of so many rows.
     pub(crate) gap: u32,
-    pub(crate) head: Option<i64>,
+    pub(crate) channel: Channel,
+    /// The shared body.
     pub(crate) body: Option<i64>,
+    /// Unix seconds; gaps do not expire.
+    pub(crate) expires_at: u64,
+}
+
+impl RowMeta {
+    /// A gap of so many rows.
+    pub(crate) const fn of_gap(lost: u32) -> Self {
+        Self {
+            sender: Sender::OPERATOR,
+            size: 0,
+            gap: lost,
+            channel: None,
+            body: None,
+            expires_at: u64::MAX,
+        }
+    }
 }
 
 /// A kept send.
@@ -108,8 +127,8 @@ pub(crate) struct ExpiredRow {
     pub(crate) recipient: IdentityKey,
     pub(crate) seq: u64,
     pub(crate) meta: RowMeta,
-    /// The row before it: position and gap.
-    pub(crate) before: Option<(u64, u32)>,
+    /// The row before it.
+    pub(crate) before: Option<(u64, RowMeta)>,
 }
 
 /// A sender's part of a queue: queue id and sender.
@@ -141,9 +160,17 @@ pub(crate) struct Loaded {
 pub(crate) struct NewRow {
     pub(crate) queue: i64,
     pub(crate) seq: u64,
-    pub(crate) channel: Channel,
     pub(crate) meta: RowMeta,
-    pub(crate) expires_at: u64,
+    /// The recipient's own part of the payload.
+    pub(crate) head: Bytes,
+}
+
+/// A row that goes, or becomes a gap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OldRow {
+    pub(crate) queue: i64,
+    pub(crate) seq: u64,
+    pub(crate) meta: RowMeta,
 }
 
 /// A body to insert.
@@ -151,7 +178,7 @@ pub(crate) struct NewRow {
 pub(crate) struct NewBody {
     pub(crate) id: i64,
     pub(crate) refs: u64,
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) data: Bytes,
 }
 
 /// A deduplication record to insert.
@@ -179,16 +206,18 @@ pub(crate) struct Effects {
     pub(crate) identities: BTreeMap<IdentityKey, IdentityRow>,
     /// New values, whole rows.
     pub(crate) queues: BTreeMap<IdentityKey, QueueRow>,
+    /// Queues that did not exist before.
+    pub(crate) new_queues: Vec<(i64, IdentityKey)>,
+    /// Next ids, when some were taken.
+    pub(crate) ids: Option<Ids>,
     pub(crate) rows: Vec<NewRow>,
     pub(crate) bodies: Vec<NewBody>,
     pub(crate) digests: Vec<NewDigest>,
     pub(crate) sends: Vec<NewSend>,
-    /// Rows that go: queue id and position.
-    pub(crate) removed_rows: Vec<(i64, u64)>,
-    /// Rows that become gaps: queue id, position, number of rows lost.
-    pub(crate) gaps: Vec<(i64, u64, u32)>,
-    /// Bodies of one row each, which go.
-    pub(crate) removed_bodies: Vec<i64>,
+    /// Rows that go.
+    pub(crate) removed_rows: Vec<OldRow>,
+    /// Rows that become gaps, and the number of rows lost.
+    pub(crate) gaps: Vec<(OldRow, u32)>,
     /// Shared bodies, and how many rows let go of them.
     pub(crate) released_bodies: BTreeMap<i64, u64>,
     /// Changes of shares.
@@ -213,6 +242,7 @@ pub(crate) struct Planner<'a> {
     /// Highest position that was committed before this batch, by recipient.
     committed: HashMap<IdentityKey, u64>,
     ids: &'a mut Ids,
+    ids_before: Ids,
     limits: QueueLimits,
     now: u64,
 }
@@ -226,28 +256,32 @@ impl<'a> Planner<'a> {
         now: u64,
     ) -> Self {
         let committed = loaded.queues.iter().map(|(key, row)| (*key, row.next_seq - 1)).collect();
-        Self { loaded, shares, effects: Effects::default(), committed, ids, limits, now }
+        let ids_before = *ids;
+        let effects = Effects::default();
+        Self { loaded, shares, effects, committed, ids, ids_before, limits, now }
     }
 
-    /// Plans a request on queues or fences. Other requests are the backend's: `None`.
-    pub(crate) fn run(&mut self, write: &Write) -> Option<Result<Written, Refusal>> {
+    /// Plans one request.
+    pub(crate) fn run(&mut self, write: &QueueWrite) -> Result<QueueWritten, Refusal> {
         match write {
-            Write::Authenticate(request) => Some(self.authenticate(request)),
-            Write::Enqueue(request) => Some(self.enqueue(request)),
-            Write::Multicast(request) => Some(self.multicast(request)),
-            Write::Ack(request) => Some(self.ack(request)),
-            Write::Remove(request) => {
+            QueueWrite::Authenticate(request) => self.authenticate(request),
+            QueueWrite::Enqueue(request) => self.enqueue(request),
+            QueueWrite::Multicast(request) => self.multicast(request),
+            QueueWrite::Ack(request) => self.ack(request),
+            QueueWrite::Remove(request) => {
                 self.remove(request);
-                Some(Ok(Written::Done))
-            }
-            Write::Publish(_) | Write::Claim(_) | Write::PutHybridKey(_) | Write::ClaimName(_) => {
-                None
+                Ok(QueueWritten::Done)
             }
         }
     }
 
     pub(crate) fn finish(self) -> Effects {
-        self.effects
+        let mut effects = self.effects;
+        let known = self.committed;
+        let new = effects.queues.iter().filter(|(key, _)| !known.contains_key(key));
+        effects.new_queues = new.map(|(key, row)| (row.id, *key)).collect();
+        effects.ids = (*self.ids != self.ids_before).then_some(*self.ids);
+        effects
     }
 
     fn ttl(&self, asked: u32) -> u64 {

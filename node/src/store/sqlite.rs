@@ -1,34 +1,28 @@
-//! The embedded database: SQLite in WAL mode, synced at every commit.
+//! The directory in SQLite: WAL mode, synced at every commit.
 //!
-//! One connection writes; a small pool reads. A statement costs a thread hop, so loads and
-//! effects of a batch are packed into few statements.
+//! One connection writes; a small pool reads.
 
-mod apply;
-mod load;
 mod names;
 mod open;
 mod packages;
 mod reads;
+mod row;
 mod script;
 mod tokens;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
 use super::write::{Claim, ClaimName, Publish, PutHybridKey};
-use super::{Backend, Refusal, StoreError, SuiteStock};
+use super::{DirectoryBackend, Refusal, StoreError, SuiteStock};
 pub(crate) use open::{Database, open};
 pub(crate) use reads::SqliteReads;
+use script::Script;
 pub(crate) use tokens::issue as issue_token;
-
-/// Channel value of gap rows; client channels have 0 or 16 bytes.
-const GAP_CHANNEL: &[u8] = &[0];
 
 /// The writing end.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     connection: SqliteConnection,
-    ids: Ids,
 }
 
 impl Sqlite {
@@ -55,11 +49,7 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-impl Backend for Sqlite {
-    fn ids(&mut self) -> &mut Ids {
-        &mut self.ids
-    }
-
+impl DirectoryBackend for Sqlite {
     async fn begin(&mut self) -> Result<(), StoreError> {
         sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
         Ok(())
@@ -77,24 +67,19 @@ impl Backend for Sqlite {
         }
     }
 
-    async fn load(&mut self, wanted: &Wanted) -> Result<Loaded, StoreError> {
-        load::load(&mut self.connection, wanted).await
-    }
-
-    async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError> {
-        load::shares(&mut self.connection, wanted).await
-    }
-
-    async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError> {
-        load::expired(&mut self.connection, now, limit).await
-    }
-
-    async fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
-        apply::apply(&mut self.connection, effects).await
-    }
-
     async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError> {
-        apply::purge(&mut self.connection, now, limit).await
+        let (now, limit) = (now.cast_signed(), i64::from(limit));
+        let mut script = Script::default();
+        for statement in [
+            "DELETE FROM packages WHERE id IN
+                (SELECT id FROM packages WHERE not_after < ? LIMIT ?);",
+            "DELETE FROM tokens WHERE hash IN
+                (SELECT hash FROM tokens WHERE expires_at <= ? LIMIT ?);",
+        ] {
+            script.push(statement);
+            script.bind(now).bind(limit);
+        }
+        script.execute(&mut self.connection).await
     }
 
     async fn publish(

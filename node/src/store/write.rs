@@ -144,21 +144,17 @@ pub(crate) struct ClaimName {
     pub(crate) limit: usize,
 }
 
-/// One request to the writer.
+/// One request to the writer of the queues.
 #[derive(Debug, Clone)]
-pub(crate) enum Write {
+pub(crate) enum QueueWrite {
     Authenticate(Authenticate),
     Enqueue(Enqueue),
     Multicast(Multicast),
     Ack(Ack),
     Remove(Remove),
-    Publish(Publish),
-    Claim(Claim),
-    PutHybridKey(PutHybridKey),
-    ClaimName(ClaimName),
 }
 
-impl Write {
+impl QueueWrite {
     /// Bytes it brings into a batch.
     pub(crate) fn size(&self) -> usize {
         match self {
@@ -166,13 +162,27 @@ impl Write {
             Self::Multicast(send) => {
                 send.body.len() + send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>()
             }
+            Self::Authenticate(_) | Self::Ack(_) | Self::Remove(_) => 0,
+        }
+    }
+}
+
+/// One request to the writer of the directory.
+#[derive(Debug, Clone)]
+pub(crate) enum DirectoryWrite {
+    Publish(Publish),
+    Claim(Claim),
+    PutHybridKey(PutHybridKey),
+    ClaimName(ClaimName),
+}
+
+impl DirectoryWrite {
+    /// Bytes it brings into a batch.
+    pub(crate) fn size(&self) -> usize {
+        match self {
             Self::Publish(publish) => publish.one_time.iter().map(|one| one.data.len()).sum(),
             Self::PutHybridKey(put) => put.key.len(),
-            Self::Authenticate(_)
-            | Self::Ack(_)
-            | Self::Remove(_)
-            | Self::Claim(_)
-            | Self::ClaimName(_) => 0,
+            Self::Claim(_) | Self::ClaimName(_) => 0,
         }
     }
 }
@@ -194,14 +204,20 @@ pub(crate) struct Authenticated {
     pub(crate) acked_up_to: u64,
 }
 
-/// How the writer answers.
+/// How the writer of the queues answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Written {
+pub(crate) enum QueueWritten {
     Authenticated(Authenticated),
     /// Position of an enqueued row.
     Seq(u64),
     /// One per delivery, in order.
     Sent(Vec<Delivered>),
+    Done,
+}
+
+/// How the writer of the directory answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DirectoryWritten {
     Stock(Vec<SuiteStock>),
     /// One per target, in order.
     Claimed(Vec<Vec<u8>>),

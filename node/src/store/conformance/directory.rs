@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::store::SuiteStock;
-use crate::store::write::{Claim, ClaimName, Package, Publish, PutHybridKey, Target, Write};
+use crate::store::write::{Claim, ClaimName, Package, Publish, PutHybridKey, Target};
+use crate::store::write::{DirectoryWrite, DirectoryWritten};
 
-on_each_backend!(
+on_each_directory_backend!(
     one_time_packages_leave_once_oldest_first_and_last_resorts_stay,
     packages_that_end_soon_are_passed_over_and_swept,
     the_stock_is_bounded_and_spent_packages_do_not_come_back,
@@ -23,21 +24,27 @@ fn package(serial: u8, ciphersuite: u16, life: u64) -> Package {
     }
 }
 
-fn publish(of: u8, one_time: Vec<Package>, last_resort: Option<Package>) -> Write {
-    Write::Publish(Publish { identity: key(of), one_time, last_resort, limit: 5, now: NOW })
+fn publish(of: u8, one_time: Vec<Package>, last_resort: Option<Package>) -> DirectoryWrite {
+    DirectoryWrite::Publish(Publish {
+        identity: key(of),
+        one_time,
+        last_resort,
+        limit: 5,
+        now: NOW,
+    })
 }
 
-fn claim(of: &[u8], ciphersuite: u16, one_time: bool) -> Write {
+fn claim(of: &[u8], ciphersuite: u16, one_time: bool) -> DirectoryWrite {
     let targets = of.iter().map(|of| Target { identity: key(*of), one_time }).collect();
-    Write::Claim(Claim { targets, ciphersuite, alive_until: NOW + 35 * DAY })
+    DirectoryWrite::Claim(Claim { targets, ciphersuite, alive_until: NOW + 35 * DAY })
 }
 
-fn claimed(packages: &[&[u8]]) -> Written {
-    Written::Claimed(packages.iter().map(|package| package.to_vec()).collect())
+fn claimed(packages: &[&[u8]]) -> DirectoryWritten {
+    DirectoryWritten::Claimed(packages.iter().map(|package| package.to_vec()).collect())
 }
 
 async fn one_time_packages_leave_once_oldest_first_and_last_resorts_stay(
-    mut rig: Rig<impl Backend>,
+    mut rig: DirectoryRig<impl DirectoryBackend>,
 ) {
     let life = 70 * DAY;
     let one_time = vec![package(1, 1, life), package(2, 1, life), package(3, 79, life)];
@@ -45,7 +52,7 @@ async fn one_time_packages_leave_once_oldest_first_and_last_resorts_stay(
     let suites = [(1, 2, true), (79, 1, false)].map(|(ciphersuite, one_time, last_resort)| {
         SuiteStock { ciphersuite, one_time, last_resort }
     });
-    assert_eq!(stock, Ok(Written::Stock(suites.to_vec())));
+    assert_eq!(stock, Ok(DirectoryWritten::Stock(suites.to_vec())));
     assert_eq!(rig.reads.stock(key(5), NOW).await.unwrap(), suites);
     let answers = rig
         .batch(&[
@@ -63,7 +70,9 @@ async fn one_time_packages_leave_once_oldest_first_and_last_resorts_stay(
     assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[8]])));
 }
 
-async fn packages_that_end_soon_are_passed_over_and_swept(mut rig: Rig<impl Backend>) {
+async fn packages_that_end_soon_are_passed_over_and_swept(
+    mut rig: DirectoryRig<impl DirectoryBackend>,
+) {
     let one_time = vec![package(1, 1, 34 * DAY), package(2, 1, 36 * DAY)];
     rig.one(publish(5, one_time, Some(package(9, 1, 34 * DAY)))).await.unwrap();
     assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[2]])));
@@ -74,7 +83,9 @@ async fn packages_that_end_soon_are_passed_over_and_swept(mut rig: Rig<impl Back
     assert!(rig.reads.stock(key(5), NOW).await.unwrap().is_empty());
 }
 
-async fn the_stock_is_bounded_and_spent_packages_do_not_come_back(mut rig: Rig<impl Backend>) {
+async fn the_stock_is_bounded_and_spent_packages_do_not_come_back(
+    mut rig: DirectoryRig<impl DirectoryBackend>,
+) {
     let many: Vec<Package> = (0..5).map(|serial| package(serial, 1, 70 * DAY)).collect();
     rig.one(publish(5, many.clone(), None)).await.unwrap();
     rig.one(publish(5, many.clone(), None)).await.unwrap();
@@ -83,20 +94,20 @@ async fn the_stock_is_bounded_and_spent_packages_do_not_come_back(mut rig: Rig<i
     for serial in 0..5 {
         assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[serial]])));
     }
-    assert_eq!(rig.one(publish(5, many, None)).await, Ok(Written::Stock(vec![])));
+    assert_eq!(rig.one(publish(5, many, None)).await, Ok(DirectoryWritten::Stock(vec![])));
     assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[]])));
 }
 
-async fn names_go_to_the_first(mut rig: Rig<impl Backend>) {
+async fn names_go_to_the_first(mut rig: DirectoryRig<impl DirectoryBackend>) {
     let named = |name: &str, of| {
         let (name, identity) = (name.to_owned(), key(of));
-        Write::ClaimName(ClaimName { name, identity, signature: vec![of], limit: 2 })
+        DirectoryWrite::ClaimName(ClaimName { name, identity, signature: vec![of], limit: 2 })
     };
     let answers = rig
         .batch(&[named("b", 1), named("b", 1), named("b", 2), named("a", 1), named("c", 1)])
         .await;
     let taken = Err(Refusal::NameTaken);
-    let done = Ok(Written::Done);
+    let done = Ok(DirectoryWritten::Done);
     let expected = [done.clone(), done.clone(), taken, done, Err(Refusal::TooManyNames)];
     assert_eq!(answers, expected);
     assert_eq!(rig.reads.name("b".into()).await.unwrap(), Some((key(1), vec![1])));
@@ -104,11 +115,11 @@ async fn names_go_to_the_first(mut rig: Rig<impl Backend>) {
     assert_eq!(rig.reads.names_of(key(1)).await.unwrap(), ["b", "a"]);
 }
 
-async fn the_last_hybrid_key_counts(mut rig: Rig<impl Backend>) {
+async fn the_last_hybrid_key_counts(mut rig: DirectoryRig<impl DirectoryBackend>) {
     assert_eq!(rig.reads.hybrid_key(key(1)).await.unwrap(), None);
     for value in [1, 2] {
         let put = PutHybridKey { identity: key(1), key: vec![value; 3] };
-        rig.one(Write::PutHybridKey(put)).await.unwrap();
+        rig.one(DirectoryWrite::PutHybridKey(put)).await.unwrap();
     }
     assert_eq!(rig.reads.hybrid_key(key(1)).await.unwrap(), Some(vec![2; 3]));
 }

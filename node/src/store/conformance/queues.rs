@@ -1,9 +1,9 @@
 //! Positions, deduplication, limits, removal.
 
 use super::*;
-use crate::store::write::Write;
+use crate::store::write::QueueWrite;
 
-on_each_backend!(
+on_each_queue_backend!(
     positions_count_per_recipient_and_never_repeat,
     a_refused_request_leaves_its_neighbours_alone,
     equal_payloads_are_one_row_while_the_hash_lives,
@@ -13,54 +13,54 @@ on_each_backend!(
     removed_rows_give_their_room_back,
 );
 
-async fn positions_count_per_recipient_and_never_repeat(mut rig: Rig<impl Backend>) {
+async fn positions_count_per_recipient_and_never_repeat(mut rig: QueueRig<impl QueueBackend>) {
     let answers = rig.batch(&[enqueue(1, 5, b"a"), enqueue(1, 6, b"a"), enqueue(2, 5, b"b")]).await;
-    assert_eq!(answers, [1, 1, 2].map(|seq| Ok(Written::Seq(seq))));
+    assert_eq!(answers, [1, 1, 2].map(|seq| Ok(QueueWritten::Seq(seq))));
     let session = rig.session(5).await;
     rig.one(ack(5, session, 2)).await.unwrap();
     assert!(rig.rows(5).await.is_empty());
-    assert_eq!(rig.one(enqueue(1, 5, b"c")).await, Ok(Written::Seq(3)));
+    assert_eq!(rig.one(enqueue(1, 5, b"c")).await, Ok(QueueWritten::Seq(3)));
     assert_eq!(rig.rows(5).await, [(3, is(b"c"))]);
     // Rows of the same batch are out of reach of an acknowledgement.
     rig.batch(&[enqueue(1, 5, b"d"), ack(5, session, u64::MAX)]).await;
     assert_eq!(rig.rows(5).await, [(4, is(b"d"))]);
 }
 
-async fn a_refused_request_leaves_its_neighbours_alone(mut rig: Rig<impl Backend>) {
+async fn a_refused_request_leaves_its_neighbours_alone(mut rig: QueueRig<impl QueueBackend>) {
     let answers = rig
         .batch(&[
             enqueue(1, 5, b"a"),
             ack(9, 1, 1),
-            Write::Multicast(multicast(9, 1, 1, &[5], b"x")),
+            QueueWrite::Multicast(multicast(9, 1, 1, &[5], b"x")),
             enqueue(1, 5, b"b"),
         ])
         .await;
-    assert_eq!(answers[0], Ok(Written::Seq(1)));
+    assert_eq!(answers[0], Ok(QueueWritten::Seq(1)));
     assert_eq!(answers[1], Err(Refusal::Fenced));
     assert_eq!(answers[2], Err(Refusal::Fenced));
-    assert_eq!(answers[3], Ok(Written::Seq(2)));
+    assert_eq!(answers[3], Ok(QueueWritten::Seq(2)));
     assert_eq!(rig.rows(5).await, [(1, is(b"a")), (2, is(b"b"))]);
 }
 
-async fn equal_payloads_are_one_row_while_the_hash_lives(mut rig: Rig<impl Backend>) {
+async fn equal_payloads_are_one_row_while_the_hash_lives(mut rig: QueueRig<impl QueueBackend>) {
     let answers = rig.batch(&[enqueue(1, 5, b"a"), enqueue(1, 5, b"a")]).await;
-    assert_eq!(answers, [Ok(Written::Seq(1)), Ok(Written::Seq(1))]);
+    assert_eq!(answers, [Ok(QueueWritten::Seq(1)), Ok(QueueWritten::Seq(1))]);
     rig.one(remove(5, &[1])).await.unwrap();
     rig.now += 30 * DAY;
     rig.sweep(100).await;
-    assert_eq!(rig.one(enqueue(1, 5, b"a")).await, Ok(Written::Seq(1)));
+    assert_eq!(rig.one(enqueue(1, 5, b"a")).await, Ok(QueueWritten::Seq(1)));
     assert!(rig.rows(5).await.is_empty());
     rig.now += DAY;
     rig.sweep(100).await;
-    assert_eq!(rig.one(enqueue(1, 5, b"a")).await, Ok(Written::Seq(2)));
+    assert_eq!(rig.one(enqueue(1, 5, b"a")).await, Ok(QueueWritten::Seq(2)));
 }
 
-async fn above_half_full_a_sender_has_a_quarter(mut rig: Rig<impl Backend>) {
+async fn above_half_full_a_sender_has_a_quarter(mut rig: QueueRig<impl QueueBackend>) {
     for n in 0..50u8 {
         rig.one(enqueue(1, 5, &[n])).await.unwrap();
     }
     assert_eq!(rig.one(enqueue(1, 5, b"more")).await, Err(Refusal::QueueFull));
-    let others: Vec<Write> = (0..26u8).map(|n| enqueue(2, 5, &[100 + n])).collect();
+    let others: Vec<QueueWrite> = (0..26u8).map(|n| enqueue(2, 5, &[100 + n])).collect();
     let answers = rig.batch(&others).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 25);
     assert_eq!(answers[25], Err(Refusal::QueueFull));
@@ -70,13 +70,13 @@ async fn above_half_full_a_sender_has_a_quarter(mut rig: Rig<impl Backend>) {
     // Bytes are limited like rows; each refusal leaves a gap before the next row.
     let large = vec![7; 5_001];
     assert_eq!(rig.one(enqueue(4, 6, &large)).await, Err(Refusal::QueueFull));
-    assert_eq!(rig.one(enqueue(4, 6, &large[..5_000])).await, Ok(Written::Seq(2)));
+    assert_eq!(rig.one(enqueue(4, 6, &large[..5_000])).await, Ok(QueueWritten::Seq(2)));
     assert_eq!(rig.one(enqueue(5, 6, &large[..2_501])).await, Err(Refusal::QueueFull));
-    assert_eq!(rig.one(enqueue(5, 6, &large[..2_500])).await, Ok(Written::Seq(4)));
+    assert_eq!(rig.one(enqueue(5, 6, &large[..2_500])).await, Ok(QueueWritten::Seq(4)));
 }
 
-async fn lost_rows_become_one_gap_where_there_is_room_again(mut rig: Rig<impl Backend>) {
-    rig.limits.rows = 4;
+async fn lost_rows_become_one_gap_where_there_is_room_again(mut rig: QueueRig<impl QueueBackend>) {
+    rig.half.limits.rows = 4;
     for sender in 1..=4u8 {
         rig.one(enqueue(sender, 5, &[sender])).await.unwrap();
     }
@@ -92,11 +92,11 @@ async fn lost_rows_become_one_gap_where_there_is_room_again(mut rig: Rig<impl Ba
     assert_eq!(rig.rows(5).await, [(6, is(b"new"))]);
 }
 
-async fn pages_hold_their_bounds_and_channels_are_apart(mut rig: Rig<impl Backend>) {
+async fn pages_hold_their_bounds_and_channels_are_apart(mut rig: QueueRig<impl QueueBackend>) {
     for (n, of) in [(0u8, 1), (1, 2), (2, 1), (3, 0), (4, 1)] {
-        let Write::Enqueue(mut request) = enqueue(1, 5, &[n; 100]) else { unreachable!() };
+        let QueueWrite::Enqueue(mut request) = enqueue(1, 5, &[n; 100]) else { unreachable!() };
         request.channel = channel(of);
-        rig.one(Write::Enqueue(request)).await.unwrap();
+        rig.one(QueueWrite::Enqueue(request)).await.unwrap();
     }
     let read = async |of, after, rows, bytes| {
         let page = Page { after, rows, bytes };
@@ -117,9 +117,9 @@ async fn pages_hold_their_bounds_and_channels_are_apart(mut rig: Rig<impl Backen
     assert_eq!(read(Some(9), 0, 10, 1000).await, [0u64; 0]);
 }
 
-async fn removed_rows_give_their_room_back(mut rig: Rig<impl Backend>) {
+async fn removed_rows_give_their_room_back(mut rig: QueueRig<impl QueueBackend>) {
     for round in 0..5u8 {
-        let writes: Vec<Write> = (0..50u8).map(|n| enqueue(1, 5, &[round, n])).collect();
+        let writes: Vec<QueueWrite> = (0..50u8).map(|n| enqueue(1, 5, &[round, n])).collect();
         assert!(rig.batch(&writes).await.iter().all(Result::is_ok));
         let seqs: Vec<u64> = rig.rows(5).await.iter().map(|(seq, _)| *seq).collect();
         // Twice in one batch, and rows that are not there.

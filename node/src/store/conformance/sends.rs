@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::store::write::Delivered::Queued;
-use crate::store::write::{Authenticated, Delivered, Write};
+use crate::store::write::{Authenticated, Delivered, QueueWrite};
 
-on_each_backend!(
+on_each_queue_backend!(
     a_lower_incarnation_or_attempt_is_refused_and_anything_else_takes_over,
     a_multicast_is_ordered_alike_in_all_queues_and_its_body_is_shared,
     a_send_id_is_replayed_word_for_word,
@@ -13,12 +13,12 @@ on_each_backend!(
     a_closed_node_admits_those_it_knows,
 );
 
-fn sent(results: &[Delivered]) -> Written {
-    Written::Sent(results.to_vec())
+fn sent(results: &[Delivered]) -> QueueWritten {
+    QueueWritten::Sent(results.to_vec())
 }
 
 async fn a_lower_incarnation_or_attempt_is_refused_and_anything_else_takes_over(
-    mut rig: Rig<impl Backend>,
+    mut rig: QueueRig<impl QueueBackend>,
 ) {
     let mut session = 0;
     let steps = [
@@ -37,7 +37,7 @@ async fn a_lower_incarnation_or_attempt_is_refused_and_anything_else_takes_over(
             session += 1;
             let last_send = SendId::default();
             let expected = Authenticated { session, last_send, acked_up_to: 0 };
-            assert_eq!(answer, Ok(Written::Authenticated(expected)));
+            assert_eq!(answer, Ok(QueueWritten::Authenticated(expected)));
         } else {
             assert_eq!(answer, Err(Refusal::Fenced));
         }
@@ -45,14 +45,14 @@ async fn a_lower_incarnation_or_attempt_is_refused_and_anything_else_takes_over(
 }
 
 async fn a_multicast_is_ordered_alike_in_all_queues_and_its_body_is_shared(
-    mut rig: Rig<impl Backend>,
+    mut rig: QueueRig<impl QueueBackend>,
 ) {
     let session = rig.session(1).await;
     let answers = rig
         .batch(&[
-            Write::Multicast(multicast(1, session, 1, &[1, 2, 3], b"first")),
+            QueueWrite::Multicast(multicast(1, session, 1, &[1, 2, 3], b"first")),
             enqueue(9, 2, b"between"),
-            Write::Multicast(multicast(1, session, 2, &[3, 2, 1], b"second")),
+            QueueWrite::Multicast(multicast(1, session, 2, &[3, 2, 1], b"second")),
         ])
         .await;
     assert_eq!(answers[0], Ok(sent(&[Queued(1), Queued(1), Queued(1)])));
@@ -68,83 +68,85 @@ async fn a_multicast_is_ordered_alike_in_all_queues_and_its_body_is_shared(
     rig.one(remove(2, &[1])).await.unwrap();
     assert_eq!(rig.rows(3).await, [(2, is(b"\x03second"))]);
 
-    let Written::Authenticated(next) = rig.one(authenticate(1, 1, 1, 2)).await.unwrap() else {
+    let QueueWritten::Authenticated(next) = rig.one(authenticate(1, 1, 1, 2)).await.unwrap() else {
         panic!("not authenticated");
     };
     assert_eq!(next.last_send, SendId { incarnation: 1, counter: 2 });
 }
 
-async fn a_send_id_is_replayed_word_for_word(mut rig: Rig<impl Backend>) {
+async fn a_send_id_is_replayed_word_for_word(mut rig: QueueRig<impl QueueBackend>) {
     let session = rig.session(1).await;
     let send = multicast(1, session, 7, &[2], b"once");
     let id = send.id;
-    assert_eq!(rig.reads.send_result(key(1), id).await.unwrap(), None);
-    let twice = [Write::Multicast(send.clone()), Write::Multicast(send.clone())];
+    assert_eq!(rig.reads.send_result(key(1), id, rig.now).await.unwrap(), None);
+    let twice = [QueueWrite::Multicast(send.clone()), QueueWrite::Multicast(send.clone())];
     let expected = Ok(sent(&[Delivered::Queued(1)]));
     assert_eq!(rig.batch(&twice).await, [expected.clone(), expected.clone()]);
-    assert_eq!(rig.one(Write::Multicast(send.clone())).await, expected);
+    assert_eq!(rig.one(QueueWrite::Multicast(send.clone())).await, expected);
     assert_eq!(rig.rows(2).await.len(), 1);
-    let kept = rig.reads.send_result(key(1), id).await.unwrap();
+    let kept = rig.reads.send_result(key(1), id, rig.now).await.unwrap();
     assert_eq!(kept, Some(vec![Delivered::Queued(1)]));
 
     let other = Multicast { request: [0; 32], ..send.clone() };
-    assert!(matches!(rig.one(Write::Multicast(other)).await, Err(Refusal::BadSendId(_))));
+    assert!(matches!(rig.one(QueueWrite::Multicast(other)).await, Err(Refusal::BadSendId(_))));
     let mut foreign = multicast(1, session, 8, &[2], b"x");
     foreign.id.incarnation = 2;
-    assert!(matches!(rig.one(Write::Multicast(foreign)).await, Err(Refusal::BadSendId(_))));
+    assert!(matches!(rig.one(QueueWrite::Multicast(foreign)).await, Err(Refusal::BadSendId(_))));
     rig.now += 31 * DAY;
     rig.sweep(10).await;
-    assert_eq!(rig.reads.send_result(key(1), id).await.unwrap(), None);
+    assert_eq!(rig.reads.send_result(key(1), id, rig.now).await.unwrap(), None);
 }
 
-async fn a_full_recipient_is_said_and_a_full_sender_stops_the_send(mut rig: Rig<impl Backend>) {
-    rig.limits.rows = 2;
+async fn a_full_recipient_is_said_and_a_full_sender_stops_the_send(
+    mut rig: QueueRig<impl QueueBackend>,
+) {
+    rig.half.limits.rows = 2;
     let session = rig.session(1).await;
     rig.batch(&[enqueue(8, 2, b"a"), enqueue(9, 3, b"c")]).await;
     let send = multicast(1, session, 1, &[2, 4], b"x");
     let expected = Ok(sent(&[Delivered::Full, Delivered::Queued(1)]));
-    assert_eq!(rig.one(Write::Multicast(send.clone())).await, expected);
+    assert_eq!(rig.one(QueueWrite::Multicast(send.clone())).await, expected);
     let two = rig.session(2).await;
     rig.one(ack(2, two, 1)).await.unwrap();
     assert_eq!(rig.rows(2).await, [(2, Row::Lost(1))]);
     // There is room now, and the replay does not use it.
-    assert_eq!(rig.one(Write::Multicast(send)).await, expected);
+    assert_eq!(rig.one(QueueWrite::Multicast(send)).await, expected);
     assert_eq!(rig.rows(2).await, [(2, Row::Lost(1))]);
 
     rig.one(enqueue(9, 1, b"e")).await.unwrap();
     let own = multicast(1, session, 2, &[5, 1], b"x");
-    assert_eq!(rig.one(Write::Multicast(own)).await, Err(Refusal::QueueFull));
+    assert_eq!(rig.one(QueueWrite::Multicast(own)).await, Err(Refusal::QueueFull));
     assert!(rig.rows(5).await.is_empty());
     let id = SendId { incarnation: 1, counter: 2 };
-    assert_eq!(rig.reads.send_result(key(1), id).await.unwrap(), None);
+    assert_eq!(rig.reads.send_result(key(1), id, rig.now).await.unwrap(), None);
 }
 
-async fn only_the_live_session_sends_and_acknowledges(mut rig: Rig<impl Backend>) {
+async fn only_the_live_session_sends_and_acknowledges(mut rig: QueueRig<impl QueueBackend>) {
     let session = rig.session(1).await;
     rig.one(enqueue(2, 1, b"a")).await.unwrap();
     let answers = rig
         .batch(&[
             authenticate(1, 1, 9, 1),
             ack(1, session, 1),
-            Write::Multicast(multicast(1, session, 1, &[2], b"x")),
+            QueueWrite::Multicast(multicast(1, session, 1, &[2], b"x")),
             ack(1, session + 1, 1),
         ])
         .await;
     let displaced = Refusal::Displaced(Instance::new([9; 16]));
     assert_eq!(answers[1], Err(displaced.clone()));
     assert_eq!(answers[2], Err(displaced));
-    assert_eq!(answers[3], Ok(Written::Done));
+    assert_eq!(answers[3], Ok(QueueWritten::Done));
     assert!(rig.rows(1).await.is_empty());
     assert!(rig.rows(2).await.is_empty());
 }
 
-async fn a_closed_node_admits_those_it_knows(mut rig: Rig<impl Backend>) {
+async fn a_closed_node_admits_those_it_knows(mut rig: QueueRig<impl QueueBackend>) {
     rig.session(1).await;
     for (identity, known) in [(1, true), (2, false)] {
-        let Write::Authenticate(mut request) = authenticate(identity, 1, 1, 2) else {
+        let QueueWrite::Authenticate(mut request) = authenticate(identity, 1, 1, 2) else {
             unreachable!()
         };
         request.admit = false;
-        assert_eq!(rig.one(Write::Authenticate(request)).await.is_ok(), known);
+        assert_eq!(rig.one(QueueWrite::Authenticate(request)).await.is_ok(), known);
     }
 }

@@ -1,17 +1,20 @@
 //! Rows that expire unread.
 
 use super::*;
-use crate::store::write::Write;
+use crate::store::write::QueueWrite;
 
-on_each_backend!(expired_rows_become_gaps_that_grow_together, expired_rows_give_their_room_back);
+on_each_queue_backend!(
+    expired_rows_become_gaps_that_grow_together,
+    expired_rows_give_their_room_back
+);
 
-fn expiring(to: u8, payload: &[u8], ttl_secs: u32) -> Write {
-    let Write::Enqueue(mut request) = enqueue(1, to, payload) else { unreachable!() };
+fn expiring(to: u8, payload: &[u8], ttl_secs: u32) -> QueueWrite {
+    let QueueWrite::Enqueue(mut request) = enqueue(1, to, payload) else { unreachable!() };
     request.ttl_secs = ttl_secs;
-    Write::Enqueue(request)
+    QueueWrite::Enqueue(request)
 }
 
-async fn expired_rows_become_gaps_that_grow_together(mut rig: Rig<impl Backend>) {
+async fn expired_rows_become_gaps_that_grow_together(mut rig: QueueRig<impl QueueBackend>) {
     for (n, ttl) in [(1u8, 10), (2, 10), (3, 100), (4, 10), (5, 20), (6, 100)] {
         rig.one(expiring(5, &[n], ttl)).await.unwrap();
     }
@@ -36,19 +39,20 @@ async fn expired_rows_become_gaps_that_grow_together(mut rig: Rig<impl Backend>)
     let session = rig.session(5).await;
     rig.one(ack(5, session, 6)).await.unwrap();
     assert!(rig.rows(5).await.is_empty());
-    let Written::Authenticated(again) = rig.one(authenticate(5, 1, 1, 2)).await.unwrap() else {
+    let QueueWritten::Authenticated(again) = rig.one(authenticate(5, 1, 1, 2)).await.unwrap()
+    else {
         panic!("not authenticated");
     };
     assert_eq!(again.acked_up_to, 6);
 }
 
-async fn expired_rows_give_their_room_back(mut rig: Rig<impl Backend>) {
-    rig.limits.rows = 20;
-    let writes: Vec<Write> = (0..10u8).map(|n| expiring(5, &[n], 10)).collect();
+async fn expired_rows_give_their_room_back(mut rig: QueueRig<impl QueueBackend>) {
+    rig.half.limits.rows = 20;
+    let writes: Vec<QueueWrite> = (0..10u8).map(|n| expiring(5, &[n], 10)).collect();
     assert!(rig.batch(&writes).await.iter().all(Result::is_ok));
     rig.now += 10;
     while rig.sweep(3).await {}
     assert_eq!(rig.rows(5).await, [(10, Row::Lost(10))]);
-    let writes: Vec<Write> = (20..29u8).map(|n| expiring(5, &[n], 10)).collect();
+    let writes: Vec<QueueWrite> = (20..29u8).map(|n| expiring(5, &[n], 10)).collect();
     assert!(rig.batch(&writes).await.iter().all(Result::is_ok));
 }

@@ -4,10 +4,10 @@ use quicproquo_schemas::id::{IdentityKey, SendId};
 
 use super::{IdentityRow, Planner};
 use crate::store::Refusal;
-use crate::store::write::{Authenticate, Authenticated, Written};
+use crate::store::write::{Authenticate, Authenticated, QueueWritten};
 
 impl Planner<'_> {
-    pub(super) fn authenticate(&mut self, request: &Authenticate) -> Result<Written, Refusal> {
+    pub(super) fn authenticate(&mut self, request: &Authenticate) -> Result<QueueWritten, Refusal> {
         let before = self.loaded.identities.get(&request.identity);
         let (session, last_send) = match before {
             None if !request.admit => return Err(Refusal::RegistrationRefused),
@@ -32,7 +32,7 @@ impl Planner<'_> {
         };
         self.put_identity(request.identity, row);
         let acked_up_to = self.loaded.queues.get(&request.identity).map_or(0, |queue| queue.acked);
-        Ok(Written::Authenticated(Authenticated { session, last_send, acked_up_to }))
+        Ok(QueueWritten::Authenticated(Authenticated { session, last_send, acked_up_to }))
     }
 
     /// The identity's row, if `session` is its live Session.

@@ -1,28 +1,46 @@
 //! One batch is one transaction.
 
-use quicproquo_schemas::id::IdentityKey;
-
 use super::wanted::shares_wanted;
-use super::{Planner, QueueLimits, Wanted};
-use crate::store::write::{Write, Written};
-use crate::store::{Backend, Refusal, StoreError};
+use super::{Planner, QueueLimits, Shares, Wanted};
+use crate::store::write::{QueueWrite, QueueWritten};
+use crate::store::{QueueBackend, StoreError};
+use crate::writer::{Half, Outcome};
 
-/// What a committed batch came to.
+/// The queues, as their writer sees them.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    /// One per request, in order.
-    pub(crate) answers: Vec<Result<Written, Refusal>>,
-    /// Whose queue has new rows.
-    pub(crate) woken: Vec<IdentityKey>,
+pub(crate) struct QueueHalf<B> {
+    pub(crate) backend: B,
+    pub(crate) limits: QueueLimits,
+}
+
+impl<B: QueueBackend> Half for QueueHalf<B> {
+    type Write = QueueWrite;
+    type Written = QueueWritten;
+
+    fn size(write: &QueueWrite) -> usize {
+        write.size()
+    }
+
+    async fn run(
+        &mut self,
+        batch: &[QueueWrite],
+        now: u64,
+    ) -> Result<Outcome<QueueWritten>, StoreError> {
+        run_batch(&mut self.backend, batch, self.limits, now).await
+    }
+
+    async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError> {
+        run_sweep(&mut self.backend, self.limits, now, limit).await
+    }
 }
 
 /// Runs requests in one transaction, in order, and returns when it is durable.
-pub(crate) async fn run_batch<B: Backend>(
+pub(crate) async fn run_batch<B: QueueBackend>(
     backend: &mut B,
-    batch: &[Write],
+    batch: &[QueueWrite],
     limits: QueueLimits,
     now: u64,
-) -> Result<Outcome, StoreError> {
+) -> Result<Outcome<QueueWritten>, StoreError> {
     backend.begin().await?;
     let outcome = match work(backend, batch, limits, now).await {
         Ok(outcome) => backend.commit().await.map(|()| outcome),
@@ -34,71 +52,34 @@ pub(crate) async fn run_batch<B: Backend>(
     outcome
 }
 
-async fn work<B: Backend>(
+async fn work<B: QueueBackend>(
     backend: &mut B,
-    batch: &[Write],
+    batch: &[QueueWrite],
     limits: QueueLimits,
     now: u64,
-) -> Result<Outcome, StoreError> {
-    let wanted = Wanted::of(batch);
-    let mut answers = Vec::with_capacity(batch.len());
-    let mut woken = Vec::new();
-    if wanted.is_empty() {
-        for write in batch {
-            answers.push(direct(backend, write).await?);
-        }
-        return Ok(Outcome { answers, woken });
-    }
-
-    let loaded = backend.load(&wanted).await?;
+) -> Result<Outcome<QueueWritten>, StoreError> {
+    let loaded = backend.load(&Wanted::of(batch), now).await?;
     let share_keys = shares_wanted(batch, &loaded, limits);
     let shares = if share_keys.is_empty() {
-        super::Shares::default()
+        Shares::default()
     } else {
         backend.load_shares(&share_keys).await?
     };
     let mut ids = *backend.ids();
     let mut planner = Planner::new(loaded, shares, &mut ids, limits, now);
-    let planned: Vec<_> = batch.iter().map(|write| planner.run(write)).collect();
+    let answers = batch.iter().map(|write| planner.run(write)).collect();
     let effects = planner.finish();
     *backend.ids() = ids;
-    woken.extend(effects.woken.iter().copied());
+    let woken = effects.woken.iter().copied().collect();
     if !effects.is_empty() {
         backend.apply(effects).await?;
-    }
-    for (write, planned) in batch.iter().zip(planned) {
-        answers.push(match planned {
-            Some(answer) => answer,
-            None => direct(backend, write).await?,
-        });
     }
     Ok(Outcome { answers, woken })
 }
 
-/// Requests that touch neither queues nor fences.
-async fn direct<B: Backend>(
-    backend: &mut B,
-    write: &Write,
-) -> Result<Result<Written, Refusal>, StoreError> {
-    Ok(match write {
-        Write::Publish(publish) => backend.publish(publish).await?.map(Written::Stock),
-        Write::Claim(claim) => Ok(Written::Claimed(backend.claim(claim).await?)),
-        Write::PutHybridKey(put) => {
-            backend.put_hybrid_key(put).await?;
-            Ok(Written::Done)
-        }
-        Write::ClaimName(claim) => backend.claim_name(claim).await?.map(|()| Written::Done),
-        Write::Authenticate(_)
-        | Write::Enqueue(_)
-        | Write::Multicast(_)
-        | Write::Ack(_)
-        | Write::Remove(_) => Ok(Written::Done),
-    })
-}
-
 /// Turns expired rows into gaps and forgets expired records, at most `limit` of each kind, in one
 /// transaction. Returns whether there may be more.
-pub(crate) async fn run_sweep<B: Backend>(
+pub(crate) async fn run_sweep<B: QueueBackend>(
     backend: &mut B,
     limits: QueueLimits,
     now: u64,
@@ -115,7 +96,7 @@ pub(crate) async fn run_sweep<B: Backend>(
     swept
 }
 
-async fn sweep<B: Backend>(
+async fn sweep<B: QueueBackend>(
     backend: &mut B,
     limits: QueueLimits,
     now: u64,
@@ -125,7 +106,7 @@ async fn sweep<B: Backend>(
     let more = loaded.expired.len() >= limit as usize;
     if !loaded.expired.is_empty() {
         let mut ids = *backend.ids();
-        let mut planner = Planner::new(loaded, super::Shares::default(), &mut ids, limits, now);
+        let mut planner = Planner::new(loaded, Shares::default(), &mut ids, limits, now);
         planner.sweep();
         let effects = planner.finish();
         *backend.ids() = ids;

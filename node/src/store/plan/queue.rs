@@ -5,28 +5,29 @@ use std::sync::Arc;
 use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
 
-use super::{NewBody, NewDigest, NewRow, Planner, QueueRow, RowMeta};
-use crate::store::Refusal;
-use crate::store::write::{Ack, Channel, Enqueue, Remove, Sender, Written};
+use super::{NewBody, NewDigest, NewRow, OldRow, Planner, QueueRow, RowMeta};
+use crate::store::write::{Ack, Channel, Enqueue, QueueWritten, Remove, Sender};
+use crate::store::{Bytes, Refusal};
 
 /// A queue before its first row; ids of queues start at 1.
-const NEW_QUEUE: QueueRow = QueueRow { id: 0, next_seq: 1, acked: 0, rows: 0, bytes: 0, lost: 0 };
+const NEW_QUEUE: QueueRow =
+    QueueRow { id: 0, next_seq: 1, first: 1, acked: 0, rows: 0, bytes: 0, lost: 0 };
 
 /// A row on its way into a queue.
 pub(super) struct Incoming {
     pub(super) sender: Sender,
     pub(super) channel: Channel,
     pub(super) size: u64,
-    pub(super) head: Option<i64>,
+    pub(super) head: Bytes,
     pub(super) body: Option<i64>,
     pub(super) expires_at: u64,
 }
 
 impl Planner<'_> {
-    pub(super) fn enqueue(&mut self, request: &Enqueue) -> Result<Written, Refusal> {
+    pub(super) fn enqueue(&mut self, request: &Enqueue) -> Result<QueueWritten, Refusal> {
         let key = (request.recipient, request.digest);
         if let Some(seq) = self.loaded.digests.get(&key) {
-            return Ok(Written::Seq(*seq));
+            return Ok(QueueWritten::Seq(*seq));
         }
         let size = request.payload.len() as u64;
         if !self.has_room(&request.recipient, request.sender, size) {
@@ -34,14 +35,13 @@ impl Planner<'_> {
             return Err(Refusal::QueueFull);
         }
         let expires_at = self.now + self.ttl(request.ttl_secs);
-        let head = Some(self.put_body(Arc::clone(&request.payload), 1));
         let seq = self.append(
             request.recipient,
-            &Incoming {
+            Incoming {
                 sender: request.sender,
                 channel: request.channel,
                 size,
-                head,
+                head: Arc::clone(&request.payload),
                 body: None,
                 expires_at,
             },
@@ -54,30 +54,31 @@ impl Planner<'_> {
             seq,
             expires_at: expires_at + u64::from(DEDUP_GRACE_SECS),
         });
-        Ok(Written::Seq(seq))
+        Ok(QueueWritten::Seq(seq))
     }
 
-    pub(super) fn ack(&mut self, request: &Ack) -> Result<Written, Refusal> {
+    pub(super) fn ack(&mut self, request: &Ack) -> Result<QueueWritten, Refusal> {
         self.fenced(&request.identity, request.session)?;
         // Rows of this very batch cannot have been seen by anybody.
         let up_to =
             request.up_to.min(self.committed.get(&request.identity).copied().unwrap_or_default());
         let Some(mut queue) = self.loaded.queues.get(&request.identity).copied() else {
-            return Ok(Written::Done);
+            return Ok(QueueWritten::Done);
         };
         let rows = self.loaded.rows.entry(request.identity).or_default();
         let kept = rows.split_off(&(up_to + 1));
         let gone = std::mem::replace(rows, kept);
         if gone.is_empty() && up_to <= queue.acked {
-            return Ok(Written::Done);
+            return Ok(QueueWritten::Done);
         }
         for (seq, meta) in gone {
             self.drop_row(&mut queue, seq, meta);
         }
         queue.acked = queue.acked.max(up_to);
+        queue.first = queue.first.max(up_to + 1);
         self.put_queue(request.identity, queue);
         self.mark_gap(request.identity);
-        Ok(Written::Done)
+        Ok(QueueWritten::Done)
     }
 
     pub(super) fn remove(&mut self, request: &Remove) {
@@ -122,7 +123,7 @@ impl Planner<'_> {
     }
 
     /// Gives a row the next position, after the gap that may be due.
-    pub(super) fn append(&mut self, recipient: IdentityKey, incoming: &Incoming) -> u64 {
+    pub(super) fn append(&mut self, recipient: IdentityKey, incoming: Incoming) -> u64 {
         self.mark_gap(recipient);
         let mut queue = self.queue(recipient);
         let seq = queue.next_seq;
@@ -134,21 +135,21 @@ impl Planner<'_> {
         self.effects.rows.push(NewRow {
             queue: queue.id,
             seq,
-            channel: incoming.channel,
             meta: RowMeta {
                 sender: incoming.sender,
                 size: incoming.size,
                 gap: 0,
-                head: incoming.head,
+                channel: incoming.channel,
                 body: incoming.body,
+                expires_at: incoming.expires_at,
             },
-            expires_at: incoming.expires_at,
+            head: incoming.head,
         });
         self.effects.woken.insert(recipient);
         seq
     }
 
-    pub(super) fn put_body(&mut self, data: Arc<[u8]>, refs: u64) -> i64 {
+    pub(super) fn put_body(&mut self, data: Bytes, refs: u64) -> i64 {
         let id = self.ids.take_body();
         self.effects.bodies.push(NewBody { id, refs, data });
         id
@@ -164,9 +165,8 @@ impl Planner<'_> {
         self.effects.rows.push(NewRow {
             queue: queue.id,
             seq: queue.next_seq,
-            channel: None,
-            meta: RowMeta { sender: Sender::OPERATOR, size: 0, gap, head: None, body: None },
-            expires_at: i64::MAX.cast_unsigned(),
+            meta: RowMeta::of_gap(gap),
+            head: Bytes::default(),
         });
         queue.next_seq += 1;
         queue.rows += 1;
@@ -177,8 +177,13 @@ impl Planner<'_> {
 
     /// Takes a row out of the counters and lets go of its bodies.
     fn drop_row(&mut self, queue: &mut QueueRow, seq: u64, meta: RowMeta) {
-        self.effects.removed_rows.push((queue.id, seq));
+        self.effects.removed_rows.push(OldRow { queue: queue.id, seq, meta });
         queue.rows = queue.rows.saturating_sub(1);
+        if queue.rows == 0 {
+            queue.first = queue.next_seq;
+        } else if queue.first == seq {
+            queue.first = seq + 1;
+        }
         self.release(queue, meta);
     }
 
@@ -189,7 +194,6 @@ impl Planner<'_> {
         }
         queue.bytes = queue.bytes.saturating_sub(meta.size);
         self.change_share(queue.id, meta.sender, -1, -meta.size.cast_signed());
-        self.effects.removed_bodies.extend(meta.head);
         if let Some(body) = meta.body {
             *self.effects.released_bodies.entry(body).or_default() += 1;
         }

@@ -7,7 +7,7 @@ use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
 use super::queue::Incoming;
 use super::{NewSend, Planner, SendRow};
 use crate::store::Refusal;
-use crate::store::write::{Delivered, Delivery, Multicast, Sender, Written};
+use crate::store::write::{Delivered, Delivery, Multicast, QueueWritten, Sender};
 
 impl Delivery {
     /// Payload bytes of the row.
@@ -18,7 +18,7 @@ impl Delivery {
 }
 
 impl Planner<'_> {
-    pub(super) fn multicast(&mut self, request: &Multicast) -> Result<Written, Refusal> {
+    pub(super) fn multicast(&mut self, request: &Multicast) -> Result<QueueWritten, Refusal> {
         let mut identity = self.fenced(&request.sender, request.session)?;
         if request.id.incarnation != identity.incarnation {
             return Err(Refusal::BadSendId("the send id is not of this Session's incarnation"));
@@ -26,7 +26,7 @@ impl Planner<'_> {
         let key = (request.sender, request.id);
         if let Some(kept) = self.loaded.sends.get(&key) {
             return if kept.request == request.request {
-                Ok(Written::Sent(kept.results.clone()))
+                Ok(QueueWritten::Sent(kept.results.clone()))
             } else {
                 Err(Refusal::BadSendId("the send id was used for another send"))
             };
@@ -62,17 +62,15 @@ impl Planner<'_> {
                     self.lose(to.recipient);
                     return Delivered::Full;
                 }
-                let head =
-                    (!to.prefix.is_empty()).then(|| self.put_body(Arc::clone(&to.prefix), 1));
                 let incoming = Incoming {
                     sender,
                     channel: request.channel,
                     size: to.size(&request.body),
-                    head,
+                    head: Arc::clone(&to.prefix),
                     body: if to.include_body { body } else { None },
                     expires_at,
                 };
-                Delivered::Queued(self.append(to.recipient, &incoming))
+                Delivered::Queued(self.append(to.recipient, incoming))
             })
             .collect();
 
@@ -86,6 +84,6 @@ impl Planner<'_> {
             row,
             expires_at: expires_at + u64::from(DEDUP_GRACE_SECS),
         });
-        Ok(Written::Sent(results))
+        Ok(QueueWritten::Sent(results))
     }
 }

@@ -1,6 +1,6 @@
 //! Rows that expired unread become gaps.
 
-use super::{ExpiredRow, Planner};
+use super::{ExpiredRow, OldRow, Planner};
 
 impl Planner<'_> {
     /// Turns each run of expired rows into one gap, at the position of its last row. A gap right
@@ -15,19 +15,19 @@ impl Planner<'_> {
             self.release(&mut queue, row.meta);
             let mut lost = 1u32;
             match (row.before, run.take()) {
-                (Some((before, _)), Some((last, count)))
+                (Some((before, meta)), Some((last, count)))
                     if last.recipient == row.recipient && last.seq == before =>
                 {
-                    self.effects.removed_rows.push((queue.id, before));
+                    self.effects.removed_rows.push(OldRow { queue: queue.id, seq: before, meta });
                     queue.rows = queue.rows.saturating_sub(1);
                     lost = lost.saturating_add(count);
                 }
                 (before, ended) => {
                     self.end_run(ended);
-                    if let Some((seq, gap @ 1..)) = before {
-                        self.effects.removed_rows.push((queue.id, seq));
+                    if let Some((seq, meta)) = before.filter(|(_, meta)| meta.gap > 0) {
+                        self.effects.removed_rows.push(OldRow { queue: queue.id, seq, meta });
                         queue.rows = queue.rows.saturating_sub(1);
-                        lost = lost.saturating_add(gap);
+                        lost = lost.saturating_add(meta.gap);
                     }
                 }
             }
@@ -40,7 +40,7 @@ impl Planner<'_> {
     fn end_run(&mut self, run: Option<(ExpiredRow, u32)>) {
         if let Some((row, count)) = run {
             let queue = self.queue(row.recipient).id;
-            self.effects.gaps.push((queue, row.seq, count));
+            self.effects.gaps.push((OldRow { queue, seq: row.seq, meta: row.meta }, count));
         }
     }
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use quicproquo_schemas::id::IdentityKey;
 
 use super::{Loaded, QueueLimits, ShareKey, Wanted};
-use crate::store::write::{Sender, Write};
+use crate::store::write::{QueueWrite, Sender};
 
 impl Wanted {
     /// Collects the needs of all requests.
-    pub(crate) fn of(batch: &[Write]) -> Self {
+    pub(crate) fn of(batch: &[QueueWrite]) -> Self {
         let mut wanted = Self::default();
         for write in batch {
             wanted.add(write);
@@ -17,44 +17,38 @@ impl Wanted {
         wanted
     }
 
-    /// Whether there is nothing to load.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.queues.is_empty()
-    }
-
-    fn add(&mut self, write: &Write) {
+    fn add(&mut self, write: &QueueWrite) {
         match write {
-            Write::Authenticate(request) => {
+            QueueWrite::Authenticate(request) => {
                 self.identities.insert(request.identity);
                 self.queues.insert(request.identity);
             }
-            Write::Enqueue(request) => {
+            QueueWrite::Enqueue(request) => {
                 self.queues.insert(request.recipient);
                 self.digests.insert((request.recipient, request.digest));
             }
-            Write::Multicast(request) => {
+            QueueWrite::Multicast(request) => {
                 self.identities.insert(request.sender);
                 self.sends.insert((request.sender, request.id));
                 self.queues.extend(request.deliveries.iter().map(|to| to.recipient));
             }
-            Write::Ack(request) => {
+            QueueWrite::Ack(request) => {
                 self.identities.insert(request.identity);
                 self.queues.insert(request.identity);
                 let up_to = self.ranges.entry(request.identity).or_default();
                 *up_to = request.up_to.max(*up_to);
             }
-            Write::Remove(request) => {
+            QueueWrite::Remove(request) => {
                 self.queues.insert(request.recipient);
                 self.picks.entry(request.recipient).or_default().extend(&request.seqs);
             }
-            Write::Publish(_) | Write::Claim(_) | Write::PutHybridKey(_) | Write::ClaimName(_) => {}
         }
     }
 }
 
 /// Senders whose share decides: those of queues that this batch may bring above half full.
 pub(crate) fn shares_wanted(
-    batch: &[Write],
+    batch: &[QueueWrite],
     loaded: &Loaded,
     limits: QueueLimits,
 ) -> Vec<ShareKey> {
@@ -83,13 +77,13 @@ pub(crate) fn shares_wanted(
     wanted.into_iter().collect()
 }
 
-fn each_row(batch: &[Write], mut visit: impl FnMut(IdentityKey, Sender, u64)) {
+fn each_row(batch: &[QueueWrite], mut visit: impl FnMut(IdentityKey, Sender, u64)) {
     for write in batch {
         match write {
-            Write::Enqueue(request) => {
+            QueueWrite::Enqueue(request) => {
                 visit(request.recipient, request.sender, request.payload.len() as u64);
             }
-            Write::Multicast(request) => {
+            QueueWrite::Multicast(request) => {
                 let sender = Sender::from(&request.sender);
                 for to in &request.deliveries {
                     visit(to.recipient, sender, to.size(&request.body));

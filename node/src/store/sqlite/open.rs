@@ -10,7 +10,6 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::{Sqlite, SqliteReads};
 use crate::store::StoreError;
-use crate::store::plan::Ids;
 
 /// Name of the database in the data directory.
 const FILE: &str = "node.db";
@@ -21,8 +20,12 @@ const MARKER: &str = "node.db.created";
 /// `application_id` of our databases: "qpqn".
 const APPLICATION: i64 = 0x7170_716e;
 
-/// Version of the schema below.
-const VERSION: i64 = 1;
+/// The oldest version that can be brought to today's.
+const FIRST: i64 = 2;
+
+/// Version that the last migration leads to.
+#[expect(clippy::cast_possible_wrap, reason = "there are few migrations")]
+const VERSION: i64 = FIRST - 1 + MIGRATIONS.len() as i64;
 
 /// Databases up to this size are checked as a whole at the start.
 const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
@@ -30,43 +33,22 @@ const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
 /// Connections that read.
 const READERS: u32 = 2;
 
-const SCHEMA: &str = "
-CREATE TABLE queues (id INTEGER PRIMARY KEY, recipient BLOB NOT NULL UNIQUE,
-    next_seq INTEGER NOT NULL, acked INTEGER NOT NULL, row_count INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, lost INTEGER NOT NULL) STRICT;
-CREATE TABLE bodies (id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-CREATE TABLE entries (queue INTEGER NOT NULL REFERENCES queues (id), seq INTEGER NOT NULL,
-    channel BLOB NOT NULL, sender INTEGER NOT NULL, size INTEGER NOT NULL, gap INTEGER NOT NULL,
-    head INTEGER, body INTEGER, expires_at INTEGER NOT NULL,
-    PRIMARY KEY (queue, seq)) STRICT, WITHOUT ROWID;
-CREATE INDEX entries_channel ON entries (queue, channel, seq);
-CREATE INDEX entries_expiry ON entries (expires_at) WHERE gap = 0;
-CREATE TABLE shares (queue INTEGER NOT NULL, sender INTEGER NOT NULL, row_count INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, PRIMARY KEY (queue, sender)) STRICT, WITHOUT ROWID;
-CREATE TABLE digests (queue INTEGER NOT NULL, digest BLOB NOT NULL, seq INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL, PRIMARY KEY (queue, digest)) STRICT, WITHOUT ROWID;
-CREATE INDEX digests_expiry ON digests (expires_at);
-CREATE TABLE identities (identity BLOB PRIMARY KEY, incarnation INTEGER NOT NULL,
-    instance BLOB NOT NULL, attempt INTEGER NOT NULL, session INTEGER NOT NULL,
-    sent_incarnation INTEGER NOT NULL, sent_counter INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE sends (sender BLOB NOT NULL, incarnation INTEGER NOT NULL, counter INTEGER NOT NULL,
-    request BLOB NOT NULL, results BLOB NOT NULL, expires_at INTEGER NOT NULL,
-    PRIMARY KEY (sender, incarnation, counter)) STRICT, WITHOUT ROWID;
-CREATE INDEX sends_expiry ON sends (expires_at);
-CREATE TABLE packages (id INTEGER PRIMARY KEY, identity BLOB NOT NULL, ciphersuite INTEGER NOT NULL,
-    state INTEGER NOT NULL, not_after INTEGER NOT NULL, fingerprint BLOB NOT NULL,
-    data BLOB NOT NULL, UNIQUE (identity, fingerprint)) STRICT;
-CREATE INDEX packages_pick ON packages (identity, ciphersuite, state, id);
-CREATE INDEX packages_expiry ON packages (not_after);
-CREATE TABLE hybrid_keys (identity BLOB PRIMARY KEY, public_key BLOB NOT NULL)
-    STRICT, WITHOUT ROWID;
-CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, identity BLOB NOT NULL,
-    signature BLOB NOT NULL) STRICT;
-CREATE INDEX names_identity ON names (identity, id);
-CREATE TABLE tokens (hash BLOB PRIMARY KEY, identity BLOB NOT NULL, expires_at INTEGER NOT NULL)
-    STRICT, WITHOUT ROWID;
-CREATE INDEX tokens_expiry ON tokens (expires_at);
-";
+/// Each brings a database to its next version; the first one makes version [`FIRST`] of nothing.
+/// What has been released is never changed, only added to.
+const MIGRATIONS: &[&str] =
+    &["CREATE TABLE packages (id INTEGER PRIMARY KEY, identity BLOB NOT NULL,
+        ciphersuite INTEGER NOT NULL, state INTEGER NOT NULL, not_after INTEGER NOT NULL,
+        fingerprint BLOB NOT NULL, data BLOB NOT NULL, UNIQUE (identity, fingerprint)) STRICT;
+     CREATE INDEX packages_pick ON packages (identity, ciphersuite, state, id);
+     CREATE INDEX packages_expiry ON packages (not_after);
+     CREATE TABLE hybrid_keys (identity BLOB PRIMARY KEY, public_key BLOB NOT NULL)
+        STRICT, WITHOUT ROWID;
+     CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, identity BLOB NOT NULL,
+        signature BLOB NOT NULL) STRICT;
+     CREATE INDEX names_identity ON names (identity, id);
+     CREATE TABLE tokens (hash BLOB PRIMARY KEY, identity BLOB NOT NULL,
+        expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE INDEX tokens_expiry ON tokens (expires_at);"];
 
 /// Both ends of an open database.
 #[derive(Debug)]
@@ -109,13 +91,6 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         sync(data_dir).map_err(io)?;
     }
 
-    let (queue, body): (i64, i64) = sqlx::query_as(
-        "SELECT (SELECT coalesce(max(id), 0) + 1 FROM queues),
-                (SELECT coalesce(max(id), 0) + 1 FROM bodies)",
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    // Readers ask for one row at a time of a page that is bounded, so nothing is reserved.
     let pool = SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(READERS)
@@ -124,10 +99,7 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         .max_lifetime(None)
         .connect_with(options(&path).read_only(true))
         .await?;
-    Ok(Database {
-        writer: Sqlite { connection, ids: Ids { queue, body } },
-        reads: SqliteReads::new(pool),
-    })
+    Ok(Database { writer: Sqlite { connection }, reads: SqliteReads::new(pool) })
 }
 
 /// Opens the database of a data directory that may be in use by a running node.
@@ -176,17 +148,9 @@ async fn prepare(
         .fetch_one(&mut *connection)
         .await?;
     if tables == 0 && size == 0 {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
-        )))
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        return Ok(());
+        return migrate(connection, FIRST - 1).await;
     }
-    check_version(connection, path).await?;
+    let found = check_version(connection, path).await?;
     if size <= CHECKED_BYTES {
         let found: String =
             sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
@@ -194,20 +158,41 @@ async fn prepare(
             return Err(StoreError::Corrupt { path: path.to_owned(), detail: found });
         }
     }
+    migrate(connection, found).await
+}
+
+/// Runs what is missing, each migration in a transaction of its own.
+async fn migrate(connection: &mut SqliteConnection, found: i64) -> Result<(), StoreError> {
+    for (version, migration) in (FIRST..).zip(MIGRATIONS) {
+        if version <= found {
+            continue;
+        }
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {version};"
+        )))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+    }
     Ok(())
 }
 
-async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, StoreError> {
     let application: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
     if application != APPLICATION || found == 0 {
         return Err(StoreError::Foreign(path.to_owned()));
     }
+    if found < FIRST {
+        return Err(StoreError::Older { path: path.to_owned(), found, oldest: FIRST });
+    }
     if found > VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// `SQLite` says "malformed" or "not a database" where it stumbles over damage.
@@ -247,12 +232,12 @@ mod tests {
     async fn newer_foreign_and_damaged_databases_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let mut database = open(dir.path()).await.unwrap();
-        sqlx::raw_sql("PRAGMA user_version = 2")
+        sqlx::raw_sql("PRAGMA user_version = 1000")
             .execute(&mut database.writer.connection)
             .await
             .unwrap();
         drop(database);
-        assert!(matches!(refusal(dir.path()).await, StoreError::Newer { found: 2, .. }));
+        assert!(matches!(refusal(dir.path()).await, StoreError::Newer { found: 1000, .. }));
 
         let dir = tempfile::tempdir().unwrap();
         let mut database = open(dir.path()).await.unwrap();

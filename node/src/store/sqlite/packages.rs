@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use quicproquo_schemas::id::IdentityKey;
 use sqlx::{Row, SqliteConnection};
 
-use super::load::{damaged, key};
+use super::row::{damaged, key};
 use super::script::{Script, chunks};
 use crate::store::write::{Claim, Package, Publish};
 use crate::store::{Refusal, StoreError, SuiteStock};

@@ -1,25 +1,14 @@
 //! Reads beside the writer.
 
 use futures::FutureExt;
-use quicproquo_schemas::id::{ChannelId, IdentityKey, SendId};
+use quicproquo_schemas::id::IdentityKey;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
-use super::load::{damaged, decode_results, key, unsigned};
+use super::packages;
+use super::row::{key, unsigned};
 use super::script::Script;
-use super::{GAP_CHANNEL, packages};
-use crate::store::write::{Channel, Delivered};
-use crate::store::{Page, QueuedRow, Read, Reads, RowContent, StoreError, StoredToken, SuiteStock};
-
-/// The bytes of a page are counted inside the database, so that nothing beyond it is read.
-const PAGE_HEAD: &str = "SELECT e.seq, e.channel, e.gap, h.data, b.data
-    FROM (SELECT *, sum(size) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total,
-                 row_number() OVER (ORDER BY seq) AS position FROM (";
-const PAGE_TAIL: &str = ")) AS e LEFT JOIN bodies AS h ON h.id = e.head
-    LEFT JOIN bodies AS b ON b.id = e.body
-    WHERE e.total <= ? OR e.position = 1 ORDER BY e.seq";
-const ROWS: &str = "SELECT seq, channel, gap, size, head, body FROM entries
-    WHERE queue = (SELECT id FROM queues WHERE recipient = ?) AND seq > ?";
+use crate::store::{DirectoryReads, Read, StoreError, StoredToken, SuiteStock};
 
 /// The reading end.
 #[derive(Debug, Clone)]
@@ -41,59 +30,9 @@ impl SqliteReads {
         let mut connection = self.pool.acquire().await?;
         script.fetch(&mut connection).await
     }
-
-    async fn page(&self, mut script: Script, page: Page) -> Result<Vec<QueuedRow>, StoreError> {
-        script.push(" ORDER BY seq LIMIT ?");
-        script.bind(i64::from(page.rows));
-        script.push(PAGE_TAIL);
-        script.bind(i64::try_from(page.bytes).unwrap_or(i64::MAX));
-        self.fetch(script).await?.iter().map(queued).collect()
-    }
 }
 
-impl Reads for SqliteReads {
-    fn rows(&self, recipient: IdentityKey, page: Page) -> Read<'_, Vec<QueuedRow>> {
-        let mut script = Script::new(PAGE_HEAD);
-        script.push(ROWS);
-        script.bind(recipient.as_bytes().as_slice()).bind(page.after.cast_signed());
-        self.page(script, page).boxed()
-    }
-
-    fn channel_rows(
-        &self,
-        recipient: IdentityKey,
-        channel: Channel,
-        page: Page,
-    ) -> Read<'_, Vec<QueuedRow>> {
-        let channel = channel.as_ref().map_or(&[][..], |channel| channel.as_bytes().as_slice());
-        let mut script = Script::new(PAGE_HEAD);
-        for (position, channel) in [channel, GAP_CHANNEL].into_iter().enumerate() {
-            script.push(if position == 0 { "" } else { " UNION ALL " });
-            script.push(ROWS);
-            script.push(" AND channel = ?");
-            script
-                .bind(recipient.as_bytes().as_slice())
-                .bind(page.after.cast_signed())
-                .bind(channel);
-        }
-        self.page(script, page).boxed()
-    }
-
-    fn send_result(&self, sender: IdentityKey, id: SendId) -> Read<'_, Option<Vec<Delivered>>> {
-        let mut script = Script::new(
-            "SELECT results FROM sends WHERE sender = ? AND incarnation = ? AND counter = ?",
-        );
-        script
-            .bind(sender.as_bytes().as_slice())
-            .bind(id.incarnation.cast_signed())
-            .bind(id.counter.cast_signed());
-        async move {
-            let rows = self.fetch(script).await?;
-            rows.first().map(|row| Ok(decode_results(row.try_get(0)?))).transpose()
-        }
-        .boxed()
-    }
-
+impl DirectoryReads for SqliteReads {
     fn stock(&self, identity: IdentityKey, now: u64) -> Read<'_, Vec<SuiteStock>> {
         async move {
             let mut connection = self.pool.acquire().await?;
@@ -143,21 +82,4 @@ impl Reads for SqliteReads {
         }
         .boxed()
     }
-}
-
-fn queued(row: &SqliteRow) -> Result<QueuedRow, StoreError> {
-    let channel: &[u8] = row.try_get(1)?;
-    let gap: u32 = row.try_get(2)?;
-    let head: Option<Vec<u8>> = row.try_get(3)?;
-    let body: Option<Vec<u8>> = row.try_get(4)?;
-    let channel = match channel.len() {
-        0 | 1 => None,
-        _ => Some(ChannelId::try_from(channel).map_err(|error| damaged(&error))?),
-    };
-    let content = if gap > 0 {
-        RowContent::Gap(gap)
-    } else {
-        RowContent::Payload { head: head.unwrap_or_default(), body: body.unwrap_or_default() }
-    };
-    Ok(QueuedRow { seq: unsigned(row, 0)?, channel, content })
 }

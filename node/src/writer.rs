@@ -1,19 +1,18 @@
-//! The one task that changes the database.
+//! The tasks that change the stores, one for each half.
 //!
-//! It takes what has queued up while the last transaction synced and commits it together. An
-//! answer means: committed and synced.
+//! A writer takes what has queued up while the last transaction synced and commits it together.
+//! An answer means: committed and synced.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use quicproquo_schemas::id::IdentityKey;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::waiters::Waiters;
 use crate::clock::Clock;
-use crate::store::plan::{QueueLimits, run_batch, run_sweep};
-use crate::store::write::{Write, Written};
-use crate::store::{Backend, Refusal, StoreError};
+use crate::delivery::waiters::Waiters;
+use crate::store::{Refusal, StoreError};
 
 /// Most requests of one transaction.
 const BATCH_REQUESTS: usize = 256;
@@ -38,19 +37,55 @@ pub(crate) enum WriteError {
     Closed,
 }
 
-struct Request {
-    write: Write,
-    reply: oneshot::Sender<Result<Written, WriteError>>,
+/// What a committed batch came to.
+#[derive(Debug)]
+pub(crate) struct Outcome<A> {
+    /// One per request, in order.
+    pub(crate) answers: Vec<Result<A, Refusal>>,
+    /// Whose queue has new rows.
+    pub(crate) woken: Vec<IdentityKey>,
+}
+
+/// One half of the store, as its writer sees it.
+pub(crate) trait Half {
+    /// A request.
+    type Write;
+    /// An answer.
+    type Written;
+
+    /// Bytes that a request brings into a batch.
+    fn size(write: &Self::Write) -> usize;
+
+    /// Runs requests in one transaction, in order, and returns when it is durable.
+    async fn run(
+        &mut self,
+        batch: &[Self::Write],
+        now: u64,
+    ) -> Result<Outcome<Self::Written>, StoreError>;
+
+    /// Forgets at most `limit` of each kind of expired record in one transaction. Returns whether
+    /// there may be more.
+    async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError>;
+}
+
+struct Request<H: Half> {
+    write: H::Write,
+    reply: oneshot::Sender<Result<H::Written, WriteError>>,
 }
 
 /// Hands requests to the writer task.
-#[derive(Debug, Clone)]
-pub(crate) struct Writer(mpsc::Sender<Request>);
+pub(crate) struct Writer<H: Half>(mpsc::Sender<Request<H>>);
 
-impl Writer {
+impl<H: Half> std::fmt::Debug for Writer<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl<H: Half> Writer<H> {
     /// Requests are done in the order of the first poll of this future. Dropping it later does
     /// not take the request back.
-    pub(crate) async fn submit(&self, write: Write) -> Result<Written, WriteError> {
+    pub(crate) async fn submit(&self, write: H::Write) -> Result<H::Written, WriteError> {
         let (reply, answer) = oneshot::channel();
         self.0.send(Request { write, reply }).await.map_err(|_| WriteError::Closed)?;
         answer.await.map_err(|_| WriteError::Closed)?
@@ -58,33 +93,27 @@ impl Writer {
 }
 
 /// The other end of [`Writer`]: waits to be run.
-pub(crate) struct WriterTask<B> {
-    backend: B,
-    requests: mpsc::Receiver<Request>,
+pub(crate) struct WriterTask<H: Half> {
+    half: H,
+    requests: mpsc::Receiver<Request<H>>,
     waiters: Arc<Waiters>,
-    limits: QueueLimits,
     clock: Clock,
 }
 
-impl<B> std::fmt::Debug for WriterTask<B> {
+impl<H: Half> std::fmt::Debug for WriterTask<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WriterTask").finish_non_exhaustive()
     }
 }
 
-impl<B: Backend> WriterTask<B> {
-    pub(crate) fn new(
-        backend: B,
-        waiters: Arc<Waiters>,
-        limits: QueueLimits,
-        clock: Clock,
-    ) -> (Writer, Self) {
+impl<H: Half> WriterTask<H> {
+    pub(crate) fn new(half: H, waiters: Arc<Waiters>, clock: Clock) -> (Writer<H>, Self) {
         let (sender, requests) = mpsc::channel(BACKLOG);
-        (Writer(sender), Self { backend, requests, waiters, limits, clock })
+        (Writer(sender), Self { half, requests, waiters, clock })
     }
 
     /// Runs until every [`Writer`] is gone and all their requests are done.
-    pub(crate) async fn run(mut self) -> B {
+    pub(crate) async fn run(mut self) -> H {
         let mut ticks = interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut left_over = None;
@@ -97,21 +126,21 @@ impl<B: Backend> WriterTask<B> {
                     continue;
                 }
             };
-            let Some(first) = first else { return self.backend };
+            let Some(first) = first else { return self.half };
             let (batch, rest) = self.collect(first);
             left_over = rest;
             self.commit(batch).await;
         }
     }
 
-    fn collect(&mut self, first: Request) -> (Vec<Request>, Option<Request>) {
-        let mut bytes = first.write.size();
+    fn collect(&mut self, first: Request<H>) -> (Vec<Request<H>>, Option<Request<H>>) {
+        let mut bytes = H::size(&first.write);
         let mut batch = vec![first];
         while batch.len() < BATCH_REQUESTS {
             let Ok(request) = self.requests.try_recv() else {
                 break;
             };
-            bytes += request.write.size();
+            bytes += H::size(&request.write);
             if bytes > BATCH_BYTES {
                 return (batch, Some(request));
             }
@@ -120,11 +149,11 @@ impl<B: Backend> WriterTask<B> {
         (batch, None)
     }
 
-    async fn commit(&mut self, batch: Vec<Request>) {
+    async fn commit(&mut self, batch: Vec<Request<H>>) {
         let (writes, replies): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|request| (request.write, request.reply)).unzip();
         let now = self.clock.now();
-        match run_batch(&mut self.backend, &writes, self.limits, now).await {
+        match self.half.run(&writes, now).await {
             Ok(outcome) => {
                 for (reply, answer) in replies.into_iter().zip(outcome.answers) {
                     // The caller may have gone; the write stands.
@@ -142,8 +171,7 @@ impl<B: Backend> WriterTask<B> {
                 tracing::warn!(%error, requests = writes.len(), "batch failed, trying one by one");
                 for (write, reply) in writes.into_iter().zip(replies) {
                     let single = [write];
-                    let answer = match run_batch(&mut self.backend, &single, self.limits, now).await
-                    {
+                    let answer = match self.half.run(&single, now).await {
                         Ok(mut outcome) => {
                             self.waiters.wake(&outcome.woken);
                             let answer = outcome.answers.pop();
@@ -163,7 +191,7 @@ impl<B: Backend> WriterTask<B> {
         let started = Instant::now();
         loop {
             let now = self.clock.now();
-            match run_sweep(&mut self.backend, self.limits, now, SWEEP_ROWS).await {
+            match self.half.sweep(now, SWEEP_ROWS).await {
                 Ok(true) if started.elapsed() < SWEEP_EVERY / 10 => {}
                 Ok(_) => return,
                 Err(error) => {
@@ -176,10 +204,10 @@ impl<B: Backend> WriterTask<B> {
 }
 
 /// Cancel-safe: takes the left-over request without waiting.
-async fn next(
-    left_over: &mut Option<Request>,
-    requests: &mut mpsc::Receiver<Request>,
-) -> Option<Request> {
+async fn next<H: Half>(
+    left_over: &mut Option<Request<H>>,
+    requests: &mut mpsc::Receiver<Request<H>>,
+) -> Option<Request<H>> {
     if left_over.is_some() {
         return left_over.take();
     }

@@ -1,0 +1,82 @@
+//! One batch of the directory is one transaction.
+
+use super::write::{DirectoryWrite, DirectoryWritten};
+use super::{DirectoryBackend, Refusal, StoreError};
+use crate::writer::{Half, Outcome};
+
+/// The directory, as its writer sees it.
+#[derive(Debug)]
+pub(crate) struct DirectoryHalf<B> {
+    pub(crate) backend: B,
+}
+
+impl<B: DirectoryBackend> Half for DirectoryHalf<B> {
+    type Write = DirectoryWrite;
+    type Written = DirectoryWritten;
+
+    fn size(write: &DirectoryWrite) -> usize {
+        write.size()
+    }
+
+    async fn run(
+        &mut self,
+        batch: &[DirectoryWrite],
+        _: u64,
+    ) -> Result<Outcome<DirectoryWritten>, StoreError> {
+        let backend = &mut self.backend;
+        backend.begin().await?;
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut outcome = Ok(());
+        for write in batch {
+            match one(backend, write).await {
+                Ok(answer) => answers.push(answer),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        finish(backend, outcome).await?;
+        Ok(Outcome { answers, woken: Vec::new() })
+    }
+
+    async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError> {
+        self.backend.begin().await?;
+        let purged = self.backend.purge(now, limit).await;
+        finish(&mut self.backend, purged).await?;
+        Ok(false)
+    }
+}
+
+async fn finish<B: DirectoryBackend>(
+    backend: &mut B,
+    outcome: Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let outcome = match outcome {
+        Ok(()) => backend.commit().await,
+        Err(error) => Err(error),
+    };
+    if outcome.is_err() {
+        backend.rollback().await;
+    }
+    outcome
+}
+
+async fn one<B: DirectoryBackend>(
+    backend: &mut B,
+    write: &DirectoryWrite,
+) -> Result<Result<DirectoryWritten, Refusal>, StoreError> {
+    Ok(match write {
+        DirectoryWrite::Publish(publish) => {
+            backend.publish(publish).await?.map(DirectoryWritten::Stock)
+        }
+        DirectoryWrite::Claim(claim) => Ok(DirectoryWritten::Claimed(backend.claim(claim).await?)),
+        DirectoryWrite::PutHybridKey(put) => {
+            backend.put_hybrid_key(put).await?;
+            Ok(DirectoryWritten::Done)
+        }
+        DirectoryWrite::ClaimName(claim) => {
+            backend.claim_name(claim).await?.map(|()| DirectoryWritten::Done)
+        }
+    })
+}

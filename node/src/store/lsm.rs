@@ -1,0 +1,186 @@
+//! The queues in a log-structured store (fjall), synced at every commit.
+//!
+//! A batch is one journal entry: what readers see is durable. Rows come and go in order of their
+//! keys, so a batch costs one sequential write, however long the queues are.
+
+mod apply;
+mod codec;
+mod journal;
+mod load;
+mod mark;
+mod open;
+mod reads;
+mod shares;
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
+
+use super::plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
+use super::{QueueBackend, StoreError};
+use crate::clock::Clock;
+use crate::config::Sync;
+use mark::Mark;
+pub(crate) use open::{Queues, open};
+pub(crate) use reads::LsmReads;
+use shares::ShareCache;
+
+/// The keyspaces, open.
+#[derive(Clone)]
+struct Opened {
+    db: fjall::Database,
+    /// Rows: queue and position.
+    rows: Keyspace,
+    /// Bodies that several rows share.
+    bodies: Keyspace,
+    /// Small records that are read by key: queues, fences, counters.
+    state: Keyspace,
+    /// Rows by expiry and by channel.
+    index: Keyspace,
+    /// What is remembered for a time: payload digests and results of sends.
+    kept: Keyspace,
+}
+
+/// What both ends share. Empty while the store is opened again after a failure.
+struct Place {
+    path: PathBuf,
+    clock: Clock,
+    opened: RwLock<Option<Opened>>,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    fn read(&self) -> RwLockReadGuard<'_, Option<Opened>> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> Result<Opened, StoreError> {
+        self.read().clone().ok_or_else(|| StoreError::Database("the queues are closed".into()))
+    }
+}
+
+/// The writing end.
+pub(crate) struct Lsm {
+    place: Arc<Place>,
+    mark: Mark,
+    sync: Sync,
+    ids: Ids,
+    shares: ShareCache,
+    /// Number of the last commit.
+    commits: u64,
+    /// Everything that expired before was swept.
+    swept: u64,
+    pending: Option<OwnedWriteBatch>,
+    /// A commit failed: what is in memory may differ from the disk.
+    broken: bool,
+}
+
+impl std::fmt::Debug for Lsm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lsm").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl From<fjall::Error> for StoreError {
+    fn from(error: fjall::Error) -> Self {
+        let io = match &error {
+            fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => Some(io),
+            _ => None,
+        };
+        match io {
+            Some(io) if io.kind() == std::io::ErrorKind::StorageFull => Self::Full,
+            Some(io) => Self::Database(format!("queues: {io}")),
+            None => Self::Database(format!("queues: {error:?}")),
+        }
+    }
+}
+
+impl Lsm {
+    /// Closes the store.
+    pub(crate) fn close(self) {
+        self.place.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The batch of this transaction.
+    fn batch(&mut self) -> Result<&mut OwnedWriteBatch, StoreError> {
+        self.pending.as_mut().ok_or_else(|| StoreError::Database("no transaction".into()))
+    }
+}
+
+impl QueueBackend for Lsm {
+    fn ids(&mut self) -> &mut Ids {
+        &mut self.ids
+    }
+
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.broken {
+            self.reopen()?;
+        }
+        let mode = match self.sync {
+            Sync::Full => PersistMode::SyncData,
+            Sync::None => PersistMode::Buffer,
+        };
+        let place = self.place.read();
+        let opened =
+            place.as_ref().ok_or_else(|| StoreError::Database("the queues are closed".into()))?;
+        self.pending = Some(opened.db.batch().durability(Some(mode)));
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        let Some(mut batch) = self.pending.take().filter(|batch| !batch.is_empty()) else {
+            return Ok(());
+        };
+        let commits = self.commits + 1;
+        let opened = self.place.opened()?;
+        batch.insert(&opened.state, codec::COMMITS, commits.to_be_bytes());
+        batch.commit().inspect_err(|_| self.broken = true)?;
+        self.commits = commits;
+        self.mark.set(commits);
+        Ok(())
+    }
+
+    async fn rollback(&mut self) {
+        self.pending = None;
+        // What the share cache was told has not happened.
+        self.shares.clear();
+    }
+
+    async fn load(&mut self, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError> {
+        load::load(&self.place.opened()?, wanted, now)
+    }
+
+    async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError> {
+        let opened = self.place.opened()?;
+        self.shares.load(&opened, wanted)
+    }
+
+    async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError> {
+        if now < self.swept {
+            self.swept = 0;
+        }
+        let loaded = load::expired(&self.place.opened()?, self.swept, now, limit)?;
+        if loaded.expired.len() < limit as usize {
+            self.swept = now;
+        }
+        Ok(loaded)
+    }
+
+    async fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
+        self.shares.apply(&effects);
+        let opened = self.place.opened()?;
+        apply::apply(&opened, self.batch()?, effects)
+    }
+
+    /// Digests and sends that are over are passed by when they are read, and dropped when their
+    /// table is compacted.
+    async fn purge(&mut self, _: u64, _: u32) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! Opens the store, or says why it must not be used.
+
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
+use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+
+use super::mark::Mark;
+use super::shares::ShareCache;
+use super::{Lsm, LsmReads, Opened, Place, codec, journal};
+use crate::clock::Clock;
+use crate::config::Sync;
+use crate::store::StoreError;
+use crate::store::plan::Ids;
+
+/// Name of the store's directory in the data directory.
+const DIRECTORY: &str = "queues";
+/// Name of the mark in the data directory.
+const MARK: &str = "queues.mark";
+/// The file of fjall that says that a directory is a store.
+const MARKER: &str = "version";
+/// Version of the keys and values.
+const VERSION: u64 = 1;
+
+/// Blocks of tables that are kept in memory, in bytes.
+const CACHE: u64 = 32 * 1024 * 1024;
+/// Journals above this size make the oldest changes leave memory, in bytes. They are read at a
+/// start.
+const JOURNALS: u64 = 256 * 1024 * 1024;
+/// Unsorted changes of one keyspace in memory, in bytes.
+const MEMTABLE: u64 = 32 * 1024 * 1024;
+/// Values from this size on are written once and not moved by compactions, in bytes.
+const SEPARATED: u32 = 8 * 1024;
+
+/// Both ends of an open store.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    pub(crate) writer: Lsm,
+    pub(crate) reads: LsmReads,
+}
+
+/// Opens the queues of a data directory, or creates them where there have never been any.
+pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues, StoreError> {
+    let place = Arc::new(Place {
+        path: data_dir.join(DIRECTORY),
+        clock: clock.clone(),
+        opened: RwLock::new(None),
+    });
+    let mark_path = data_dir.join(MARK);
+    let io = |source| StoreError::Io { path: mark_path.clone(), source };
+    let mark = Mark::read(&mark_path).map_err(io)?;
+    check_directory(&place.path, mark.is_some())?;
+    let (opened, commits, ids) = open_place(&place, mark.unwrap_or_default())?;
+    *place.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+    let mark_file = Mark::open(&mark_path).map_err(io)?;
+    if mark.is_none() {
+        File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+    }
+    let writer = Lsm {
+        place: Arc::clone(&place),
+        mark: mark_file,
+        sync,
+        ids,
+        shares: ShareCache::default(),
+        commits,
+        swept: 0,
+        pending: None,
+        broken: false,
+    };
+    Ok(Queues { writer, reads: LsmReads::new(place) })
+}
+
+/// A store that is gone is not replaced by an empty one.
+fn check_directory(path: &Path, existed: bool) -> Result<(), StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    if path.join(MARKER).try_exists().map_err(io)? {
+        return Ok(());
+    }
+    let empty = match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(io(error)),
+    };
+    match (existed, empty) {
+        (true, true) => Err(StoreError::Missing(path.to_owned())),
+        (_, false) => Err(StoreError::Corrupt {
+            path: path.to_owned(),
+            detail: format!("the file {MARKER} is missing"),
+        }),
+        (false, true) => Ok(()),
+    }
+}
+
+/// Opens the keyspaces; returns the number of the last commit and the next ids.
+fn open_place(place: &Place, mark: u64) -> Result<(Opened, u64, Ids), StoreError> {
+    let path = &place.path;
+    if path.join(MARKER).exists() {
+        journal::inspect(path, mark)?;
+    }
+    // Damage that the format does not foresee makes its readers panic.
+    let opened = catch_unwind(AssertUnwindSafe(|| open_keyspaces(path, &place.clock)))
+        .map_err(|_| corrupt(path, "the store cannot be read"))?
+        .map_err(|error| corrupt_if_damaged(error, path))?;
+    let version = opened.state.get(codec::VERSION).map_err(|e| corrupt_if_damaged(e, path))?;
+    let number =
+        |value: Option<fjall::UserValue>| value.map(|value| codec::get_number(&value)).transpose();
+    let commits = number(opened.state.get(codec::COMMITS)?)?.unwrap_or_default();
+    match number(version)? {
+        None if commits == 0 => {
+            opened.state.insert(codec::VERSION, VERSION.to_be_bytes())?;
+            opened.db.persist(PersistMode::SyncAll)?;
+        }
+        Some(VERSION) => {}
+        None => return Err(corrupt(path, "it has no version")),
+        Some(found) => {
+            let (found, known) = (found.cast_signed(), VERSION.cast_signed());
+            return Err(StoreError::Newer { path: path.clone(), found, known });
+        }
+    }
+    if commits < mark {
+        return Err(corrupt(
+            path,
+            &format!("it ends at commit {commits}, and commit {mark} was acknowledged"),
+        ));
+    }
+    let ids = match opened.state.get(codec::IDS)? {
+        None => Ids { queue: 1, body: 1 },
+        Some(value) => {
+            let (queue, body) = value.split_at(value.len() / 2);
+            let id = |bytes| Ok::<_, StoreError>(codec::get_number(bytes)?.cast_signed());
+            Ids { queue: id(queue)?, body: id(body)? }
+        }
+    };
+    Ok((opened, commits, ids))
+}
+
+fn open_keyspaces(path: &Path, clock: &Clock) -> fjall::Result<Opened> {
+    let clock = clock.clone();
+    let db = Database::builder(path)
+        .cache_size(CACHE)
+        .max_journaling_size(JOURNALS)
+        .worker_threads(1)
+        .manual_journal_persist(true)
+        .with_compaction_filter_factories(Arc::new(move |keyspace| {
+            let over = Arc::new(Over(clock.clone()));
+            (keyspace == "kept").then_some(over as Arc<dyn Factory>)
+        }))
+        .open()?;
+    let small = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
+    let large = || {
+        let separation = KvSeparationOptions::default().separation_threshold(SEPARATED);
+        small().with_kv_separation(Some(separation))
+    };
+    Ok(Opened {
+        rows: db.keyspace("rows", large)?,
+        bodies: db.keyspace("bodies", large)?,
+        state: db.keyspace("state", || small().expect_point_read_hits(true))?,
+        index: db.keyspace("index", small)?,
+        kept: db.keyspace("kept", small)?,
+        db,
+    })
+}
+
+impl Lsm {
+    /// Opens the store anew after a failed commit: memory and disk may tell different stories
+    /// then, and the disk is right.
+    pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
+        tracing::warn!("opening the queues again after a failed commit");
+        self.pending = None;
+        self.shares.clear();
+        let mut opened = self.place.opened.write().unwrap_or_else(PoisonError::into_inner);
+        drop(opened.take());
+        let (fresh, commits, ids) = open_place(&self.place, self.commits)?;
+        *opened = Some(fresh);
+        self.commits = commits;
+        self.ids = ids;
+        self.broken = false;
+        Ok(())
+    }
+}
+
+fn corrupt(path: &Path, detail: &str) -> StoreError {
+    StoreError::Corrupt { path: PathBuf::from(path), detail: detail.to_owned() }
+}
+
+fn corrupt_if_damaged(error: fjall::Error, path: &Path) -> StoreError {
+    use fjall::{Error, LsmError};
+    match error {
+        Error::JournalRecovery(_)
+        | Error::InvalidVersion(_)
+        | Error::InvalidTag(_)
+        | Error::InvalidTrailer
+        | Error::Unrecoverable
+        | Error::Storage(
+            LsmError::ChecksumMismatch { .. }
+            | LsmError::InvalidHeader(_)
+            | LsmError::InvalidTag(_)
+            | LsmError::InvalidTrailer
+            | LsmError::InvalidVersion(_)
+            | LsmError::Unrecoverable
+            | LsmError::Utf8(_),
+        ) => corrupt(path, &format!("{error:?}")),
+        other => other.into(),
+    }
+}
+
+/// Drops records of `kept` that are over when their table is compacted.
+struct Over(Clock);
+
+impl Factory for Over {
+    fn name(&self) -> &'static str {
+        "over"
+    }
+
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        Box::new(OverNow(self.0.now()))
+    }
+}
+
+impl std::panic::RefUnwindSafe for Over {}
+
+struct OverNow(u64);
+
+impl CompactionFilter for OverNow {
+    fn filter_item(
+        &mut self,
+        item: ItemAccessor<'_>,
+        _: &Context,
+    ) -> fjall::compaction::filter::CompactionFilterResult {
+        let over = codec::is_over(&item.value()?, self.0);
+        Ok(if over { Verdict::Remove } else { Verdict::Keep })
+    }
+}
