@@ -175,7 +175,7 @@ impl QueueBackend for Lsm {
     async fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
         self.shares.apply(&effects);
         let opened = self.place.opened()?;
-        apply::apply(&opened, self.batch()?, effects)
+        apply::apply(&opened, self.batch()?, &effects)
     }
 
     /// Digests and sends that are over are passed by when they are read, and dropped when their

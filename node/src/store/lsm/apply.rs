@@ -9,7 +9,7 @@ use crate::store::plan::{Effects, OldRow};
 pub(super) fn apply(
     opened: &Opened,
     batch: &mut OwnedWriteBatch,
-    effects: Effects,
+    effects: &Effects,
 ) -> Result<(), StoreError> {
     for (key, row) in &effects.identities {
         batch.insert(&opened.state, codec::identity(key), codec::put_identity(row));

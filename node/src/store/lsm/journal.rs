@@ -6,7 +6,7 @@
 //! part of each batch, tell the two apart.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -92,7 +92,7 @@ fn read(path: &Path) -> io::Result<Journal> {
     let mut journal = Journal { whole: 0, damaged: false, commits: None };
     loop {
         match batch(&mut reader) {
-            Ok(Some(Some(commit))) => {
+            Ok(Some(commit)) => {
                 journal.whole = reader.at;
                 journal.commits = match journal.commits {
                     None => Some((commit, commit)),
@@ -104,11 +104,7 @@ fn read(path: &Path) -> io::Result<Journal> {
                     }
                 };
             }
-            Ok(Some(None)) => journal.whole = reader.at,
-            Ok(None) => {
-                journal.damaged = !only_zeros(path, journal.whole)?;
-                return Ok(journal);
-            }
+            Ok(None) => journal.whole = reader.at,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 journal.damaged = !only_zeros(path, journal.whole)?;
                 return Ok(journal);
@@ -118,13 +114,10 @@ fn read(path: &Path) -> io::Result<Journal> {
     }
 }
 
-/// One batch: the number of its commit, if it has one. `None`: the end of the file.
-fn batch(reader: &mut Counted) -> io::Result<Option<Option<u64>>> {
-    let mut tag = [0];
-    if reader.read(&mut tag)? == 0 {
-        return Ok(None);
-    }
-    if tag[0] != START {
+/// One batch: the number of its commit, if it has one.
+fn batch(reader: &mut Counted) -> io::Result<Option<u64>> {
+    let [tag] = reader.take()?;
+    if tag != START {
         return Err(invalid());
     }
     let items = u32::from_le_bytes(reader.take()?);
@@ -145,7 +138,7 @@ fn batch(reader: &mut Counted) -> io::Result<Option<Option<u64>>> {
     if tag != END || trailer != TRAILER || expected != checksum.digest() {
         return Err(invalid());
     }
-    Ok(Some(commit))
+    Ok(commit)
 }
 
 /// Reads an item into `bytes`; returns the number of the commit when it is that.
@@ -172,7 +165,7 @@ fn item(reader: &mut Counted, bytes: &mut Vec<u8>) -> io::Result<Option<u64>> {
     }
     let start = bytes.len();
     let len = u64::from(key_len) + u64::from(value_len);
-    let read = reader.by_ref().take_up_to(len, bytes)?;
+    let read = reader.take_up_to(len, bytes)?;
     if read < len {
         return Err(invalid());
     }
@@ -183,7 +176,6 @@ fn item(reader: &mut Counted, bytes: &mut Vec<u8>) -> io::Result<Option<u64>> {
 
 /// Journals are made longer in advance; what was never written is zero.
 fn only_zeros(path: &Path, from: u64) -> io::Result<bool> {
-    use std::io::{Seek, SeekFrom};
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(from))?;
     let mut buffer = vec![0; 1 << 18];
@@ -207,16 +199,6 @@ struct Counted {
 }
 
 impl Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = self.inner.read(buffer)?;
-        self.at += len as u64;
-        Ok(len)
-    }
-
-    fn by_ref(&mut self) -> &mut Self {
-        self
-    }
-
     fn take_up_to(&mut self, len: u64, bytes: &mut Vec<u8>) -> io::Result<u64> {
         let read = Read::take(&mut self.inner, len).read_to_end(bytes)? as u64;
         self.at += read;

@@ -80,16 +80,15 @@ pub(super) fn expired(
     let mut loaded = Loaded::default();
     let mut owners: HashMap<i64, IdentityKey> = HashMap::new();
     for (id, seq) in found {
-        let recipient = match owners.get(&id) {
-            Some(owner) => *owner,
-            None => {
-                let value = opened.state.get(codec::owner(id))?.ok_or_else(codec::damaged)?;
-                let owner = codec::get_key(&value)?;
-                let queue = queue(opened, &owner)?.ok_or_else(codec::damaged)?;
-                loaded.queues.insert(owner, queue);
-                owners.insert(id, owner);
-                owner
-            }
+        let recipient = if let Some(owner) = owners.get(&id) {
+            *owner
+        } else {
+            let value = opened.state.get(codec::owner(id))?.ok_or_else(codec::damaged)?;
+            let owner = codec::get_key(&value)?;
+            let queue = queue(opened, &owner)?.ok_or_else(codec::damaged)?;
+            loaded.queues.insert(owner, queue);
+            owners.insert(id, owner);
+            owner
         };
         let value = opened.rows.get(codec::row(id, seq))?.ok_or_else(codec::damaged)?;
         let first = loaded.queues.get(&recipient).map_or(0, |queue| queue.first);
