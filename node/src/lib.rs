@@ -4,9 +4,11 @@
 //! takes everything it needs, [`Node::serve`] runs until it is told to stop.
 
 mod auth;
+mod backup;
 mod clock;
 mod config;
 mod connection;
+mod control;
 mod delivery;
 mod directory;
 pub mod floor;
@@ -21,6 +23,7 @@ mod tls;
 mod writer;
 
 pub use auth::{AccessToken, TokenError, issue_access_token};
+pub use backup::{Backup, BackupError, Restored, backup, restore};
 pub use clock::Clock;
 pub use config::{CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken, Sync};
 pub use lock::LockError;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::live::Live;
 use crate::clock::Clock;
 use crate::config::{Limits, NodeConfig, Registration, StaticToken};
+use crate::control;
 use crate::delivery::fetch::WaitSlots;
 use crate::delivery::leases::Leases;
 use crate::delivery::waiters::Waiters;
@@ -153,6 +155,7 @@ pub struct Node {
     tls: quinn::ServerConfig,
     queues: Queues,
     database: Database,
+    control: UnixListener,
 }
 
 impl Node {
@@ -170,7 +173,9 @@ impl Node {
         let address = socket.local_addr().map_err(bind)?;
         let database = sqlite::open(&config.data_dir).await?;
         let queues = lsm::open(&config.data_dir, &config.clock, config.sync)?;
-        Ok(Self { config, lock, socket, address, certificate, tls, queues, database })
+        let control = control::bind(&config.data_dir)
+            .map_err(|source| NodeError::DataDir { path: config.data_dir.clone(), source })?;
+        Ok(Self { config, lock, socket, address, certificate, tls, queues, database, control })
     }
 
     /// The bound UDP address.
@@ -191,7 +196,7 @@ impl Node {
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most
     /// [`Limits::drain`] and returns. Dropping the future stops in the same way, without waiting.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { config, lock, socket, certificate, tls, queues, database, .. } = self;
+        let Self { config, lock, socket, certificate, tls, queues, database, control, .. } = self;
         let draining = CancellationToken::new();
         let _drain_on_drop = draining.clone().drop_guard();
         let waiters = Arc::new(Waiters::default());
@@ -219,7 +224,7 @@ impl Node {
         let stores = Stores {
             writer,
             directory,
-            queues: Arc::new(queues.reads),
+            queues: Arc::new(queues.reads.clone()),
             reads: Arc::new(reads.clone()),
         };
         let shared = Arc::new(Shared::new(&config, stores, waiters, draining.clone()));
@@ -228,6 +233,9 @@ impl Node {
 
         let outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
+            () = control::serve(&control, &queues.reads, &config.data_dir) => {
+                Err(NodeError::Stopped("control"))
+            }
             _ = &mut writer_done => Err(NodeError::Stopped("writer")),
             _ = &mut directory_done => Err(NodeError::Stopped("directory")),
             () = worker::any_done(&mut workers) => Err(NodeError::Stopped("connection")),

@@ -4,6 +4,8 @@
 //! keys, so a batch costs one sequential write, however long the queues are.
 
 mod apply;
+mod backup;
+mod ballast;
 mod codec;
 mod journal;
 mod load;
@@ -11,6 +13,8 @@ mod mark;
 mod open;
 mod reads;
 mod shares;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -21,6 +25,8 @@ use super::plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
 use super::{QueueBackend, StoreError};
 use crate::clock::Clock;
 use crate::config::Sync;
+pub(crate) use backup::revive;
+use ballast::Ballast;
 use mark::Mark;
 pub(crate) use open::{Queues, open};
 pub(crate) use reads::LsmReads;
@@ -69,6 +75,7 @@ impl Place {
 pub(crate) struct Lsm {
     place: Arc<Place>,
     mark: Mark,
+    ballast: Ballast,
     sync: Sync,
     ids: Ids,
     shares: ShareCache,
@@ -107,6 +114,19 @@ impl Lsm {
         self.place.opened.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// A background task that finds no room stops all writes, so that a later one fails with
+    /// another error: the disk says what the matter is.
+    fn failure(&mut self, error: fjall::Error) -> StoreError {
+        let error = match StoreError::from(error) {
+            StoreError::Database(_) if ballast::is_full(&self.place.path) => StoreError::Full,
+            error => error,
+        };
+        if matches!(error, StoreError::Full) {
+            self.ballast.drop();
+        }
+        error
+    }
+
     /// The batch of this transaction.
     fn batch(&mut self) -> Result<&mut OwnedWriteBatch, StoreError> {
         self.pending.as_mut().ok_or_else(|| StoreError::Database("no transaction".into()))
@@ -140,7 +160,10 @@ impl QueueBackend for Lsm {
         let commits = self.commits + 1;
         let opened = self.place.opened()?;
         batch.insert(&opened.state, codec::COMMITS, commits.to_be_bytes());
-        batch.commit().inspect_err(|_| self.broken = true)?;
+        if let Err(error) = batch.commit() {
+            self.broken = true;
+            return Err(self.failure(error));
+        }
         self.commits = commits;
         self.mark.set(commits);
         Ok(())
@@ -181,6 +204,7 @@ impl QueueBackend for Lsm {
     /// Digests and sends that are over are passed by when they are read, and dropped when their
     /// table is compacted.
     async fn purge(&mut self, _: u64, _: u32) -> Result<(), StoreError> {
+        self.ballast.load();
         Ok(())
     }
 }

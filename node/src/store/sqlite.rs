@@ -2,6 +2,7 @@
 //!
 //! One connection writes; a small pool reads.
 
+mod backup;
 mod names;
 mod open;
 mod packages;
@@ -14,7 +15,8 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::write::{Claim, ClaimName, Publish, PutHybridKey};
 use super::{DirectoryBackend, Refusal, StoreError, SuiteStock};
-pub(crate) use open::{Database, open};
+pub(crate) use backup::{copy, revive};
+pub(crate) use open::{Database, FILE, open};
 pub(crate) use reads::SqliteReads;
 use script::Script;
 pub(crate) use tokens::issue as issue_token;

@@ -14,6 +14,8 @@ pub(super) const IDS: &[u8] = b"ids";
 pub(super) const VERSION: &[u8] = b"version";
 
 const QUEUE: u8 = b'q';
+/// What the keys of all queues start with.
+pub(super) const QUEUES: [u8; 1] = [QUEUE];
 const OWNER: u8 = b'o';
 const IDENTITY: u8 = b'i';
 const REFS: u8 = b'r';

@@ -47,6 +47,13 @@ impl Mark {
         Ok(Self(file))
     }
 
+    /// A new file, synced.
+    pub(super) fn create(path: &Path, commits: u64) -> io::Result<()> {
+        let file = File::create(path)?;
+        file.write_all_at(&encode(commits), 0)?;
+        file.sync_all()
+    }
+
     pub(super) fn set(&self, commits: u64) {
         // The commit stands whatever becomes of its mark.
         if let Err(error) = self.0.write_all_at(&encode(commits), 0) {

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
+use super::ballast::Ballast;
 use super::mark::Mark;
 use super::shares::ShareCache;
 use super::{Lsm, LsmReads, Opened, Place, codec, journal};
@@ -18,9 +19,11 @@ use crate::store::StoreError;
 use crate::store::plan::Ids;
 
 /// Name of the store's directory in the data directory.
-const DIRECTORY: &str = "queues";
+pub(super) const DIRECTORY: &str = "queues";
 /// Name of the mark in the data directory.
-const MARK: &str = "queues.mark";
+pub(super) const MARK: &str = "queues.mark";
+/// Name of the ballast in the data directory.
+const BALLAST: &str = "queues.ballast";
 /// The file of fjall that says that a directory is a store.
 const MARKER: &str = "version";
 /// Version of the keys and values.
@@ -54,7 +57,7 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
     let io = |source| StoreError::Io { path: mark_path.clone(), source };
     let mark = Mark::read(&mark_path).map_err(io)?;
     check_directory(&place.path, mark.is_some())?;
-    let (opened, commits, ids) = open_place(&place, mark.unwrap_or_default())?;
+    let (opened, commits, ids) = open_place(&place.path, &place.clock, mark.unwrap_or_default())?;
     *place.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
     let mark_file = Mark::open(&mark_path).map_err(io)?;
     if mark.is_none() {
@@ -63,6 +66,7 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
     let writer = Lsm {
         place: Arc::clone(&place),
         mark: mark_file,
+        ballast: Ballast::new(data_dir.join(BALLAST)),
         sync,
         ids,
         shares: ShareCache::default(),
@@ -96,13 +100,16 @@ fn check_directory(path: &Path, existed: bool) -> Result<(), StoreError> {
 }
 
 /// Opens the keyspaces; returns the number of the last commit and the next ids.
-fn open_place(place: &Place, mark: u64) -> Result<(Opened, u64, Ids), StoreError> {
-    let path = &place.path;
+pub(super) fn open_place(
+    path: &Path,
+    clock: &Clock,
+    mark: u64,
+) -> Result<(Opened, u64, Ids), StoreError> {
     if path.join(MARKER).exists() {
         journal::inspect(path, mark)?;
     }
     // Damage that the format does not foresee makes its readers panic.
-    let opened = catch_unwind(AssertUnwindSafe(|| open_keyspaces(path, &place.clock)))
+    let opened = catch_unwind(AssertUnwindSafe(|| open_keyspaces(path, clock)))
         .map_err(|_| corrupt(path, "the store cannot be read"))?
         .map_err(|error| corrupt_if_damaged(error, path))?;
     let version = opened.state.get(codec::VERSION).map_err(|e| corrupt_if_damaged(e, path))?;
@@ -118,7 +125,7 @@ fn open_place(place: &Place, mark: u64) -> Result<(Opened, u64, Ids), StoreError
         None => return Err(corrupt(path, "it has no version")),
         Some(found) => {
             let (found, known) = (found.cast_signed(), VERSION.cast_signed());
-            return Err(StoreError::Newer { path: path.clone(), found, known });
+            return Err(StoreError::Newer { path: path.to_owned(), found, known });
         }
     }
     if commits < mark {
@@ -138,7 +145,7 @@ fn open_place(place: &Place, mark: u64) -> Result<(Opened, u64, Ids), StoreError
     Ok((opened, commits, ids))
 }
 
-fn open_keyspaces(path: &Path, clock: &Clock) -> fjall::Result<Opened> {
+pub(super) fn open_keyspaces(path: &Path, clock: &Clock) -> fjall::Result<Opened> {
     let clock = clock.clone();
     let db = Database::builder(path)
         .cache_size(CACHE)
@@ -174,7 +181,7 @@ impl Lsm {
         self.shares.clear();
         let mut opened = self.place.opened.write().unwrap_or_else(PoisonError::into_inner);
         drop(opened.take());
-        let (fresh, commits, ids) = open_place(&self.place, self.commits)?;
+        let (fresh, commits, ids) = open_place(&self.place.path, &self.place.clock, self.commits)?;
         *opened = Some(fresh);
         self.commits = commits;
         self.ids = ids;

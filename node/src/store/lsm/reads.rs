@@ -19,7 +19,7 @@ use crate::store::{Bytes, Page, QueueReads, QueuedRow, Read, RowContent, StoreEr
 /// The reading end.
 #[derive(Debug, Clone)]
 pub(crate) struct LsmReads {
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
 }
 
 impl LsmReads {

@@ -12,10 +12,10 @@ use super::{Sqlite, SqliteReads};
 use crate::store::StoreError;
 
 /// Name of the database in the data directory.
-const FILE: &str = "node.db";
+pub(crate) const FILE: &str = "node.db";
 
 /// Says that the data directory has had a database.
-const MARKER: &str = "node.db.created";
+pub(super) const MARKER: &str = "node.db.created";
 
 /// `application_id` of our databases: "qpqn".
 const APPLICATION: i64 = 0x7170_716e;

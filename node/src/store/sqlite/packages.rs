@@ -174,3 +174,13 @@ async fn oldest(
     }
     Ok(found)
 }
+
+/// Marks every one-time package as handed out; returns their number.
+pub(super) async fn spend_all(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let spent = sqlx::query("UPDATE packages SET state = ?, data = x'' WHERE state = ?")
+        .bind(SPENT)
+        .bind(ONE_TIME)
+        .execute(connection)
+        .await?;
+    Ok(spent.rows_affected())
+}
