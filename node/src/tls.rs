@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
-use crate::config::CertificateFiles;
+use crate::config::{CertificateFiles, TransportLimits};
 
 /// Bytes of the connection ids that this end chooses.
 const CONNECTION_ID_LEN: usize = 8;
@@ -104,7 +104,10 @@ impl Certificate {
     }
 
     /// TLS 1.3 only, no early data, post-quantum key exchange preferred.
-    pub(crate) fn server_config(&self) -> Result<quinn::ServerConfig, TlsError> {
+    pub(crate) fn server_config(
+        &self,
+        limits: &TransportLimits,
+    ) -> Result<quinn::ServerConfig, TlsError> {
         let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
         let chain = [std::slice::from_ref(&self.der), self.chain.as_slice()].concat();
         let mut tls = rustls::ServerConfig::builder_with_provider(provider())
@@ -117,7 +120,7 @@ impl Certificate {
         tls.max_early_data_size = 0;
         let quic = QuicServerConfig::try_from(tls).map_err(|error| config(&error))?;
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
-        server.transport_config(Arc::new(transport()));
+        server.transport_config(Arc::new(transport(limits)));
         server.max_incoming(1024);
         Ok(server)
     }
@@ -165,17 +168,18 @@ pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// Few streams, since quinn reserves memory for each one that is allowed.
-pub(crate) fn transport() -> TransportConfig {
+pub(crate) fn transport(limits: &TransportLimits) -> TransportConfig {
     let mut transport = TransportConfig::default();
+    let idle = u32::try_from(limits.idle.as_millis()).unwrap_or(u32::MAX);
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(4))
+        .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .receive_window(VarInt::from_u32(4 * 1024 * 1024))
-        .stream_receive_window(VarInt::from_u32(1024 * 1024))
-        .send_window(2 * 1024 * 1024)
+        .receive_window(VarInt::from_u32(limits.receive_window_before_auth))
+        .stream_receive_window(VarInt::from_u32(limits.stream_window))
+        .send_window(limits.send_window.into())
         .datagram_receive_buffer_size(None)
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))))
-        .keep_alive_interval(Some(Duration::from_secs(10)));
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
+        .keep_alive_interval(Some(limits.keep_alive));
     transport
 }
 
@@ -230,7 +234,7 @@ mod tests {
         let first = Certificate::load(None, dir.path(), listen).unwrap();
         let second = Certificate::load(None, dir.path(), listen).unwrap();
         assert_eq!(first.fingerprint(), second.fingerprint());
-        first.server_config().unwrap();
+        first.server_config(&TransportLimits::default()).unwrap();
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
