@@ -29,4 +29,4 @@ pub use config::{
 pub use lock::LockError;
 pub use server::{Node, NodeError};
 pub use store::StoreError;
-pub use tls::TlsError;
+pub use tls::{CertificateReload, TlsError};

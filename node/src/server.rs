@@ -28,7 +28,7 @@ use crate::store::lsm::{self, Lsm, Queues};
 use crate::store::plan::{QueueHalf, QueueLimits};
 use crate::store::sqlite::{self, Database, Sqlite};
 use crate::store::{DirectoryReads, QueueReads, StoreError};
-use crate::tls::{Certificate, TlsError};
+use crate::tls::{Certificate, CertificateReload, TlsError};
 use crate::writer::{Writer, WriterTask};
 pub(crate) use worker::HandshakeSlot;
 
@@ -196,6 +196,12 @@ impl Node {
     /// The PEM file with the node's certificate, for clients to trust.
     pub fn certificate_pem_path(&self) -> &Path {
         &self.certificate.path
+    }
+
+    /// Reads the certificate files again while the node serves.
+    pub fn certificate_reload(&self) -> CertificateReload {
+        let NodeConfig { certificate, data_dir, listen, .. } = &self.config;
+        CertificateReload::new(&self.certificate, certificate.clone(), data_dir.clone(), *listen)
     }
 
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most

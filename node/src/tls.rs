@@ -1,5 +1,7 @@
 //! The certificate, and what TLS and QUIC are allowed to do.
 
+mod reload;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -15,9 +17,12 @@ use quinn::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 
 use crate::config::{CertificateFiles, TransportLimits};
+use reload::Current;
+pub use reload::CertificateReload;
 
 /// Bytes of the connection ids that this end chooses.
 const CONNECTION_ID_LEN: usize = 8;
@@ -57,6 +62,7 @@ pub(crate) struct Certificate {
     /// The certificates above the node's own.
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    current: Arc<Current>,
 }
 
 impl Certificate {
@@ -82,7 +88,7 @@ impl Certificate {
             chain.next().ok_or_else(|| unusable(&files.chain, "no certificate in it".into()))?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| unusable(&files.key, error.to_string()))?;
-        Ok(Self { path: files.chain, der, chain: chain.collect(), key })
+        Self::new(files.chain, der, chain.collect(), key)
     }
 
     /// A certificate of loopback that is kept nowhere.
@@ -90,7 +96,21 @@ impl Certificate {
         let made = make_certificate()?;
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
             .map_err(|error| TlsError::Config(error.to_owned()))?;
-        Ok(Self { path: PathBuf::new(), der: made.cert.der().clone(), chain: Vec::new(), key })
+        Self::new(PathBuf::new(), made.cert.der().clone(), Vec::new(), key)
+    }
+
+    fn new(
+        path: PathBuf,
+        der: CertificateDer<'static>,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
+        let certified = certified(&path, &der, &chain, &key)?;
+        Ok(Self { path, der, chain, key, current: Arc::new(Current::new(certified)) })
+    }
+
+    fn certified(&self) -> Result<CertifiedKey, TlsError> {
+        certified(&self.path, &self.der, &self.chain, &self.key)
     }
 
     /// The node's own certificate.
@@ -109,13 +129,11 @@ impl Certificate {
         limits: &TransportLimits,
     ) -> Result<quinn::ServerConfig, TlsError> {
         let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
-        let chain = [std::slice::from_ref(&self.der), self.chain.as_slice()].concat();
         let mut tls = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| config(&error))?
             .with_no_client_auth()
-            .with_single_cert(chain, self.key.clone_key())
-            .map_err(|error| config(&error))?;
+            .with_cert_resolver(Arc::clone(&self.current) as _);
         tls.alpn_protocols = vec![ALPN.to_vec()];
         tls.max_early_data_size = 0;
         let quic = QuicServerConfig::try_from(tls).map_err(|error| config(&error))?;
@@ -139,6 +157,18 @@ impl Certificate {
         config.cid_generator(|| Box::new(RandomIds));
         config
     }
+}
+
+/// Certificate and key for handshakes; fails when they do not belong together.
+fn certified(
+    path: &Path,
+    der: &CertificateDer<'static>,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, TlsError> {
+    let chain = [std::slice::from_ref(der), chain].concat();
+    CertifiedKey::from_der(chain, key.clone_key(), &provider())
+        .map_err(|error| TlsError::Unusable { path: path.to_owned(), detail: error.to_string() })
 }
 
 /// Connection ids without structure: quinn's default takes those of another start for noise and
