@@ -206,7 +206,7 @@ pub(crate) fn transport(limits: &TransportLimits) -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .receive_window(VarInt::from_u32(limits.receive_window_before_auth))
         .stream_receive_window(VarInt::from_u32(limits.stream_window))
-        .send_window(limits.send_window.into())
+        .send_window(limits.send_window_before_auth.into())
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
         .keep_alive_interval(Some(limits.keep_alive));

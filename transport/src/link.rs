@@ -82,7 +82,7 @@ pub struct Link(Rc<Inner>);
 struct Inner {
     refusal: String,
     capabilities: u32,
-    unsent_limit: usize,
+    unsent_limit: Cell<usize>,
     pub(crate) stalled: Duration,
     pub(crate) lent_frame: Duration,
     frames: RefCell<FrameLimit>,
@@ -107,7 +107,7 @@ impl Link {
         Self(Rc::new(Inner {
             refusal: rules.refusal,
             capabilities: rules.capabilities,
-            unsent_limit: rules.unsent_bytes,
+            unsent_limit: Cell::new(rules.unsent_bytes),
             stalled: rules.stalled,
             lent_frame: rules.lent_frame,
             frames: RefCell::new(rules.frames),
@@ -127,6 +127,13 @@ impl Link {
     /// Sets the limit of frames that begin from now on.
     pub fn set_frame_limit(&self, limit: FrameLimit) {
         *self.0.frames.borrow_mut() = limit;
+    }
+
+    /// Sets [`Rules::unsent_bytes`] anew, to more than before.
+    pub fn raise_unsent_limit(&self, bytes: usize) {
+        self.0.unsent_limit.set(bytes);
+        self.0.eased.notify_one();
+        self.0.room.notify_one();
     }
 
     /// Why this end has ended the connection, if it has.
@@ -192,7 +199,7 @@ impl Link {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.0.unsent.get() >= self.0.unsent_limit
+        self.0.unsent.get() >= self.0.unsent_limit.get()
     }
 
     /// Waits until the reader has reason to look again.

@@ -87,7 +87,7 @@ macro_rules! limits {
 const COUNT: std::ops::RangeInclusive<u64> = 1..=1_000_000;
 const SECS: std::ops::RangeInclusive<u64> = 1..=3600;
 /// QUIC's windows are 32 bits here.
-const BYTES: std::ops::RangeInclusive<u64> = 4096..=1 << 31;
+const BYTES: std::ops::RangeInclusive<u64> = 4096..=1_u64 << 31;
 
 limits! {
     /// Open handshakes above which addresses are validated first.
@@ -118,6 +118,10 @@ limits! {
     /// Bytes that wait for the client's acknowledgement.
     send_window, "node-limits-send-window", "QPQ_NODE_LIMITS_SEND_WINDOW",
         send_window, BYTES;
+    /// The same, before authentication.
+    send_window_before_auth, "node-limits-send-window-before-auth",
+        "QPQ_NODE_LIMITS_SEND_WINDOW_BEFORE_AUTH",
+        send_window_before_auth, BYTES;
     /// Connections of one address that have not authenticated.
     unauthenticated_per_address, "node-limits-unauthenticated-per-address",
         "QPQ_NODE_LIMITS_UNAUTHENTICATED_PER_ADDRESS",
@@ -137,7 +141,7 @@ limits! {
         first_call_frame, BYTES;
     /// Bytes that all such first calls may take together.
     first_call_memory, "node-limits-first-call-memory", "QPQ_NODE_LIMITS_FIRST_CALL_MEMORY",
-        first_call_memory, (0..=1 << 40);
+        first_call_memory, (0..=1_u64 << 40);
     /// Seconds such a first call may take to arrive.
     first_call_secs, "node-limits-first-call-secs", "QPQ_NODE_LIMITS_FIRST_CALL_SECS",
         first_call_time, SECS;
@@ -150,6 +154,10 @@ limits! {
     /// Bytes of answers that the client has not read, above which it is not read from either.
     unsent, "node-limits-unsent", "QPQ_NODE_LIMITS_UNSENT",
         unsent, BYTES;
+    /// The same, before authentication.
+    unsent_before_auth, "node-limits-unsent-before-auth",
+        "QPQ_NODE_LIMITS_UNSENT_BEFORE_AUTH",
+        unsent_before_auth, BYTES;
     /// Seconds a client may read nothing of what waits for it.
     stalled_secs, "node-limits-stalled-secs", "QPQ_NODE_LIMITS_STALLED_SECS",
         stalled, SECS;

@@ -26,8 +26,11 @@ pub struct TransportLimits {
     pub receive_window_before_auth: u32,
     /// Bytes of a stream in arrival that QUIC keeps.
     pub stream_window: u32,
-    /// Bytes that QUIC keeps until the client has acknowledged them.
+    /// Bytes that QUIC keeps until the client has acknowledged them, once it has authenticated or
+    /// shown a valid access token.
     pub send_window: u32,
+    /// The same before.
+    pub send_window_before_auth: u32,
     /// Connections of one address that have shown nothing. An IPv6 /64 is one address.
     pub unauthenticated_per_address: usize,
     /// Connections of one address that have authenticated or shown a valid access token.
@@ -50,6 +53,8 @@ pub struct TransportLimits {
     /// Bytes of answers and pushes of one connection that QUIC has not taken, above which nothing
     /// more is read from it and large answers wait.
     pub unsent: usize,
+    /// The same before authentication, when answers are small.
+    pub unsent_before_auth: usize,
     /// How long a client may read nothing of what waits for it.
     pub stalled: Duration,
 }
@@ -66,6 +71,7 @@ impl Default for TransportLimits {
             receive_window_before_auth: 256 * 1024,
             stream_window: 1024 * 1024,
             send_window: 2 * 1024 * 1024,
+            send_window_before_auth: 128 * 1024,
             unauthenticated_per_address: 64,
             authenticated_per_address: 1024,
             frame_before_auth: limits::FRAME_BEFORE_AUTH,
@@ -76,6 +82,7 @@ impl Default for TransportLimits {
             calls_in_flight: 64,
             call_patience: Duration::from_secs(2),
             unsent: 4 * MIB,
+            unsent_before_auth: 64 * 1024,
             stalled: Duration::from_secs(10),
         }
     }

@@ -17,6 +17,7 @@ use crate::tls::{Certificate, provider, transport};
 pub async fn quic_echo(rounds: usize, bytes: usize) -> Result<Vec<u64>, FloorError> {
     let mut limits = TransportLimits::default();
     limits.receive_window_before_auth = limits.receive_window;
+    limits.send_window_before_auth = limits.send_window;
     let certificate = Certificate::ephemeral().map_err(|error| quic(&error))?;
     let address = (Ipv4Addr::LOCALHOST, 0).into();
     let server =

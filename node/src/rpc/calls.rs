@@ -49,3 +49,23 @@ impl Drop for Call {
         self.0.ended.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_drain_refuses_new_calls_and_waits_for_those_that_run() {
+        let draining = CancellationToken::new();
+        let calls = Calls::new(draining.clone());
+        let running = calls.enter().unwrap();
+        draining.cancel();
+        let refused: capnp::Error = calls.enter().unwrap_err().into();
+        assert_eq!(ErrorCode::find(&refused.extra), Some(ErrorCode::ShuttingDown));
+        let idle = calls.idle();
+        tokio::pin!(idle);
+        assert!(futures::poll!(&mut idle).is_pending());
+        drop(running);
+        idle.await;
+    }
+}

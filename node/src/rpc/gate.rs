@@ -36,7 +36,7 @@ pub(crate) fn rules(limits: &TransportLimits, first_calls: &Budget) -> Rules {
         }),
         refusal: format!("{}: too many calls in flight", ErrorCode::RateLimited),
         capabilities: CAPABILITIES,
-        unsent_bytes: limits.unsent,
+        unsent_bytes: limits.unsent_before_auth,
         stalled: limits.stalled,
         lent_frame: limits.first_call_time,
     }
@@ -48,8 +48,7 @@ pub(crate) struct Gate {
     seat: Seat,
     link: Link,
     connection: quinn::Connection,
-    frame: usize,
-    receive_window: u32,
+    limits: TransportLimits,
     open: Cell<bool>,
     /// Live Sessions on this connection.
     sessions: Cell<usize>,
@@ -68,8 +67,7 @@ impl Gate {
             seat,
             link,
             connection,
-            frame: limits.frame,
-            receive_window: limits.receive_window,
+            limits: limits.clone(),
             open: Cell::new(false),
             sessions: Cell::new(0),
             displaced: RefCell::new(None),
@@ -95,8 +93,11 @@ impl Gate {
             return self.check();
         }
         self.open.set(true);
-        self.link.set_frame_limit(FrameLimit::plain(self.frame));
-        self.connection.set_receive_window(VarInt::from_u32(self.receive_window));
+        let TransportLimits { frame, unsent, receive_window, send_window, .. } = &self.limits;
+        self.link.set_frame_limit(FrameLimit::plain(*frame));
+        self.link.raise_unsent_limit(*unsent);
+        self.connection.set_receive_window(VarInt::from_u32(*receive_window));
+        self.connection.set_send_window(u64::from(*send_window));
         Ok(())
     }
 

@@ -23,37 +23,48 @@ async fn node(limits: impl FnOnce(&mut TransportLimits)) -> (TempDir, TestNode) 
     (dir, node)
 }
 
+/// Whether a further connection is let in.
+async fn is_let_in(node: &TestNode) -> bool {
+    // At the limit the address is asked to validate itself, and refused then.
+    let Ok((_endpoint, connection)) = dial(node, tls(node)).await else { return false };
+    let Ok((mut send, _receive)) = connection.open_bi().await else { return false };
+    let _ = send.write_all(&[0; 4]).await;
+    let end = tokio::time::timeout(Duration::from_secs(1), connection.closed()).await;
+    end.is_err()
+}
+
 #[test]
 fn an_address_has_so_many_unauthenticated_connections() {
     run(async {
-        let (_dir, node) = node(|limits| limits.unauthenticated_per_address = 2).await;
-        let first = Client::connect(&node).await;
-        first.health().await.unwrap();
-        Client::connect(&node).await.health().await.unwrap();
-        let second = Client::connect(&node).await;
-        second.health().await.unwrap();
-        // The one that was dropped above has left by now or not: this one is the third or fourth.
-        let third = Client::connect(&node).await;
-        while third.health().await.is_ok() {
-            let fourth = dial(&node, tls(&node)).await;
-            let Ok((_endpoint, fourth)) = fourth else { break };
-            assert_eq!(closed(&fourth).await.0, CloseCode::TooManyConnections);
-            break;
+        for (limit, let_in) in [(2, false), (3, true)] {
+            let (_dir, node) = node(|limits| limits.unauthenticated_per_address = limit).await;
+            let (first, second) = (Client::connect(&node).await, Client::connect(&node).await);
+            first.health().await.unwrap();
+            second.health().await.unwrap();
+            assert_eq!(is_let_in(&node).await, let_in);
+            // One that authenticates leaves its place to another.
+            let _session = first.authenticate(&Who::new(1)).await.unwrap();
+            assert!(is_let_in(&node).await);
+            second.health().await.unwrap();
+            node.stop().await;
         }
-        // One that authenticates leaves its place to another.
-        let _session = first.authenticate(&Who::new(1)).await.unwrap();
-        drop(third);
-        let limit = tokio::time::Instant::now() + Duration::from_secs(10);
-        loop {
-            if let Ok((_endpoint, connection)) = dial(&node, tls(&node)).await
-                && connection.open_bi().await.is_ok()
-                && tokio::time::timeout(Duration::from_millis(300), connection.closed())
-                    .await
-                    .is_err()
-            {
-                break;
-            }
-            assert!(tokio::time::Instant::now() < limit, "nobody is let in any more");
+    });
+}
+
+#[test]
+fn connections_that_arrive_together_are_counted_after_their_handshakes() {
+    run(async {
+        let (_dir, node) = node(|limits| limits.unauthenticated_per_address = 4).await;
+        let dials = (0..8).map(|_| dial(&node, tls(&node)));
+        let open: Vec<_> = futures::future::join_all(dials).await.into_iter().flatten().collect();
+        let ends = open.iter().map(|(_, connection)| async {
+            tokio::time::timeout(Duration::from_secs(2), closed(connection)).await.ok()
+        });
+        let ends = futures::future::join_all(ends).await;
+        let (let_in, shown_out): (Vec<_>, Vec<_>) = ends.into_iter().partition(Option::is_none);
+        assert_eq!(let_in.len(), 4);
+        for (code, reason) in shown_out.into_iter().flatten() {
+            assert_eq!(code, CloseCode::TooManyConnections, "{reason}");
         }
         node.stop().await;
     });

@@ -218,7 +218,7 @@ fn who_never_reads_is_read_no_further_and_closed() {
         let calls = (1..=20_000).flat_map(|id| encode(&call(id, HEALTH))).collect::<Vec<u8>>();
         for (stalled, closes) in [(Duration::from_secs(1), true), (Duration::from_mins(1), false)] {
             let (_dir, node) = node(|limits| {
-                limits.unsent = 16 * 1024;
+                limits.unsent_before_auth = 16 * 1024;
                 limits.stream_window = 64 * 1024;
                 limits.stalled = stalled;
             })
@@ -242,7 +242,7 @@ fn who_never_reads_is_read_no_further_and_closed() {
 fn who_reads_late_gets_everything() {
     run(async {
         let (_dir, node) = node(|limits| {
-            limits.unsent = 16 * 1024;
+            limits.unsent_before_auth = 16 * 1024;
             limits.stream_window = 64 * 1024;
         })
         .await;
