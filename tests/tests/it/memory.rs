@@ -7,14 +7,16 @@ use std::time::Duration;
 use capnp::message::Builder;
 use capnp::traits::HasTypeId;
 use capnp_rpc::rpc_capnp::message;
+use quicproquo_schemas::close::CloseCode;
 use quicproquo_schemas::limits::ALPN;
 use quicproquo_schemas::node_capnp::node_service;
 use quicproquo_tests::{LONG, Launch, Running, SOON, wait_for, within};
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 /// How much more than before the attacks, in bytes.
 const GROWTH: u64 = 100 * 1024 * 1024;
@@ -37,8 +39,16 @@ struct Stream {
     connection: Connection,
 }
 
+/// A connection on which something is being written, for as long as that takes.
+struct Held {
+    connection: Connection,
+    _receive: RecvStream,
+    _writing: JoinHandle<SendStream>,
+}
+
 impl Stranger {
-    fn new(node: &Running) -> Self {
+    /// Takes no more than `window` bytes of answers that it does not read.
+    fn new(node: &Running, window: u32) -> Self {
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_file(node.field("node_certificate")).unwrap();
         roots.add(certificate).unwrap();
@@ -52,7 +62,9 @@ impl Stranger {
         let quic = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
         let mut config = quinn::ClientConfig::new(Arc::new(quic));
         let mut transport = quinn::TransportConfig::default();
-        transport.keep_alive_interval(Some(Duration::from_secs(5)));
+        transport
+            .keep_alive_interval(Some(Duration::from_secs(5)))
+            .stream_receive_window(window.into());
         config.transport_config(Arc::new(transport));
         let endpoints = (1..=ADDRESSES)
             .map(|n| Endpoint::client((Ipv4Addr::new(127, 0, 0, n), 0).into()).unwrap())
@@ -68,17 +80,21 @@ impl Stranger {
         Stream { send, receive, connection }
     }
 
-    /// As many connections as the node allows all addresses together, and `bytes` on each.
-    async fn everywhere(&self, bytes: &[u8]) -> Vec<Stream> {
-        let mut streams = Vec::new();
+    /// Nearly as many connections as the node allows all addresses together, and `bytes` on each.
+    async fn everywhere(&self, bytes: Vec<u8>) -> Vec<Held> {
+        let bytes: Arc<[u8]> = bytes.into();
+        let mut held = Vec::new();
         for n in 0..usize::from(ADDRESSES) * PER_ADDRESS {
-            let mut stream = self.connect(n).await;
-            // Who does not read may never get all of it away.
-            let writing = stream.send.write_all(bytes);
-            let _ = tokio::time::timeout(Duration::from_millis(50), writing).await;
-            streams.push(stream);
+            let Stream { mut send, receive, connection } = self.connect(n).await;
+            let bytes = Arc::clone(&bytes);
+            let writing = tokio::spawn(async move {
+                let _ = send.write_all(&bytes).await;
+                send
+            });
+            held.push(Held { connection, _receive: receive, _writing: writing });
         }
-        streams
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        held
     }
 
     /// A `health` call through the front door.
@@ -144,7 +160,7 @@ fn resident(node: &Running) -> u64 {
 }
 
 /// Handshakes that begin behind a socket which passes nothing back.
-async fn half_open(stranger: &Stranger, count: usize) -> (Endpoint, Vec<tokio::task::JoinHandle<()>>) {
+async fn half_open(stranger: &Stranger, count: usize) -> (Endpoint, Vec<JoinHandle<()>>) {
     let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     front.set_nonblocking(true).unwrap();
     let front = tokio::net::UdpSocket::from_std(front).unwrap();
@@ -169,7 +185,7 @@ async fn half_open(stranger: &Stranger, count: usize) -> (Endpoint, Vec<tokio::t
 async fn strangers_cannot_make_a_node_hold_much() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
-    let stranger = Stranger::new(&node);
+    let stranger = Stranger::new(&node, 1 << 20);
     assert!(stranger.is_served().await);
     let before = resident(&node);
     let grown = |what: &str| {
@@ -183,7 +199,7 @@ async fn strangers_cannot_make_a_node_hold_much() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     grown("1500 handshakes, half open");
     assert!(stranger.is_served().await);
-    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    tasks.iter().for_each(JoinHandle::abort);
     drop(endpoint);
 
     let greedy = [
@@ -195,7 +211,7 @@ async fn strangers_cannot_make_a_node_hold_much() {
         ("frames of 6 MiB, a MiB of each sent", [claim(1, 6_000_000), vec![0; 1 << 20]].concat()),
     ];
     for (what, bytes) in greedy {
-        let held = stranger.everywhere(&bytes).await;
+        let held = stranger.everywhere(bytes).await;
         grown(what);
         for stream in held {
             stream.connection.close(0u32.into(), b"");
@@ -204,17 +220,18 @@ async fn strangers_cannot_make_a_node_hold_much() {
     }
 
     let calls = (1..=20_000).flat_map(call).collect::<Vec<u8>>();
-    let held = stranger.everywhere(&[bootstrap(), calls].concat()).await;
+    let deaf = Stranger::new(&node, 8 * 1024);
+    let held = deaf.everywhere([bootstrap(), calls].concat()).await;
     grown("answers that nobody reads");
-    let closed = within("the unread to be closed", LONG, async {
+    let closed = async {
         for stream in &held {
-            stream.connection.closed().await;
+            let reason = stream.connection.closed().await;
+            let ConnectionError::ApplicationClosed(close) = reason else { panic!("{reason}") };
+            assert_eq!(close.error_code, CloseCode::Stalled.number().into(), "{close}");
         }
-    });
-    // Only those whose answers fill the window stay unread in the node; others are served.
-    let _ = tokio::time::timeout(Duration::from_secs(15), closed).await;
+    };
+    within("the deaf to be shown out", LONG, closed).await;
     drop(held);
-    grown("after it");
 
     assert!(stranger.is_served().await);
     let recovered = async || (resident(&node) <= before + GROWTH / 2).then_some(());
