@@ -82,11 +82,10 @@ async fn converse(
     let limits = &shared.limits.transport;
     let rules = rules(limits, &shared.first_calls);
     let side = rpc_twoparty_capnp::Side::Server;
-    let (network, writer, link) = quicproquo_transport::open(send, receive, side, rules);
+    let (network, link) = quicproquo_transport::open(send, receive, side, rules);
     let gate = Gate::new(seat, link.clone(), connection.clone(), limits);
     let ended = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn_local(writer.run());
     let calls = Calls::new(shared.draining.clone());
     let peer = Peer {
         shared: Arc::clone(shared),

@@ -77,8 +77,7 @@ fn system(
     match way {
         Way::Ours => {
             let rules = rules(side == Side::Server);
-            let (network, writer, _) = quicproquo_transport::open(send, receive, side, rules);
-            tokio::task::spawn_local(writer.run());
+            let (network, _) = quicproquo_transport::open(send, receive, side, rules);
             RpcSystem::new(Box::new(network), bootstrap)
         }
         Way::Twoparty => {
@@ -206,7 +205,6 @@ fn main() {
         ("twoparty both", Way::Twoparty, Way::Twoparty, 0),
         ("ours at the node", Way::Ours, Way::Twoparty, 0),
         ("ours both", Way::Ours, Way::Ours, 0),
-        ("ours, 2 MiB sockets", Way::Ours, Way::Ours, 2 << 20),
     ];
     for payload in [0, 1024] {
         for (connections, depth) in LOADS {

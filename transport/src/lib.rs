@@ -18,4 +18,3 @@ pub use frame::{Assembler, Frame, FrameError, FrameLimit, MAX_SEGMENTS};
 pub use ledger::CallLimit;
 pub use link::{Fault, Link, Rules, Turn};
 pub use network::{Network, open};
-pub use writer::Writer;

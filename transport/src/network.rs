@@ -23,6 +23,7 @@ pub struct Network {
     side: Side,
     link: Link,
     connection: Connection,
+    writer: Option<Writer>,
 }
 
 impl std::fmt::Debug for Network {
@@ -31,19 +32,19 @@ impl std::fmt::Debug for Network {
     }
 }
 
-/// Makes the parts of a connection: the network for an `RpcSystem`, the writer to run beside it,
-/// and the owner's handle. Must be called inside a tokio runtime with time enabled.
+/// Makes the parts of a connection: the network for an `RpcSystem`, and the owner's handle. Must be
+/// called inside a tokio runtime with time enabled.
 pub fn open(
     send: SendStream,
     receive: RecvStream,
     side: Side,
     rules: Rules,
-) -> (Network, Writer, Link) {
+) -> (Network, Link) {
     let link = Link::new(rules);
     let reader = Rc::new(RefCell::new(Some(Reader::new(receive, link.clone()))));
     let connection = Connection { side, link: link.clone(), reader };
-    let network = Network { side, link: link.clone(), connection };
-    (network, Writer::new(send, link.clone()), link)
+    let writer = Some(Writer::new(send, link.clone()));
+    (Network { side, link: link.clone(), connection, writer }, link)
 }
 
 #[derive(Clone)]
@@ -110,9 +111,13 @@ impl capnp_rpc::VatNetwork<Side> for Network {
         Promise::ok(Box::new(self.connection.clone()))
     }
 
+    /// Writes, after each round in which the RPC system has handled what was there.
     fn drive_until_shutdown(&mut self) -> Promise<(), capnp::Error> {
-        let link = self.link.clone();
+        let (writer, link) = (self.writer.take(), self.link.clone());
         Promise::from_future(async move {
+            if let Some(writer) = writer {
+                writer.run().await;
+            }
             link.ended().await;
             link.result()
         })

@@ -6,10 +6,9 @@ use tokio::time::timeout;
 
 use crate::link::{Fault, Link};
 
-/// The writing half of a connection: a future to run beside the RPC system, as a task of its own,
-/// so that the answers to all that was read in one go leave in one go.
+/// The writing half of a connection.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     stream: SendStream,
     link: Link,
 }
@@ -20,7 +19,7 @@ impl Writer {
     }
 
     /// Writes until the connection is closed or lost, or the peer has read nothing for too long.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let result = self.write().await;
         self.link.end(result);
     }

@@ -150,8 +150,7 @@ async fn serve(
         Err(error) => return End::Lost(error.to_string()),
     };
     let side = rpc_twoparty_capnp::Side::Client;
-    let (network, writer, _) = quicproquo_transport::open(send, receive, side, rules());
-    tokio::task::spawn_local(writer.run());
+    let (network, _) = quicproquo_transport::open(send, receive, side, rules());
     let mut system = RpcSystem::new(Box::new(network), None);
     let node: node::Client = system.bootstrap(rpc_twoparty_capnp::Side::Server);
     let mut system = tokio::task::spawn_local(system);

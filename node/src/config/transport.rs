@@ -77,7 +77,7 @@ impl Default for TransportLimits {
             frame_before_auth: limits::FRAME_BEFORE_AUTH,
             frame: limits::FRAME_AFTER_AUTH,
             first_call_frame: 6 * MIB,
-            first_call_memory: 64 * MIB,
+            first_call_memory: 32 * MIB,
             first_call_time: Duration::from_secs(30),
             calls_in_flight: 64,
             call_patience: Duration::from_secs(2),

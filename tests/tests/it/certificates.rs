@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quicproquo_tests::{LONG, Launch, Running, SOON, pair, wait_for, within};
+use quicproquo_tests::{Bot, LONG, Launch, Running, SOON, pair, wait_for, within};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -77,7 +77,7 @@ async fn a_new_certificate_is_shown_without_dropping_connections_and_a_bad_one_i
     hang_up(&node).await;
     logs(&node, "the former certificate stays in use").await;
     let same = Launch::gateway(&dir.path().join("second"), &node).start().await;
-    let _ = pair(&same).await;
+    Bot::create(&same, "carol").await;
     fs::write(&files.key, sound).unwrap();
 
     authority.sign(&files);
@@ -117,7 +117,7 @@ async fn system_roots_and_first_use_are_judged() {
         .env("SSL_CERT_FILE", ca.to_str().unwrap())
         .start()
         .await;
-    let _ = pair(&trusted).await;
+    Bot::create(&trusted, "dora").await;
     trusted.stop().await;
 
     let elsewhere = Launch::gateway_to(&dir.path().join("far"), "192.0.2.1:7000");
@@ -127,7 +127,7 @@ async fn system_roots_and_first_use_are_judged() {
 
     let first = Launch::gateway_to(&dir.path().join("first"), &address);
     let gateway = first.start().await;
-    let _ = pair(&gateway).await;
+    Bot::create(&gateway, "emil").await;
     let pin = fs::read_to_string(dir.path().join("first").join("node.pin")).unwrap();
     assert_eq!(pin.trim(), node.field("node_fingerprint"));
     let gateway = gateway.stop().await;
