@@ -24,6 +24,9 @@ const FIRST_STREAM: Duration = Duration::from_secs(10);
 /// Time for the last answers to arrive before the connection is closed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Bytes of a reason phrase: it must fit into a packet.
+const REASON: usize = 256;
+
 /// A connection on its way to the thread that will own it.
 #[derive(Debug)]
 pub(crate) struct Handover {
@@ -112,10 +115,10 @@ async fn converse(
             by
         };
         tokio::select! {
-            result = &mut system => End::Ended { orderly: result.is_ok() },
+            result = &mut system => End::Ended(result),
             () = drained => End::ShuttingDown,
             by = dismissed => End::Displaced(format!("displaced by {by}")),
-            () = refuse_streams(connection) => End::Ended { orderly: false },
+            () = refuse_streams(connection) => End::Ended(Ok(())),
         }
     };
     ended.cancel();
@@ -124,14 +127,19 @@ async fn converse(
     match end {
         End::ShuttingDown => close(connection, CloseCode::ShuttingDown, "shutting down"),
         End::Displaced(reason) => close(connection, CloseCode::Displaced, &reason),
-        End::Ended { orderly } => {
-            let clean = is_clean(connection.close_reason(), orderly && link.fault().is_none());
-            match link.fault() {
-                Some(fault) => {
+        End::Ended(result) => {
+            let orderly = result.is_ok() && link.fault().is_none();
+            let clean = is_clean(connection.close_reason(), orderly);
+            match (link.fault(), result) {
+                (Some(fault), _) => {
                     tracing::debug!(%fault, "a connection is ended");
                     close(connection, code(&fault), &fault.to_string());
                 }
-                None => close(connection, CloseCode::Done, ""),
+                (None, Err(error)) => {
+                    tracing::debug!(%error, "a connection is ended");
+                    close(connection, CloseCode::BadFrame, &error.extra);
+                }
+                (None, Ok(())) => close(connection, CloseCode::Done, ""),
             }
             return clean;
         }
@@ -140,7 +148,7 @@ async fn converse(
 }
 
 enum End {
-    Ended { orderly: bool },
+    Ended(capnp::Result<()>),
     ShuttingDown,
     Displaced(String),
 }
@@ -156,7 +164,8 @@ async fn refuse_streams(connection: &Connection) {
 }
 
 fn close(connection: &Connection, code: CloseCode, reason: &str) {
-    connection.close(VarInt::from_u32(code.number()), reason.as_bytes());
+    let reason = &reason.as_bytes()[..reason.len().min(REASON)];
+    connection.close(VarInt::from_u32(code.number()), reason);
 }
 
 fn code(fault: &Fault) -> CloseCode {

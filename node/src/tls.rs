@@ -21,9 +21,13 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 
 use crate::config::{CertificateFiles, TransportLimits};
-use reload::Current;
 pub use reload::CertificateReload;
+use reload::Current;
 
+/// Bytes kept of a connection that is not yet accepted: a `ClientHello` has two or three packets.
+const INCOMING_BYTES: u64 = 64 * 1024;
+/// The same of all of them together.
+const ALL_INCOMING_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of the connection ids that this end chooses.
 const CONNECTION_ID_LEN: usize = 8;
 
@@ -139,7 +143,10 @@ impl Certificate {
         let quic = QuicServerConfig::try_from(tls).map_err(|error| config(&error))?;
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
         server.transport_config(Arc::new(transport(limits)));
-        server.max_incoming(1024);
+        server
+            .max_incoming(1024)
+            .incoming_buffer_size(INCOMING_BYTES)
+            .incoming_buffer_size_total(ALL_INCOMING_BYTES);
         Ok(server)
     }
 

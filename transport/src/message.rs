@@ -33,9 +33,7 @@ impl capnp_rpc::OutgoingMessage for Outgoing {
     }
 
     /// The promise is done at once: what is unsent is bounded by the [`Link`], not by who calls.
-    fn send(
-        self: Box<Self>,
-    ) -> (Promise<(), capnp::Error>, Rc<Builder<HeapAllocator>>) {
+    fn send(self: Box<Self>) -> (Promise<(), capnp::Error>, Rc<Builder<HeapAllocator>>) {
         self.link.write(&self.message);
         (Promise::ok(()), Rc::new(self.message))
     }

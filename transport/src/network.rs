@@ -34,12 +34,7 @@ impl std::fmt::Debug for Network {
 
 /// Makes the parts of a connection: the network for an `RpcSystem`, and the owner's handle. Must be
 /// called inside a tokio runtime with time enabled.
-pub fn open(
-    send: SendStream,
-    receive: RecvStream,
-    side: Side,
-    rules: Rules,
-) -> (Network, Link) {
+pub fn open(send: SendStream, receive: RecvStream, side: Side, rules: Rules) -> (Network, Link) {
     let link = Link::new(rules);
     let reader = Rc::new(RefCell::new(Some(Reader::new(receive, link.clone()))));
     let connection = Connection { side, link: link.clone(), reader };

@@ -41,6 +41,10 @@ impl Writer {
                 rest = &mut rest[written.chunks..];
             }
         };
+        if self.link.fault().is_some() {
+            // Who broke the rules is not waited for.
+            return result;
+        }
         self.stream.finish().map_err(lost)?;
         // Closing the connection would throw away what is not acknowledged.
         let _ = timeout(stalled, self.stream.stopped()).await;

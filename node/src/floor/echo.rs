@@ -20,8 +20,10 @@ pub async fn quic_echo(rounds: usize, bytes: usize) -> Result<Vec<u64>, FloorErr
     limits.send_window_before_auth = limits.send_window;
     let certificate = Certificate::ephemeral().map_err(|error| quic(&error))?;
     let address = (Ipv4Addr::LOCALHOST, 0).into();
-    let server =
-        Endpoint::server(certificate.server_config(&limits).map_err(|error| quic(&error))?, address)?;
+    let server = Endpoint::server(
+        certificate.server_config(&limits).map_err(|error| quic(&error))?,
+        address,
+    )?;
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der().clone()).map_err(|error| quic(&error))?;
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())

@@ -121,6 +121,9 @@ impl node_service::Server for NodeServer {
         };
         let shared = &self.peer.shared;
         wire(wire(self.peer.caller(token).await)?.must_be(&request.identity))?;
+        // Who waits is bounded by its identity's slots, and may wait longer than others should.
+        let link = self.peer.gate.link();
+        let _turn = if wait.is_zero() { Some(link.turn().await) } else { None };
         let rows = wire(fetch(shared, request, wait).await)?;
         let (rows, count) = payloads(&rows);
         put_payloads(results.get().init_payloads(count), rows);

@@ -124,7 +124,9 @@ fn a_displaced_connection_is_told_and_closed_unless_another_session_lives_on_it(
 #[test]
 fn silence_ends_a_connection_unless_the_node_keeps_it_alive() {
     run(async {
-        for (keep_alive, lives) in [(Duration::from_mins(1), false), (Duration::from_millis(200), true)] {
+        for (keep_alive, lives) in
+            [(Duration::from_mins(1), false), (Duration::from_millis(200), true)]
+        {
             let (_dir, node) = node(|limits| {
                 limits.idle = Duration::from_secs(2);
                 limits.keep_alive = keep_alive;
@@ -132,7 +134,8 @@ fn silence_ends_a_connection_unless_the_node_keeps_it_alive() {
             .await;
             let client = Client::connect(&node).await;
             client.health().await.unwrap();
-            let end = tokio::time::timeout(Duration::from_secs(5), client.connection.closed()).await;
+            let end =
+                tokio::time::timeout(Duration::from_secs(5), client.connection.closed()).await;
             assert_eq!(end.is_err(), lives, "{end:?}");
             node.stop().await;
         }

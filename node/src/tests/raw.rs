@@ -46,8 +46,7 @@ impl Raw {
     }
 
     async fn connect_with(node: &TestNode, transport: TransportConfig) -> Self {
-        let (endpoint, connection) =
-            dial_with(node, tls(node), Arc::new(transport)).await.unwrap();
+        let (endpoint, connection) = dial_with(node, tls(node), Arc::new(transport)).await.unwrap();
         let (send, receive) = connection.open_bi().await.unwrap();
         let answers = Answers { receive, buffer: Vec::new() };
         let mut raw = Self { connection, send, answers, _endpoint: endpoint };
@@ -106,7 +105,7 @@ pub(super) async fn closed(connection: &quinn::Connection) -> (CloseCode, String
     match closed.await.expect("the node closes the connection") {
         ConnectionError::ApplicationClosed(close) => {
             let code = CloseCode::find(close.error_code.into_inner()).unwrap();
-            (code, String::from_utf8(close.reason.to_vec()).unwrap())
+            (code, String::from_utf8_lossy(&close.reason).into_owned())
         }
         other => panic!("{other}"),
     }

@@ -1,7 +1,7 @@
 //! End-to-end tests: real processes, driven through REST and WebSocket.
 
-mod conversation;
 mod certificates;
+mod conversation;
 mod errors;
 mod examples;
 mod idempotency;

@@ -181,6 +181,25 @@ async fn half_open(stranger: &Stranger, count: usize) -> (Endpoint, Vec<JoinHand
     (endpoint, tasks)
 }
 
+/// A large frame of which a sixth arrives.
+fn large() -> Vec<u8> {
+    [claim(1, 6_000_000), vec![0; 1 << 20]].concat()
+}
+
+/// The control: what the budget is for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_budget_for_large_frames_strangers_could() {
+    let dir = TempDir::new().unwrap();
+    let launch = Launch::node(&dir.path().join("node"));
+    let node = launch.arg("--node-limits-first-call-memory", "1000000000000").start().await;
+    let stranger = Stranger::new(&node, 1 << 20);
+    assert!(stranger.is_served().await);
+    let before = resident(&node);
+    let _held = stranger.everywhere(large()).await;
+    let beyond = async || (resident(&node) > before + GROWTH).then_some(());
+    wait_for("memory that is not bounded", SOON, beyond).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_cannot_make_a_node_hold_much() {
     let dir = TempDir::new().unwrap();
@@ -208,7 +227,7 @@ async fn strangers_cannot_make_a_node_hold_much() {
         ("100,000 segments, announced", claim(100_000, 64)),
         ("nested 1,000 deep", nested(1000)),
         ("frames of 64 KiB, all but their end", [claim(1, 65_000), vec![0; 64_000]].concat()),
-        ("frames of 6 MiB, a MiB of each sent", [claim(1, 6_000_000), vec![0; 1 << 20]].concat()),
+        ("frames of 6 MiB, a MiB of each sent", large()),
     ];
     for (what, bytes) in greedy {
         let held = stranger.everywhere(bytes).await;
@@ -216,7 +235,8 @@ async fn strangers_cannot_make_a_node_hold_much() {
         for stream in held {
             stream.connection.close(0u32.into(), b"");
         }
-        wait_for("the node to serve", SOON, async || stranger.is_served().await.then_some(())).await;
+        wait_for("the node to serve", SOON, async || stranger.is_served().await.then_some(()))
+            .await;
     }
 
     let calls = (1..=20_000).flat_map(call).collect::<Vec<u8>>();
