@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a measuring tool reads the clock")]
 #![expect(clippy::cast_precision_loss, reason = "rates")]
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,15 +14,12 @@ use capnp_rpc::{RpcSystem, twoparty};
 use futures::io::{BufReader, BufWriter};
 use quicproquo_schemas::node_capnp::node_service;
 use quicproquo_transport::{CallLimit, FrameLimit, Rules};
-use quinn::{
-    ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, ServerConfig,
-    TokioRuntime,
-};
+use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, ServerConfig};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::task::LocalSet;
 use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
 
-const RUN: Duration = Duration::from_millis(700);
+const RUN: Duration = Duration::from_millis(500);
 const ROUNDS: usize = 3;
 const LOADS: [(usize, usize); 6] = [(1, 1), (1, 32), (1, 256), (8, 1), (8, 32), (8, 256)];
 
@@ -101,24 +98,8 @@ fn block_on<F: Future>(main: F) -> F::Output {
     LocalSet::new().block_on(&runtime, main)
 }
 
-/// An endpoint whose socket buffers hold so many bytes; 0: the system's default.
-fn endpoint(server: Option<ServerConfig>, buffers: usize) -> Endpoint {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    if buffers > 0 {
-        let socket = socket2::SockRef::from(&socket);
-        socket.set_recv_buffer_size(buffers).unwrap();
-        socket.set_send_buffer_size(buffers).unwrap();
-    }
-    Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime)).unwrap()
-}
-
-async fn serve(
-    way: Way,
-    buffers: usize,
-    config: ServerConfig,
-    address: std::sync::mpsc::Sender<SocketAddr>,
-) {
-    let endpoint = endpoint(Some(config), buffers);
+async fn serve(way: Way, config: ServerConfig, address: std::sync::mpsc::Sender<SocketAddr>) {
+    let endpoint = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     address.send(endpoint.local_addr().unwrap()).unwrap();
     while let Some(incoming) = endpoint.accept().await {
         tokio::task::spawn_local(async move {
@@ -132,11 +113,10 @@ async fn serve(
 
 async fn connect(
     way: Way,
-    buffers: usize,
     config: ClientConfig,
     to: SocketAddr,
 ) -> (Endpoint, Connection, node_service::Client) {
-    let endpoint = endpoint(None, buffers);
+    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let connection = endpoint.connect_with(config, to, "localhost").unwrap().await.unwrap();
     let streams = connection.open_bi().await.unwrap();
     let mut system = system(way, Side::Client, streams, None);
@@ -202,9 +182,9 @@ fn tls() -> (ServerConfig, ClientConfig) {
 
 fn main() {
     let ways = [
-        ("twoparty both", Way::Twoparty, Way::Twoparty, 0),
-        ("ours at the node", Way::Ours, Way::Twoparty, 0),
-        ("ours both", Way::Ours, Way::Ours, 0),
+        ("twoparty both", Way::Twoparty, Way::Twoparty),
+        ("ours at the node", Way::Ours, Way::Twoparty),
+        ("ours both", Way::Ours, Way::Ours),
     ];
     for payload in [0, 1024] {
         for (connections, depth) in LOADS {
@@ -216,13 +196,13 @@ fn main() {
                 for ((way, rates), lost) in ways.iter().zip(&mut rates).zip(&mut lost) {
                     let (server, client) = tls();
                     let (sender, address) = std::sync::mpsc::channel();
-                    let (side, buffers) = (way.1, way.3);
-                    on_thread(move || serve(side, buffers, server, sender));
+                    let side = way.1;
+                    on_thread(move || serve(side, server, sender));
                     let to = address.recv().unwrap();
                     rates.push(block_on(async {
                         let mut open = Vec::new();
                         for _ in 0..connections {
-                            open.push(connect(way.2, buffers, client.clone(), to).await);
+                            open.push(connect(way.2, client.clone(), to).await);
                         }
                         let services = open.iter().map(|open| open.2.clone()).collect();
                         let rate = run(services, depth, vec![7; payload]).await;
