@@ -1,4 +1,4 @@
-//! Why a node closes a connection: application error codes of QUIC's CONNECTION_CLOSE
+//! Why a node closes a connection: application error codes of QUIC's `CONNECTION_CLOSE`
 //! (RFC 9000 section 19.19). The reason phrase says it in words.
 
 macro_rules! codes {
