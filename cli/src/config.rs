@@ -4,6 +4,7 @@
 //! of flags with their variables, so that a setting has one name and one description.
 
 mod fingerprint;
+mod limits;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,12 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use limits::{Limits, LimitsLayer};
 
 /// Port of the gateway.
 const HTTP_PORT: u16 = 8080;
 
 /// Port of the node.
 const NODE_PORT: u16 = 7000;
+
+/// Name in a self-signed certificate.
+const LOCALHOST: &str = "localhost";
 
 /// One-time key packages per bot and ciphersuite.
 const KEY_PACKAGES: u32 = 100;
@@ -107,6 +112,8 @@ pub(crate) struct NodeLayer {
         requires = "node_certificate"
     )]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    limits: LimitsLayer,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -122,12 +129,28 @@ pub(crate) struct LinkLayer {
         long = "node-fingerprint",
         env = "QPQ_NODE_FINGERPRINT",
         value_name = "HEX",
-        conflicts_with = "link_ca"
+        conflicts_with_all = ["link_ca", "link_system_roots"]
     )]
     fingerprint: Option<Fingerprint>,
     /// PEM file with the certificate that signed the node's.
-    #[arg(id = "link_ca", long = "node-ca", env = "QPQ_NODE_CA", value_name = "FILE")]
+    #[arg(
+        id = "link_ca",
+        long = "node-ca",
+        env = "QPQ_NODE_CA",
+        value_name = "FILE",
+        conflicts_with = "link_system_roots"
+    )]
     ca: Option<PathBuf>,
+    /// Trust the system's root certificates; needs --node-server-name.
+    #[arg(
+        id = "link_system_roots",
+        long = "node-system-roots",
+        env = "QPQ_NODE_SYSTEM_ROOTS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    system_roots: Option<bool>,
     /// Name in the node's certificate [default: localhost].
     #[arg(
         id = "link_server_name",
@@ -194,6 +217,7 @@ pub(crate) struct Node {
     pub(crate) certificate: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<PathBuf>,
+    pub(crate) limits: Limits,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -205,6 +229,7 @@ pub(crate) struct Link {
     pub(crate) fingerprint: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<PathBuf>,
+    pub(crate) system_roots: bool,
     pub(crate) server_name: String,
 }
 
@@ -244,15 +269,17 @@ impl Settings {
                 listen: node.listen.or(file.node.listen).unwrap_or(loopback(NODE_PORT)),
                 certificate: node.certificate.or(file.node.certificate),
                 key: node.key.or(file.node.key),
+                limits: Limits::load(&node.limits, &file.node.limits)?,
             },
             link: Link {
                 node: link.node.or(file.link.node),
                 fingerprint: link.fingerprint.or(file.link.fingerprint),
                 ca: link.ca.or(file.link.ca),
+                system_roots: link.system_roots.or(file.link.system_roots).unwrap_or(false),
                 server_name: link
                     .server_name
                     .or(file.link.server_name)
-                    .unwrap_or_else(|| "localhost".to_owned()),
+                    .unwrap_or_else(|| LOCALHOST.to_owned()),
             },
             bots: Bots {
                 key_package_stock: bots
@@ -272,8 +299,16 @@ impl Settings {
         if self.node.certificate.is_some() != self.node.key.is_some() {
             return Err(Failure::usage("node.certificate and node.key go together"));
         }
-        if self.link.fingerprint.is_some() && self.link.ca.is_some() {
-            return Err(Failure::usage("link.fingerprint and link.ca exclude each other"));
+        let Link { fingerprint, ca, system_roots, server_name, .. } = &self.link;
+        if [fingerprint.is_some(), ca.is_some(), *system_roots].iter().filter(|x| **x).count() > 1 {
+            return Err(Failure::usage(
+                "link.fingerprint, link.ca and link.system_roots exclude each other",
+            ));
+        }
+        if *system_roots && server_name == LOCALHOST {
+            return Err(Failure::usage(
+                "link.system_roots needs link.server_name, the name in the node's certificate",
+            ));
         }
         Ok(self)
     }

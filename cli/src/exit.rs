@@ -97,7 +97,7 @@ impl From<OpenError> for Failure {
             OpenError::Newer { .. } | OpenError::Corrupt { .. } | OpenError::WrongKey { .. } => {
                 Exit::Data
             }
-            OpenError::Certificate { .. } => Exit::Usage,
+            OpenError::Certificate { .. } | OpenError::Trust(_) => Exit::Usage,
             OpenError::Io { .. } | OpenError::Database(_) => Exit::Failed,
         };
         Self::new(exit, error)

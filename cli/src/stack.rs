@@ -8,16 +8,16 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quicproquo_client::{Client, ClientConfig, NodeAddress, Trust};
+use quicproquo_client::{Client, ClientConfig, NodeAddress, Pin, Trust};
 use quicproquo_gateway::{Gateway, GatewayConfig};
-use quicproquo_node::{CertificateFiles, Node, NodeConfig};
+use quicproquo_node::{CertificateFiles, CertificateReload, Node, NodeConfig};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Fingerprint, Settings};
 use crate::exit::{Exit, Failure};
 use crate::rest::Rest;
-use crate::shutdown::Signals;
+use crate::shutdown::{Asked, Signals};
 use part::Part;
 
 /// How long the soft end may take before what is left is dropped.
@@ -32,6 +32,9 @@ pub(crate) struct Stack {
     tasks: TaskTracker,
     node: Option<(Part, NodeFacts)>,
     gateway: Option<(Part, Client, GatewayFacts)>,
+    reload: Option<CertificateReload>,
+    /// What the gateway of this process expects the node's certificate to be.
+    pin: Option<Pin>,
 }
 
 /// What others need to know about a running node.
@@ -75,11 +78,13 @@ impl Stack {
         own_directory(&settings.data_dir)?;
         self.start_node(&settings.node, settings.data_dir.join("node")).await?;
         let node = self.node_facts()?.clone();
+        let pin = Pin::new(node.fingerprint.0);
         let link = NodeAddress {
             addr: node.address,
             server_name: "localhost".to_owned(),
-            trust: Trust::Fingerprint(node.fingerprint.0),
+            trust: Trust::Pin(pin.clone()),
         };
+        self.pin = Some(pin);
         let data_dir = settings.data_dir.join("gateway");
         let token = settings.data_dir.join("admin-token");
         self.start_gateway(settings, data_dir, token, link).await
@@ -96,7 +101,9 @@ impl Stack {
         if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }
+        config.limits.transport = settings.limits.transport();
         let node = Node::bind(config).await?;
+        self.reload = Some(node.certificate_reload());
         let facts = NodeFacts {
             address: node.local_addr(),
             fingerprint: Fingerprint(node.fingerprint()),
@@ -165,16 +172,39 @@ impl Stack {
     /// Runs until a signal comes or a part ends by itself, then ends everything: softly, after
     /// 10 s hard, at a second signal at once.
     pub(crate) async fn run(mut self, mut signals: Signals) -> Result<(), Failure> {
-        let cause = tokio::select! {
-            () = signals.next() => Ok(()),
-            failure = self.ended() => Err(failure),
+        let cause = loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::End => break Ok(()),
+                    Asked::Reload => self.reload(),
+                },
+                failure = self.ended() => break Err(failure),
+            }
         };
         tracing::info!("stopping");
         let stopped = tokio::select! {
             stopped = self.stop() => stopped,
-            () = signals.next() => Err(Failure::new(Exit::Hurried, "stopped at once")),
+            () = signals.end() => Err(Failure::new(Exit::Hurried, "stopped at once")),
         };
         cause.and(stopped)
+    }
+
+    /// Reads the node's certificate again; a bad one changes nothing.
+    fn reload(&self) {
+        let Some(reload) = &self.reload else {
+            tracing::info!("no node runs here: there is no certificate to read again");
+            return;
+        };
+        match reload.reload() {
+            Ok(fingerprint) => {
+                if let Some(pin) = &self.pin {
+                    pin.set(fingerprint);
+                }
+                let fingerprint = Fingerprint(fingerprint);
+                tracing::info!(%fingerprint, "the certificate was read again");
+            }
+            Err(error) => tracing::error!(%error, "the former certificate stays in use"),
+        }
     }
 
     /// Ends everything in order: first who asks, last who answers.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Configuration of a [`crate::Client`].
 #[derive(Debug, Clone)]
@@ -42,4 +43,32 @@ pub enum Trust {
     CaFile(PathBuf),
     /// Its SHA-256 must be this, whatever its name.
     Fingerprint([u8; 32]),
+    /// Its SHA-256 must be what this says at the time, whatever its name.
+    Pin(Pin),
+    /// It must chain to a root certificate of the operating system.
+    SystemRoots,
+    /// It is believed at the first connection and kept in this file; from then on its SHA-256
+    /// must stay the same. On loopback only.
+    FirstUse(PathBuf),
+}
+
+/// SHA-256 of a certificate, which who owns the node can change while clients run. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Pin(Arc<RwLock<[u8; 32]>>);
+
+impl Pin {
+    /// Pins a certificate by its SHA-256.
+    pub fn new(sha256: [u8; 32]) -> Self {
+        Self(Arc::new(RwLock::new(sha256)))
+    }
+
+    /// Replaces it, for connections from now on.
+    pub fn set(&self, sha256: [u8; 32]) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sha256;
+    }
+
+    /// What is pinned.
+    pub fn get(&self) -> [u8; 32] {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }

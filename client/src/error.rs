@@ -48,6 +48,9 @@ pub enum OpenError {
         /// What is wrong.
         detail: String,
     },
+    /// The node's certificate cannot be judged in the way that was asked for.
+    #[error("{0}")]
+    Trust(String),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -16,7 +16,7 @@ pub mod session;
 mod store;
 
 pub use client::Client;
-pub use config::{ClientConfig, NodeAddress, Trust};
+pub use config::{ClientConfig, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};
 pub use event::{Cursor, Event, EventData, EventPage};
 pub use model::*;

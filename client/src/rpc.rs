@@ -19,6 +19,7 @@ mod directory;
 pub(crate) mod driver;
 pub(crate) mod link;
 mod sink;
+mod trust;
 
 pub(crate) use connection::Connector;
 pub(crate) use driver::Driver;

@@ -1,5 +1,7 @@
 //! What a node is told at its start.
 
+mod transport;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use quicproquo_schemas::limits;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+pub use transport::TransportLimits;
 
 /// Who may become an identity of this node by authenticating for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,18 +78,16 @@ pub struct Limits {
     pub claims_per_pair: Rate,
     /// One-time packages that all claimers together get of one target.
     pub claims_per_target: Rate,
-    /// Calls in flight on one connection.
-    pub calls_in_flight: usize,
     /// Waiting fetches of one identity.
     pub waiting_fetches: usize,
     /// How long rows stay leased to a connection that does not come back.
     pub lease: Duration,
-    /// Open handshakes above which addresses are validated first.
-    pub open_handshakes: usize,
     /// Life of an access token, in seconds.
     pub token_secs: u64,
     /// How long calls in flight may take to finish at a shutdown.
     pub drain: Duration,
+    /// Connections and what goes over them.
+    pub transport: TransportLimits,
 }
 
 impl Default for Limits {
@@ -99,12 +100,11 @@ impl Default for Limits {
             packages_per_suite: 500,
             claims_per_pair: Rate { burst: 6, period: Duration::from_mins(10) },
             claims_per_target: Rate { burst: 60, period: Duration::from_mins(1) },
-            calls_in_flight: 64,
             waiting_fetches: 4,
             lease: Duration::from_mins(1),
-            open_handshakes: 256,
             token_secs: 24 * 3600,
             drain: Duration::from_secs(5),
+            transport: TransportLimits::default(),
         }
     }
 }

@@ -3,42 +3,44 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capnp::message::ReaderOptions;
-use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
-use futures::io::{BufReader, BufWriter};
-use quicproquo_schemas::limits::FRAME_AFTER_AUTH;
-use quinn::{ConnectionError, VarInt};
-use tokio::time::{sleep, timeout};
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
+use quicproquo_schemas::close::CloseCode;
+use quicproquo_transport::{Fault, FrameError};
+use quinn::{Connection, ConnectionError, VarInt};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::addresses::Seat;
 use crate::delivery::leases::ConnectionId;
 use crate::rpc::calls::Calls;
+use crate::rpc::gate::{Gate, rules};
 use crate::rpc::{Peer, bootstrap};
 use crate::server::{HandshakeSlot, Shared};
 use crate::store::write::{QueueWrite, Remove};
 
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a client may take to open its stream.
 const FIRST_STREAM: Duration = Duration::from_secs(10);
-/// Time for the last answers to leave before the connection is closed.
-const LAST_WORDS: Duration = Duration::from_millis(50);
-const BUFFER: usize = 16 * 1024;
+/// Time for the last answers to arrive before the connection is closed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Application error codes of a close by the node.
-const CLOSE_DONE: VarInt = VarInt::from_u32(0);
-const CLOSE_SHUTTING_DOWN: VarInt = VarInt::from_u32(1);
-const CLOSE_NO_STREAM: VarInt = VarInt::from_u32(2);
+/// Bytes of a reason phrase: it must fit into a packet.
+const REASON: usize = 256;
+
+/// A connection on its way to the thread that will own it.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    pub(crate) incoming: quinn::Incoming,
+    pub(crate) handshake: HandshakeSlot,
+    /// Taken before the handshake only when the address is validated: others could be anybody's.
+    pub(crate) seat: Option<Seat>,
+}
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(
-    incoming: quinn::Incoming,
-    shared: Arc<Shared>,
-    id: ConnectionId,
-    slot: HandshakeSlot,
-) {
-    let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
+pub(crate) async fn serve(arrival: Handover, shared: Arc<Shared>, id: ConnectionId) {
+    let Handover { incoming, handshake, seat } = arrival;
+    let limit = shared.limits.transport.handshake;
+    let connection = match timeout(limit, async { incoming.accept()?.await }).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
@@ -49,56 +51,17 @@ pub(crate) async fn serve(
             return;
         }
     };
-    drop(slot);
-    let Ok(Ok((send, receive))) = timeout(FIRST_STREAM, connection.accept_bi()).await else {
-        connection.close(CLOSE_NO_STREAM, b"no stream");
+    drop(handshake);
+    let Some(seat) = seat.or_else(|| shared.addresses.enter(connection.remote_address().ip()))
+    else {
+        close(&connection, CloseCode::TooManyConnections, "too many connections from this address");
         return;
     };
-
-    let ended = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    let calls = Calls::new(shared.limits.calls_in_flight, shared.draining.clone());
-    let peer = Peer {
-        shared: Arc::clone(&shared),
-        connection: connection.clone(),
-        id,
-        calls: calls.clone(),
-        ended: ended.clone(),
-        tasks: tasks.clone(),
+    let Ok(Ok(streams)) = timeout(FIRST_STREAM, connection.accept_bi()).await else {
+        close(&connection, CloseCode::NoStream, "no stream");
+        return;
     };
-    let mut options = ReaderOptions::new();
-    options.traversal_limit_in_words(Some(FRAME_AFTER_AUTH / 8)).nesting_limit(16);
-    let network = twoparty::VatNetwork::new(
-        BufReader::with_capacity(BUFFER, receive.compat()),
-        BufWriter::with_capacity(BUFFER, send.compat_write()),
-        rpc_twoparty_capnp::Side::Server,
-        options,
-    );
-    let mut system = RpcSystem::new(Box::new(network), Some(bootstrap(peer).client));
-
-    let drain = async {
-        shared.draining.cancelled().await;
-        let _ = timeout(shared.limits.drain, calls.idle()).await;
-        sleep(LAST_WORDS).await;
-    };
-    let finished = tokio::select! {
-        result = &mut system => Some(result),
-        () = drain => None,
-    };
-    ended.cancel();
-    drop(system);
-    tasks.close();
-    let clean = match finished {
-        None => {
-            connection.close(CLOSE_SHUTTING_DOWN, b"shutting down");
-            false
-        }
-        Some(result) => {
-            let clean = is_clean(connection.close_reason(), result.is_ok());
-            connection.close(CLOSE_DONE, b"");
-            clean
-        }
-    };
+    let clean = converse(&shared, &connection, seat, streams, id).await;
     let held = shared.leases.end(id);
     if clean {
         for (recipient, seqs) in held {
@@ -110,11 +73,121 @@ pub(crate) async fn serve(
     }
 }
 
+/// Runs the RPC system to its end and closes the connection. True: the client has ended it on
+/// purpose.
+async fn converse(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    seat: Seat,
+    (send, receive): (quinn::SendStream, quinn::RecvStream),
+    id: ConnectionId,
+) -> bool {
+    let limits = &shared.limits.transport;
+    let rules = rules(limits, &shared.first_calls);
+    let side = rpc_twoparty_capnp::Side::Server;
+    let (network, link) = quicproquo_transport::open(send, receive, side, rules);
+    let gate = Gate::new(seat, link.clone(), connection.clone(), limits);
+    let ended = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let calls = Calls::new(shared.draining.clone());
+    let peer = Peer {
+        shared: Arc::clone(shared),
+        connection: connection.clone(),
+        id,
+        calls: calls.clone(),
+        gate: gate.clone(),
+        ended: ended.clone(),
+        tasks: tasks.clone(),
+    };
+    let mut system = RpcSystem::new(Box::new(network), Some(bootstrap(peer).client));
+
+    let end = {
+        let drained = async {
+            shared.draining.cancelled().await;
+            let _ = timeout(shared.limits.drain, calls.idle()).await;
+            link.close();
+            let _ = timeout(LAST_WORDS, link.ended()).await;
+        };
+        let dismissed = async {
+            let by = gate.dismissed().await;
+            link.close();
+            let _ = timeout(LAST_WORDS, link.ended()).await;
+            by
+        };
+        tokio::select! {
+            result = &mut system => End::Ended(result),
+            () = drained => End::ShuttingDown,
+            by = dismissed => End::Displaced(format!("displaced by {by}")),
+            () = refuse_streams(connection) => End::Ended(Ok(())),
+        }
+    };
+    ended.cancel();
+    drop(system);
+    tasks.close();
+    match end {
+        End::ShuttingDown => close(connection, CloseCode::ShuttingDown, "shutting down"),
+        End::Displaced(reason) => close(connection, CloseCode::Displaced, &reason),
+        End::Ended(result) => {
+            let orderly = result.is_ok() && link.fault().is_none();
+            let clean = is_clean(connection.close_reason(), orderly);
+            match (link.fault(), result) {
+                (Some(fault), _) => {
+                    tracing::debug!(%fault, "a connection is ended");
+                    close(connection, code(&fault), &fault.to_string());
+                }
+                (None, Err(error)) => {
+                    tracing::debug!(%error, "a connection is ended");
+                    close(connection, CloseCode::BadFrame, &error.extra);
+                }
+                (None, Ok(())) => close(connection, CloseCode::Done, ""),
+            }
+            return clean;
+        }
+    }
+    false
+}
+
+enum End {
+    Ended(capnp::Result<()>),
+    ShuttingDown,
+    Displaced(String),
+}
+
+/// Only the first stream is served; what comes on others is not kept. Does not end before the
+/// connection, whose end the RPC system is to see first.
+async fn refuse_streams(connection: &Connection) {
+    while let Ok((mut send, mut receive)) = connection.accept_bi().await {
+        let code = VarInt::from_u32(CloseCode::NoStream.number());
+        let _ = (send.reset(code), receive.stop(code));
+    }
+    std::future::pending().await
+}
+
+fn close(connection: &Connection, code: CloseCode, reason: &str) {
+    let reason = &reason.as_bytes()[..reason.len().min(REASON)];
+    connection.close(VarInt::from_u32(code.number()), reason);
+}
+
+fn code(fault: &Fault) -> CloseCode {
+    match fault {
+        Fault::Frame(FrameError::NoMemory) => CloseCode::Busy,
+        Fault::Frame(_)
+        | Fault::Cut
+        | Fault::Slow
+        | Fault::Malformed(_)
+        | Fault::TooManyCapabilities(_) => CloseCode::BadFrame,
+        Fault::TooManyCalls => CloseCode::TooManyCalls,
+        Fault::Stalled => CloseCode::Stalled,
+    }
+}
+
 /// Whether the client has ended the stream or closed the connection on purpose.
 fn is_clean(reason: Option<ConnectionError>, stream_ended: bool) -> bool {
     match reason {
         None => stream_ended,
-        Some(ConnectionError::ApplicationClosed(close)) => close.error_code == CLOSE_DONE,
+        Some(ConnectionError::ApplicationClosed(close)) => {
+            close.error_code == VarInt::from_u32(CloseCode::Done.number())
+        }
         Some(_) => false,
     }
 }

@@ -3,6 +3,7 @@
 //! It keeps key packages and queues, and passes on bytes that it cannot read. [`Node::bind`]
 //! takes everything it needs, [`Node::serve`] runs until it is told to stop.
 
+mod addresses;
 mod auth;
 mod backup;
 mod clock;
@@ -25,8 +26,10 @@ mod writer;
 pub use auth::{AccessToken, TokenError, issue_access_token};
 pub use backup::{Backup, BackupError, Restored, backup, restore};
 pub use clock::Clock;
-pub use config::{CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken, Sync};
+pub use config::{
+    CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken, Sync, TransportLimits,
+};
 pub use lock::LockError;
 pub use server::{Node, NodeError};
 pub use store::StoreError;
-pub use tls::TlsError;
+pub use tls::{CertificateReload, TlsError};

@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 mod errors;
+pub(crate) mod gate;
 mod node;
 mod params;
 mod service;
@@ -15,10 +16,12 @@ use quicproquo_schemas::session_capnp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::{self, Caller};
 use crate::delivery::leases::ConnectionId;
 use crate::server::Shared;
 use calls::Calls;
 use errors::Fault;
+use gate::Gate;
 
 /// What the capabilities of one connection have in common.
 #[derive(Debug, Clone)]
@@ -27,6 +30,7 @@ pub(crate) struct Peer {
     pub(crate) connection: quinn::Connection,
     pub(crate) id: ConnectionId,
     pub(crate) calls: Rc<Calls>,
+    pub(crate) gate: Rc<Gate>,
     /// Cancelled when the connection ends.
     pub(crate) ended: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -39,6 +43,13 @@ impl Peer {
             .export_keying_material(&mut bytes, AUTH_EXPORTER_LABEL, b"")
             .map_err(|_| Fault::internal("no exporter on this connection"))?;
         Ok(bytes)
+    }
+
+    /// Who holds the token with this SHA-256; a valid one opens the connection's gate.
+    async fn caller(&self, token: [u8; 32]) -> Result<Caller, Fault> {
+        let caller = auth::resolve(&self.shared, token).await?;
+        self.gate.open()?;
+        Ok(caller)
     }
 }
 

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use quicproquo_transport::Budget;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::Addresses;
 use crate::auth::live::Live;
 use crate::clock::Clock;
 use crate::config::{Limits, NodeConfig, Registration, StaticToken};
@@ -28,7 +30,7 @@ use crate::store::lsm::{self, Lsm, Queues};
 use crate::store::plan::{QueueHalf, QueueLimits};
 use crate::store::sqlite::{self, Database, Sqlite};
 use crate::store::{DirectoryReads, QueueReads, StoreError};
-use crate::tls::{Certificate, TlsError};
+use crate::tls::{Certificate, CertificateReload, TlsError};
 use crate::writer::{Writer, WriterTask};
 pub(crate) use worker::HandshakeSlot;
 
@@ -90,6 +92,9 @@ pub(crate) struct Shared {
     pub(crate) leases: Leases,
     pub(crate) live: Live,
     pub(crate) claims: ClaimLimiter,
+    pub(crate) addresses: Arc<Addresses>,
+    /// Memory for large frames of connections that have shown nothing yet.
+    pub(crate) first_calls: Budget,
     /// Cancelled at the start of a shutdown.
     pub(crate) draining: CancellationToken,
     handshakes: Arc<AtomicUsize>,
@@ -124,6 +129,11 @@ impl Shared {
             leases: Leases::new(limits.lease),
             live: Live::default(),
             claims: ClaimLimiter::new(limits.claims_per_pair, limits.claims_per_target),
+            addresses: Arc::new(Addresses::new(
+                limits.transport.unauthenticated_per_address,
+                limits.transport.authenticated_per_address,
+            )),
+            first_calls: Budget::new(limits.transport.first_call_memory),
             draining,
             handshakes: Arc::default(),
             connections: AtomicU64::new(0),
@@ -167,7 +177,7 @@ impl Node {
         let lock = DirLock::take(&config.data_dir)?;
         let certificate =
             Certificate::load(config.certificate.as_ref(), &config.data_dir, config.listen)?;
-        let tls = certificate.server_config()?;
+        let tls = certificate.server_config(&config.limits.transport)?;
         let bind = |source| NodeError::Bind { address: config.listen, source };
         let socket = UdpSocket::bind(config.listen).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
@@ -191,6 +201,12 @@ impl Node {
     /// The PEM file with the node's certificate, for clients to trust.
     pub fn certificate_pem_path(&self) -> &Path {
         &self.certificate.path
+    }
+
+    /// Reads the certificate files again while the node serves.
+    pub fn certificate_reload(&self) -> CertificateReload {
+        let NodeConfig { certificate, data_dir, listen, .. } = &self.config;
+        CertificateReload::new(&self.certificate, certificate.clone(), data_dir.clone(), *listen)
     }
 
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most

@@ -2,6 +2,9 @@
 
 mod base;
 mod client;
+mod connections;
 mod directory;
+mod frames;
 mod lifecycle;
+mod raw;
 mod session;

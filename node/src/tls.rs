@@ -1,5 +1,7 @@
 //! The certificate, and what TLS and QUIC are allowed to do.
 
+mod reload;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -15,10 +17,17 @@ use quinn::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 
-use crate::config::CertificateFiles;
+use crate::config::{CertificateFiles, TransportLimits};
+pub use reload::CertificateReload;
+use reload::Current;
 
+/// Bytes kept of a connection that is not yet accepted: a `ClientHello` has two or three packets.
+const INCOMING_BYTES: u64 = 64 * 1024;
+/// The same of all of them together.
+const ALL_INCOMING_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of the connection ids that this end chooses.
 const CONNECTION_ID_LEN: usize = 8;
 
@@ -57,6 +66,7 @@ pub(crate) struct Certificate {
     /// The certificates above the node's own.
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    current: Arc<Current>,
 }
 
 impl Certificate {
@@ -82,7 +92,7 @@ impl Certificate {
             chain.next().ok_or_else(|| unusable(&files.chain, "no certificate in it".into()))?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| unusable(&files.key, error.to_string()))?;
-        Ok(Self { path: files.chain, der, chain: chain.collect(), key })
+        Self::new(files.chain, der, chain.collect(), key)
     }
 
     /// A certificate of loopback that is kept nowhere.
@@ -90,7 +100,21 @@ impl Certificate {
         let made = make_certificate()?;
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())
             .map_err(|error| TlsError::Config(error.to_owned()))?;
-        Ok(Self { path: PathBuf::new(), der: made.cert.der().clone(), chain: Vec::new(), key })
+        Self::new(PathBuf::new(), made.cert.der().clone(), Vec::new(), key)
+    }
+
+    fn new(
+        path: PathBuf,
+        der: CertificateDer<'static>,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
+        let certified = certified(&path, &der, &chain, &key)?;
+        Ok(Self { path, der, chain, key, current: Arc::new(Current::new(certified)) })
+    }
+
+    fn certified(&self) -> Result<CertifiedKey, TlsError> {
+        certified(&self.path, &self.der, &self.chain, &self.key)
     }
 
     /// The node's own certificate.
@@ -104,21 +128,25 @@ impl Certificate {
     }
 
     /// TLS 1.3 only, no early data, post-quantum key exchange preferred.
-    pub(crate) fn server_config(&self) -> Result<quinn::ServerConfig, TlsError> {
+    pub(crate) fn server_config(
+        &self,
+        limits: &TransportLimits,
+    ) -> Result<quinn::ServerConfig, TlsError> {
         let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
-        let chain = [std::slice::from_ref(&self.der), self.chain.as_slice()].concat();
         let mut tls = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| config(&error))?
             .with_no_client_auth()
-            .with_single_cert(chain, self.key.clone_key())
-            .map_err(|error| config(&error))?;
+            .with_cert_resolver(Arc::clone(&self.current) as _);
         tls.alpn_protocols = vec![ALPN.to_vec()];
         tls.max_early_data_size = 0;
         let quic = QuicServerConfig::try_from(tls).map_err(|error| config(&error))?;
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
-        server.transport_config(Arc::new(transport()));
-        server.max_incoming(1024);
+        server.transport_config(Arc::new(transport(limits)));
+        server
+            .max_incoming(1024)
+            .incoming_buffer_size(INCOMING_BYTES)
+            .incoming_buffer_size_total(ALL_INCOMING_BYTES);
         Ok(server)
     }
 
@@ -136,6 +164,18 @@ impl Certificate {
         config.cid_generator(|| Box::new(RandomIds));
         config
     }
+}
+
+/// Certificate and key for handshakes; fails when they do not belong together.
+fn certified(
+    path: &Path,
+    der: &CertificateDer<'static>,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, TlsError> {
+    let chain = [std::slice::from_ref(der), chain].concat();
+    CertifiedKey::from_der(chain, key.clone_key(), &provider())
+        .map_err(|error| TlsError::Unusable { path: path.to_owned(), detail: error.to_string() })
 }
 
 /// Connection ids without structure: quinn's default takes those of another start for noise and
@@ -165,17 +205,18 @@ pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// Few streams, since quinn reserves memory for each one that is allowed.
-pub(crate) fn transport() -> TransportConfig {
+pub(crate) fn transport(limits: &TransportLimits) -> TransportConfig {
     let mut transport = TransportConfig::default();
+    let idle = u32::try_from(limits.idle.as_millis()).unwrap_or(u32::MAX);
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(4))
+        .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .receive_window(VarInt::from_u32(4 * 1024 * 1024))
-        .stream_receive_window(VarInt::from_u32(1024 * 1024))
-        .send_window(2 * 1024 * 1024)
+        .receive_window(VarInt::from_u32(limits.receive_window_before_auth))
+        .stream_receive_window(VarInt::from_u32(limits.stream_window))
+        .send_window(limits.send_window_before_auth.into())
         .datagram_receive_buffer_size(None)
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))))
-        .keep_alive_interval(Some(Duration::from_secs(10)));
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
+        .keep_alive_interval(Some(limits.keep_alive));
     transport
 }
 
@@ -230,7 +271,7 @@ mod tests {
         let first = Certificate::load(None, dir.path(), listen).unwrap();
         let second = Certificate::load(None, dir.path(), listen).unwrap();
         assert_eq!(first.fingerprint(), second.fingerprint());
-        first.server_config().unwrap();
+        first.server_config(&TransportLimits::default()).unwrap();
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

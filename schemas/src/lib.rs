@@ -4,6 +4,7 @@
 //! `Session` interfaces that extend it. The generated modules are checked in
 //! (`cargo xtask codegen`).
 
+pub mod close;
 pub mod code;
 pub mod id;
 pub mod limits;

@@ -22,6 +22,7 @@ pub struct Launch {
     data_dir: PathBuf,
     args: Vec<String>,
     log: String,
+    env: Vec<(String, String)>,
 }
 
 /// How a process that was not expected to run ended.
@@ -38,7 +39,8 @@ pub struct Ended {
 impl Launch {
     fn new(command: &str, data_dir: &Path) -> Self {
         let args = vec![command.to_owned()];
-        Self { data_dir: data_dir.to_owned(), args, log: "info".to_owned() }
+        let log = "info".to_owned();
+        Self { data_dir: data_dir.to_owned(), args, log, env: Vec::new() }
     }
 
     /// Node and gateway in one process, on ports that the system chooses.
@@ -56,11 +58,23 @@ impl Launch {
 
     /// A gateway alone, for the node that `node` is.
     pub fn gateway(data_dir: &Path, node: &Running) -> Self {
+        Self::gateway_to(data_dir, node.field("node"))
+            .arg("--node-fingerprint", node.field("node_fingerprint"))
+    }
+
+    /// A gateway alone, for the node at an address, which it is not told how to know.
+    pub fn gateway_to(data_dir: &Path, node: &str) -> Self {
         Self::new("gateway", data_dir)
             .arg("--http-listen", "127.0.0.1:0")
             .arg("--key-package-stock", KEY_PACKAGES)
-            .arg("--node", node.field("node"))
-            .arg("--node-fingerprint", node.field("node_fingerprint"))
+            .arg("--node", node)
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Sets an option; a later value replaces an earlier one.
@@ -101,6 +115,7 @@ impl Launch {
             .arg(&self.data_dir)
             .args(["--log", &self.log, "--json"])
             .env_remove("RUST_LOG")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -1,5 +1,7 @@
 //! `qpq gateway`: a gateway alone, for a node elsewhere.
 
+use std::path::Path;
+
 use quicproquo_client::{NodeAddress, Trust};
 use serde_json::json;
 
@@ -11,7 +13,7 @@ use crate::stack::Stack;
 
 /// Starts a gateway, says where it is, and runs until a signal comes.
 pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> {
-    let link = node_address(&settings.link)?;
+    let link = node_address(&settings.link, &settings.data_dir)?;
     let node = link.addr;
     let signals = Signals::install()?;
     let mut stack = Stack::default();
@@ -49,15 +51,19 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
     stack.run(signals).await
 }
 
-fn node_address(link: &Link) -> Result<NodeAddress, Failure> {
+/// A node on loopback may be known by the certificate it shows first; any other must be told.
+fn node_address(link: &Link, data_dir: &Path) -> Result<NodeAddress, Failure> {
     let addr = link.node.ok_or_else(|| Failure::usage("say which node: --node ADDR"))?;
     let trust = match (link.fingerprint, &link.ca) {
         (Some(fingerprint), _) => Trust::Fingerprint(fingerprint.0),
         (None, Some(file)) => Trust::CaFile(file.clone()),
+        (None, None) if link.system_roots => Trust::SystemRoots,
+        (None, None) if addr.ip().is_loopback() => Trust::FirstUse(data_dir.join("node.pin")),
         (None, None) => {
             return Err(Failure::usage(
-                "say how to know the node: --node-fingerprint HEX (`qpq node` prints it) or \
-                 --node-ca FILE",
+                "say how to know the node: --node-fingerprint HEX (`qpq node` prints it), \
+                 --node-ca FILE, or --node-system-roots with --node-server-name; the first \
+                 certificate is believed on loopback only",
             ));
         }
     };

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
-use futures::io::{BufReader, BufWriter};
+use quicproquo_schemas::close::CloseCode;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::limits;
 use quicproquo_schemas::node_capnp::auth;
 use quicproquo_schemas::session_capnp::{node, session};
-use quinn::{Connection, Endpoint};
+use quicproquo_transport::{FrameLimit, Rules};
+use quinn::{Connection, ConnectionError, Endpoint};
 use tokio::sync::mpsc;
-use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
 
 use super::sink::{RowSink, SinkEvent};
 use super::{Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, delivery, directory};
@@ -21,7 +20,12 @@ use super::{Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, del
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
-const BUFFER: usize = 16 * 1024;
+/// Largest frame of a node: 4 MiB of rows, and one row that exceeds them.
+const FRAME: usize = 2 * limits::FRAME_AFTER_AUTH;
+/// Capabilities in one message; `authenticate` answers one.
+const CAPABILITIES: u32 = 16;
+/// How long the node may read nothing.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// How one connection ended.
 enum End {
@@ -145,12 +149,8 @@ async fn serve(
         Ok(streams) => streams,
         Err(error) => return End::Lost(error.to_string()),
     };
-    let network = VatNetwork::new(
-        BufReader::with_capacity(BUFFER, receive.compat()),
-        BufWriter::with_capacity(BUFFER, send.compat_write()),
-        rpc_twoparty_capnp::Side::Client,
-        reader_options(),
-    );
+    let side = rpc_twoparty_capnp::Side::Client;
+    let (network, _) = quicproquo_transport::open(send, receive, side, rules());
     let mut system = RpcSystem::new(Box::new(network), None);
     let node: node::Client = system.bootstrap(rpc_twoparty_capnp::Side::Server);
     let mut system = tokio::task::spawn_local(system);
@@ -172,7 +172,7 @@ async fn serve(
             Err(RpcError::Coded { code, text }) => return refused(code, text),
             Err(RpcError::Unavailable(reason)) => return End::Lost(reason),
         },
-        _ = &mut system => return End::Lost("the stream ended".into()),
+        _ = &mut system => return ended(connection, &spec.instance.to_string()),
         () = spec.stop.cancelled() => return End::Stopped,
     };
     let (live, _subscription) = live;
@@ -191,13 +191,13 @@ async fn serve(
                     return End::Lost("a newer connection of this session".into());
                 }
                 Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
-                None => return End::Lost("the subscription ended".into()),
+                None => return ended(connection, &spec.instance.to_string()),
             },
             request = spec.requests.recv() => match request {
                 Some(request) => dispatch(&live, spec.identity.key(), request),
                 None => return End::Stopped,
             },
-            _ = &mut system => return End::Lost("the stream ended".into()),
+            _ = &mut system => return ended(connection, &spec.instance.to_string()),
         }
     }
 }
@@ -277,7 +277,32 @@ pub(super) fn set_auth(mut auth: auth::Builder<'_>, token: &[u8]) {
     auth.set_access_token(token);
 }
 
-fn reader_options() -> capnp::message::ReaderOptions {
-    let words = 2 * limits::FRAME_AFTER_AUTH / 8;
-    *capnp::message::ReaderOptions::new().traversal_limit_in_words(Some(words)).nesting_limit(16)
+/// What the node may send. However much waits to be written, the node's answers are read: if both
+/// ends waited for each other to read, neither would.
+fn rules() -> Rules {
+    Rules {
+        frames: FrameLimit::plain(FRAME),
+        calls: None,
+        refusal: String::new(),
+        capabilities: CAPABILITIES,
+        unsent_bytes: usize::MAX,
+        stalled: STALLED,
+        lent_frame: STALLED,
+    }
+}
+
+/// How a connection ended whose stream has: the node says so when another instance took over.
+fn ended(connection: &Connection, own: &str) -> End {
+    if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason()
+        && CloseCode::find(close.error_code.into_inner()) == Some(CloseCode::Displaced)
+    {
+        let by = instance_in(&String::from_utf8_lossy(&close.reason));
+        if by != own {
+            return End::Displaced(by);
+        }
+    }
+    match connection.close_reason() {
+        Some(reason) => End::Lost(reason.to_string()),
+        None => End::Lost("the stream ended".into()),
+    }
 }

@@ -9,15 +9,21 @@ use rustls::RootCertStore;
 
 use super::FloorError;
 use crate::clock::Stopwatch;
+use crate::config::TransportLimits;
 use crate::tls::{Certificate, provider, transport};
 
 /// Sends `bytes` over one stream and waits for them to come back, `rounds` times. Server and
 /// client share the calling runtime.
 pub async fn quic_echo(rounds: usize, bytes: usize) -> Result<Vec<u64>, FloorError> {
+    let mut limits = TransportLimits::default();
+    limits.receive_window_before_auth = limits.receive_window;
+    limits.send_window_before_auth = limits.send_window;
     let certificate = Certificate::ephemeral().map_err(|error| quic(&error))?;
     let address = (Ipv4Addr::LOCALHOST, 0).into();
-    let server =
-        Endpoint::server(certificate.server_config().map_err(|error| quic(&error))?, address)?;
+    let server = Endpoint::server(
+        certificate.server_config(&limits).map_err(|error| quic(&error))?,
+        address,
+    )?;
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der().clone()).map_err(|error| quic(&error))?;
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
@@ -29,7 +35,7 @@ pub async fn quic_echo(rounds: usize, bytes: usize) -> Result<Vec<u64>, FloorErr
     let tls =
         quinn::crypto::rustls::QuicClientConfig::try_from(tls).map_err(|error| quic(&error))?;
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
-    config.transport_config(Arc::new(transport()));
+    config.transport_config(Arc::new(transport(&limits)));
     let client = Endpoint::client(address)?;
     let connecting = client
         .connect_with(config, server.local_addr()?, "localhost")

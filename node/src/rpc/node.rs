@@ -41,8 +41,10 @@ impl node::Server for NodeServer {
             (claimed, params.get_signature()?.to_vec())
         };
         let exporter = wire(self.peer.exporter())?;
+        wire(self.peer.gate.check())?;
         let session =
             wire(auth::authenticate(&self.peer.shared, claimed, &signature, exporter).await)?;
+        wire(self.peer.gate.open())?;
         let mut results = results.get();
         results.set_acked_up_to(session.acked_up_to);
         let mut last_send = results.reborrow().init_last_send();

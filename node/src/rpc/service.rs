@@ -9,7 +9,6 @@ use quicproquo_schemas::node_capnp::{envelope, node_service};
 use super::errors::wire;
 use super::node::NodeServer;
 use super::params;
-use crate::auth;
 use crate::delivery::fetch::{Fetch, fetch};
 use crate::directory;
 use crate::key_package::CLASSIC;
@@ -29,7 +28,7 @@ impl node_service::Server for NodeServer {
             (identity, package, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
-        wire(wire(auth::resolve(shared, token).await)?.must_be(&identity))?;
+        wire(wire(self.peer.caller(token).await)?.must_be(&identity))?;
         let fingerprint = wire(directory::upload(shared, identity, &package).await)?;
         results.get().set_fingerprint(&fingerprint);
         Ok(())
@@ -46,7 +45,7 @@ impl node_service::Server for NodeServer {
             (params::identity(params.get_identity_key())?, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
-        let caller = wire(auth::resolve(shared, token).await)?;
+        let caller = wire(self.peer.caller(token).await)?;
         let packages = wire(directory::claim(shared, caller, vec![identity], CLASSIC).await)?;
         results.get().set_package(packages.first().map_or(&[], Vec::as_slice));
         Ok(())
@@ -69,7 +68,7 @@ impl node_service::Server for NodeServer {
             (recipient, payload, channel, token, params.get_ttl_secs())
         };
         drop(params);
-        let caller = wire(auth::resolve(shared, token).await)?;
+        let caller = wire(self.peer.caller(token).await)?;
         let queued =
             crate::delivery::enqueue(shared, caller, recipient, channel, payload, ttl_secs).await;
         results.get().set_seq(wire(queued)?);
@@ -94,7 +93,8 @@ impl node_service::Server for NodeServer {
             (request, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
-        wire(wire(auth::resolve(shared, token).await)?.must_be(&request.identity))?;
+        wire(wire(self.peer.caller(token).await)?.must_be(&request.identity))?;
+        let _turn = self.peer.gate.link().turn().await;
         let rows = wire(fetch(shared, request, Duration::ZERO).await)?;
         let (rows, count) = payloads(&rows);
         put_payloads(results.get().init_payloads(count), rows);
@@ -120,7 +120,10 @@ impl node_service::Server for NodeServer {
             (request, wait, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
-        wire(wire(auth::resolve(shared, token).await)?.must_be(&request.identity))?;
+        wire(wire(self.peer.caller(token).await)?.must_be(&request.identity))?;
+        // Who waits is bounded by its identity's slots, and may wait longer than others should.
+        let link = self.peer.gate.link();
+        let _turn = if wait.is_zero() { Some(link.turn().await) } else { None };
         let rows = wire(fetch(shared, request, wait).await)?;
         let (rows, count) = payloads(&rows);
         put_payloads(results.get().init_payloads(count), rows);
@@ -150,7 +153,7 @@ impl node_service::Server for NodeServer {
             (identity, key, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
-        wire(wire(auth::resolve(shared, token).await)?.must_be(&identity))?;
+        wire(wire(self.peer.caller(token).await)?.must_be(&identity))?;
         wire(directory::put_hybrid_key(shared, identity, key).await)
     }
 
@@ -165,7 +168,7 @@ impl node_service::Server for NodeServer {
             (params::identity(params.get_identity_key())?, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
-        wire(auth::resolve(shared, token).await)?;
+        wire(self.peer.caller(token).await)?;
         let key = wire(shared.reads.hybrid_key(identity).await)?;
         results.get().set_hybrid_public_key(&key.unwrap_or_default());
         Ok(())

@@ -10,7 +10,10 @@ use quicproquo_schemas::id::{IdentityKey, Instance};
 use quicproquo_schemas::limits::MAX_CLAIMS;
 use quicproquo_schemas::session_capnp::{delivery_result, session, stock};
 
+use tokio::time::{sleep, timeout};
+
 use super::errors::{Fault, wire};
+use super::gate::{LAST_CALLS, LiveSession};
 use super::{Peer, params};
 use crate::auth::live::Place;
 use crate::auth::{AccessToken, Caller, NewSession, hash};
@@ -31,6 +34,7 @@ pub(super) struct SessionServer {
     number: u64,
     place: Place,
     displaced: Cell<Option<Instance>>,
+    live: RefCell<Option<LiveSession>>,
     subscribed: RefCell<Option<Rc<Subscribed>>>,
 }
 
@@ -38,12 +42,14 @@ impl SessionServer {
     /// Starts to serve a Session that is entered as the live one.
     pub(super) fn start(peer: Peer, identity: IdentityKey, new: NewSession) -> session::Client {
         let tasks = peer.tasks.clone();
+        let live = RefCell::new(Some(peer.gate.enter()));
         let session = Rc::new(Self {
             peer,
             identity,
             number: new.number,
             place: new.admission.place,
             displaced: Cell::new(None),
+            live,
             subscribed: RefCell::new(None),
         });
         let weak = Rc::downgrade(&session);
@@ -62,9 +68,15 @@ impl SessionServer {
         };
         session.displaced.set(Some(by));
         let subscribed = session.subscribed.borrow_mut().take();
+        session.live.take();
+        let gate = session.peer.gate.clone();
+        drop(session);
         if let Some(subscribed) = subscribed {
-            subscribed.displace(by).await;
+            let _ = timeout(LAST_CALLS, subscribed.displace(by)).await;
         }
+        // Who is not subscribed is told by its next call.
+        sleep(LAST_CALLS).await;
+        gate.dismiss(by);
     }
 
     fn live(&self) -> Result<(), Fault> {
@@ -246,6 +258,7 @@ impl session::Server for SessionServer {
             (params.get_after(), params.get_limit())
         };
         let shared = &self.peer.shared;
+        let _turn = self.peer.gate.link().turn().await;
         let rows = wire(delivery::peek(shared, self.identity, after, limit).await)?;
         let mut list = results.get().init_rows(length(&rows));
         for (index, row) in (0..).zip(&rows) {

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::{NodeError, Shared};
-use crate::connection;
+use crate::addresses::Seat;
+use crate::connection::{self, Handover};
 use crate::delivery::leases::ConnectionId;
 
 /// Threads of one worker that read the queues.
@@ -42,9 +43,6 @@ impl Drop for HandshakeSlot {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
-
-/// A connection and its handshake slot.
-type Handover = (quinn::Incoming, HandshakeSlot);
 
 /// Runs a future on a thread of its own. The receiver resolves when the thread has ended,
 /// however it did.
@@ -107,8 +105,8 @@ pub(super) async fn any_done(workers: &mut [oneshot::Receiver<()>]) {
 /// Serves the connections that the endpoint's thread hands over.
 async fn serve_given(shared: Arc<Shared>, mut given: mpsc::Receiver<Handover>) {
     let connections = TaskTracker::new();
-    while let Some((incoming, slot)) = given.recv().await {
-        start(&connections, &shared, incoming, slot);
+    while let Some(arrival) = given.recv().await {
+        start(&connections, &shared, arrival);
     }
     connections.close();
     connections.wait().await;
@@ -132,22 +130,17 @@ async fn accept(
             () = shared.draining.cancelled() => None,
         };
         let Some(incoming) = incoming else { break };
-        let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.limits.open_handshakes;
-        if crowded && !incoming.remote_address_validated() {
-            if let Err(error) = incoming.retry() {
-                error.into_incoming().ignore();
-            }
-            continue;
-        }
-        let slot = HandshakeSlot::take(&shared.handshakes);
+        let Some((incoming, seat)) = admit(&shared, incoming) else { continue };
+        let handshake = HandshakeSlot::take(&shared.handshakes);
+        let arrival = Handover { incoming, handshake, seat };
         turn = (turn + 1) % (others.len() + 1);
         match others.get(turn) {
             Some(other) => {
-                if let Err(error) = other.try_send((incoming, slot)) {
-                    error.into_inner().0.refuse();
+                if let Err(error) = other.try_send(arrival) {
+                    error.into_inner().incoming.refuse();
                 }
             }
-            None => start(&connections, &shared, incoming, slot),
+            None => start(&connections, &shared, arrival),
         }
     }
     endpoint.set_server_config(None);
@@ -160,12 +153,28 @@ async fn accept(
     Ok(())
 }
 
-fn start(
-    connections: &TaskTracker,
-    shared: &Arc<Shared>,
-    incoming: quinn::Incoming,
-    slot: HandshakeSlot,
-) {
+/// Lets a handshake begin, asks who is there first (RFC 9000 section 8.1.2) when many are open or
+/// the address has many connections, and refuses a validated address that has too many.
+fn admit(shared: &Shared, incoming: quinn::Incoming) -> Option<(quinn::Incoming, Option<Seat>)> {
+    let address = incoming.remote_address().ip();
+    if incoming.remote_address_validated() {
+        let Some(seat) = shared.addresses.enter(address) else {
+            incoming.refuse();
+            return None;
+        };
+        return Some((incoming, Some(seat)));
+    }
+    let open = shared.handshakes.load(Ordering::Relaxed);
+    if open < shared.limits.transport.open_handshakes && !shared.addresses.is_full(address) {
+        return Some((incoming, None));
+    }
+    if let Err(error) = incoming.retry() {
+        error.into_incoming().ignore();
+    }
+    None
+}
+
+fn start(connections: &TaskTracker, shared: &Arc<Shared>, arrival: Handover) {
     let id = ConnectionId(shared.next_connection());
-    connections.spawn_local(connection::serve(incoming, Arc::clone(shared), id, slot));
+    connections.spawn_local(connection::serve(arrival, Arc::clone(shared), id));
 }

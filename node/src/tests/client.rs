@@ -84,9 +84,18 @@ pub(super) async fn dial(
     node: &TestNode,
     tls: rustls::ClientConfig,
 ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
+    dial_with(node, tls, Arc::default()).await
+}
+
+pub(super) async fn dial_with(
+    node: &TestNode,
+    tls: rustls::ClientConfig,
+    transport: Arc<quinn::TransportConfig>,
+) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
     let quic = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
     let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = quinn::ClientConfig::new(Arc::new(quic));
+    let mut config = quinn::ClientConfig::new(Arc::new(quic));
+    config.transport_config(transport);
     let connection = endpoint.connect_with(config, node.address, "localhost").unwrap().await?;
     Ok((endpoint, connection))
 }
@@ -148,6 +157,10 @@ impl Client {
             last_send: SendId { incarnation: last.get_incarnation(), counter: last.get_counter() },
             acked_up_to: answer.get_acked_up_to(),
         })
+    }
+
+    pub(super) async fn health(&self) -> Result<(), capnp::Error> {
+        self.service().health_request().send().promise.await.map(|_| ())
     }
 
     pub(super) async fn enqueue(

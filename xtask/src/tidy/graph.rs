@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::shell;
 
 /// Our crates and which of ours each may link (tests and development excepted).
-const OURS: [(&str, &[&str]); 8] = [
+const OURS: [(&str, &[&str]); 9] = [
     ("quicproquo-core", &[]),
     ("quicproquo-schemas", &[]),
-    ("quicproquo-node", &["quicproquo-schemas"]),
-    ("quicproquo-client", &["quicproquo-core", "quicproquo-schemas"]),
+    ("quicproquo-transport", &[]),
+    ("quicproquo-node", &["quicproquo-schemas", "quicproquo-transport"]),
+    ("quicproquo-client", &["quicproquo-core", "quicproquo-schemas", "quicproquo-transport"]),
     ("quicproquo-gateway", &["quicproquo-client"]),
     ("quicproquo-cli", &["quicproquo-node", "quicproquo-gateway", "quicproquo-client"]),
     ("quicproquo-tests", &[]),
@@ -22,8 +23,17 @@ const OURS: [(&str, &[&str]); 8] = [
 /// Crates (by the start of their names) that only some of ours may name as a dependency.
 const RESERVED: [(&str, &[&str]); 5] = [
     ("openmls", &["quicproquo-core"]),
-    ("capnp", &["quicproquo-schemas", "quicproquo-node", "quicproquo-client", "xtask"]),
-    ("quinn", &["quicproquo-node", "quicproquo-client"]),
+    (
+        "capnp",
+        &[
+            "quicproquo-schemas",
+            "quicproquo-transport",
+            "quicproquo-node",
+            "quicproquo-client",
+            "xtask",
+        ],
+    ),
+    ("quinn", &["quicproquo-transport", "quicproquo-node", "quicproquo-client"]),
     ("axum", &["quicproquo-gateway"]),
     ("utoipa", &["quicproquo-gateway"]),
 ];
