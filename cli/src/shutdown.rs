@@ -1,14 +1,24 @@
-//! SIGTERM and Ctrl-C.
+//! SIGTERM and Ctrl-C end the process, SIGHUP reads certificates again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Failure;
 
-/// The signals that ask a process to end.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To end.
+    End,
+    /// To read certificates again.
+    Reload,
+}
+
+/// The signals that the process handles.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -18,14 +28,21 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
     /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.hangup.recv() => Asked::Reload,
         }
+    }
+
+    /// Waits for the next one that asks for the end.
+    pub(crate) async fn end(&mut self) {
+        while self.next().await != Asked::End {}
     }
 }

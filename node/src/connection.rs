@@ -13,7 +13,9 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Stopwatch;
 use crate::delivery::leases::ConnectionId;
+use crate::metrics::Refused;
 use crate::rpc::calls::Calls;
 use crate::rpc::{Peer, bootstrap};
 use crate::server::{HandshakeSlot, Shared};
@@ -38,19 +40,26 @@ pub(crate) async fn serve(
     id: ConnectionId,
     slot: HandshakeSlot,
 ) {
+    let counters = &shared.metrics.connections;
+    let started = Stopwatch::start();
     let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
+            counters.refuse(Refused::Handshake);
             return;
         }
         Err(_) => {
             tracing::debug!("handshake took too long");
+            counters.refuse(Refused::HandshakeTimeout);
             return;
         }
     };
     drop(slot);
+    counters.handshake_seconds.observe_since(started);
+    let _open = counters.open();
     let Ok(Ok((send, receive))) = timeout(FIRST_STREAM, connection.accept_bi()).await else {
+        counters.refuse(Refused::NoStream);
         connection.close(CLOSE_NO_STREAM, b"no stream");
         return;
     };

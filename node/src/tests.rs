@@ -4,4 +4,5 @@ mod base;
 mod client;
 mod directory;
 mod lifecycle;
+mod operations;
 mod session;

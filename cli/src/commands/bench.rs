@@ -45,7 +45,7 @@ pub(crate) async fn run(settings: Settings, quick: bool, json: bool) -> Result<(
     let stack = Stack::up(&in_directory(settings, &dir)).await?;
     let measured = tokio::select! {
         measured = measure(&stack, &dir, effort) => measured,
-        () = signals.next() => Err(Failure::other("interrupted")),
+        () = signals.end() => Err(Failure::other("interrupted")),
     };
     let stopped = stack.stop().await;
     measured?.print(json)?;

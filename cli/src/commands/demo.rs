@@ -26,7 +26,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let stack = Stack::up(&in_directory(settings, &dir)).await?;
     let told = tokio::select! {
         told = tell(&stack, &dir) => told,
-        () = signals.next() => Err(Failure::other("interrupted")),
+        () = signals.end() => Err(Failure::other("interrupted")),
     };
     told.and(stack.stop().await)
 }

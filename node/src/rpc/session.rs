@@ -11,6 +11,7 @@ use quicproquo_schemas::limits::MAX_CLAIMS;
 use quicproquo_schemas::session_capnp::{delivery_result, session, stock};
 
 use super::errors::{Fault, wire};
+use super::metered::metered;
 use super::{Peer, params};
 use crate::auth::live::Place;
 use crate::auth::{AccessToken, Caller, NewSession, hash};
@@ -38,6 +39,7 @@ impl SessionServer {
     /// Starts to serve a Session that is entered as the live one.
     pub(super) fn start(peer: Peer, identity: IdentityKey, new: NewSession) -> session::Client {
         let tasks = peer.tasks.clone();
+        let calls = Arc::clone(&peer.shared.metrics.calls);
         let session = Rc::new(Self {
             peer,
             identity,
@@ -53,7 +55,7 @@ impl SessionServer {
                 Self::displace(&weak, by).await;
             }
         });
-        capnp_rpc::new_client_from_rc(session)
+        metered(capnp_rpc::new_client_from_rc(session), &calls)
     }
 
     async fn displace(session: &Weak<Self>, by: Instance) {

@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 use super::{NodeError, Shared};
 use crate::connection;
 use crate::delivery::leases::ConnectionId;
+use crate::health::pulse::Heart;
+use crate::metrics::Refused;
 
 /// Threads of one worker that read the queues.
 const READERS: usize = 4;
@@ -50,6 +52,7 @@ type Handover = (quinn::Incoming, HandshakeSlot);
 /// however it did.
 pub(super) fn spawn_thread<F>(
     name: &'static str,
+    heart: Heart,
     main: F,
 ) -> Result<oneshot::Receiver<()>, NodeError>
 where
@@ -65,6 +68,7 @@ where
         .name(format!("qpq-{name}"))
         .spawn(move || {
             let local = LocalSet::new();
+            local.spawn_local(heart.beat_on());
             local.block_on(&runtime, main());
             drop(local);
             drop(runtime);
@@ -84,14 +88,17 @@ pub(super) fn spawn_all(
 ) -> Result<Vec<oneshot::Receiver<()>>, NodeError> {
     let mut done = Vec::with_capacity(count);
     let mut others = Vec::with_capacity(count - 1);
-    for _ in 1..count {
+    for number in 1..count {
         let (sender, receiver) = mpsc::channel(HANDOVER);
+        let heart = shared.health.pulses.watch(format!("connections-{number}"));
         let shared = Arc::clone(shared);
-        done.push(spawn_thread("connections", async move || serve_given(shared, receiver).await)?);
+        let main = async move || serve_given(shared, receiver).await;
+        done.push(spawn_thread("connections", heart, main)?);
         others.push(sender);
     }
+    let heart = shared.health.pulses.watch("endpoint");
     let shared = Arc::clone(shared);
-    done.push(spawn_thread("endpoint", async move || {
+    done.push(spawn_thread("endpoint", heart, async move || {
         if let Err(error) = accept(shared, socket, endpoint, tls, others).await {
             tracing::error!(%error, "the endpoint failed");
         }
@@ -134,6 +141,7 @@ async fn accept(
         let Some(incoming) = incoming else { break };
         let crowded = shared.handshakes.load(Ordering::Relaxed) >= shared.limits.open_handshakes;
         if crowded && !incoming.remote_address_validated() {
+            shared.metrics.connections.retries.inc();
             if let Err(error) = incoming.retry() {
                 error.into_incoming().ignore();
             }
@@ -144,6 +152,7 @@ async fn accept(
         match others.get(turn) {
             Some(other) => {
                 if let Err(error) = other.try_send((incoming, slot)) {
+                    shared.metrics.connections.refuse(Refused::Busy);
                     error.into_inner().0.refuse();
                 }
             }

@@ -183,4 +183,10 @@ impl QueueBackend for Lsm {
     async fn purge(&mut self, _: u64, _: u32) -> Result<(), StoreError> {
         Ok(())
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        let opened = self.place.opened()?;
+        self.batch()?.insert(&opened.state, codec::PROBE, []);
+        Ok(())
+    }
 }

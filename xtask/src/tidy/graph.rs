@@ -24,7 +24,8 @@ const RESERVED: [(&str, &[&str]); 5] = [
     ("openmls", &["quicproquo-core"]),
     ("capnp", &["quicproquo-schemas", "quicproquo-node", "quicproquo-client", "xtask"]),
     ("quinn", &["quicproquo-node", "quicproquo-client"]),
-    ("axum", &["quicproquo-gateway"]),
+    // In the cli for the operations endpoint alone.
+    ("axum", &["quicproquo-gateway", "quicproquo-cli"]),
     ("utoipa", &["quicproquo-gateway"]),
 ];
 
