@@ -193,7 +193,7 @@ impl Stack {
     pub(crate) async fn run(mut self, mut signals: Signals) -> Result<(), Failure> {
         let status = self.status();
         let ops = self.node.as_ref().map(|(_, facts)| facts.ops.clone());
-        systemd::ready(&status);
+        systemd::ready(&status).await;
         let cause = {
             let watch = systemd::watch(ops.as_ref(), &status);
             tokio::pin!(watch);
@@ -202,9 +202,9 @@ impl Stack {
                     asked = signals.next() => match asked {
                         Asked::End => break Ok(()),
                         Asked::Reload => {
-                            systemd::reloading();
+                            systemd::reloading().await;
                             self.reload();
-                            systemd::ready(&status);
+                            systemd::ready(&status).await;
                         }
                     },
                     failure = self.ended() => break Err(failure),
@@ -213,7 +213,7 @@ impl Stack {
             }
         };
         tracing::info!("stopping");
-        systemd::stopping();
+        systemd::stopping().await;
         let stopped = tokio::select! {
             stopped = self.stop() => stopped,
             () = signals.end() => Err(Failure::new(Exit::Hurried, "stopped at once")),

@@ -1,31 +1,37 @@
 //! Tells systemd how the process does (`sd_notify(3)`). Without systemd it says nothing.
 
+use std::io;
 use std::time::Duration;
 
 use quicproquo_node::Ops;
 use sd_notify::NotifyState;
+use tokio::time::timeout;
 
 /// Time between two looks at the node when no watchdog asks for more.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long systemd may take to listen.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Signs of life per period of the watchdog: one may be lost.
 const PER_PERIOD: u32 = 3;
 
 /// Everything answers.
-pub(crate) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+pub(crate) async fn ready(status: &str) {
+    let status = status.to_owned();
+    tell(move || sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)])).await;
 }
 
 /// The process is about to end.
-pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+pub(crate) async fn stopping() {
+    tell(|| sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status("stopping")])).await;
 }
 
 /// Files are read again; followed by [`ready`].
-pub(crate) fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "cannot tell systemd of a reload"),
-    }
+pub(crate) async fn reloading() {
+    tell(|| {
+        let now = NotifyState::monotonic_usec_now()?;
+        sd_notify::notify(&[NotifyState::Reloading, now])
+    })
+    .await;
 }
 
 /// Tells what is wrong, and gives signs of life while no thread of the node is stalled. Runs on
@@ -37,7 +43,7 @@ pub(crate) async fn watch(ops: Option<&Ops>, status: &str) {
     loop {
         let stalled = ops.is_some_and(|ops| !ops.live().is_empty());
         if watchdog.is_some() && !stalled {
-            tell(&[NotifyState::Watchdog]);
+            tell(|| sd_notify::notify(&[NotifyState::Watchdog])).await;
         }
         let now = match ops.map(Ops::summary) {
             Some(summary) if summary != "ok" => summary,
@@ -45,7 +51,8 @@ pub(crate) async fn watch(ops: Option<&Ops>, status: &str) {
         };
         if now != told {
             if !told.is_empty() {
-                tell(&[NotifyState::Status(&now)]);
+                let status = now.clone();
+                tell(move || sd_notify::notify(&[NotifyState::Status(&status)])).await;
             }
             told = now;
         }
@@ -53,8 +60,13 @@ pub(crate) async fn watch(ops: Option<&Ops>, status: &str) {
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "cannot tell systemd");
+/// Sends on a thread of its own: the socket makes its writers wait while nobody reads.
+async fn tell(send: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    let sent = timeout(PATIENCE, tokio::task::spawn_blocking(send));
+    match sent.await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot tell systemd"),
+        Ok(Err(error)) => tracing::warn!(%error, "cannot tell systemd"),
+        Err(_) => tracing::warn!("systemd does not listen"),
     }
 }

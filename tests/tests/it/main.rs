@@ -1,6 +1,7 @@
 //! End-to-end tests: real processes, driven through REST and WebSocket.
 
 mod conversation;
+mod disk;
 mod errors;
 mod examples;
 mod idempotency;

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use quicproquo_tests::{Answer, Api, LONG, Launch, Running, SOON, files, pair, wait_for, within};
@@ -163,27 +164,32 @@ async fn a_database_that_cannot_be_written_is_told_and_recovers() {
     node.stop().await;
 }
 
-/// Where systemd would listen.
+/// Where systemd would listen. It reads all the time, as systemd does: the socket holds few
+/// messages and makes its writers wait.
 struct Supervisor {
-    socket: UnixDatagram,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Supervisor {
     fn listen(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).expect("bind the notification socket");
-        socket.set_nonblocking(true).expect("a non-blocking socket");
-        Self { socket }
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(len) = socket.recv(&mut buffer) {
+                for line in String::from_utf8_lossy(&buffer[..len]).lines() {
+                    if sender.send(line.to_owned()).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { lines }
     }
 
     /// What has come since the last call, one line each.
     fn heard(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut buffer = [0; 4096];
-        while let Ok(len) = self.socket.recv(&mut buffer) {
-            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
-            lines.extend(text.lines().map(str::to_owned));
-        }
-        lines
+        self.lines.try_iter().collect()
     }
 
     /// Waits until lines that start so have come, in this order.
