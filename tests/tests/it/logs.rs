@@ -25,7 +25,7 @@ fn forms(bot: &Bot) -> Canaries {
         .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("an identity is hexadecimal"))
         .collect();
     let list = format!("{bytes:?}");
-    let mut forms = vec![
+    let forms = [
         ("hexadecimal", hex.clone()),
         ("upper-case hexadecimal", hex.to_uppercase()),
         ("the start in hexadecimal", hex[..12].to_owned()),
@@ -33,8 +33,8 @@ fn forms(bot: &Bot) -> Canaries {
         ("base64 without padding", STANDARD_NO_PAD.encode(&bytes)),
         ("base64url", URL_SAFE_NO_PAD.encode(&bytes)),
         ("a list of numbers", list[1..list.len() - 1].to_owned()),
+        ("its token", bot.api.token().to_owned()),
     ];
-    forms.push(("its token", bot.api.token().to_owned()));
     forms
         .into_iter()
         .map(|(form, text)| (format!("{}: {form}", bot.identity), text.into_bytes()))
@@ -77,7 +77,7 @@ async fn converse(dir: &Path, filter: &str) -> (Canaries, Vec<u8>) {
     (canaries, logs)
 }
 
-fn found<'a>(canaries: &'a Canaries, logs: &[u8]) -> Vec<&'a str> {
+fn found<'a>(canaries: &'a [(String, Vec<u8>)], logs: &[u8]) -> Vec<&'a str> {
     let hits = canaries.iter().filter(|(_, canary)| contains(logs, canary));
     hits.map(|(what, _)| what.as_str()).collect()
 }
