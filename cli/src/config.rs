@@ -10,6 +10,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ const NODE_PORT: u16 = 7000;
 
 /// Name in a self-signed certificate.
 const LOCALHOST: &str = "localhost";
+/// Silence of a thread that counts as a stall.
+const STALL_SECONDS: u64 = 10;
 
 /// One-time key packages per bot and ciphersuite.
 const KEY_PACKAGES: u32 = 100;
@@ -114,6 +117,42 @@ pub(crate) struct NodeLayer {
     key: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitsLayer,
+    /// TCP address for operators: metrics and health; loopback unless --node-ops-public
+    /// [default: none].
+    #[arg(
+        id = "node_ops_listen",
+        long = "node-ops-listen",
+        env = "QPQ_NODE_OPS_LISTEN",
+        value_name = "ADDR"
+    )]
+    ops_listen: Option<SocketAddr>,
+    /// Let everybody who reaches the address for operators see them.
+    #[arg(
+        id = "node_ops_public",
+        long = "node-ops-public",
+        env = "QPQ_NODE_OPS_PUBLIC",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    ops_public: Option<bool>,
+    /// Free disk space below which the node takes no new rows, like `256 MiB`; 0: none
+    /// [default: 256 MiB, or 5 % of the disk when that is less].
+    #[arg(
+        id = "node_min_free_disk",
+        long = "node-min-free-disk",
+        env = "QPQ_NODE_MIN_FREE_DISK",
+        value_name = "SIZE"
+    )]
+    min_free_disk: Option<ByteSize>,
+    /// Silence after which a thread of the node counts as stalled [default: 10].
+    #[arg(
+        id = "node_stall_seconds",
+        long = "node-stall-seconds",
+        env = "QPQ_NODE_STALL_SECONDS",
+        value_name = "SECONDS"
+    )]
+    stall_seconds: Option<u64>,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -218,6 +257,12 @@ pub(crate) struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<PathBuf>,
     pub(crate) limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ops_listen: Option<SocketAddr>,
+    pub(crate) ops_public: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_free_disk: Option<ByteSize>,
+    pub(crate) stall_seconds: u64,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -270,6 +315,13 @@ impl Settings {
                 certificate: node.certificate.or(file.node.certificate),
                 key: node.key.or(file.node.key),
                 limits: Limits::load(&node.limits, &file.node.limits)?,
+                ops_listen: node.ops_listen.or(file.node.ops_listen),
+                ops_public: node.ops_public.or(file.node.ops_public).unwrap_or_default(),
+                min_free_disk: node.min_free_disk.or(file.node.min_free_disk),
+                stall_seconds: node
+                    .stall_seconds
+                    .or(file.node.stall_seconds)
+                    .unwrap_or(STALL_SECONDS),
             },
             link: Link {
                 node: link.node.or(file.link.node),
@@ -309,6 +361,18 @@ impl Settings {
             return Err(Failure::usage(
                 "link.system_roots needs link.server_name, the name in the node's certificate",
             ));
+        }
+        if let Some(listen) = self.node.ops_listen
+            && !listen.ip().is_loopback()
+            && !self.node.ops_public
+        {
+            return Err(Failure::usage(format!(
+                "node.ops_listen {listen} is not loopback, and whoever reaches it sees the whole \
+                 node's figures; set node.ops_public if they may"
+            )));
+        }
+        if self.node.stall_seconds == 0 {
+            return Err(Failure::usage("node.stall_seconds is 1 or more"));
         }
         Ok(self)
     }

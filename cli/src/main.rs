@@ -6,10 +6,12 @@ mod clock;
 mod commands;
 mod config;
 mod exit;
+mod ops;
 mod output;
 mod rest;
 mod shutdown;
 mod stack;
+mod systemd;
 mod telemetry;
 
 use std::process::ExitCode;

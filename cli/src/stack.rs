@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use quicproquo_client::{Client, ClientConfig, NodeAddress, Pin, Trust};
 use quicproquo_gateway::{Gateway, GatewayConfig};
-use quicproquo_node::{CertificateFiles, CertificateReload, Node, NodeConfig};
+use quicproquo_node::{CertificateFiles, CertificateReload, Node, NodeConfig, Ops};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Fingerprint, Settings};
 use crate::exit::{Exit, Failure};
+use crate::ops::OpsDoor;
 use crate::rest::Rest;
 use crate::shutdown::{Asked, Signals};
+use crate::systemd;
 use part::Part;
 
 /// How long the soft end may take before what is left is dropped.
@@ -30,6 +32,7 @@ const READY: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
     tasks: TaskTracker,
+    ops: Option<Part>,
     node: Option<(Part, NodeFacts)>,
     gateway: Option<(Part, Client, GatewayFacts)>,
     reload: Option<CertificateReload>,
@@ -43,6 +46,16 @@ pub(crate) struct NodeFacts {
     pub(crate) address: SocketAddr,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) certificate: PathBuf,
+    /// Where operators are answered.
+    pub(crate) ops_address: Option<SocketAddr>,
+    ops: Ops,
+}
+
+impl NodeFacts {
+    /// `http://host:port` of the door for operators.
+    pub(crate) fn ops_url(&self) -> Option<String> {
+        self.ops_address.map(|address| format!("http://{address}"))
+    }
 }
 
 /// What others need to know about a running gateway.
@@ -102,13 +115,26 @@ impl Stack {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }
         config.limits.transport = settings.limits.transport();
+        config.min_free_disk = settings.min_free_disk.map(|size| size.as_u64());
+        config.stall = Duration::from_secs(settings.stall_seconds);
+        let door = match settings.ops_listen {
+            Some(listen) => Some(OpsDoor::bind(listen).await?),
+            None => None,
+        };
         let node = Node::bind(config).await?;
         self.reload = Some(node.certificate_reload());
+        let ops = node.ops();
         let facts = NodeFacts {
             address: node.local_addr(),
             fingerprint: Fingerprint(node.fingerprint()),
             certificate: node.certificate_pem_path().to_owned(),
+            ops_address: door.as_ref().map(OpsDoor::local_addr),
+            ops: ops.clone(),
         };
+        if let Some(door) = door {
+            let serve = |stop| door.serve(ops, stop);
+            self.ops = Some(Part::start(&self.tasks, "door for operators", serve));
+        }
         let part = Part::start(&self.tasks, "node", |stop| node.serve(stop));
         self.node = Some((part, facts));
         Ok(())
@@ -172,21 +198,42 @@ impl Stack {
     /// Runs until a signal comes or a part ends by itself, then ends everything: softly, after
     /// 10 s hard, at a second signal at once.
     pub(crate) async fn run(mut self, mut signals: Signals) -> Result<(), Failure> {
-        let cause = loop {
-            tokio::select! {
-                asked = signals.next() => match asked {
-                    Asked::End => break Ok(()),
-                    Asked::Reload => self.reload(),
-                },
-                failure = self.ended() => break Err(failure),
+        let status = self.status();
+        let ops = self.node.as_ref().map(|(_, facts)| facts.ops.clone());
+        systemd::ready(&status).await;
+        let cause = {
+            let watch = systemd::watch(ops.as_ref(), &status);
+            tokio::pin!(watch);
+            loop {
+                tokio::select! {
+                    asked = signals.next() => match asked {
+                        Asked::End => break Ok(()),
+                        Asked::Reload => {
+                            systemd::reloading().await;
+                            self.reload();
+                            systemd::ready(&status).await;
+                        }
+                    },
+                    failure = self.ended() => break Err(failure),
+                    () = &mut watch => {}
+                }
             }
         };
         tracing::info!("stopping");
+        systemd::stopping().await;
         let stopped = tokio::select! {
             stopped = self.stop() => stopped,
             () = signals.end() => Err(Failure::new(Exit::Hurried, "stopped at once")),
         };
         cause.and(stopped)
+    }
+
+    /// What runs here, for people.
+    fn status(&self) -> String {
+        let node = self.node.as_ref().map(|(_, facts)| format!("node at {}", facts.address));
+        let gateway =
+            self.gateway.as_ref().map(|(_, _, facts)| format!("gateway at {}", facts.url()));
+        node.into_iter().chain(gateway).collect::<Vec<_>>().join(", ")
     }
 
     /// Reads the node's certificate again; a bad one changes nothing.
@@ -218,6 +265,9 @@ impl Stack {
             if let Some((part, _)) = self.node {
                 outcome = outcome.and(part.stop().await);
             }
+            if let Some(door) = self.ops {
+                outcome = outcome.and(door.stop().await);
+            }
             outcome
         };
         timeout(SOFT, orderly).await.unwrap_or_else(|_| {
@@ -228,15 +278,19 @@ impl Stack {
 
     /// Waits until a part ends by itself, which it should not.
     async fn ended(&mut self) -> Failure {
-        match (&mut self.node, &mut self.gateway) {
-            (Some((node, _)), Some((gateway, ..))) => tokio::select! {
-                failure = node.ended() => failure,
-                failure = gateway.ended() => failure,
-            },
-            (Some((node, _)), None) => node.ended().await,
-            (None, Some((gateway, ..))) => gateway.ended().await,
-            (None, None) => Failure::other("nothing runs"),
+        tokio::select! {
+            failure = end_of(self.node.as_mut().map(|(part, _)| part)) => failure,
+            failure = end_of(self.gateway.as_mut().map(|(part, ..)| part)) => failure,
+            failure = end_of(self.ops.as_mut()) => failure,
         }
+    }
+}
+
+/// What does not run does not end either.
+async fn end_of(part: Option<&mut Part>) -> Failure {
+    match part {
+        Some(part) => part.ended().await,
+        None => std::future::pending().await,
     }
 }
 

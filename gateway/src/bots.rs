@@ -164,9 +164,11 @@ pub(crate) async fn load(store: &Store, client: &Client) -> Result<Bots, StoreEr
 /// Takes back a bot that was not finished; when that fails the next start tries again.
 async fn discard(store: &Store, client: &Client, row: &BotRow) {
     if let Err(error) = client.delete(&row.identity).await {
-        tracing::warn!(bot = %row.bot_id, %error, "cannot delete the identity of an unfinished bot");
+        tracing::warn!(%error, "cannot delete the identity of an unfinished bot");
+        tracing::debug!(bot = %row.bot_id, "stays unfinished");
     } else if let Err(error) = store.forget_bot(&row.bot_id).await {
-        tracing::warn!(bot = %row.bot_id, %error, "cannot forget an unfinished bot");
+        tracing::warn!(%error, "cannot forget an unfinished bot");
+        tracing::debug!(bot = %row.bot_id, "stays unfinished");
     }
 }
 

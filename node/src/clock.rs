@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall clock in unix seconds, handed to whoever needs it.
 #[derive(Clone)]
@@ -43,6 +43,16 @@ impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// Time since the start.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// Milliseconds since the start.
+    pub(crate) fn millis(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Nanoseconds since the start.

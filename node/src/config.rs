@@ -135,6 +135,13 @@ pub struct NodeConfig {
     pub static_token: Option<StaticToken>,
     /// Threads that serve connections; at least one.
     pub workers: usize,
+    /// Free bytes of the data directory's file system below which new rows are refused, while
+    /// fetching and acknowledging go on; 0: none. Without one it is 256 MiB, or 5 % of the file
+    /// system when that is less.
+    pub min_free_disk: Option<u64>,
+    /// Silence after which a thread counts as stalled. Requests may wait half as long before the
+    /// node says that it is not well.
+    pub stall: Duration,
     /// Bounds.
     pub limits: Limits,
     /// Wall clock.
@@ -156,6 +163,8 @@ impl NodeConfig {
             registration,
             static_token: None,
             workers: 1,
+            min_free_disk: None,
+            stall: Duration::from_secs(10),
             limits: Limits::default(),
             clock: Clock::system(),
             sync: Sync::Full,

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::addresses::Seat;
+use crate::clock::Stopwatch;
 use crate::delivery::leases::ConnectionId;
+use crate::metrics::Refused;
 use crate::rpc::calls::Calls;
 use crate::rpc::gate::{Gate, rules};
 use crate::rpc::{Peer, bootstrap};
@@ -40,24 +42,32 @@ pub(crate) struct Handover {
 pub(crate) async fn serve(arrival: Handover, shared: Arc<Shared>, id: ConnectionId) {
     let Handover { incoming, handshake, seat } = arrival;
     let limit = shared.limits.transport.handshake;
+    let counters = &shared.metrics.connections;
+    let started = Stopwatch::start();
     let connection = match timeout(limit, async { incoming.accept()?.await }).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");
+            counters.refuse(Refused::Handshake);
             return;
         }
         Err(_) => {
             tracing::debug!("handshake took too long");
+            counters.refuse(Refused::HandshakeTimeout);
             return;
         }
     };
     drop(handshake);
+    counters.handshake_seconds.observe_since(started);
+    let _open = counters.open();
     let Some(seat) = seat.or_else(|| shared.addresses.enter(connection.remote_address().ip()))
     else {
+        counters.refuse(Refused::Address);
         close(&connection, CloseCode::TooManyConnections, "too many connections from this address");
         return;
     };
     let Ok(Ok(streams)) = timeout(FIRST_STREAM, connection.accept_bi()).await else {
+        counters.refuse(Refused::NoStream);
         close(&connection, CloseCode::NoStream, "no stream");
         return;
     };

@@ -24,6 +24,8 @@ pub(crate) enum DeliveryError {
     Subscribed,
     #[error("too many waiting fetches")]
     TooManyWaits,
+    #[error("the node's disk is almost full")]
+    DiskLow,
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -39,6 +41,7 @@ pub(crate) async fn enqueue(
     payload: Arc<[u8]>,
     ttl_secs: u32,
 ) -> Result<u64, DeliveryError> {
+    room_on_disk(shared)?;
     let mut digest = Sha256::new();
     update_channel(&mut digest, channel);
     digest.update(&payload);
@@ -61,11 +64,18 @@ pub(crate) async fn send(
     shared: &Shared,
     mut send: Multicast,
 ) -> Result<Vec<Delivered>, DeliveryError> {
+    room_on_disk(shared)?;
     send.request = request_digest(&send);
     match shared.writer.submit(QueueWrite::Multicast(send)).await? {
         QueueWritten::Sent(results) => Ok(results),
         _ => Err(WriteError::Failed.into()),
     }
+}
+
+/// Refuses what would grow the database while the disk is almost full, and before it costs the
+/// writer anything.
+fn room_on_disk(shared: &Shared) -> Result<(), DeliveryError> {
+    if shared.health.disk.is_low() { Err(DeliveryError::DiskLow) } else { Ok(()) }
 }
 
 /// Removes all rows up to a position.
@@ -93,6 +103,11 @@ pub(crate) async fn peek(
 /// Limit 0 and limits above the window mean the window.
 fn rows_asked(limit: u32) -> u32 {
     if limit == 0 { MAX_WINDOW_ROWS } else { limit.min(MAX_WINDOW_ROWS) }
+}
+
+/// Payload bytes of rows.
+fn bytes_of(rows: &[QueuedRow]) -> u64 {
+    rows.iter().map(|row| row.size() as u64).sum()
 }
 
 /// Positions stay below what the database can hold.

@@ -11,6 +11,7 @@ use quicproquo_schemas::limits::{
 
 use crate::auth::{Caller, verify};
 use crate::key_package::{self, KeyPackageError};
+use crate::metrics::Packages;
 use crate::server::Shared;
 use crate::store::write::{
     Claim, ClaimName, DirectoryWrite, DirectoryWritten, Package, Publish, PutHybridKey, Target,
@@ -29,6 +30,8 @@ pub(crate) enum DirectoryError {
     BadName,
     #[error("the signature over the name does not verify")]
     BadSignature,
+    #[error("the node's disk is almost full")]
+    DiskLow,
     #[error("a hybrid key has {HYBRID_PUBLIC_KEY_LEN} bytes")]
     BadHybridKey,
     #[error(transparent)]
@@ -58,6 +61,10 @@ async fn store(
     one_time: Vec<Package>,
     last_resort: Option<Package>,
 ) -> Result<Vec<SuiteStock>, DirectoryError> {
+    if shared.health.disk.is_low() {
+        return Err(DirectoryError::DiskLow);
+    }
+    let (one, last) = (one_time.len() as u64, u64::from(last_resort.is_some()));
     let write = DirectoryWrite::Publish(Publish {
         identity,
         one_time,
@@ -66,7 +73,11 @@ async fn store(
         now: shared.clock.now(),
     });
     match shared.directory.submit(write).await? {
-        DirectoryWritten::Stock(stock) => Ok(stock),
+        DirectoryWritten::Stock(stock) => {
+            shared.metrics.packages.published_one_time.inc_by(one);
+            shared.metrics.packages.published_last_resort.inc_by(last);
+            Ok(stock)
+        }
         _ => Err(WriteError::Failed.into()),
     }
 }
@@ -134,8 +145,23 @@ pub(crate) async fn claim(
         alive_until: shared.clock.now() + MIN_CLAIM_LIFE_SECS,
     });
     match shared.directory.submit(write).await? {
-        DirectoryWritten::Claimed(packages) => Ok(packages),
+        DirectoryWritten::Claimed(packages) => {
+            for package in &packages {
+                count_claim(&shared.metrics.packages, package);
+            }
+            Ok(packages)
+        }
         _ => Err(WriteError::Failed.into()),
+    }
+}
+
+fn count_claim(counters: &Packages, package: &[u8]) {
+    if package.is_empty() {
+        counters.claimed_none.inc();
+    } else if key_package::is_last_resort(package) {
+        counters.claimed_last_resort.inc();
+    } else {
+        counters.claimed_one_time.inc();
     }
 }
 

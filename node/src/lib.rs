@@ -13,8 +13,11 @@ mod control;
 mod delivery;
 mod directory;
 pub mod floor;
+mod health;
 mod key_package;
 mod lock;
+mod metrics;
+mod ops;
 mod rpc;
 mod server;
 mod store;
@@ -29,7 +32,9 @@ pub use clock::Clock;
 pub use config::{
     CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken, Sync, TransportLimits,
 };
+pub use health::{Check, Problem};
 pub use lock::LockError;
+pub use ops::Ops;
 pub use server::{Node, NodeError};
 pub use store::StoreError;
 pub use tls::{CertificateReload, TlsError};

@@ -3,6 +3,7 @@
 pub(crate) mod calls;
 mod errors;
 pub(crate) mod gate;
+pub(crate) mod metered;
 mod node;
 mod params;
 mod service;
@@ -55,5 +56,6 @@ impl Peer {
 
 /// The bootstrap capability of a connection.
 pub(crate) fn bootstrap(peer: Peer) -> session_capnp::node::Client {
-    capnp_rpc::new_client(node::NodeServer::new(peer))
+    let calls = Arc::clone(&peer.shared.metrics.calls);
+    metered::metered(capnp_rpc::new_client(node::NodeServer::new(peer)), &calls)
 }

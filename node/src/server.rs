@@ -24,14 +24,20 @@ use crate::delivery::fetch::WaitSlots;
 use crate::delivery::leases::Leases;
 use crate::delivery::waiters::Waiters;
 use crate::directory::limiter::ClaimLimiter;
+use crate::health::Health;
+use crate::health::disk::Disk;
+use crate::health::store::Half;
+use crate::health::watchdog::Watchdog;
 use crate::lock::{DirLock, LockError};
+use crate::metrics::Metrics;
+use crate::ops::{Ops, Serving};
 use crate::store::directory::DirectoryHalf;
 use crate::store::lsm::{self, Lsm, Queues};
 use crate::store::plan::{QueueHalf, QueueLimits};
 use crate::store::sqlite::{self, Database, Sqlite};
 use crate::store::{DirectoryReads, QueueReads, StoreError};
 use crate::tls::{Certificate, CertificateReload, TlsError};
-use crate::writer::{Writer, WriterTask};
+use crate::writer::{Watch, Writer, WriterTask};
 pub(crate) use worker::HandshakeSlot;
 
 /// How long threads may take to end after their work is done.
@@ -95,6 +101,8 @@ pub(crate) struct Shared {
     pub(crate) addresses: Arc<Addresses>,
     /// Memory for large frames of connections that have shown nothing yet.
     pub(crate) first_calls: Budget,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled at the start of a shutdown.
     pub(crate) draining: CancellationToken,
     handshakes: Arc<AtomicUsize>,
@@ -108,12 +116,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn new(
-        config: &NodeConfig,
-        stores: Stores,
-        waiters: Arc<Waiters>,
-        draining: CancellationToken,
-    ) -> Self {
+    fn new(config: &NodeConfig, stores: Stores, waiters: Arc<Waiters>, ops: &Ops) -> Self {
         let Stores { writer, directory, queues, reads } = stores;
         let limits = config.limits.clone();
         Self {
@@ -134,7 +137,9 @@ impl Shared {
                 limits.transport.authenticated_per_address,
             )),
             first_calls: Budget::new(limits.transport.first_call_memory),
-            draining,
+            health: Arc::clone(ops.health()),
+            metrics: Arc::clone(ops.counters()),
+            draining: ops.health().draining.clone(),
             handshakes: Arc::default(),
             connections: AtomicU64::new(0),
             limits,
@@ -166,6 +171,7 @@ pub struct Node {
     queues: Queues,
     database: Database,
     control: UnixListener,
+    ops: Ops,
 }
 
 impl Node {
@@ -185,7 +191,9 @@ impl Node {
         let queues = lsm::open(&config.data_dir, &config.clock, config.sync)?;
         let control = control::bind(&config.data_dir)
             .map_err(|source| NodeError::DataDir { path: config.data_dir.clone(), source })?;
-        Ok(Self { config, lock, socket, address, certificate, tls, queues, database, control })
+        let disk = Disk::new(&config.data_dir, config.min_free_disk).map_err(data_dir)?;
+        let ops = Ops::new(Health::new(disk, config.stall), &config.clock);
+        Ok(Self { config, lock, socket, address, certificate, tls, queues, database, control, ops })
     }
 
     /// The bound UDP address.
@@ -209,11 +217,18 @@ impl Node {
         CertificateReload::new(&self.certificate, certificate.clone(), data_dir.clone(), *listen)
     }
 
+    /// What operators ask: metrics and health.
+    pub fn ops(&self) -> Ops {
+        self.ops.clone()
+    }
+
     /// Serves until `shutdown` is cancelled, then lets calls in flight finish for at most
     /// [`Limits::drain`] and returns. Dropping the future stops in the same way, without waiting.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { config, lock, socket, certificate, tls, queues, database, control, .. } = self;
-        let draining = CancellationToken::new();
+        let Self { config, lock, socket, certificate, tls, queues, database, control, ops, .. } =
+            self;
+        let (health, metrics) = (ops.health(), ops.counters());
+        let draining = health.draining.clone();
         let _drain_on_drop = draining.clone().drop_guard();
         let waiters = Arc::new(Waiters::default());
         let queue_limits = QueueLimits {
@@ -224,15 +239,23 @@ impl Node {
         // The lock goes with the writers: it is given back after the last write.
         let lock = Arc::new(lock);
         let half = QueueHalf { backend: queues.writer, limits: queue_limits };
-        let (writer, task) = WriterTask::new(half, Arc::clone(&waiters), config.clock.clone());
+        let watch = |half| Watch { health: Arc::clone(health), metrics: Arc::clone(metrics), half };
+        let watchdog = Watchdog::start(health, metrics).map_err(NodeError::Thread)?;
+        let told = watch(Half::Queues);
+        let (writer, task) =
+            WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
         let held = Arc::clone(&lock);
-        let mut writer_done = worker::spawn_thread("writer", async move || {
+        let heart = health.pulses.watch("writer");
+        let mut writer_done = worker::spawn_thread("writer", heart, async move || {
             task.run().await.backend.close();
             drop(held);
         })?;
         let half = DirectoryHalf { backend: database.writer };
-        let (directory, task) = WriterTask::new(half, Arc::clone(&waiters), config.clock.clone());
-        let mut directory_done = worker::spawn_thread("directory", async move || {
+        let told = watch(Half::Directory);
+        let (directory, task) =
+            WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
+        let heart = health.pulses.watch("directory");
+        let mut directory_done = worker::spawn_thread("directory", heart, async move || {
             task.run().await.backend.close().await;
             drop(lock);
         })?;
@@ -243,7 +266,13 @@ impl Node {
             queues: Arc::new(queues.reads.clone()),
             reads: Arc::new(reads.clone()),
         };
-        let shared = Arc::new(Shared::new(&config, stores, waiters, draining.clone()));
+        let shared = Arc::new(Shared::new(&config, stores, waiters, &ops));
+        ops.serves(Serving {
+            queues: shared.writer.downgrade(),
+            directory: shared.directory.downgrade(),
+            waiters: Arc::clone(&shared.waiters),
+            handshakes: Arc::clone(&shared.handshakes),
+        });
         let endpoint = certificate.endpoint_config();
         let mut workers = worker::spawn_all(&shared, config.workers.max(1), socket, endpoint, tls)?;
 
@@ -255,6 +284,7 @@ impl Node {
             _ = &mut writer_done => Err(NodeError::Stopped("writer")),
             _ = &mut directory_done => Err(NodeError::Stopped("directory")),
             () = worker::any_done(&mut workers) => Err(NodeError::Stopped("connection")),
+            () = ops.upkeep(&*shared.queues) => Ok(()),
         };
         tracing::info!("draining");
         draining.cancel();
@@ -269,6 +299,7 @@ impl Node {
             wind_up("writer", limit, writer_done).await;
             wind_up("directory", limit, directory_done).await;
         }
+        drop(watchdog);
         outcome
     }
 }

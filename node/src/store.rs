@@ -180,6 +180,15 @@ pub(crate) struct StoredToken {
     pub(crate) expires_at: u64,
 }
 
+/// All queues together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) queues: u64,
+    pub(crate) rows: u64,
+    /// Payload bytes.
+    pub(crate) bytes: u64,
+}
+
 /// Result of a read.
 pub(crate) type Read<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
@@ -201,6 +210,8 @@ pub(crate) trait QueueReads: Send + Sync + 'static {
         id: SendId,
         now: u64,
     ) -> Read<'_, Option<Vec<Delivered>>>;
+    /// Counts all queues. The cost grows with their number.
+    fn totals(&self) -> Read<'_, Totals>;
 }
 
 /// Reads of the directory, as committed. Not found is `None` or empty.
@@ -238,6 +249,8 @@ pub(crate) trait QueueBackend {
     async fn apply(&mut self, effects: Effects) -> Result<(), StoreError>;
     /// Removes at most `limit` of each kind of expired record beside the rows.
     async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError>;
+    /// Writes something that the commit must sync, and changes nothing.
+    async fn probe(&mut self) -> Result<(), StoreError>;
 }
 
 /// One writer's end of the directory: key packages, hybrid keys, names. The rules are those of
@@ -262,4 +275,6 @@ pub(crate) trait DirectoryBackend {
     async fn put_hybrid_key(&mut self, put: &PutHybridKey) -> Result<(), StoreError>;
     /// Gives a free name to an identity; a repetition changes nothing.
     async fn claim_name(&mut self, claim: &ClaimName) -> Result<Result<(), Refusal>, StoreError>;
+    /// Writes something that the commit must sync, and changes nothing.
+    async fn probe(&mut self) -> Result<(), StoreError>;
 }

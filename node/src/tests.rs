@@ -6,5 +6,6 @@ mod connections;
 mod directory;
 mod frames;
 mod lifecycle;
+mod operations;
 mod raw;
 mod session;

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use quicproquo_schemas::id::IdentityKey;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::delivery::waiters::Waiters;
+use crate::health::Health;
+use crate::health::store::{self, StoreState};
+use crate::metrics::{Metrics, StoreFailure, WriterMetrics};
+use crate::store::plan::{Swept, Tally};
 use crate::store::{Refusal, StoreError};
 
 /// Most requests of one transaction.
@@ -44,6 +48,8 @@ pub(crate) struct Outcome<A> {
     pub(crate) answers: Vec<Result<A, Refusal>>,
     /// Whose queue has new rows.
     pub(crate) woken: Vec<IdentityKey>,
+    /// What was done to rows.
+    pub(crate) tally: Tally,
 }
 
 /// One half of the store, as its writer sees it.
@@ -63,18 +69,81 @@ pub(crate) trait Half {
         now: u64,
     ) -> Result<Outcome<Self::Written>, StoreError>;
 
-    /// Forgets at most `limit` of each kind of expired record in one transaction. Returns whether
-    /// there may be more.
-    async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError>;
+    /// Forgets at most `limit` of each kind of expired record in one transaction.
+    async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError>;
 }
 
 struct Request<H: Half> {
     write: H::Write,
+    /// When it was asked for, on the clock of [`StoreState`].
+    asked: u64,
     reply: oneshot::Sender<Result<H::Written, WriteError>>,
 }
 
+/// Who is told how a writer does.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) half: store::Half,
+}
+
+impl Watch {
+    fn state(&self) -> &Arc<StoreState> {
+        self.health.store(self.half)
+    }
+
+    fn counters(&self) -> &WriterMetrics {
+        self.metrics.writer(self.half)
+    }
+
+    fn count(&self, tally: Tally) {
+        let rows = &self.metrics.rows;
+        rows.enqueued.inc_by(tally.enqueued.rows);
+        rows.enqueued_bytes.inc_by(tally.enqueued.bytes);
+        rows.sent.inc_by(tally.sent.rows);
+        rows.sent_bytes.inc_by(tally.sent.bytes);
+        rows.acked.inc_by(tally.acked);
+        rows.gaps_full.inc_by(tally.gaps);
+    }
+
+    fn failed(&self, what: StoreFailure) {
+        self.state().failed();
+        self.counters().failed(what);
+    }
+}
+
 /// Hands requests to the writer task.
-pub(crate) struct Writer<H: Half>(mpsc::Sender<Request<H>>);
+pub(crate) struct Writer<H: Half> {
+    requests: mpsc::Sender<Request<H>>,
+    state: Arc<StoreState>,
+}
+
+/// A [`Writer`] that does not keep the task going.
+pub(crate) struct WeakWriter<H: Half> {
+    requests: mpsc::WeakSender<Request<H>>,
+    state: Arc<StoreState>,
+}
+
+impl<H: Half> std::fmt::Debug for WeakWriter<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakWriter").finish_non_exhaustive()
+    }
+}
+
+impl<H: Half> WeakWriter<H> {
+    /// None: the task has ended, or is about to.
+    pub(crate) fn upgrade(&self) -> Option<Writer<H>> {
+        let state = Arc::clone(&self.state);
+        self.requests.upgrade().map(|requests| Writer { requests, state })
+    }
+
+    /// Requests that wait.
+    pub(crate) fn backlog(&self) -> usize {
+        let requests = self.requests.upgrade();
+        requests.map_or(0, |requests| requests.max_capacity() - requests.capacity())
+    }
+}
 
 impl<H: Half> std::fmt::Debug for Writer<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,11 +152,16 @@ impl<H: Half> std::fmt::Debug for Writer<H> {
 }
 
 impl<H: Half> Writer<H> {
+    pub(crate) fn downgrade(&self) -> WeakWriter<H> {
+        WeakWriter { requests: self.requests.downgrade(), state: Arc::clone(&self.state) }
+    }
+
     /// Requests are done in the order of the first poll of this future. Dropping it later does
     /// not take the request back.
     pub(crate) async fn submit(&self, write: H::Write) -> Result<H::Written, WriteError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Request { write, reply }).await.map_err(|_| WriteError::Closed)?;
+        let request = Request { write, asked: self.state.now(), reply };
+        self.requests.send(request).await.map_err(|_| WriteError::Closed)?;
         answer.await.map_err(|_| WriteError::Closed)?
     }
 }
@@ -98,6 +172,7 @@ pub(crate) struct WriterTask<H: Half> {
     requests: mpsc::Receiver<Request<H>>,
     waiters: Arc<Waiters>,
     clock: Clock,
+    watch: Watch,
 }
 
 impl<H: Half> std::fmt::Debug for WriterTask<H> {
@@ -107,13 +182,22 @@ impl<H: Half> std::fmt::Debug for WriterTask<H> {
 }
 
 impl<H: Half> WriterTask<H> {
-    pub(crate) fn new(half: H, waiters: Arc<Waiters>, clock: Clock) -> (Writer<H>, Self) {
+    pub(crate) fn new(
+        half: H,
+        waiters: Arc<Waiters>,
+        clock: Clock,
+        watch: Watch,
+    ) -> (Writer<H>, Self) {
         let (sender, requests) = mpsc::channel(BACKLOG);
-        (Writer(sender), Self { half, requests, waiters, clock })
+        let writer = Writer { requests: sender, state: Arc::clone(watch.state()) };
+        (writer, Self { half, requests, waiters, clock, watch })
     }
 
     /// Runs until every [`Writer`] is gone and all their requests are done.
     pub(crate) async fn run(mut self) -> H {
+        // Missed when a transaction hangs, which need not hold up the thread.
+        let heart = self.watch.health.pulses.watch(format!("{} store", self.watch.half.name()));
+        heart.pulse().rest();
         let mut ticks = interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut left_over = None;
@@ -122,14 +206,22 @@ impl<H: Half> WriterTask<H> {
             let first = tokio::select! {
                 request = next(&mut left_over, &mut self.requests) => request,
                 _ = ticks.tick() => {
+                    heart.pulse().beat();
+                    self.watch.state().begin(self.watch.state().now());
                     self.sweep().await;
+                    self.watch.state().idle();
+                    heart.pulse().rest();
                     continue;
                 }
             };
             let Some(first) = first else { return self.half };
             let (batch, rest) = self.collect(first);
             left_over = rest;
+            heart.pulse().beat();
+            self.watch.state().begin(batch.first().map_or(0, |oldest| oldest.asked));
             self.commit(batch).await;
+            self.watch.state().idle();
+            heart.pulse().rest();
         }
     }
 
@@ -152,8 +244,7 @@ impl<H: Half> WriterTask<H> {
     async fn commit(&mut self, batch: Vec<Request<H>>) {
         let (writes, replies): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|request| (request.write, request.reply)).unzip();
-        let now = self.clock.now();
-        match self.half.run(&writes, now).await {
+        match self.transaction(&writes).await {
             Ok(outcome) => {
                 for (reply, answer) in replies.into_iter().zip(outcome.answers) {
                     // The caller may have gone; the write stands.
@@ -162,7 +253,7 @@ impl<H: Half> WriterTask<H> {
                 self.waiters.wake(&outcome.woken);
             }
             Err(error) if writes.len() == 1 => {
-                let error = failure(&error);
+                let error = self.failure(&error);
                 for reply in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
@@ -171,7 +262,7 @@ impl<H: Half> WriterTask<H> {
                 tracing::warn!(%error, requests = writes.len(), "batch failed, trying one by one");
                 for (write, reply) in writes.into_iter().zip(replies) {
                     let single = [write];
-                    let answer = match self.half.run(&single, now).await {
+                    let answer = match self.transaction(&single).await {
                         Ok(mut outcome) => {
                             self.waiters.wake(&outcome.woken);
                             let answer = outcome.answers.pop();
@@ -179,7 +270,7 @@ impl<H: Half> WriterTask<H> {
                                 answer.map_err(WriteError::Refused)
                             })
                         }
-                        Err(error) => Err(failure(&error)),
+                        Err(error) => Err(self.failure(&error)),
                     };
                     let _ = reply.send(answer);
                 }
@@ -187,17 +278,52 @@ impl<H: Half> WriterTask<H> {
         }
     }
 
+    async fn transaction(
+        &mut self,
+        writes: &[H::Write],
+    ) -> Result<Outcome<H::Written>, StoreError> {
+        let started = Stopwatch::start();
+        let now = self.clock.now();
+        let outcome = self.half.run(writes, now).await?;
+        self.watch.state().wrote();
+        self.watch.counters().batch_seconds.observe_since(started);
+        self.watch.counters().batch_requests.observe(writes.len() as u64);
+        self.watch.count(outcome.tally);
+        Ok(outcome)
+    }
+
     async fn sweep(&mut self) {
-        let started = Instant::now();
+        let started = Stopwatch::start();
         loop {
             let now = self.clock.now();
             match self.half.sweep(now, SWEEP_ROWS).await {
-                Ok(true) if started.elapsed() < SWEEP_EVERY / 10 => {}
-                Ok(_) => return,
+                Ok(swept) => {
+                    self.watch.metrics.rows.expired.inc_by(swept.expired);
+                    self.watch.metrics.rows.gaps_expired.inc_by(swept.gaps);
+                    if !swept.more || started.elapsed() >= SWEEP_EVERY / 10 {
+                        break;
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "expired rows could not be removed");
-                    return;
+                    self.watch.failed(StoreFailure::Sweep);
+                    break;
                 }
+            }
+        }
+        self.watch.counters().sweep_seconds.observe_since(started);
+    }
+
+    fn failure(&self, error: &StoreError) -> WriteError {
+        tracing::error!(%error, "a write failed");
+        match error {
+            StoreError::Full => {
+                self.watch.failed(StoreFailure::Full);
+                WriteError::DiskFull
+            }
+            _ => {
+                self.watch.failed(StoreFailure::Write);
+                WriteError::Failed
             }
         }
     }
@@ -212,12 +338,4 @@ async fn next<H: Half>(
         return left_over.take();
     }
     requests.recv().await
-}
-
-fn failure(error: &StoreError) -> WriteError {
-    tracing::error!(%error, "a write failed");
-    match error {
-        StoreError::Full => WriteError::DiskFull,
-        _ => WriteError::Failed,
-    }
 }

@@ -22,6 +22,7 @@ pub struct Launch {
     data_dir: PathBuf,
     args: Vec<String>,
     log: String,
+    log_file: PathBuf,
     env: Vec<(String, String)>,
 }
 
@@ -39,8 +40,13 @@ pub struct Ended {
 impl Launch {
     fn new(command: &str, data_dir: &Path) -> Self {
         let args = vec![command.to_owned()];
-        let log = "info".to_owned();
-        Self { data_dir: data_dir.to_owned(), args, log, env: Vec::new() }
+        Self {
+            data_dir: data_dir.to_owned(),
+            args,
+            log: "info".to_owned(),
+            log_file: data_dir.with_extension("log"),
+            env: Vec::new(),
+        }
     }
 
     /// Node and gateway in one process, on ports that the system chooses.
@@ -95,6 +101,13 @@ impl Launch {
         self
     }
 
+    /// Where it logs to (default: beside the data directory).
+    #[must_use]
+    pub fn log_file(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.log_file);
+        self
+    }
+
     /// The same again, on the ports that `running` got.
     #[must_use]
     pub fn on_ports_of(mut self, running: &Running) -> Self {
@@ -115,7 +128,7 @@ impl Launch {
             .arg(&self.data_dir)
             .args(["--log", &self.log, "--json"])
             .env_remove("RUST_LOG")
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -123,7 +136,20 @@ impl Launch {
 
     /// Starts it and waits until it says that it is ready.
     pub async fn start(&self) -> Running {
-        let log_file = self.data_dir.with_extension("log");
+        match self.try_start().await {
+            Ok(running) => running,
+            Err(ended) => {
+                panic!("qpq {} ended at once; its log:\n{}", self.args.join(" "), ended.stderr)
+            }
+        }
+    }
+
+    /// Starts it and waits until it says that it is ready, or has ended.
+    ///
+    /// # Errors
+    /// How it ended; its log is in [`Ended::stderr`].
+    pub async fn try_start(&self) -> Result<Running, Ended> {
+        let log_file = self.log_file.clone();
         let log = File::options().create(true).append(true).open(&log_file).expect("open a log");
         let mut child =
             self.command().stdout(Stdio::piped()).stderr(log).spawn().expect("start qpq");
@@ -131,11 +157,13 @@ impl Launch {
         let mut lines = BufReader::new(stdout).lines();
         let line = within("qpq to be ready", LONG, lines.next_line()).await.expect("read stdout");
         let Some(line) = line else {
-            let log = fs::read_to_string(&log_file).unwrap_or_default();
-            panic!("qpq {} ended at once; its log:\n{log}", self.args.join(" "));
+            let status = within("qpq to end", SOON, child.wait()).await.expect("wait for qpq");
+            let stderr = fs::read_to_string(&log_file).unwrap_or_default();
+            let code = status.code().unwrap_or(-1);
+            return Err(Ended { code, stdout: String::new(), stderr });
         };
         let ready = serde_json::from_str(&line).expect("the ready line is JSON");
-        Running { child, launch: self.clone(), ready, log_file }
+        Ok(Running { child, launch: self.clone(), ready, log_file })
     }
 
     /// Starts it and waits for its end, which must come by itself.
@@ -170,6 +198,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// The ready line.
+    pub fn ready(&self) -> &Value {
+        &self.ready
+    }
+
     /// A field of the ready line.
     pub fn field(&self, name: &str) -> &str {
         self.ready[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.ready))

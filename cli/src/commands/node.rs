@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 use crate::shutdown::Signals;
-use crate::stack::Stack;
+use crate::stack::{NodeFacts, Stack};
 
 /// Starts a node, says what gateways need to know, and runs until a signal comes.
 pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> {
@@ -21,6 +21,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "node": node.address,
             "node_fingerprint": node.fingerprint,
             "node_certificate": node.certificate,
+            "node_ops": node.ops_url(),
         }))?;
     } else {
         say(format_args!(
@@ -28,15 +29,21 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
              Address       {} (QUIC)\n  \
              Fingerprint   {}\n  \
              Certificate   {}\n  \
-             Data          {}\n\n\
+             Data          {}{}\n\n\
              A gateway for it: qpq gateway --node {} --node-fingerprint {}",
             node.address,
             node.fingerprint,
             node.certificate.display(),
             settings.data_dir.display(),
+            operations(node),
             node.address,
             node.fingerprint,
         ));
     }
     stack.run(signals).await
+}
+
+/// The line for the door of operators, if there is one.
+pub(super) fn operations(node: &NodeFacts) -> String {
+    node.ops_url().map_or_else(String::new, |url| format!("\n  Operations    {url}/metrics"))
 }

@@ -23,6 +23,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "admin_token_file": gateway.admin_token,
             "node": node.address,
             "node_fingerprint": node.fingerprint,
+            "node_ops": node.ops_url(),
         }))?;
     } else {
         say(format_args!(
@@ -32,12 +33,13 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
              Admin token   {}\n  \
              Data          {}\n  \
              Node          {} (QUIC)\n  \
-             Fingerprint   {}\n\n\
+             Fingerprint   {}{}\n\n\
              Ctrl-C stops it.",
             gateway.admin_token.display(),
             settings.data_dir.display(),
             node.address,
             node.fingerprint,
+            super::node::operations(node),
         ));
     }
     stack.run(signals).await

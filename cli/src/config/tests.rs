@@ -53,3 +53,23 @@ fn fingerprints_parse_with_and_without_colons() {
     assert_eq!(plain, colons);
     assert!("abc".parse::<Fingerprint>().is_err());
 }
+
+#[test]
+fn operators_are_answered_on_loopback_unless_said_otherwise() {
+    let public = "[node]\nops_listen = \"0.0.0.0:7001\"";
+    let failure = with_file(public, Layers::default()).unwrap_err().to_string();
+    assert!(failure.contains("0.0.0.0:7001") && failure.contains("ops_public"), "{failure}");
+    let said = format!("{public}\nops_public = true");
+    assert!(with_file(&said, Layers::default()).unwrap().node.ops_listen.is_some());
+    assert!(with_file("", Layers::default()).unwrap().node.ops_listen.is_none());
+}
+
+#[test]
+fn sizes_have_units() {
+    let of = |text| with_file(text, Layers::default()).unwrap().node.min_free_disk;
+    assert_eq!(of(""), None);
+    assert_eq!(of("[node]\nmin_free_disk = \"1 GiB\"").unwrap().as_u64(), 1 << 30);
+    assert_eq!(of("[node]\nmin_free_disk = 0").unwrap().as_u64(), 0);
+    let failure = with_file("[node]\nmin_free_disk = \"lots\"", Layers::default()).unwrap_err();
+    assert!(failure.to_string().contains("line 2"), "{failure}");
+}

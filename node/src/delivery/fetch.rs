@@ -9,7 +9,7 @@ use quicproquo_schemas::limits::FETCH_BYTES;
 use tokio::time::{Instant, timeout_at};
 
 use super::leases::{ConnectionId, Previous};
-use super::{DeliveryError, rows_asked};
+use super::{DeliveryError, bytes_of, rows_asked};
 use crate::server::Shared;
 use crate::store::write::{Channel, QueueWrite, Remove};
 use crate::store::{Page, QueuedRow, RowContent};
@@ -111,6 +111,9 @@ pub(crate) async fn fetch(
             let seqs = rows.iter().map(|row| row.seq).collect();
             if shared.leases.answer(key, fetch.connection, seqs) {
                 drop(unanswered);
+                let counters = &shared.metrics.rows;
+                counters.fetched.inc_by(rows.len() as u64);
+                counters.fetched_bytes.inc_by(bytes_of(&rows));
                 return Ok(rows);
             }
             continue;

@@ -11,6 +11,7 @@ use quicproquo_schemas::limits::{MAX_WINDOW_ROWS, PUSH_WINDOW_BYTES};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::bytes_of;
 use crate::server::Shared;
 use crate::store::{Page, QueuedRow, StoreError};
 
@@ -78,6 +79,9 @@ pub(crate) async fn run(
                 Some(last) if window.admits(&page, bytes) => {
                     after = last.seq;
                     window.add(&page);
+                    let counters = &shared.metrics.rows;
+                    counters.pushed.inc_by(page.len() as u64);
+                    counters.pushed_bytes.inc_by(bytes_of(&page));
                     taken.push(sink.push(&page));
                     if cancelled.is_cancelled() {
                         return Ok(());

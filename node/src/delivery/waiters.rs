@@ -36,6 +36,11 @@ impl Waiters {
         }
     }
 
+    /// Queues that somebody waits at.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Map> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -94,6 +94,7 @@ impl From<DeliveryError> for Fault {
         let code = match error {
             DeliveryError::Subscribed => ErrorCode::Subscribed,
             DeliveryError::TooManyWaits => ErrorCode::RateLimited,
+            DeliveryError::DiskLow => ErrorCode::StorageFull,
             DeliveryError::Write(error) => return error.into(),
             DeliveryError::Store(error) => return error.into(),
         };
@@ -111,6 +112,7 @@ impl From<DirectoryError> for Fault {
             DirectoryError::BadName => ErrorCode::BadName,
             DirectoryError::BadSignature => ErrorCode::BadSignature,
             DirectoryError::BadHybridKey => ErrorCode::BadHybridKey,
+            DirectoryError::DiskLow => ErrorCode::StorageFull,
             DirectoryError::Write(error) => return error.into(),
             DirectoryError::Store(error) => return error.into(),
         };

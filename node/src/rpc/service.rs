@@ -136,7 +136,7 @@ impl node_service::Server for NodeServer {
         mut results: node_service::HealthResults,
     ) -> capnp::Result<()> {
         let _call = wire(self.peer.calls.enter())?;
-        results.get().set_status("ok");
+        results.get().set_status(self.peer.shared.health.summary());
         Ok(())
     }
 

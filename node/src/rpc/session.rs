@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::errors::{Fault, wire};
 use super::gate::{LAST_CALLS, LiveSession};
+use super::metered::metered;
 use super::{Peer, params};
 use crate::auth::live::Place;
 use crate::auth::{AccessToken, Caller, NewSession, hash};
@@ -43,6 +44,7 @@ impl SessionServer {
     pub(super) fn start(peer: Peer, identity: IdentityKey, new: NewSession) -> session::Client {
         let tasks = peer.tasks.clone();
         let live = RefCell::new(Some(peer.gate.enter()));
+        let calls = Arc::clone(&peer.shared.metrics.calls);
         let session = Rc::new(Self {
             peer,
             identity,
@@ -59,7 +61,7 @@ impl SessionServer {
                 Self::displace(&weak, by).await;
             }
         });
-        capnp_rpc::new_client_from_rc(session)
+        metered(capnp_rpc::new_client_from_rc(session), &calls)
     }
 
     async fn displace(session: &Weak<Self>, by: Instance) {

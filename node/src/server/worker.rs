@@ -19,6 +19,8 @@ use super::{NodeError, Shared};
 use crate::addresses::Seat;
 use crate::connection::{self, Handover};
 use crate::delivery::leases::ConnectionId;
+use crate::health::pulse::Heart;
+use crate::metrics::Refused;
 
 /// Threads of one worker that read the queues.
 const READERS: usize = 4;
@@ -48,6 +50,7 @@ impl Drop for HandshakeSlot {
 /// however it did.
 pub(super) fn spawn_thread<F>(
     name: &'static str,
+    heart: Heart,
     main: F,
 ) -> Result<oneshot::Receiver<()>, NodeError>
 where
@@ -63,6 +66,7 @@ where
         .name(format!("qpq-{name}"))
         .spawn(move || {
             let local = LocalSet::new();
+            local.spawn_local(heart.beat_on());
             local.block_on(&runtime, main());
             drop(local);
             drop(runtime);
@@ -82,14 +86,17 @@ pub(super) fn spawn_all(
 ) -> Result<Vec<oneshot::Receiver<()>>, NodeError> {
     let mut done = Vec::with_capacity(count);
     let mut others = Vec::with_capacity(count - 1);
-    for _ in 1..count {
+    for number in 1..count {
         let (sender, receiver) = mpsc::channel(HANDOVER);
+        let heart = shared.health.pulses.watch(format!("connections-{number}"));
         let shared = Arc::clone(shared);
-        done.push(spawn_thread("connections", async move || serve_given(shared, receiver).await)?);
+        let main = async move || serve_given(shared, receiver).await;
+        done.push(spawn_thread("connections", heart, main)?);
         others.push(sender);
     }
+    let heart = shared.health.pulses.watch("endpoint");
     let shared = Arc::clone(shared);
-    done.push(spawn_thread("endpoint", async move || {
+    done.push(spawn_thread("endpoint", heart, async move || {
         if let Err(error) = accept(shared, socket, endpoint, tls, others).await {
             tracing::error!(%error, "the endpoint failed");
         }
@@ -137,6 +144,7 @@ async fn accept(
         match others.get(turn) {
             Some(other) => {
                 if let Err(error) = other.try_send(arrival) {
+                    shared.metrics.connections.refuse(Refused::Busy);
                     error.into_inner().incoming.refuse();
                 }
             }
@@ -159,6 +167,7 @@ fn admit(shared: &Shared, incoming: quinn::Incoming) -> Option<(quinn::Incoming,
     let address = incoming.remote_address().ip();
     if incoming.remote_address_validated() {
         let Some(seat) = shared.addresses.enter(address) else {
+            shared.metrics.connections.refuse(Refused::Address);
             incoming.refuse();
             return None;
         };
@@ -168,6 +177,7 @@ fn admit(shared: &Shared, incoming: quinn::Incoming) -> Option<(quinn::Incoming,
     if open < shared.limits.transport.open_handshakes && !shared.addresses.is_full(address) {
         return Some((incoming, None));
     }
+    shared.metrics.connections.retries.inc();
     if let Err(error) = incoming.retry() {
         error.into_incoming().ignore();
     }

@@ -1,5 +1,6 @@
 //! One batch of the directory is one transaction.
 
+use super::plan::{Swept, Tally};
 use super::write::{DirectoryWrite, DirectoryWritten};
 use super::{DirectoryBackend, Refusal, StoreError};
 use crate::writer::{Half, Outcome};
@@ -37,14 +38,14 @@ impl<B: DirectoryBackend> Half for DirectoryHalf<B> {
             }
         }
         finish(backend, outcome).await?;
-        Ok(Outcome { answers, woken: Vec::new() })
+        Ok(Outcome { answers, woken: Vec::new(), tally: Tally::default() })
     }
 
-    async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError> {
+    async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError> {
         self.backend.begin().await?;
         let purged = self.backend.purge(now, limit).await;
         finish(&mut self.backend, purged).await?;
-        Ok(false)
+        Ok(Swept::default())
     }
 }
 
@@ -77,6 +78,10 @@ async fn one<B: DirectoryBackend>(
         }
         DirectoryWrite::ClaimName(claim) => {
             backend.claim_name(claim).await?.map(|()| DirectoryWritten::Done)
+        }
+        DirectoryWrite::Probe => {
+            backend.probe().await?;
+            Ok(DirectoryWritten::Done)
         }
     })
 }

@@ -207,4 +207,10 @@ impl QueueBackend for Lsm {
         self.ballast.load();
         Ok(())
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        let opened = self.place.opened()?;
+        self.batch()?.insert(&opened.state, codec::PROBE, []);
+        Ok(())
+    }
 }

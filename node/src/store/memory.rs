@@ -14,7 +14,7 @@ use super::plan::{
 use super::write::{Channel, Claim, ClaimName, Delivered, Package, Publish, PutHybridKey};
 use super::{
     Bytes, DirectoryBackend, DirectoryReads, Page, QueueBackend, QueueReads, QueuedRow, Read,
-    Refusal, RowContent, StoreError, StoredToken, SuiteStock,
+    Refusal, RowContent, StoreError, StoredToken, SuiteStock, Totals,
 };
 
 #[derive(Debug, Clone)]
@@ -264,6 +264,10 @@ impl QueueBackend for Memory {
         tables.sends.retain(|_, send| send.expires_at > now);
         Ok(())
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl DirectoryBackend for Memory {
@@ -364,6 +368,10 @@ impl DirectoryBackend for Memory {
         tables.names.push(claim.clone());
         Ok(Ok(()))
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl QueueReads for Memory {
@@ -391,6 +399,16 @@ impl QueueReads for Memory {
         let kept = tables.sends.get(&(sender, id)).filter(|send| send.expires_at > now);
         let kept: Option<SendRow> = kept.map(|send| send.row.clone());
         ready(Ok(kept.map(|row| row.results))).boxed()
+    }
+
+    fn totals(&self) -> Read<'_, Totals> {
+        let tables = self.tables();
+        let mut totals = Totals { queues: tables.queues.len() as u64, ..Totals::default() };
+        for queue in tables.queues.values() {
+            totals.rows += queue.rows;
+            totals.bytes += queue.bytes;
+        }
+        ready(Ok(totals)).boxed()
     }
 }
 

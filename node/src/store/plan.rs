@@ -9,6 +9,7 @@ mod batch;
 mod queue;
 mod send;
 mod sweep;
+mod tally;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +20,9 @@ use super::Bytes;
 use super::Refusal;
 use super::write::{Channel, Delivered, QueueWrite, QueueWritten, Sender};
 pub(crate) use batch::QueueHalf;
+#[cfg(test)]
+pub(crate) use tally::Volume;
+pub(crate) use tally::{Swept, Tally};
 
 /// Next unused ids; a value is never given out twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,6 +276,8 @@ impl<'a> Planner<'a> {
                 self.remove(request);
                 Ok(QueueWritten::Done)
             }
+            // The backend writes it.
+            QueueWrite::Probe => Ok(QueueWritten::Done),
         }
     }
 

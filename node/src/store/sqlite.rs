@@ -102,4 +102,8 @@ impl DirectoryBackend for Sqlite {
     async fn claim_name(&mut self, claim: &ClaimName) -> Result<Result<(), Refusal>, StoreError> {
         names::claim(&mut self.connection, claim).await
     }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        open::rewrite_header(&mut self.connection).await
+    }
 }

@@ -152,6 +152,8 @@ pub(crate) enum QueueWrite {
     Multicast(Multicast),
     Ack(Ack),
     Remove(Remove),
+    /// Changes nothing, and fails when the store cannot be written.
+    Probe,
 }
 
 impl QueueWrite {
@@ -162,7 +164,7 @@ impl QueueWrite {
             Self::Multicast(send) => {
                 send.body.len() + send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>()
             }
-            Self::Authenticate(_) | Self::Ack(_) | Self::Remove(_) => 0,
+            Self::Authenticate(_) | Self::Ack(_) | Self::Remove(_) | Self::Probe => 0,
         }
     }
 }
@@ -174,6 +176,8 @@ pub(crate) enum DirectoryWrite {
     Claim(Claim),
     PutHybridKey(PutHybridKey),
     ClaimName(ClaimName),
+    /// Changes nothing, and fails when the database cannot be written.
+    Probe,
 }
 
 impl DirectoryWrite {
@@ -182,7 +186,7 @@ impl DirectoryWrite {
         match self {
             Self::Publish(publish) => publish.one_time.iter().map(|one| one.data.len()).sum(),
             Self::PutHybridKey(put) => put.key.len(),
-            Self::Claim(_) | Self::ClaimName(_) => 0,
+            Self::Claim(_) | Self::ClaimName(_) | Self::Probe => 0,
         }
     }
 }

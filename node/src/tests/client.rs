@@ -22,12 +22,13 @@ use tokio::task::LocalSet;
 use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Clock, Node, NodeConfig, NodeError, key_package};
+use crate::{Clock, Node, NodeConfig, NodeError, Ops, key_package};
 
 /// A node in this process.
 pub(super) struct TestNode {
     pub(super) address: SocketAddr,
     pub(super) pem: std::path::PathBuf,
+    pub(super) ops: Ops,
     shutdown: CancellationToken,
     served: tokio::task::JoinHandle<Result<(), NodeError>>,
 }
@@ -49,9 +50,10 @@ impl TestNode {
     pub(super) async fn start(config: NodeConfig) -> Self {
         let node = Node::bind(config).await.unwrap();
         let (address, pem) = (node.local_addr(), node.certificate_pem_path().to_owned());
+        let ops = node.ops();
         let shutdown = CancellationToken::new();
         let served = tokio::task::spawn_local(node.serve(shutdown.clone()));
-        Self { address, pem, shutdown, served }
+        Self { address, pem, ops, shutdown, served }
     }
 
     pub(super) async fn stop(self) {

@@ -10,7 +10,7 @@ use super::client::{Client, Session, TestNode, Who, code, config, put_token, run
 use crate::key_package::CLASSIC;
 use crate::key_package::tests::Recipe;
 
-async fn publish(
+pub(super) async fn publish(
     session: &Session,
     one_time: &[Vec<u8>],
     last_resort: &[u8],
@@ -30,7 +30,7 @@ async fn publish(
         .collect())
 }
 
-async fn claim(session: &Session, of: &[&Who]) -> Result<Vec<Vec<u8>>, capnp::Error> {
+pub(super) async fn claim(session: &Session, of: &[&Who]) -> Result<Vec<Vec<u8>>, capnp::Error> {
     let mut request = session.calls.claim_key_packages_request();
     let mut params = request.get();
     params.set_ciphersuite(CLASSIC);

@@ -2,14 +2,17 @@
 
 mod certificates;
 mod conversation;
+mod disk;
 mod errors;
 mod examples;
 mod idempotency;
 mod kill;
+mod logs;
 mod membership;
 mod memory;
 mod offline;
 mod openapi;
+mod operations;
 mod races;
 mod restart;
 mod secrecy;

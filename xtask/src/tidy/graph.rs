@@ -34,7 +34,8 @@ const RESERVED: [(&str, &[&str]); 5] = [
         ],
     ),
     ("quinn", &["quicproquo-transport", "quicproquo-node", "quicproquo-client"]),
-    ("axum", &["quicproquo-gateway"]),
+    // In the cli for the operations endpoint alone.
+    ("axum", &["quicproquo-gateway", "quicproquo-cli"]),
     ("utoipa", &["quicproquo-gateway"]),
 ];
 

@@ -80,9 +80,12 @@ impl SessionServer {
         let identity = self.identity;
         self.peer.tasks.spawn_local(async move {
             let Subscribed { window, sink, cancelled } = &*subscribed;
+            let subscribers = &shared.metrics.rows.subscribers;
+            subscribers.inc();
             if let Err(error) = subscribers::run(&shared, identity, window, sink, cancelled).await {
                 tracing::error!(%error, "a subscription ended");
             }
+            subscribers.dec();
             if let Some(session) = session.upgrade() {
                 let mut current = session.subscribed.borrow_mut();
                 if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, &subscribed)) {

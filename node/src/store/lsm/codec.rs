@@ -8,6 +8,8 @@ use crate::store::write::{Channel, Delivered, Sender};
 
 /// Key in `state` of the number of commits.
 pub(super) const COMMITS: &[u8] = b"commits";
+/// Key in `state` of what a test write writes.
+pub(super) const PROBE: &[u8] = b"test";
 /// Key in `state` of the next ids of queues and bodies.
 pub(super) const IDS: &[u8] = b"ids";
 /// Key in `state` of the version of this layout.
@@ -54,6 +56,9 @@ pub(super) fn refs(body: i64) -> [u8; 9] {
 pub(super) fn queue(recipient: &IdentityKey) -> [u8; 33] {
     concat([&[QUEUE], recipient.as_bytes()])
 }
+
+/// Start of the keys of all queues.
+pub(super) const QUEUES: [u8; 1] = [QUEUE];
 
 pub(super) fn owner(queue: i64) -> [u8; 9] {
     concat([&[OWNER], &queue.to_be_bytes()])

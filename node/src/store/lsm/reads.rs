@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{Opened, Place, codec};
 use crate::store::plan::RowMeta;
 use crate::store::write::{Channel, Delivered};
-use crate::store::{Bytes, Page, QueueReads, QueuedRow, Read, RowContent, StoreError};
+use crate::store::{Bytes, Page, QueueReads, QueuedRow, Read, RowContent, StoreError, Totals};
 
 /// The reading end.
 #[derive(Debug, Clone)]
@@ -72,6 +72,19 @@ impl QueueReads for LsmReads {
             kept.filter(|value| !codec::is_over(value, now))
                 .map(|value| Ok(codec::get_send(&value)?.results))
                 .transpose()
+        })
+    }
+
+    fn totals(&self) -> Read<'_, Totals> {
+        self.run(|view| {
+            let mut totals = Totals::default();
+            for guard in view.snapshot.prefix(&view.opened.state, codec::QUEUES) {
+                let queue = codec::get_queue(&guard.value()?)?;
+                totals.queues += 1;
+                totals.rows += queue.rows;
+                totals.bytes += queue.bytes;
+            }
+            Ok(totals)
         })
     }
 }

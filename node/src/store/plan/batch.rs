@@ -1,7 +1,8 @@
 //! One batch is one transaction.
 
+use super::tally::Mark;
 use super::wanted::shares_wanted;
-use super::{Planner, QueueLimits, Shares, Wanted};
+use super::{Planner, QueueLimits, Shares, Swept, Tally, Wanted};
 use crate::store::write::{QueueWrite, QueueWritten};
 use crate::store::{QueueBackend, StoreError};
 use crate::writer::{Half, Outcome};
@@ -29,7 +30,7 @@ impl<B: QueueBackend> Half for QueueHalf<B> {
         run_batch(&mut self.backend, batch, self.limits, now).await
     }
 
-    async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError> {
+    async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError> {
         run_sweep(&mut self.backend, self.limits, now, limit).await
     }
 }
@@ -67,27 +68,36 @@ async fn work<B: QueueBackend>(
     };
     let mut ids = *backend.ids();
     let mut planner = Planner::new(loaded, shares, &mut ids, limits, now);
-    let answers = batch.iter().map(|write| planner.run(write)).collect();
+    let mut answers = Vec::with_capacity(batch.len());
+    let mut tally = Tally::default();
+    for write in batch {
+        let before = Mark::of(&planner.effects);
+        answers.push(planner.run(write));
+        tally.note(write, &planner.effects, before);
+    }
     let effects = planner.finish();
     *backend.ids() = ids;
     let woken = effects.woken.iter().copied().collect();
     if !effects.is_empty() {
         backend.apply(effects).await?;
     }
-    Ok(Outcome { answers, woken })
+    if batch.iter().any(|write| matches!(write, QueueWrite::Probe)) {
+        backend.probe().await?;
+    }
+    Ok(Outcome { answers, woken, tally })
 }
 
 /// Turns expired rows into gaps and forgets expired records, at most `limit` of each kind, in one
-/// transaction. Returns whether there may be more.
+/// transaction.
 pub(crate) async fn run_sweep<B: QueueBackend>(
     backend: &mut B,
     limits: QueueLimits,
     now: u64,
     limit: u32,
-) -> Result<bool, StoreError> {
+) -> Result<Swept, StoreError> {
     backend.begin().await?;
     let swept = match sweep(backend, limits, now, limit).await {
-        Ok(more) => backend.commit().await.map(|()| more),
+        Ok(swept) => backend.commit().await.map(|()| swept),
         Err(error) => Err(error),
     };
     if swept.is_err() {
@@ -101,17 +111,19 @@ async fn sweep<B: QueueBackend>(
     limits: QueueLimits,
     now: u64,
     limit: u32,
-) -> Result<bool, StoreError> {
+) -> Result<Swept, StoreError> {
     let loaded = backend.load_expired(now, limit).await?;
-    let more = loaded.expired.len() >= limit as usize;
+    let expired = loaded.expired.len() as u64;
+    let mut swept = Swept { more: expired >= u64::from(limit), expired, gaps: 0 };
     if !loaded.expired.is_empty() {
         let mut ids = *backend.ids();
         let mut planner = Planner::new(loaded, Shares::default(), &mut ids, limits, now);
         planner.sweep();
         let effects = planner.finish();
         *backend.ids() = ids;
+        swept.gaps = effects.gaps.len() as u64;
         backend.apply(effects).await?;
     }
     backend.purge(now, limit).await?;
-    Ok(more)
+    Ok(swept)
 }

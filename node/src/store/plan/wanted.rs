@@ -42,6 +42,7 @@ impl Wanted {
                 self.queues.insert(request.recipient);
                 self.picks.entry(request.recipient).or_default().extend(&request.seqs);
             }
+            QueueWrite::Probe => {}
         }
     }
 }

@@ -179,6 +179,14 @@ async fn migrate(connection: &mut SqliteConnection, found: i64) -> Result<(), St
     Ok(())
 }
 
+/// Writes what the header says already: the smallest change that the commit has to sync.
+pub(super) async fn rewrite_header(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}")))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, StoreError> {
     let application: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
