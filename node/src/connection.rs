@@ -13,11 +13,11 @@ use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::delivery::fetch::connection_ended;
 use crate::delivery::leases::ConnectionId;
 use crate::rpc::calls::Calls;
 use crate::rpc::{Peer, bootstrap};
 use crate::server::{HandshakeSlot, Shared};
-use crate::store::write::{QueueWrite, Remove};
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a client may take to open its stream.
@@ -99,15 +99,7 @@ pub(crate) async fn serve(
             clean
         }
     };
-    let held = shared.leases.end(id);
-    if clean {
-        for (recipient, seqs) in held {
-            let remove = QueueWrite::Remove(Remove { recipient, seqs });
-            if shared.writer.submit(remove).await.is_err() {
-                tracing::debug!("a lease that was acknowledged by a close stays");
-            }
-        }
-    }
+    connection_ended(&shared, id, clean).await;
 }
 
 /// Whether the client has ended the stream or closed the connection on purpose.

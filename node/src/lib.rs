@@ -15,6 +15,7 @@ mod lock;
 mod rpc;
 mod server;
 mod store;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod tls;

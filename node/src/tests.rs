@@ -3,5 +3,6 @@
 mod base;
 mod client;
 mod directory;
+mod leases;
 mod lifecycle;
 mod session;
