@@ -22,8 +22,11 @@ async fn start(config: NodeConfig, bob: &Who) -> (TestNode, Client, Vec<u8>, Ses
 }
 
 /// Until the node has begun what was called on this connection before: calls begin in their order.
+/// Several times, so that it most likely also waits.
 async fn until_begun(client: &Client) {
-    client.service().health_request().send().promise.await.unwrap();
+    for _ in 0..20 {
+        client.service().health_request().send().promise.await.unwrap();
+    }
 }
 
 #[test]
