@@ -4,6 +4,7 @@
 //! of flags with their variables, so that a setting has one name and one description.
 
 mod fingerprint;
+pub(crate) mod static_token;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -107,6 +108,14 @@ pub(crate) struct NodeLayer {
         requires = "node_certificate"
     )]
     key: Option<PathBuf>,
+    /// File (0600) with a token that opens enqueue and the fetches of keys, for one trusted sender.
+    #[arg(
+        id = "node_static_token_file",
+        long = "node-static-token-file",
+        env = "QPQ_NODE_STATIC_TOKEN_FILE",
+        value_name = "FILE"
+    )]
+    static_token_file: Option<PathBuf>,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -194,6 +203,8 @@ pub(crate) struct Node {
     pub(crate) certificate: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) static_token_file: Option<PathBuf>,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -244,6 +255,7 @@ impl Settings {
                 listen: node.listen.or(file.node.listen).unwrap_or(loopback(NODE_PORT)),
                 certificate: node.certificate.or(file.node.certificate),
                 key: node.key.or(file.node.key),
+                static_token_file: node.static_token_file.or(file.node.static_token_file),
             },
             link: Link {
                 node: link.node.or(file.link.node),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use args::{Cli, Command, Config};
+use args::{Cli, Command, Config, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
 
@@ -59,7 +59,13 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Node(node) => {
             let layers = Layers { node: node.node, ..Layers::default() };
-            commands::node::run(&load(layers)?, node.json).await
+            let settings = load(layers)?;
+            match node.command {
+                None => commands::node::run(&settings, node.json).await,
+                Some(NodeCommand::Token(token)) => {
+                    commands::node::token::run(&settings, token).await
+                }
+            }
         }
         Command::Gateway(gateway) => {
             let layers = Layers {

@@ -96,6 +96,9 @@ impl Stack {
         if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }
+        if let Some(path) = &settings.static_token_file {
+            config.static_token = Some(config::static_token::read(path)?);
+        }
         let node = Node::bind(config).await?;
         let facts = NodeFacts {
             address: node.local_addr(),

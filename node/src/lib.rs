@@ -21,10 +21,14 @@ mod tests;
 mod tls;
 mod writer;
 
-pub use auth::{AccessToken, TokenError, issue_access_token};
+pub use auth::{
+    AccessToken, IssuedToken, ProofError, TokenError, TokenProof, issue_access_token,
+    issue_proven_token, list_access_tokens, revoke_access_token,
+};
 pub use clock::Clock;
 pub use config::{CertificateFiles, Limits, NodeConfig, Rate, Registration, StaticToken, Sync};
 pub use lock::LockError;
+pub use quicproquo_schemas::id::IdentityKey;
 pub use server::{Node, NodeError};
 pub use store::StoreError;
 pub use tls::TlsError;

@@ -17,7 +17,7 @@ use super::{DirectoryBackend, Refusal, StoreError, SuiteStock};
 pub(crate) use open::{Database, open};
 pub(crate) use reads::SqliteReads;
 use script::Script;
-pub(crate) use tokens::issue as issue_token;
+pub(crate) use tokens::{issue as issue_token, list as list_tokens, revoke as revoke_token};
 
 /// The writing end.
 #[derive(Debug)]
