@@ -14,6 +14,8 @@ use crate::store::StoreError;
 use crate::store::write::{Authenticate, QueueWrite, QueueWritten, Sender};
 use crate::writer::WriteError;
 use live::Admission;
+#[cfg(test)]
+pub(crate) use proof::tests as proof_tests;
 pub use proof::{ProofError, TokenProof};
 pub use tokens::{
     AccessToken, IssuedToken, TokenError, issue_access_token, issue_proven_token,
@@ -80,7 +82,7 @@ pub(crate) struct NewSession {
 
 /// The bytes that the client signed: nothing in them can be replayed, since the exporter is of
 /// this connection alone.
-fn signed_bytes(claimed: &Claimed, exporter: &[u8; AUTH_EXPORTER_LEN]) -> Vec<u8> {
+pub(crate) fn signed_bytes(claimed: &Claimed, exporter: &[u8; AUTH_EXPORTER_LEN]) -> Vec<u8> {
     [
         AUTH_DOMAIN,
         claimed.identity.as_bytes(),

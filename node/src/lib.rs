@@ -10,6 +10,8 @@ mod connection;
 mod delivery;
 mod directory;
 pub mod floor;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod key_package;
 mod lock;
 mod rpc;

@@ -6,5 +6,5 @@ mod client;
 mod directory;
 mod leases;
 mod lifecycle;
-mod methods;
+pub(crate) mod methods;
 mod session;

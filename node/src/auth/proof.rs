@@ -98,7 +98,7 @@ pub(crate) mod tests {
         proof
     }
 
-    fn text(proof: &TokenProof) -> String {
+    pub(crate) fn text(proof: &TokenProof) -> String {
         hex::encode(
             [
                 proof.identity.as_bytes().as_slice(),

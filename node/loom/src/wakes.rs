@@ -1,0 +1,99 @@
+//! No wake is lost between a look and a wait.
+
+use loom::future::block_on;
+use loom::sync::Mutex;
+use loom::thread;
+
+use crate::registry::Waiters;
+use crate::sync::Arc;
+
+const QUEUE: u8 = 1;
+
+/// A queue of one row, and who waits for it.
+#[derive(Default)]
+struct World {
+    waiters: Arc<Waiters<u8>>,
+    row: Mutex<bool>,
+}
+
+impl World {
+    /// What the writer does: first the row, then the wake.
+    fn commit(&self) {
+        *self.row.lock().unwrap() = true;
+        self.waiters.wake(&[QUEUE]);
+    }
+
+    fn look(&self) -> bool {
+        *self.row.lock().unwrap()
+    }
+
+    /// What a waiting fetch and a subscription do.
+    fn wait(&self) {
+        let mut place = self.waiters.register(QUEUE);
+        block_on(async {
+            while !self.look() {
+                place.woken().await;
+            }
+        });
+    }
+
+    /// The mistake: a row that is committed after the look wakes nobody.
+    fn look_before_registering(&self) {
+        if !self.look() {
+            let mut place = self.waiters.register(QUEUE);
+            block_on(place.woken());
+        }
+    }
+}
+
+#[test]
+fn a_waiter_gets_the_row_while_another_comes_and_goes() {
+    loom::model(|| {
+        let world = Arc::new(World::default());
+        let writer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.commit()
+        });
+        let other = thread::spawn({
+            let world = Arc::clone(&world);
+            move || drop(world.waiters.register(QUEUE))
+        });
+        world.wait();
+        writer.join().unwrap();
+        other.join().unwrap();
+        assert!(world.waiters.is_empty(), "every place is given back");
+    });
+}
+
+#[test]
+fn two_waiters_both_get_the_row() {
+    loom::model(|| {
+        let world = Arc::new(World::default());
+        let waiter = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.wait()
+        });
+        let writer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.commit()
+        });
+        world.wait();
+        waiter.join().unwrap();
+        writer.join().unwrap();
+        assert!(world.waiters.is_empty(), "every place is given back");
+    });
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn looking_before_registering_is_found_out() {
+    loom::model(|| {
+        let world = Arc::new(World::default());
+        let writer = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.commit()
+        });
+        world.look_before_registering();
+        writer.join().unwrap();
+    });
+}
