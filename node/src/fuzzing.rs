@@ -41,12 +41,8 @@ pub fn key_package(data: &[u8]) {
 /// that verifies under its key.
 pub fn auth_proof(data: &[u8]) {
     let (key, genuine) = identity();
-    let claimed = Claimed {
-        identity: genuine,
-        incarnation: 1,
-        instance: Instance::new([7; 16]),
-        attempt: 1,
-    };
+    let claimed =
+        Claimed { identity: genuine, incarnation: 1, instance: Instance::new([7; 16]), attempt: 1 };
     let exporter = [9; AUTH_EXPORTER_LEN];
     let signed = signed_bytes(&claimed, &exporter);
     let signature = key.sign(&signed).to_bytes();

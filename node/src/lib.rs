@@ -4,6 +4,7 @@
 //! takes everything it needs, [`Node::serve`] runs until it is told to stop.
 
 mod auth;
+mod batch;
 mod clock;
 mod config;
 mod connection;

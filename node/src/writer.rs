@@ -7,17 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quicproquo_schemas::id::IdentityKey;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::batch::{Backlog, Bounds, Closed, Request, Requests, backlog};
 use crate::clock::Clock;
 use crate::delivery::waiters::Waiters;
 use crate::store::{Refusal, StoreError};
 
-/// Most requests of one transaction.
-const BATCH_REQUESTS: usize = 256;
-/// Payload bytes after which a transaction takes no further request.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Bounds of one transaction; bytes are those of payloads.
+const BATCH: Bounds = Bounds { requests: 256, bytes: 8 * 1024 * 1024 };
 /// Requests that wait for the writer.
 const BACKLOG: usize = 1024;
 /// Expired records of one transaction.
@@ -68,13 +66,16 @@ pub(crate) trait Half {
     async fn sweep(&mut self, now: u64, limit: u32) -> Result<bool, StoreError>;
 }
 
-struct Request<H: Half> {
-    write: H::Write,
-    reply: oneshot::Sender<Result<H::Written, WriteError>>,
+type Answer<H> = Result<<H as Half>::Written, WriteError>;
+
+impl From<Closed> for WriteError {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
 }
 
 /// Hands requests to the writer task.
-pub(crate) struct Writer<H: Half>(mpsc::Sender<Request<H>>);
+pub(crate) struct Writer<H: Half>(Requests<H::Write, Answer<H>>);
 
 impl<H: Half> std::fmt::Debug for Writer<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -86,16 +87,14 @@ impl<H: Half> Writer<H> {
     /// Requests are done in the order of the first poll of this future. Dropping it later does
     /// not take the request back.
     pub(crate) async fn submit(&self, write: H::Write) -> Result<H::Written, WriteError> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(Request { write, reply }).await.map_err(|_| WriteError::Closed)?;
-        answer.await.map_err(|_| WriteError::Closed)?
+        self.0.submit(write).await?
     }
 }
 
 /// The other end of [`Writer`]: waits to be run.
 pub(crate) struct WriterTask<H: Half> {
     half: H,
-    requests: mpsc::Receiver<Request<H>>,
+    requests: Backlog<H::Write, Answer<H>>,
     waiters: Arc<Waiters>,
     clock: Clock,
 }
@@ -108,7 +107,7 @@ impl<H: Half> std::fmt::Debug for WriterTask<H> {
 
 impl<H: Half> WriterTask<H> {
     pub(crate) fn new(half: H, waiters: Arc<Waiters>, clock: Clock) -> (Writer<H>, Self) {
-        let (sender, requests) = mpsc::channel(BACKLOG);
+        let (sender, requests) = backlog(BACKLOG, BATCH, H::size);
         (Writer(sender), Self { half, requests, waiters, clock })
     }
 
@@ -116,40 +115,20 @@ impl<H: Half> WriterTask<H> {
     pub(crate) async fn run(mut self) -> H {
         let mut ticks = interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut left_over = None;
         loop {
-            // A request that did not fit goes first; ticks come through in between all the same.
-            let first = tokio::select! {
-                request = next(&mut left_over, &mut self.requests) => request,
+            let batch = tokio::select! {
+                batch = self.requests.take() => batch,
                 _ = ticks.tick() => {
                     self.sweep().await;
                     continue;
                 }
             };
-            let Some(first) = first else { return self.half };
-            let (batch, rest) = self.collect(first);
-            left_over = rest;
+            let Some(batch) = batch else { return self.half };
             self.commit(batch).await;
         }
     }
 
-    fn collect(&mut self, first: Request<H>) -> (Vec<Request<H>>, Option<Request<H>>) {
-        let mut bytes = H::size(&first.write);
-        let mut batch = vec![first];
-        while batch.len() < BATCH_REQUESTS {
-            let Ok(request) = self.requests.try_recv() else {
-                break;
-            };
-            bytes += H::size(&request.write);
-            if bytes > BATCH_BYTES {
-                return (batch, Some(request));
-            }
-            batch.push(request);
-        }
-        (batch, None)
-    }
-
-    async fn commit(&mut self, batch: Vec<Request<H>>) {
+    async fn commit(&mut self, batch: Vec<Request<H::Write, Answer<H>>>) {
         let (writes, replies): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|request| (request.write, request.reply)).unzip();
         let now = self.clock.now();
@@ -201,17 +180,6 @@ impl<H: Half> WriterTask<H> {
             }
         }
     }
-}
-
-/// Cancel-safe: takes the left-over request without waiting.
-async fn next<H: Half>(
-    left_over: &mut Option<Request<H>>,
-    requests: &mut mpsc::Receiver<Request<H>>,
-) -> Option<Request<H>> {
-    if left_over.is_some() {
-        return left_over.take();
-    }
-    requests.recv().await
 }
 
 fn failure(error: &StoreError) -> WriteError {

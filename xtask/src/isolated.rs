@@ -40,8 +40,20 @@ pub(crate) fn fuzz(target: Option<String>, seconds: u32) -> Result<()> {
         let limit = format!("-max_total_time={seconds}");
         // Without a sanitizer: the node has no unsafe code of its own.
         let args = [
-            "fuzz", "run", "--fuzz-dir", FUZZ, "--sanitizer", "none", &target, &found, &seeds,
-            "--", &limit, "-max_len=16384", "-timeout=20", "-rss_limit_mb=2048",
+            "fuzz",
+            "run",
+            "--fuzz-dir",
+            FUZZ,
+            "--sanitizer",
+            "none",
+            &target,
+            &found,
+            &seeds,
+            "--",
+            &limit,
+            "-max_len=16384",
+            "-timeout=20",
+            "-rss_limit_mb=2048",
         ];
         // cargo-fuzz asks for unstable flags of the compiler.
         shell::check(shell::program("cargo", &args).env("RUSTC_BOOTSTRAP", "1"), "cargo fuzz")?;

@@ -73,7 +73,7 @@ pub struct Rig {
 
 struct Peer {
     address: SocketAddr,
-    tls: QuicClientConfig,
+    tls: Arc<QuicClientConfig>,
     endpoint: quinn::Endpoint,
     connection: quinn::Connection,
     node: node::Client,
@@ -138,7 +138,7 @@ impl Rig {
     pub fn stream(&self, data: &[u8]) {
         let Peer { address, tls, endpoint, .. } = &self.peer;
         self.local.block_on(&self.runtime, async {
-            let config = quinn::ClientConfig::new(Arc::new(tls.clone()));
+            let config = quinn::ClientConfig::new(tls.clone());
             let connecting = endpoint.connect_with(config, *address, "localhost");
             let connecting = connecting.expect("an address");
             let connection = timeout(LIMIT, connecting).await.expect("in time").expect("a node");
@@ -189,9 +189,9 @@ async fn start(dir: &Path, stop: CancellationToken) -> (Peer, tokio::task::JoinH
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = vec![ALPN.to_vec()];
-    let tls = QuicClientConfig::try_from(tls).expect("QUIC's cipher suite");
+    let tls = Arc::new(QuicClientConfig::try_from(tls).expect("QUIC's cipher suite"));
     let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).expect("a socket");
-    let config = quinn::ClientConfig::new(Arc::new(tls.clone()));
+    let config = quinn::ClientConfig::new(tls.clone());
     let connecting = endpoint.connect_with(config, address, "localhost").expect("an address");
     let connection = connecting.await.expect("a connection");
     let (send, receive) = connection.open_bi().await.expect("a stream");

@@ -33,7 +33,6 @@ mod older_capnp;
 
 #[rustfmt::skip]
 #[expect(
-    dead_code,
     missing_debug_implementations,
     unreachable_pub,
     clippy::all,

@@ -74,7 +74,9 @@ fn service_calls() -> Vec<Vec<u8>> {
             p.set_timeout_ms(5);
             token(p.init_auth());
         }),
-        seed!(0, 5, node_service::health_params::Builder<'_>, |p| { let _ = p; }),
+        seed!(0, 5, node_service::health_params::Builder<'_>, |p| {
+            let _ = p;
+        }),
         seed!(0, 6, node_service::upload_hybrid_key_params::Builder<'_>, |p| {
             p.set_identity_key(me);
             p.set_hybrid_public_key(&[6; 1216]);
@@ -99,10 +101,11 @@ fn service_calls() -> Vec<Vec<u8>> {
 fn session_calls() -> Vec<Vec<u8>> {
     let (key, identity) = identity();
     let me = identity.as_bytes().as_slice();
-    let name_signature =
-        key.sign(&[b"quicproquo-name-v1\x05alice", me].concat()).to_bytes();
+    let name_signature = key.sign(&[b"quicproquo-name-v1\x05alice", me].concat()).to_bytes();
     vec![
-        seed!(2, 0, session::access_token_params::Builder<'_>, |p| { let _ = p; }),
+        seed!(2, 0, session::access_token_params::Builder<'_>, |p| {
+            let _ = p;
+        }),
         seed!(2, 1, session::publish_key_packages_params::Builder<'_>, |p| {
             p.set_last_resort(&Recipe::new(&key, 3).last_resort().bytes());
             p.init_one_time(1).set(0, &Recipe::new(&key, 2).bytes());
@@ -111,7 +114,9 @@ fn session_calls() -> Vec<Vec<u8>> {
             p.set_ciphersuite(1);
             p.init_identities(1).set(0, me);
         }),
-        seed!(2, 3, session::key_package_stock_params::Builder<'_>, |p| { let _ = p; }),
+        seed!(2, 3, session::key_package_stock_params::Builder<'_>, |p| {
+            let _ = p;
+        }),
         seed!(2, 4, session::send_params::Builder<'_>, |p| {
             p.set_body(b"body");
             p.set_channel_id(&CHANNEL);
@@ -129,7 +134,9 @@ fn session_calls() -> Vec<Vec<u8>> {
             id.set_incarnation(1);
             id.set_counter(1);
         }),
-        seed!(2, 6, session::subscribe_params::Builder<'_>, |p| { let _ = p; }),
+        seed!(2, 6, session::subscribe_params::Builder<'_>, |p| {
+            let _ = p;
+        }),
         seed!(2, 7, session::ack_params::Builder<'_>, |p| p.set_seq_up_to(1)),
         seed!(2, 8, session::peek_params::Builder<'_>, |p| p.set_limit(3)),
         seed!(2, 9, session::claim_name_params::Builder<'_>, |p| {
@@ -168,9 +175,8 @@ fn streams() -> Vec<Vec<u8>> {
     }
     let mut finish = Builder::new_default();
     finish.init_root::<message::Builder<'_>>().init_finish().set_question_id(1);
-    let framed = |message: &Builder<HeapAllocator>| {
-        capnp::serialize::write_message_to_words(message)
-    };
+    let framed =
+        |message: &Builder<HeapAllocator>| capnp::serialize::write_message_to_words(message);
     let (bootstrap, health, finish) = (framed(&bootstrap), framed(&health), framed(&finish));
     let huge_claim = [&[0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f], &bootstrap[8..]].concat();
     let many_segments = [&[0xff, 0xff, 0, 0], &[1; 64][..]].concat();
