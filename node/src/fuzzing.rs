@@ -1,7 +1,7 @@
 //! What the fuzzers drive (`node/fuzz`), and the tests that replay their corpus. Not part of the
 //! node.
 #![doc(hidden)]
-#![expect(missing_docs, clippy::missing_panics_doc, reason = "for the fuzzers alone")]
+#![expect(clippy::missing_panics_doc, reason = "for the fuzzers alone")]
 
 mod rig;
 #[cfg(test)]

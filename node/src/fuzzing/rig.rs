@@ -75,7 +75,7 @@ struct Peer {
     address: SocketAddr,
     tls: Arc<QuicClientConfig>,
     endpoint: quinn::Endpoint,
-    connection: quinn::Connection,
+    _connection: quinn::Connection,
     node: node::Client,
     session: session::Client,
 }
@@ -219,5 +219,5 @@ async fn start(dir: &Path, stop: CancellationToken) -> (Peer, tokio::task::JoinH
     params.set_signature(&key.sign(&signed_bytes(&claimed, &exporter)).to_bytes());
     let answer = request.send().promise.await.expect("a Session");
     let session = answer.get().and_then(|answer| answer.get_session()).expect("a Session");
-    (Peer { address, tls, endpoint, connection, node, session }, served)
+    (Peer { address, tls, endpoint, _connection: connection, node, session }, served)
 }

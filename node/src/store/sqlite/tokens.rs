@@ -4,8 +4,8 @@ use std::path::Path;
 
 use sqlx::{Connection, Row};
 
-use super::row::{key, unsigned};
 use super::open::open_beside;
+use super::row::{key, unsigned};
 use super::script::Script;
 use crate::store::{StoreError, StoredToken};
 
