@@ -17,7 +17,7 @@ use quicproquo_schemas::session_capnp::session;
 use sha2::{Digest, Sha256};
 
 use super::client::{Client, Session, TestNode, Who, code, config, put_token, run};
-use super::methods::methods;
+use super::methods::{documented, methods};
 use crate::key_package::tests::{NOW, Recipe};
 use crate::{Clock, StaticToken, issue_access_token, revoke_access_token};
 
@@ -294,8 +294,11 @@ fn who_has_no_right_gets_its_code_and_changes_nothing() {
         let world = World::new().await;
         let World { client, alice, .. } = &world;
         let before = settled(world.dir.path()).await;
+        let documented = documented();
         let mut refused = 0;
         for method in methods_with(Door::AnyToken).chain(methods_with(Door::OwnToken)) {
+            let codes = &documented[&format!("NodeService.{method}")];
+            assert!(codes.contains(&ErrorCode::Unauthenticated), "{method} in docs/node.md");
             for (what, token) in &world.dead {
                 let answer = call(client, method, token.as_deref(), alice).await;
                 assert_eq!(code(answer), ErrorCode::Unauthenticated, "{method} with {what}");
@@ -303,6 +306,8 @@ fn who_has_no_right_gets_its_code_and_changes_nothing() {
             }
         }
         for method in methods_with(Door::OwnToken) {
+            let codes = &documented[&format!("NodeService.{method}")];
+            assert!(codes.contains(&ErrorCode::Forbidden), "{method} in docs/node.md");
             for (what, token) in &world.foreign {
                 let answer = call(client, method, Some(token), alice).await;
                 assert_eq!(code(answer), ErrorCode::Forbidden, "{method} with {what}");
@@ -316,6 +321,8 @@ fn who_has_no_right_gets_its_code_and_changes_nothing() {
             let bootstrap = &client.node.client;
             let error = bare_call(bootstrap, session::Client::TYPE_ID, ordinal).await.unwrap_err();
             assert_eq!(error.kind, capnp::ErrorKind::Unimplemented, "{name}: {error}");
+            let codes = &documented[&format!("Session.{name}")];
+            assert!(codes.contains(&ErrorCode::Displaced), "{name} in docs/node.md");
             let session = &world.displaced.calls.client;
             let answer = bare_call(session, session::Client::TYPE_ID, ordinal).await;
             assert_eq!(code(answer), ErrorCode::Displaced, "{name} on a displaced Session");
