@@ -1,7 +1,6 @@
 //! What the fuzzers drive (`node/fuzz`), and the tests that replay their corpus. Not part of the
 //! node.
 #![doc(hidden)]
-#![expect(clippy::missing_panics_doc, reason = "for the fuzzers alone")]
 
 mod rig;
 #[cfg(test)]

@@ -218,6 +218,7 @@ async fn start(dir: &Path, stop: CancellationToken) -> (Peer, tokio::task::JoinH
     params.set_attempt(claimed.attempt);
     params.set_signature(&key.sign(&signed_bytes(&claimed, &exporter)).to_bytes());
     let answer = request.send().promise.await.expect("a Session");
-    let session = answer.get().and_then(|answer| answer.get_session()).expect("a Session");
+    let answer = answer.get().expect("an answer");
+    let session = answer.get_session().expect("a Session");
     (Peer { address, tls, endpoint, _connection: connection, node, session }, served)
 }

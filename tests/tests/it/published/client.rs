@@ -28,20 +28,23 @@ impl Client {
     pub(super) async fn connect(node: &Running) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         let pem = node.field("node_certificate");
-        roots.add(CertificateDer::from_pem_file(pem).unwrap()).unwrap();
+        let certificate = CertificateDer::from_pem_file(pem).expect("the node's certificate");
+        roots.add(certificate).expect("a certificate to trust");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
+            .expect("TLS 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"capnp".to_vec()];
-        let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-        let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = node.field("node").parse().unwrap();
-        let connecting = endpoint.connect_with(config, address, "localhost").unwrap();
-        let connection = connecting.await.unwrap();
-        let (send, receive) = connection.open_bi().await.unwrap();
+        let tls = QuicClientConfig::try_from(tls).expect("QUIC's cipher suite");
+        let config = quinn::ClientConfig::new(Arc::new(tls));
+        let local = (Ipv4Addr::LOCALHOST, 0).into();
+        let endpoint = quinn::Endpoint::client(local).expect("a socket");
+        let address = node.field("node").parse().expect("an address");
+        let connecting = endpoint.connect_with(config, address, "localhost").expect("an address");
+        let connection = connecting.await.expect("a connection");
+        let (send, receive) = connection.open_bi().await.expect("a stream");
         let network = twoparty::VatNetwork::new(
             receive.compat(),
             send.compat_write(),
@@ -95,7 +98,7 @@ impl Client {
         let mut params = request.get();
         params.set_recipient_key(of);
         params.set_version(1);
-        params.set_timeout_ms(u64::try_from(wait.as_millis()).unwrap());
+        params.set_timeout_ms(u64::try_from(wait.as_millis()).expect("a short time"));
         put(params.init_auth(), token);
         let answer = request.send().promise.await?;
         let rows = answer.get()?.get_payloads()?;

@@ -10,7 +10,7 @@ use super::{Client, LONG, NOT, code, run, token_for};
 
 /// `opaque x<V>` of RFC 9420 section 2.1.2, up to 16,383 bytes.
 fn vector(content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).unwrap();
+    let length = u16::try_from(content.len()).expect("a short vector");
     let head = match length {
         0..0x40 => vec![length.to_be_bytes()[1]],
         _ => (length | 0x4000).to_be_bytes().to_vec(),
@@ -26,7 +26,7 @@ fn sign(key: &SigningKey, label: &str, content: &[u8]) -> Vec<u8> {
 
 /// A key package of ciphersuite 0x0001 (RFC 9420 section 10), valid from an hour ago for 70 days.
 fn key_package(key: &SigningKey) -> Vec<u8> {
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     let identity = key.verifying_key().to_bytes();
     let mut leaf = [vector(&[2; 32]), vector(&identity), vec![0, 1], vector(&identity)].concat();
     // Versions, ciphersuites, extensions, proposals, credentials.

@@ -13,7 +13,8 @@ async fn node_with_rows(dir: &TempDir, rows: u8) -> (Running, Vec<u8>) {
     let token = token_for(&data, &BOB).await;
     let client = Client::connect(&node).await;
     for n in 1..=rows {
-        assert_eq!(client.enqueue(&token, &BOB, &[n]).await.unwrap(), u64::from(n));
+        let seq = client.enqueue(&token, &BOB, &[n]).await.expect("a position");
+        assert_eq!(seq, u64::from(n));
     }
     (node, token)
 }
