@@ -61,7 +61,7 @@ pub(crate) struct Node {
     #[command(subcommand)]
     pub(crate) command: Option<NodeCommand>,
     #[command(flatten)]
-    pub(crate) node: NodeLayer,
+    pub(crate) layer: NodeLayer,
     /// Print one line of JSON when ready, instead of text.
     #[arg(long)]
     pub(crate) json: bool,

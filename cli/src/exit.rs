@@ -94,9 +94,10 @@ impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
         let exit = match &error {
             TokenError::Proof(_) => Exit::Usage,
-            TokenError::Store(StoreError::Full | StoreError::Io { .. }) => Exit::Failed,
+            TokenError::Store(StoreError::Full | StoreError::Io { .. })
+            | TokenError::Random(_)
+            | TokenError::Issued => Exit::Failed,
             TokenError::Store(_) => Exit::Data,
-            TokenError::Random(_) | TokenError::Issued => Exit::Failed,
         };
         Self::new(exit, error)
     }

@@ -58,7 +58,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::up::run(&load(layers)?, up.json).await
         }
         Command::Node(node) => {
-            let layers = Layers { node: node.node, ..Layers::default() };
+            let layers = Layers { node: node.layer, ..Layers::default() };
             let settings = load(layers)?;
             match node.command {
                 None => commands::node::run(&settings, node.json).await,
