@@ -1,6 +1,10 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use quicproquo_node::IdentityKey;
 
 use crate::config::{BotsLayer, CommonArgs, HttpLayer, LinkLayer, NodeLayer};
 use crate::exit;
@@ -20,7 +24,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start node and gateway together; prints where everything is.
     Up(Up),
-    /// Start a node alone.
+    /// Start a node alone, or look after one.
     Node(Node),
     /// Start a gateway alone, for a node elsewhere.
     Gateway(Gateway),
@@ -54,11 +58,83 @@ pub(crate) struct Up {
 /// `qpq node`.
 #[derive(Debug, Args)]
 pub(crate) struct Node {
+    #[command(subcommand)]
+    pub(crate) command: Option<NodeCommand>,
     #[command(flatten)]
-    pub(crate) node: NodeLayer,
+    pub(crate) layer: NodeLayer,
     /// Print one line of JSON when ready, instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `qpq node ..`: works on the data directory, beside a running node or without one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Access tokens for clients that know only `NodeService`.
+    #[command(subcommand)]
+    Token(NodeToken),
+}
+
+/// `qpq node token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeToken {
+    /// Issue a token bound to one identity.
+    Issue(TokenIssue),
+    /// List the tokens that were issued; the tokens themselves are not kept.
+    List(TokenList),
+    /// Take tokens back; the next call with them is refused.
+    Revoke(TokenRevoke),
+}
+
+/// `qpq node token issue`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("by").required(true))]
+pub(crate) struct TokenIssue {
+    /// The identity, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) identity: IdentityKey,
+    /// How long the token is valid, like `12h` or `30d`; at most 366 days.
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = life)]
+    pub(crate) ttl: Duration,
+    /// File with the proof that the identity's key has signed for this token.
+    #[arg(long, value_name = "FILE", group = "by")]
+    pub(crate) proof: Option<PathBuf>,
+    /// Vouch for the identity yourself, and print a token made here.
+    #[arg(long, group = "by")]
+    pub(crate) operator: bool,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `qpq node token list`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenList {
+    /// Only those of one identity.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) identity: Option<IdentityKey>,
+    /// Print one line of JSON for each.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `qpq node token revoke`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true))]
+pub(crate) struct TokenRevoke {
+    /// The token's id as `list` shows it.
+    #[arg(value_name = "ID", group = "which")]
+    pub(crate) id: Option<String>,
+    /// All tokens of one identity.
+    #[arg(long, value_name = "HEX", group = "which")]
+    pub(crate) identity: Option<IdentityKey>,
+}
+
+/// A time of at most 366 days.
+fn life(text: &str) -> Result<Duration, String> {
+    let life = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let days = life.as_secs().div_ceil(24 * 3_600);
+    if (1..=366).contains(&days) { Ok(life) } else { Err("1s to 366d".to_owned()) }
 }
 
 /// `qpq gateway`.
@@ -124,5 +200,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lives_of_tokens_are_bounded() {
+        assert_eq!(super::life("30d").unwrap().as_secs(), 30 * 24 * 3_600);
+        for wrong in ["0s", "367d", "-1s", "soon"] {
+            assert!(super::life(wrong).is_err(), "{wrong}");
+        }
     }
 }

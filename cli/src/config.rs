@@ -5,6 +5,7 @@
 
 mod fingerprint;
 mod limits;
+pub(crate) mod static_token;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -153,6 +154,14 @@ pub(crate) struct NodeLayer {
         value_name = "SECONDS"
     )]
     stall_seconds: Option<u64>,
+    /// File (0600) with a token that opens enqueue and the fetches of keys, for one trusted sender.
+    #[arg(
+        id = "node_static_token_file",
+        long = "node-static-token-file",
+        env = "QPQ_NODE_STATIC_TOKEN_FILE",
+        value_name = "FILE"
+    )]
+    static_token_file: Option<PathBuf>,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -263,6 +272,8 @@ pub(crate) struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) min_free_disk: Option<ByteSize>,
     pub(crate) stall_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) static_token_file: Option<PathBuf>,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -322,6 +333,7 @@ impl Settings {
                     .stall_seconds
                     .or(file.node.stall_seconds)
                     .unwrap_or(STALL_SECONDS),
+                static_token_file: node.static_token_file.or(file.node.static_token_file),
             },
             link: Link {
                 node: link.node.or(file.link.node),

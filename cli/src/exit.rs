@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use quicproquo_client::OpenError;
 use quicproquo_gateway::GatewayError;
-use quicproquo_node::{LockError, NodeError, StoreError, TlsError};
+use quicproquo_node::{LockError, NodeError, StoreError, TlsError, TokenError};
 
 /// How `qpq` ends. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,19 @@ impl From<NodeError> for Failure {
             NodeError::Store(StoreError::Full | StoreError::Io { .. }) => Exit::Failed,
             NodeError::Store(_) => Exit::Data,
             _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        let exit = match &error {
+            TokenError::Proof(_) => Exit::Usage,
+            TokenError::Store(StoreError::Full | StoreError::Io { .. })
+            | TokenError::Random(_)
+            | TokenError::Issued => Exit::Failed,
+            TokenError::Store(_) => Exit::Data,
         };
         Self::new(exit, error)
     }

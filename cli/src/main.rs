@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use args::{Cli, Command, Config};
+use args::{Cli, Command, Config, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
 
@@ -60,8 +60,14 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::up::run(&load(layers)?, up.json).await
         }
         Command::Node(node) => {
-            let layers = Layers { node: node.node, ..Layers::default() };
-            commands::node::run(&load(layers)?, node.json).await
+            let layers = Layers { node: node.layer, ..Layers::default() };
+            let settings = load(layers)?;
+            match node.command {
+                None => commands::node::run(&settings, node.json).await,
+                Some(NodeCommand::Token(token)) => {
+                    commands::node::token::run(&settings, token).await
+                }
+            }
         }
         Command::Gateway(gateway) => {
             let layers = Layers {

@@ -121,6 +121,9 @@ impl Stack {
             Some(listen) => Some(OpsDoor::bind(listen).await?),
             None => None,
         };
+        if let Some(path) = &settings.static_token_file {
+            config.static_token = Some(config::static_token::read(path)?);
+        }
         let node = Node::bind(config).await?;
         self.reload = Some(node.certificate_reload());
         let ops = node.ops();

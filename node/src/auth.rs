@@ -1,6 +1,7 @@
 //! Who a caller is: proofs of a key, access tokens, live Sessions.
 
 pub(crate) mod live;
+mod proof;
 mod tokens;
 
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -13,7 +14,13 @@ use crate::store::StoreError;
 use crate::store::write::{Authenticate, QueueWrite, QueueWritten, Sender};
 use crate::writer::WriteError;
 use live::Admission;
-pub use tokens::{AccessToken, TokenError, issue_access_token};
+#[cfg(test)]
+pub(crate) use proof::tests as proof_tests;
+pub use proof::{ProofError, TokenProof};
+pub use tokens::{
+    AccessToken, IssuedToken, TokenError, issue_access_token, issue_proven_token,
+    list_access_tokens, revoke_access_token,
+};
 pub(crate) use tokens::{hash, resolve};
 
 /// Why a caller is not let in.
@@ -75,7 +82,7 @@ pub(crate) struct NewSession {
 
 /// The bytes that the client signed: nothing in them can be replayed, since the exporter is of
 /// this connection alone.
-fn signed_bytes(claimed: &Claimed, exporter: &[u8; AUTH_EXPORTER_LEN]) -> Vec<u8> {
+pub(crate) fn signed_bytes(claimed: &Claimed, exporter: &[u8; AUTH_EXPORTER_LEN]) -> Vec<u8> {
     [
         AUTH_DOMAIN,
         claimed.identity.as_bytes(),

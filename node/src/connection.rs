@@ -13,13 +13,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::addresses::Seat;
 use crate::clock::Stopwatch;
+use crate::delivery::fetch::connection_ended;
 use crate::delivery::leases::ConnectionId;
 use crate::metrics::Refused;
 use crate::rpc::calls::Calls;
 use crate::rpc::gate::{Gate, rules};
 use crate::rpc::{Peer, bootstrap};
 use crate::server::{HandshakeSlot, Shared};
-use crate::store::write::{QueueWrite, Remove};
 
 /// How long a client may take to open its stream.
 const FIRST_STREAM: Duration = Duration::from_secs(10);
@@ -72,15 +72,7 @@ pub(crate) async fn serve(arrival: Handover, shared: Arc<Shared>, id: Connection
         return;
     };
     let clean = converse(&shared, &connection, seat, streams, id).await;
-    let held = shared.leases.end(id);
-    if clean {
-        for (recipient, seqs) in held {
-            let remove = QueueWrite::Remove(Remove { recipient, seqs });
-            if shared.writer.submit(remove).await.is_err() {
-                tracing::debug!("a lease that was acknowledged by a close stays");
-            }
-        }
-    }
+    connection_ended(&shared, id, clean).await;
 }
 
 /// Runs the RPC system to its end and closes the connection. True: the client has ended it on

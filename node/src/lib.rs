@@ -6,6 +6,7 @@
 mod addresses;
 mod auth;
 mod backup;
+mod batch;
 mod clock;
 mod config;
 mod connection;
@@ -13,6 +14,8 @@ mod control;
 mod delivery;
 mod directory;
 pub mod floor;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod health;
 mod key_package;
 mod lock;
@@ -21,12 +24,16 @@ mod ops;
 mod rpc;
 mod server;
 mod store;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod writer;
 
-pub use auth::{AccessToken, TokenError, issue_access_token};
+pub use auth::{
+    AccessToken, IssuedToken, ProofError, TokenError, TokenProof, issue_access_token,
+    issue_proven_token, list_access_tokens, revoke_access_token,
+};
 pub use backup::{Backup, BackupError, Restored, backup, restore};
 pub use clock::Clock;
 pub use config::{
@@ -35,6 +42,7 @@ pub use config::{
 pub use health::{Check, Problem};
 pub use lock::LockError;
 pub use ops::Ops;
+pub use quicproquo_schemas::id::IdentityKey;
 pub use server::{Node, NodeError};
 pub use store::StoreError;
 pub use tls::{CertificateReload, TlsError};

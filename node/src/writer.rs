@@ -3,13 +3,13 @@
 //! A writer takes what has queued up while the last transaction synced and commits it together.
 //! An answer means: committed and synced.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quicproquo_schemas::id::IdentityKey;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::batch::{Backlog, Bounds, Closed, Request, Requests, backlog};
 use crate::clock::{Clock, Stopwatch};
 use crate::delivery::waiters::Waiters;
 use crate::health::Health;
@@ -18,10 +18,8 @@ use crate::metrics::{Metrics, StoreFailure, WriterMetrics};
 use crate::store::plan::{Swept, Tally};
 use crate::store::{Refusal, StoreError};
 
-/// Most requests of one transaction.
-const BATCH_REQUESTS: usize = 256;
-/// Payload bytes after which a transaction takes no further request.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Bounds of one transaction; bytes are those of payloads.
+const BATCH: Bounds = Bounds { requests: 256, bytes: 8 * 1024 * 1024 };
 /// Requests that wait for the writer.
 const BACKLOG: usize = 1024;
 /// Expired records of one transaction.
@@ -73,11 +71,18 @@ pub(crate) trait Half {
     async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError>;
 }
 
-struct Request<H: Half> {
-    write: H::Write,
-    /// When it was asked for, on the clock of [`StoreState`].
-    asked: u64,
-    reply: oneshot::Sender<Result<H::Written, WriteError>>,
+type Answer<H> = Result<<H as Half>::Written, WriteError>;
+
+/// A write, and when it was asked for, on the clock of [`StoreState`].
+struct Asked<W> {
+    write: W,
+    at: u64,
+}
+
+impl From<Closed> for WriteError {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
 }
 
 /// Who is told how a writer does.
@@ -115,13 +120,13 @@ impl Watch {
 
 /// Hands requests to the writer task.
 pub(crate) struct Writer<H: Half> {
-    requests: mpsc::Sender<Request<H>>,
+    requests: Arc<Requests<Asked<H::Write>, Answer<H>>>,
     state: Arc<StoreState>,
 }
 
 /// A [`Writer`] that does not keep the task going.
 pub(crate) struct WeakWriter<H: Half> {
-    requests: mpsc::WeakSender<Request<H>>,
+    requests: Weak<Requests<Asked<H::Write>, Answer<H>>>,
     state: Arc<StoreState>,
 }
 
@@ -140,8 +145,7 @@ impl<H: Half> WeakWriter<H> {
 
     /// Requests that wait.
     pub(crate) fn backlog(&self) -> usize {
-        let requests = self.requests.upgrade();
-        requests.map_or(0, |requests| requests.max_capacity() - requests.capacity())
+        self.requests.upgrade().map_or(0, |requests| requests.waiting())
     }
 }
 
@@ -153,23 +157,20 @@ impl<H: Half> std::fmt::Debug for Writer<H> {
 
 impl<H: Half> Writer<H> {
     pub(crate) fn downgrade(&self) -> WeakWriter<H> {
-        WeakWriter { requests: self.requests.downgrade(), state: Arc::clone(&self.state) }
+        WeakWriter { requests: Arc::downgrade(&self.requests), state: Arc::clone(&self.state) }
     }
 
     /// Requests are done in the order of the first poll of this future. Dropping it later does
     /// not take the request back.
     pub(crate) async fn submit(&self, write: H::Write) -> Result<H::Written, WriteError> {
-        let (reply, answer) = oneshot::channel();
-        let request = Request { write, asked: self.state.now(), reply };
-        self.requests.send(request).await.map_err(|_| WriteError::Closed)?;
-        answer.await.map_err(|_| WriteError::Closed)?
+        self.requests.submit(Asked { write, at: self.state.now() }).await?
     }
 }
 
 /// The other end of [`Writer`]: waits to be run.
 pub(crate) struct WriterTask<H: Half> {
     half: H,
-    requests: mpsc::Receiver<Request<H>>,
+    requests: Backlog<Asked<H::Write>, Answer<H>>,
     waiters: Arc<Waiters>,
     clock: Clock,
     watch: Watch,
@@ -188,9 +189,10 @@ impl<H: Half> WriterTask<H> {
         clock: Clock,
         watch: Watch,
     ) -> (Writer<H>, Self) {
-        let (sender, requests) = mpsc::channel(BACKLOG);
-        let writer = Writer { requests: sender, state: Arc::clone(watch.state()) };
-        (writer, Self { half, requests, waiters, clock, watch })
+        let (requests, backlog) = backlog(BACKLOG, BATCH, |asked: &Asked<_>| H::size(&asked.write));
+        let requests = Arc::new(requests);
+        let writer = Writer { requests, state: Arc::clone(watch.state()) };
+        (writer, Self { half, requests: backlog, waiters, clock, watch })
     }
 
     /// Runs until every [`Writer`] is gone and all their requests are done.
@@ -200,11 +202,9 @@ impl<H: Half> WriterTask<H> {
         heart.pulse().rest();
         let mut ticks = interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut left_over = None;
         loop {
-            // A request that did not fit goes first; ticks come through in between all the same.
-            let first = tokio::select! {
-                request = next(&mut left_over, &mut self.requests) => request,
+            let batch = tokio::select! {
+                batch = self.requests.take() => batch,
                 _ = ticks.tick() => {
                     heart.pulse().beat();
                     self.watch.state().begin(self.watch.state().now());
@@ -214,36 +214,18 @@ impl<H: Half> WriterTask<H> {
                     continue;
                 }
             };
-            let Some(first) = first else { return self.half };
-            let (batch, rest) = self.collect(first);
-            left_over = rest;
+            let Some(batch) = batch else { return self.half };
             heart.pulse().beat();
-            self.watch.state().begin(batch.first().map_or(0, |oldest| oldest.asked));
+            self.watch.state().begin(batch.first().map_or(0, |oldest| oldest.write.at));
             self.commit(batch).await;
             self.watch.state().idle();
             heart.pulse().rest();
         }
     }
 
-    fn collect(&mut self, first: Request<H>) -> (Vec<Request<H>>, Option<Request<H>>) {
-        let mut bytes = H::size(&first.write);
-        let mut batch = vec![first];
-        while batch.len() < BATCH_REQUESTS {
-            let Ok(request) = self.requests.try_recv() else {
-                break;
-            };
-            bytes += H::size(&request.write);
-            if bytes > BATCH_BYTES {
-                return (batch, Some(request));
-            }
-            batch.push(request);
-        }
-        (batch, None)
-    }
-
-    async fn commit(&mut self, batch: Vec<Request<H>>) {
+    async fn commit(&mut self, batch: Vec<Request<Asked<H::Write>, Answer<H>>>) {
         let (writes, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.write, request.reply)).unzip();
+            batch.into_iter().map(|request| (request.write.write, request.reply)).unzip();
         match self.transaction(&writes).await {
             Ok(outcome) => {
                 for (reply, answer) in replies.into_iter().zip(outcome.answers) {
@@ -327,15 +309,4 @@ impl<H: Half> WriterTask<H> {
             }
         }
     }
-}
-
-/// Cancel-safe: takes the left-over request without waiting.
-async fn next<H: Half>(
-    left_over: &mut Option<Request<H>>,
-    requests: &mut mpsc::Receiver<Request<H>>,
-) -> Option<Request<H>> {
-    if left_over.is_some() {
-        return left_over.take();
-    }
-    requests.recv().await
 }

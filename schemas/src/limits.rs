@@ -18,6 +18,9 @@ pub const AUTH_DOMAIN: &[u8] = b"quicproquo-auth-v1";
 /// Domain string in front of the bytes that `claimName` signs.
 pub const NAME_DOMAIN: &[u8] = b"quicproquo-name-v1";
 
+/// Domain string in front of the bytes that prove a key for an access token.
+pub const TOKEN_DOMAIN: &[u8] = b"quicproquo-token-v1";
+
 /// Version every `NodeService` call carries.
 pub const VERSION: u16 = 1;
 

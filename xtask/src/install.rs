@@ -1,4 +1,4 @@
-//! What the tests need besides Rust: Chromium, Python with one package, curl.
+//! What the tests need besides Rust: Chromium, Python with a few packages, curl.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::shell;
 
-const REQUIREMENTS: &str = "examples/python/requirements.txt";
+/// Of the examples, and of the tests that speak through foreign stacks.
+const REQUIREMENTS: [&str; 2] =
+    ["examples/python/requirements.txt", "tests/python/requirements.txt"];
 
 /// A program the tests start, and the Debian packages that bring it.
 struct Tool {
@@ -74,12 +76,15 @@ fn apt(packages: &[&str]) -> Result<()> {
     )
 }
 
-/// Creates `<target>/venv` with what `examples/python` needs; the tests look for it there.
+/// Creates `<target>/venv` with what the Python files need; the tests look for it there.
 fn python_environment() -> Result<()> {
     let venv = target_directory()?.join("venv");
     let stamp = venv.join("requirements.txt");
-    let wanted = fs::read_to_string(crate::workspace_root().join(REQUIREMENTS))
-        .with_context(|| format!("read {REQUIREMENTS}"))?;
+    let mut wanted = String::new();
+    for file in REQUIREMENTS {
+        let path = crate::workspace_root().join(file);
+        wanted += &fs::read_to_string(path).with_context(|| format!("read {file}"))?;
+    }
     if fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(());
     }
@@ -87,10 +92,9 @@ fn python_environment() -> Result<()> {
     shell::run("python3", &["-m", "venv", "--clear", path])?;
     let python = venv.join("bin/python");
     let python = python.to_str().context("the target directory is no UTF-8")?;
-    shell::run(
-        python,
-        &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS],
-    )?;
+    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    args.extend(REQUIREMENTS.iter().flat_map(|file| ["-r", file]));
+    shell::run(python, &args)?;
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
 }
 

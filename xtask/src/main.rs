@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask codegen | openapi | tidy | ci`.
+//! Development tasks: `cargo xtask codegen | openapi | tidy | ci | loom | fuzz`.
 
 mod ci;
 mod codegen;
 mod install;
+mod isolated;
 mod openapi;
 mod shell;
 mod sources;
@@ -21,7 +22,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Generate the Cap'n Proto modules of `schemas`.
+    /// Generate the Cap'n Proto modules.
     Codegen {
         /// Only compare; fail when the checked-in files are stale.
         #[arg(long)]
@@ -37,9 +38,19 @@ enum Task {
     Tidy,
     /// The gate: everything that must hold before a change goes in.
     Ci {
-        /// Install what the tests need (Chromium, Python, one Python package) when absent.
+        /// Install what the tests need (Chromium, Python, its packages) when absent.
         #[arg(long)]
         install: bool,
+    },
+    /// Explore the loom models of the node's concurrent cores.
+    Loom,
+    /// Run the node's fuzzers; needs cargo-fuzz.
+    Fuzz {
+        /// One of node/fuzz/fuzz_targets; all of them when absent.
+        target: Option<String>,
+        /// Seconds for each target.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
     },
 }
 
@@ -49,6 +60,8 @@ fn main() -> ExitCode {
         Task::Openapi { check } => openapi::run(check),
         Task::Tidy => tidy::run(),
         Task::Ci { install } => ci::run(install),
+        Task::Loom => isolated::loom(),
+        Task::Fuzz { target, seconds } => isolated::fuzz(target, seconds),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

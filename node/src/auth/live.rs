@@ -82,6 +82,11 @@ impl Live {
         (*expires_at > now).then_some(*identity)
     }
 
+    /// The instance whose Session is the live one.
+    pub(crate) fn instance(&self, identity: &IdentityKey) -> Option<Instance> {
+        self.lock().sessions.get(identity).map(|entry| entry.instance)
+    }
+
     /// Whether a Session of the identity is subscribed.
     pub(crate) fn is_subscribed(&self, identity: &IdentityKey) -> bool {
         self.lock().sessions.get(identity).is_some_and(|entry| entry.subscribed)
@@ -160,6 +165,7 @@ mod tests {
         assert_eq!(first.displaced.try_recv(), Ok(SECOND));
         assert_eq!(live.token(&[1; 32], 0), None);
         assert!(!live.is_subscribed(&IDENTITY));
+        assert_eq!(live.instance(&IDENTITY), Some(SECOND));
         assert!(!first.place.add_token([1; 32], 100));
         drop(first);
         assert!(second.place.add_token([2; 32], 100));

@@ -7,10 +7,11 @@ use quicproquo_schemas::id::IdentityKey;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
+use super::proof::{ProofError, TokenProof};
 use super::{AuthError, Caller};
 use crate::clock::Clock;
 use crate::server::Shared;
-use crate::store::sqlite::issue_token;
+use crate::store::sqlite::{issue_token, list_tokens, revoke_token};
 use crate::store::{StoreError, StoredToken};
 
 /// A token was not issued.
@@ -22,6 +23,23 @@ pub enum TokenError {
     /// The system gave no randomness.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
+    /// The proof is none.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The token is issued already.
+    #[error("this token is issued already; revoke it first")]
+    Issued,
+}
+
+/// What the node knows of a token that the operator has issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IssuedToken {
+    /// SHA-256 of the token, its name in lists.
+    pub hash: [u8; 32],
+    /// Whom it opens `NodeService` for.
+    pub identity: IdentityKey,
+    /// Unix seconds.
+    pub expires_at: u64,
 }
 
 /// 32 random bytes that open `NodeService` for one identity. Shown once.
@@ -58,18 +76,63 @@ pub(crate) fn hash(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// Issues a token bound to `identity` for `life_secs`, for clients that know only `NodeService`.
-/// Works on the database of `data_dir`, whether a node is running on it or not.
+/// Issues a token bound to `identity` for `life_secs`, for clients that know only `NodeService`;
+/// the operator vouches for the identity. Works on the database of `data_dir`, whether a node is
+/// running on it or not.
 pub async fn issue_access_token(
     data_dir: &Path,
     identity: IdentityKey,
     life_secs: u64,
     clock: &Clock,
-) -> Result<AccessToken, TokenError> {
+) -> Result<(IssuedToken, AccessToken), TokenError> {
     let token = AccessToken::random()?;
+    let issued = issue(data_dir, hash(token.as_bytes()), identity, life_secs, clock).await?;
+    Ok((issued, token))
+}
+
+/// Issues the token that the holder of a key has chosen and of which the proof gives the SHA-256:
+/// nobody but the holder ever sees it. Returns what was issued.
+pub async fn issue_proven_token(
+    data_dir: &Path,
+    proof: &TokenProof,
+    life_secs: u64,
+    clock: &Clock,
+) -> Result<IssuedToken, TokenError> {
+    proof.verify(clock.now())?;
+    issue(data_dir, proof.token_hash, proof.identity, life_secs, clock).await
+}
+
+async fn issue(
+    data_dir: &Path,
+    hash: [u8; 32],
+    identity: IdentityKey,
+    life_secs: u64,
+    clock: &Clock,
+) -> Result<IssuedToken, TokenError> {
     let expires_at = clock.now().saturating_add(life_secs).min(i64::MAX.cast_unsigned());
-    issue_token(data_dir, hash(token.as_bytes()), StoredToken { identity, expires_at }).await?;
-    Ok(token)
+    if issue_token(data_dir, hash, StoredToken { identity, expires_at }).await? {
+        Ok(IssuedToken { hash, identity, expires_at })
+    } else {
+        Err(TokenError::Issued)
+    }
+}
+
+/// All tokens that the operator has issued and that have not been removed yet.
+pub async fn list_access_tokens(data_dir: &Path) -> Result<Vec<IssuedToken>, TokenError> {
+    let tokens = list_tokens(data_dir).await?.into_iter();
+    Ok(tokens
+        .map(|(hash, StoredToken { identity, expires_at })| IssuedToken {
+            hash,
+            identity,
+            expires_at,
+        })
+        .collect())
+}
+
+/// Takes a token back, by its SHA-256; the next call with it is refused. Returns whether it was
+/// there.
+pub async fn revoke_access_token(data_dir: &Path, hash: [u8; 32]) -> Result<bool, TokenError> {
+    Ok(revoke_token(data_dir, hash).await?)
 }
 
 /// Who holds a token. Answers tokens of live Sessions without waiting.

@@ -1,6 +1,6 @@
 //! Fetches of base clients: leased rows of one channel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::FETCH_BYTES;
 use tokio::time::{Instant, timeout_at};
 
-use super::leases::{ConnectionId, Previous};
+use super::leases::{ConnectionId, Key, Previous};
 use super::{DeliveryError, bytes_of, rows_asked};
 use crate::server::Shared;
 use crate::store::write::{Channel, QueueWrite, Remove};
@@ -22,6 +22,12 @@ pub(crate) struct Fetch {
     /// Rows; 0: as many as fit.
     pub(crate) limit: u32,
     pub(crate) connection: ConnectionId,
+}
+
+impl Fetch {
+    fn key(&self) -> Key {
+        (self.identity, self.channel)
+    }
 }
 
 /// Waiting fetches by identity.
@@ -59,7 +65,7 @@ impl Drop for WaitSlot {
     }
 }
 
-/// Brings the rows back unless the fetch was answered.
+/// Ends the lease of a fetch that is not answered.
 struct Unanswered<'a> {
     shared: &'a Shared,
     fetch: Fetch,
@@ -67,8 +73,7 @@ struct Unanswered<'a> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        let key = (self.fetch.identity, self.fetch.channel);
-        self.shared.leases.abandon(&key, self.fetch.connection);
+        self.shared.leases.abandon(self.fetch.key(), self.fetch.connection);
     }
 }
 
@@ -90,27 +95,32 @@ pub(crate) async fn fetch(
     } else {
         None
     };
-    let key = (fetch.identity, fetch.channel);
+    let key = fetch.key();
     let acknowledged = match shared.leases.ask(key, fetch.connection) {
         Previous::Unanswered => return Ok(Vec::new()),
         Previous::Acknowledged(seqs) => seqs,
     };
-    let unanswered = Unanswered { shared, fetch };
+    let _unanswered = Unanswered { shared, fetch };
     if !acknowledged.is_empty() {
         let remove = Remove { recipient: fetch.identity, seqs: acknowledged };
         shared.writer.submit(QueueWrite::Remove(remove)).await?;
+        shared.leases.released(key, fetch.connection);
     }
 
     let until = Instant::now() + wait;
     let mut wakes = waits.then(|| shared.waiters.register(fetch.identity));
     loop {
-        let rows = free_rows(shared, fetch).await?;
-        let has_payload = rows.iter().any(|row| matches!(row.content, RowContent::Payload { .. }));
+        let held = shared.leases.held_by_others(&key, fetch.connection);
+        let rows = free_rows(shared, fetch, &held.seqs).await?;
+        let has_payload = rows.iter().any(|row| !is_gap(row));
         let over = !waits || shared.draining.is_cancelled() || Instant::now() >= until;
+        // A subscription that began meanwhile is pushed these very rows.
+        if shared.live.is_subscribed(&fetch.identity) {
+            return Err(DeliveryError::Subscribed);
+        }
         if has_payload || over {
             let seqs = rows.iter().map(|row| row.seq).collect();
-            if shared.leases.answer(key, fetch.connection, seqs) {
-                drop(unanswered);
+            if shared.leases.answer(key, fetch.connection, seqs, &held) {
                 let counters = &shared.metrics.rows;
                 counters.fetched.inc_by(rows.len() as u64);
                 counters.fetched_bytes.inc_by(bytes_of(&rows));
@@ -119,39 +129,77 @@ pub(crate) async fn fetch(
             continue;
         }
         if let Some(wakes) = &mut wakes {
+            // Nobody wakes for rows that come back because their lease has run out.
+            let look_again = held.back_at.map_or(until, |back_at| back_at.min(until));
             tokio::select! {
-                _ = timeout_at(until, wakes.woken()) => {}
+                _ = timeout_at(look_again, wakes.woken()) => {}
                 () = shared.draining.cancelled() => {}
             }
         }
     }
 }
 
-/// Rows of the channel that no other connection has.
-async fn free_rows(shared: &Shared, fetch: Fetch) -> Result<Vec<QueuedRow>, DeliveryError> {
-    let key = (fetch.identity, fetch.channel);
-    let held = shared.leases.held_by_others(&key, fetch.connection);
+/// Ends the leases of a connection: after a clean end its rows are acknowledged, after any other
+/// they are there for whoever waits for them.
+pub(crate) async fn connection_ended(shared: &Shared, connection: ConnectionId, clean: bool) {
+    let ended = shared.leases.end(connection, clean);
+    if ended.is_empty() {
+        return;
+    }
+    let identities: Vec<IdentityKey> = ended.iter().map(|((identity, _), _)| *identity).collect();
+    if clean {
+        for ((recipient, _), seqs) in ended {
+            let remove = QueueWrite::Remove(Remove { recipient, seqs });
+            if shared.writer.submit(remove).await.is_err() {
+                tracing::debug!("a lease that was acknowledged by a close stays");
+            }
+        }
+        shared.leases.forget(connection);
+    }
+    shared.waiters.wake(&identities);
+}
+
+fn is_gap(row: &QueuedRow) -> bool {
+    matches!(row.content, RowContent::Gap(_))
+}
+
+/// Rows of the channel that no other connection has. Gaps do not count: a caller that is not told
+/// of them would take an answer with nothing else for an empty queue.
+async fn free_rows(
+    shared: &Shared,
+    fetch: Fetch,
+    held: &HashSet<u64>,
+) -> Result<Vec<QueuedRow>, DeliveryError> {
     let mut page = Page { after: 0, rows: rows_asked(fetch.limit), bytes: FETCH_BYTES };
     let mut free = Vec::new();
+    let mut payloads = 0;
     loop {
         let rows = shared.queues.channel_rows(fetch.identity, fetch.channel, page).await?;
         let Some(last) = rows.last() else {
             return Ok(free);
         };
         page.after = last.seq;
+        let mut passed_over = false;
         for row in rows {
             if held.contains(&row.seq) {
+                passed_over = true;
+                continue;
+            }
+            if is_gap(&row) {
+                passed_over = true;
+                free.push(row);
                 continue;
             }
             let size = row.size();
-            if !free.is_empty() && (page.rows == 0 || size > page.bytes) {
+            if payloads > 0 && (page.rows == 0 || size > page.bytes) {
                 return Ok(free);
             }
+            payloads += 1;
             page.rows = page.rows.saturating_sub(1);
             page.bytes = page.bytes.saturating_sub(size);
             free.push(row);
         }
-        if page.rows == 0 || held.is_empty() {
+        if page.rows == 0 || !passed_over {
             return Ok(free);
         }
     }

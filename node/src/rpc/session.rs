@@ -101,7 +101,11 @@ impl session::Server for SessionServer {
         let token = wire(AccessToken::random().map_err(Fault::internal))?;
         let expires_at = shared.clock.now() + shared.limits.token_secs;
         if !self.place.add_token(hash(token.as_bytes()), expires_at) {
-            return wire(Err(Fault::internal("a token for a Session that has ended")));
+            // Displaced a moment ago, and not told yet.
+            return wire(Err(match shared.live.instance(&self.identity) {
+                Some(by) => Refusal::Displaced(by).into(),
+                None => Fault::internal("a token for a Session that has ended"),
+            }));
         }
         let mut results = results.get();
         results.set_token(token.as_bytes());

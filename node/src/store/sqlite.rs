@@ -19,7 +19,7 @@ pub(crate) use backup::{copy, revive};
 pub(crate) use open::{Database, FILE, open};
 pub(crate) use reads::SqliteReads;
 use script::Script;
-pub(crate) use tokens::issue as issue_token;
+pub(crate) use tokens::{issue as issue_token, list as list_tokens, revoke as revoke_token};
 
 /// The writing end.
 #[derive(Debug)]

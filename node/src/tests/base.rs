@@ -119,7 +119,8 @@ fn tokens_open_what_they_are_bound_to() {
         let (alice, bob) = (Who::new(1), Who::new(2));
         let client = Client::connect(&node).await;
         let clock = Clock::from_fn(|| key_package::tests::NOW);
-        let issued = issue_access_token(dir.path(), alice.identity(), 60, &clock).await.unwrap();
+        let (_, issued) =
+            issue_access_token(dir.path(), alice.identity(), 60, &clock).await.unwrap();
         let issued = issued.as_bytes().as_slice();
         client.enqueue(issued, &alice, b"x", b"").await.unwrap();
         assert_eq!(client.fetch(issued, &alice, b"", 0, NOT).await.unwrap().len(), 1);
@@ -130,7 +131,8 @@ fn tokens_open_what_they_are_bound_to() {
             let refused = client.enqueue(wrong, &bob, b"x", b"").await;
             assert_eq!(code(refused), ErrorCode::Unauthenticated);
         }
-        let expired = issue_access_token(dir.path(), alice.identity(), 0, &clock).await.unwrap();
+        let (_, expired) =
+            issue_access_token(dir.path(), alice.identity(), 0, &clock).await.unwrap();
         let refused = client.enqueue(expired.as_bytes(), &bob, b"x", b"").await;
         assert_eq!(code(refused), ErrorCode::Unauthenticated);
         // A null auth is an empty one.

@@ -74,6 +74,8 @@ impl SessionServer {
             former.cancelled.cancel();
         }
         self.place.set_subscribed(true);
+        // Fetches of this identity that wait are told.
+        self.peer.shared.waiters.wake(&[self.identity]);
         let handle = Handle(subscribed.cancelled.clone());
         let session = Rc::downgrade(self);
         let shared = self.peer.shared.clone();

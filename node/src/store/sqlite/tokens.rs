@@ -2,25 +2,55 @@
 
 use std::path::Path;
 
-use sqlx::Connection;
+use sqlx::{Connection, Row};
 
 use super::open::open_beside;
+use super::row::{key, unsigned};
 use super::script::Script;
 use crate::store::{StoreError, StoredToken};
 
-/// Stores the SHA-256 of a token.
+/// Stores the SHA-256 of a token. False: it is stored already.
 pub(crate) async fn issue(
     data_dir: &Path,
     hash: [u8; 32],
     token: StoredToken,
-) -> Result<(), StoreError> {
-    let mut connection = open_beside(data_dir).await?;
-    let mut script = Script::new("INSERT INTO tokens VALUES (?, ?, ?)");
+) -> Result<bool, StoreError> {
+    let mut script = Script::new("INSERT INTO tokens VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
     script
         .bind(hash.as_slice())
         .bind(token.identity.as_bytes().as_slice())
         .bind(token.expires_at.cast_signed());
-    script.execute(&mut connection).await?;
+    script.push(" RETURNING hash");
+    Ok(!run(data_dir, script).await?.is_empty())
+}
+
+/// All tokens, by identity and then by their end.
+pub(crate) async fn list(data_dir: &Path) -> Result<Vec<([u8; 32], StoredToken)>, StoreError> {
+    let script = Script::new(
+        "SELECT hash, identity, expires_at FROM tokens ORDER BY identity, expires_at, hash",
+    );
+    let rows = run(data_dir, script).await?;
+    rows.iter()
+        .map(|row| {
+            let token = StoredToken { identity: key(row, 1)?, expires_at: unsigned(row, 2)? };
+            let hash: Vec<u8> = row.try_get(0)?;
+            let hash = hash.try_into();
+            Ok((hash.map_err(|_| StoreError::Database("a token's hash".into()))?, token))
+        })
+        .collect()
+}
+
+/// Removes one token, by its SHA-256. Returns whether it was there.
+pub(crate) async fn revoke(data_dir: &Path, hash: [u8; 32]) -> Result<bool, StoreError> {
+    let mut script = Script::new("DELETE FROM tokens WHERE hash = ?");
+    script.bind(hash.as_slice());
+    script.push(" RETURNING hash");
+    Ok(!run(data_dir, script).await?.is_empty())
+}
+
+async fn run(data_dir: &Path, script: Script) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
+    let mut connection = open_beside(data_dir).await?;
+    let rows = script.fetch(&mut connection).await?;
     connection.close().await?;
-    Ok(())
+    Ok(rows)
 }
