@@ -28,7 +28,6 @@ impl<W, A> Requests<W, A> {
     }
 
     /// Requests that wait.
-    #[cfg(not(loom))]
     pub(crate) fn waiting(&self) -> usize {
         self.0.max_capacity() - self.0.capacity()
     }

@@ -40,7 +40,6 @@ impl<K: Copy + Eq + Hash> Waiters<K> {
     }
 
     /// Queues that somebody waits at.
-    #[cfg(not(loom))]
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }

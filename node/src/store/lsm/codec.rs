@@ -57,9 +57,6 @@ pub(super) fn queue(recipient: &IdentityKey) -> [u8; 33] {
     concat([&[QUEUE], recipient.as_bytes()])
 }
 
-/// Start of the keys of all queues.
-pub(super) const QUEUES: [u8; 1] = [QUEUE];
-
 pub(super) fn owner(queue: i64) -> [u8; 9] {
     concat([&[OWNER], &queue.to_be_bytes()])
 }
