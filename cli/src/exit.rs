@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use quicproquo_client::OpenError;
 use quicproquo_gateway::GatewayError;
-use quicproquo_node::{LockError, NodeError, StoreError, TlsError};
+use quicproquo_node::{LockError, NodeError, OperatorError, StoreError, TlsError};
 
 /// How `qpq` ends. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,17 @@ impl From<NodeError> for Failure {
             NodeError::Store(StoreError::Full | StoreError::Io { .. }) => Exit::Failed,
             NodeError::Store(_) => Exit::Data,
             _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
+        let exit = match &error {
+            OperatorError::Store(StoreError::Full | StoreError::Io { .. })
+            | OperatorError::Random(_) => Exit::Failed,
+            OperatorError::Store(_) => Exit::Data,
         };
         Self::new(exit, error)
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use args::{Cli, Command, Config};
+use args::{Cli, Command, Config, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
 
@@ -61,7 +61,19 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Node(node) => {
             let layers = Layers { node: node.node, ..Layers::default() };
-            commands::node::run(&load(layers)?, node.json).await
+            let settings = load(layers)?;
+            match node.command {
+                None => commands::node::run(&settings, node.json).await,
+                Some(NodeCommand::Identity(command)) => {
+                    commands::node::operator::identity(&settings, command).await
+                }
+                Some(NodeCommand::Invite(command)) => {
+                    commands::node::operator::invite(&settings, command).await
+                }
+                Some(NodeCommand::Name(command)) => {
+                    commands::node::operator::name(&settings, command).await
+                }
+            }
         }
         Command::Gateway(gateway) => {
             let layers = Layers {

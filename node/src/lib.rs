@@ -6,6 +6,7 @@
 mod addresses;
 mod auth;
 mod backup;
+mod blobs;
 mod clock;
 mod config;
 mod connection;
@@ -17,7 +18,9 @@ mod health;
 mod key_package;
 mod lock;
 mod metrics;
+mod operator;
 mod ops;
+mod rates;
 mod rpc;
 mod server;
 mod store;
@@ -34,7 +37,9 @@ pub use config::{
 };
 pub use health::{Check, Problem};
 pub use lock::LockError;
+pub use operator::{Invite, Operator, OperatorError};
 pub use ops::Ops;
+pub use quicproquo_schemas::id::IdentityKey;
 pub use server::{Node, NodeError};
-pub use store::StoreError;
+pub use store::{IdentityInfo, InviteInfo, NameInfo, StoreError};
 pub use tls::{CertificateReload, TlsError};

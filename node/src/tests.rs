@@ -1,6 +1,9 @@
 //! The node as its clients see it: real QUIC on loopback, raw Cap'n Proto.
 
+mod accounts;
 mod base;
+mod blobs;
+mod claims;
 mod client;
 mod connections;
 mod directory;

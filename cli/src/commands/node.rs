@@ -1,5 +1,7 @@
 //! `qpq node`: a node alone.
 
+pub(crate) mod operator;
+
 use serde_json::json;
 
 use crate::config::Settings;

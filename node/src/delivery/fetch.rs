@@ -105,6 +105,9 @@ pub(crate) async fn fetch(
     let mut wakes = waits.then(|| shared.waiters.register(fetch.identity));
     loop {
         let rows = free_rows(shared, fetch).await?;
+        if shared.banned.contains(&fetch.identity) {
+            return Err(DeliveryError::Banned);
+        }
         let has_payload = rows.iter().any(|row| matches!(row.content, RowContent::Payload { .. }));
         let over = !waits || shared.draining.is_cancelled() || Instant::now() >= until;
         if has_payload || over {
