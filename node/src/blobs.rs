@@ -29,6 +29,8 @@ pub(crate) enum BlobError {
     BadPiece(&'static str),
     #[error("there is no complete blob of this hash")]
     NoSuchBlob,
+    #[error("the node's disk is almost full")]
+    DiskLow,
     #[error(transparent)]
     OverRate(#[from] OverRate),
     #[error(transparent)]
@@ -64,6 +66,9 @@ pub(crate) async fn put(
     let end = offset.saturating_add(chunk.len() as u64);
     if !chunk.is_empty() && chunk.len() < MIN_BLOB_PIECE && end < size {
         return Err(BlobError::BadPiece("only the last piece may be so small"));
+    }
+    if !chunk.is_empty() && shared.health.disk.is_low() {
+        return Err(BlobError::DiskLow);
     }
     shared.rates.transfer(Sender::from(&owner), 0, chunk.len() as u64)?;
     let piece = if chunk.is_empty() {

@@ -135,6 +135,7 @@ impl From<BlobError> for Fault {
             BlobError::Empty => ErrorCode::Empty,
             BlobError::BadPiece(_) => ErrorCode::BadRequest,
             BlobError::NoSuchBlob => ErrorCode::NoSuchBlob,
+            BlobError::DiskLow => ErrorCode::StorageFull,
             BlobError::OverRate(_) => ErrorCode::RateLimited,
             BlobError::Write(error) => return error.into(),
             BlobError::Store(error) => return error.into(),

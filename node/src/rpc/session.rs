@@ -316,6 +316,7 @@ impl session::Server for SessionServer {
     ) -> capnp::Result<()> {
         let _call = wire(self.peer.calls.enter())?;
         wire(self.live())?;
+        let _turn = self.peer.gate.link().turn().await;
         blob::get(&self.peer.shared, self.identity, params, results).await
     }
 
