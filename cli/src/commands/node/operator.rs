@@ -138,10 +138,10 @@ pub(crate) async fn name(settings: &Settings, command: NodeName) -> Result<(), F
 }
 
 fn show_name(info: &NameInfo, json: bool) -> Result<(), Failure> {
-    let hex = |key: &Option<IdentityKey>| key.map(|key| key.to_string());
+    let hex = |key: Option<IdentityKey>| key.map(|key| key.to_string());
     let NameInfo { name, owner, heir } = info;
     if json {
-        let line = json!({ "name": name, "identity": hex(owner), "heir": hex(heir) });
+        let line = json!({ "name": name, "identity": hex(*owner), "heir": hex(*heir) });
         return say_json(&line);
     }
     match (owner, heir) {
