@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use quicproquo_client::OpenError;
 use quicproquo_gateway::GatewayError;
-use quicproquo_node::{LockError, NodeError, StoreError, TlsError, TokenError};
+use quicproquo_node::{
+    BackupError, LockError, NodeError, OperatorError, StoreError, TlsError, TokenError,
+};
 
 /// How `qpq` ends. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,31 @@ impl From<TokenError> for Failure {
             | TokenError::Random(_)
             | TokenError::Issued => Exit::Failed,
             TokenError::Store(_) => Exit::Data,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let exit = match &error {
+            BackupError::NotEmpty(_) | BackupError::NoData(_) => Exit::Usage,
+            BackupError::Store(StoreError::Full | StoreError::Io { .. })
+            | BackupError::Lock(_)
+            | BackupError::Node(_)
+            | BackupError::Io { .. } => Exit::Failed,
+            BackupError::Store(_) => Exit::Data,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
+        let exit = match &error {
+            OperatorError::Store(StoreError::Full | StoreError::Io { .. })
+            | OperatorError::Random(_) => Exit::Failed,
+            OperatorError::Store(_) => Exit::Data,
         };
         Self::new(exit, error)
     }

@@ -67,6 +67,21 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Some(NodeCommand::Token(token)) => {
                     commands::node::token::run(&settings, token).await
                 }
+                Some(NodeCommand::Backup { target, json }) => {
+                    commands::node::backup::backup(&settings, &target, json).await
+                }
+                Some(NodeCommand::Restore { from, json }) => {
+                    commands::node::backup::restore(&settings, &from, json).await
+                }
+                Some(NodeCommand::Identity(command)) => {
+                    commands::node::operator::identity(&settings, command).await
+                }
+                Some(NodeCommand::Invite(command)) => {
+                    commands::node::operator::invite(&settings, command).await
+                }
+                Some(NodeCommand::Name(command)) => {
+                    commands::node::operator::name(&settings, command).await
+                }
             }
         }
         Command::Gateway(gateway) => {

@@ -1,13 +1,15 @@
 //! The node as its clients see it: real QUIC on loopback, raw Cap'n Proto.
 
+mod accounts;
 mod authorisation;
 mod base;
+mod blobs;
+mod claims;
 mod client;
 mod connections;
 mod directory;
 mod frames;
 mod leases;
-mod lifecycle;
 mod lifecycle;
 pub(crate) mod methods;
 mod operations;

@@ -1,6 +1,8 @@
 //! `qpq node`: a node alone.
 
+pub(crate) mod backup;
 pub(crate) mod token;
+pub(crate) mod operator;
 
 use serde_json::json;
 

@@ -15,7 +15,9 @@ use quinn::{Connection, ConnectionError, Endpoint};
 use tokio::sync::mpsc;
 
 use super::sink::{RowSink, SinkEvent};
-use super::{Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, delivery, directory};
+use super::{
+    Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, blobs, delivery, directory,
+};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
@@ -113,12 +115,17 @@ fn refuse(request: Request) {
         Request::ClaimKeyPackages { answer, .. } => drop(answer.send(Err(error()))),
         Request::ClaimName { answer, .. }
         | Request::UploadHybridKey { answer, .. }
+        | Request::ReleaseBlob { answer, .. }
+        | Request::DeleteIdentity { answer }
         | Request::Ack { answer, .. } => {
             drop(answer.send(Err(error())));
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
         Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
         Request::Enqueue { answer, .. } => drop(answer.send(Err(error()))),
+        Request::PutBlob { answer, .. } => drop(answer.send(Err(error()))),
+        Request::GetBlob { answer, .. } => drop(answer.send(Err(error()))),
+        Request::BlobSize { answer, .. } => drop(answer.send(Err(error()))),
     }
 }
 
@@ -176,6 +183,8 @@ async fn serve(
         () = spec.stop.cancelled() => return End::Stopped,
     };
     let (live, _subscription) = live;
+    // A link whose identity is deleted must not come back by itself and register it again.
+    let mut deleting = false;
     loop {
         tokio::select! {
             biased;
@@ -191,10 +200,14 @@ async fn serve(
                     return End::Lost("a newer connection of this session".into());
                 }
                 Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
+                None if deleting => return End::Stopped,
                 None => return ended(connection, &spec.instance.to_string()),
             },
             request = spec.requests.recv() => match request {
-                Some(request) => dispatch(&live, spec.identity.key(), request),
+                Some(request) => {
+                    deleting |= matches!(request, Request::DeleteIdentity { .. });
+                    dispatch(&live, spec.identity.key(), request);
+                }
                 None => return End::Stopped,
             },
             _ = &mut system => return ended(connection, &spec.instance.to_string()),
@@ -216,6 +229,7 @@ async fn open(
         incarnation: spec.incarnation,
         instance: spec.instance,
         attempt,
+        invite: spec.invite.as_deref().unwrap_or_default(),
     };
     let (session, last_send, acked_up_to) = authenticate::run(connection, &node, &proof).await?;
     let mut request = session.subscribe_request();
@@ -253,6 +267,13 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
         Request::Enqueue { recipient, payload, answer } => {
             delivery::enqueue(live, &recipient, &payload, answer);
         }
+        Request::PutBlob { sha256, size, offset, piece, answer } => {
+            blobs::put(live, &sha256, size, offset, &piece, answer);
+        }
+        Request::GetBlob { sha256, offset, answer } => blobs::get(live, &sha256, offset, answer),
+        Request::BlobSize { sha256, answer } => blobs::size(live, &sha256, answer),
+        Request::ReleaseBlob { sha256, answer } => blobs::release(live, &sha256, answer),
+        Request::DeleteIdentity { answer } => directory::delete_identity(live, answer),
     }
 }
 
