@@ -12,13 +12,14 @@ use quicproquo_schemas::id::{Instance, SendId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod connection;
 mod delivery;
 mod directory;
 pub(crate) mod driver;
 pub(crate) mod link;
 mod sink;
+pub(crate) mod system;
 mod trust;
 
 pub(crate) use connection::Connector;
@@ -135,12 +136,6 @@ pub(crate) enum Request {
         key: Vec<u8>,
         answer: Answer<()>,
     },
-    /// `NodeService.enqueue`, with an access token of this link.
-    Enqueue {
-        recipient: IdentityKey,
-        payload: Vec<u8>,
-        answer: Answer<u64>,
-    },
 }
 
 impl fmt::Debug for Request {
@@ -157,7 +152,6 @@ impl fmt::Debug for Request {
             Self::ResolveName { .. } => "ResolveName",
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
-            Self::Enqueue { .. } => "Enqueue",
         })
     }
 }
