@@ -100,7 +100,7 @@ impl NodeBench {
     }
 
     /// Publishes a crowd's packages, `in_call` in each call, `in_flight` calls at once; each crowd
-    /// member publishes its own. One operation is one package.
+    /// member publishes its own.
     ///
     /// # Errors
     /// When the node refuses a call.

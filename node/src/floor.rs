@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 
 pub use disk::{sync_append, sync_overwrite};
-pub use echo::quic_echo;
+pub use echo::{quic_echo, quic_echo_paced};
 pub use ping::rpc_ping;
 pub use rows::{sqlite_delete, sqlite_insert};
 
@@ -81,10 +81,12 @@ mod tests {
     #[tokio::test]
     async fn each_floor_gives_its_times_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(!sync_append(dir.path(), TIME, 4096).unwrap().nanos.is_empty());
+        assert!(!sync_append(dir.path(), TIME, 4096, Duration::ZERO).unwrap().nanos.is_empty());
         assert!(!sync_overwrite(dir.path(), TIME, 4096).unwrap().nanos.is_empty());
         assert!(!sqlite_insert(dir.path(), TIME, 32, 1024).await.unwrap().nanos.is_empty());
         assert!(!sqlite_delete(dir.path(), TIME, 32, 1024).await.unwrap().nanos.is_empty());
+        let pace = Duration::from_millis(4);
+        assert!(sync_append(dir.path(), TIME, 4096, pace).unwrap().nanos.len() <= 6);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
@@ -100,6 +102,12 @@ mod tests {
                 assert!(figures.per_second() > 0.0);
             }
         }
+    }
+
+    #[test]
+    fn a_pace_is_kept() {
+        let figures = quic_echo_paced(Duration::from_millis(4), TIME, 1024).unwrap();
+        assert!((1..=6).contains(&figures.nanos.len()));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use super::{BenchError, Measured};
 /// Payload bytes and recipients of one call.
 const CALL_BYTES: usize = 256 * 1024;
 const CALL_ROWS: usize = 256;
-/// Calls under way.
-const IN_FLIGHT: usize = 8;
+/// Rows under way, in at most so many calls.
+const ROWS_IN_FLIGHT: usize = 2048;
+const IN_FLIGHT: usize = 64;
 
 /// Fills the queues of the first members.
 pub(super) async fn fill(
@@ -82,6 +83,7 @@ async fn spread(
             peers.all[slot % peers.all.len()].send(&to, bytes, 0, &stamp).await
         }
     };
-    slots::run(IN_FLIGHT, Limit::Count(calls), call).await?;
+    let in_flight = (ROWS_IN_FLIGHT / in_call).clamp(1, IN_FLIGHT);
+    slots::run(in_flight, Limit::Count(calls), call).await?;
     Ok(())
 }

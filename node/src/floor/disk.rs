@@ -12,10 +12,15 @@ use crate::clock::Stopwatch;
 const BLOCKS: u64 = 256;
 
 /// Appends blocks of `bytes` to a file in `dir`, which is removed, and syncs its data (fdatasync)
-/// after each, for `time`.
-pub fn sync_append(dir: &Path, time: Duration, bytes: usize) -> Result<Figures, FloorError> {
+/// after each, for `time`, a block each `pace`.
+pub fn sync_append(
+    dir: &Path,
+    time: Duration,
+    bytes: usize,
+    pace: Duration,
+) -> Result<Figures, FloorError> {
     let block = vec![0x5a; bytes];
-    with_file(dir, |file| measure(time, file, |file, _| file.write_all(&block)))
+    with_file(dir, |file| measure(time, pace, file, |file, _| file.write_all(&block)))
 }
 
 /// Overwrites blocks of `bytes` of a file in `dir`, which is removed, in turn, and syncs its data
@@ -27,7 +32,7 @@ pub fn sync_overwrite(dir: &Path, time: Duration, bytes: usize) -> Result<Figure
             file.write_all(&block)?;
         }
         file.sync_all()?;
-        measure(time, file, |file, turn| {
+        measure(time, Duration::ZERO, file, |file, turn| {
             file.seek(SeekFrom::Start(turn % BLOCKS * block.len() as u64))?;
             file.write_all(&block)
         })
@@ -47,6 +52,7 @@ fn with_file(
 
 fn measure(
     time: Duration,
+    pace: Duration,
     file: &mut File,
     mut write: impl FnMut(&mut File, u64) -> io::Result<()>,
 ) -> io::Result<Figures> {
@@ -60,6 +66,7 @@ fn measure(
         write(file, turn)?;
         file.sync_data()?;
         nanos.push(clock.nanos_since(started));
+        std::thread::sleep(pace.saturating_sub(clock.elapsed().saturating_sub(started)));
     }
     Ok(Figures { nanos, elapsed: clock.elapsed() })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use quinn::Connection;
+use tokio::time::interval;
 
 use super::quic::with_server;
 use super::{Figures, FloorError, Shape};
@@ -20,6 +21,33 @@ pub fn quic_echo(shape: Shape, time: Duration, bytes: usize) -> Result<Figures, 
             .enumerate()
             .map(|(at, connection)| round_trips(connection, clock, time, shape.depth(at), bytes));
         let nanos = try_join_all(all).await?.concat();
+        Ok(Figures { nanos, elapsed: clock.elapsed() })
+    })
+}
+
+/// Sends `bytes` each `pace` and waits for them to come back, for `time`. Blocks the caller.
+pub fn quic_echo_paced(
+    pace: Duration,
+    time: Duration,
+    bytes: usize,
+) -> Result<Figures, FloorError> {
+    with_server(1, echo, async |connections| {
+        let clock = Stopwatch::start();
+        let mut nanos = Vec::new();
+        let Some(connection) = connections.first() else {
+            return Ok(Figures::default());
+        };
+        let streams = connection.open_bi().await;
+        let (mut send, mut receive) = streams.map_err(|error| FloorError::quic(&error))?;
+        let (message, mut answer) = (vec![0x5a; bytes], vec![0; bytes]);
+        let mut ticks = interval(pace);
+        while clock.elapsed() < time {
+            ticks.tick().await;
+            let started = clock.elapsed();
+            send.write_all(&message).await.map_err(|error| FloorError::quic(&error))?;
+            receive.read_exact(&mut answer).await.map_err(|error| FloorError::quic(&error))?;
+            nanos.push(clock.nanos_since(started));
+        }
         Ok(Figures { nanos, elapsed: clock.elapsed() })
     })
 }

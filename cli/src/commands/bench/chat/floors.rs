@@ -32,7 +32,7 @@ pub(super) struct Floors {
 pub(super) async fn measure(dir: &Path, time: Duration, count: usize) -> Result<Floors, Failure> {
     let folder = dir.to_owned();
     let blocking = tokio::task::spawn_blocking(move || {
-        let fsync = sync_append(&folder, time, BYTES)?;
+        let fsync = sync_append(&folder, time, BYTES, Duration::ZERO)?;
         let echo = quic_echo(Shape { connections: 1, in_flight: 1 }, time, BYTES)?;
         Ok::<_, FloorError>((fsync, echo))
     });

@@ -20,8 +20,8 @@ const PACKAGES: usize = 20;
 const PACKAGE: usize = 1700;
 /// Rows that a page of 1 KiB rows holds.
 const PAGE: usize = 256;
-/// Pace of an open loop.
-const PER_SECOND: u32 = 200;
+/// Pace of an open loop, and of its floors.
+pub(super) const PER_SECOND: u32 = 200;
 
 const ONE: Shape = Shape { connections: 1, in_flight: 1 };
 const SHAPES: [Shape; 6] = [
@@ -136,7 +136,7 @@ impl Case {
             What::Push { .. } => Against {
                 main: Bare::Overwrite,
                 sum: Some([Bare::Append, Bare::Echo(ONE, 1024)]),
-                beside: [None; 3],
+                beside: [Some(Bare::PacedAppend), Some(Bare::PacedEcho), None],
             },
             What::Publish { in_flight } => {
                 alone(Bare::Insert { rows: PACKAGES * in_flight, bytes: PACKAGE })
@@ -168,24 +168,20 @@ impl Case {
                     Call::Send { recipients, .. } => recipients,
                     _ => 1,
                 };
-                load.map(|measured| {
-                    let calls = measured.per_second();
-                    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-                    let rows = calls * recipients as f64;
-                    Figure::new(Some(calls), Some(rows), &Sample::from(measured))
-                })
+                load.map(|calls| by_call(calls, recipients))
             }
             What::Push { multicast } => {
                 let pushed = bench.push(multicast, 1024, PER_SECOND, effort.count).await;
                 pushed.map(|measured| Figure::new(None, None, &Sample::from(measured)))
             }
-            What::Publish { in_flight } => {
-                bench.publish(packages()?, PACKAGES, in_flight).await.map(by_row)
-            }
+            What::Publish { in_flight } => bench
+                .publish(packages()?, PACKAGES, in_flight)
+                .await
+                .map(|calls| by_call(calls, PACKAGES)),
             What::Claim { in_flight } => {
                 bench.publish(packages()?, PACKAGES, CONNECTIONS).await.map_err(Failure::other)?;
                 let total = (effort.count * CONNECTIONS / 2).max(in_flight);
-                bench.claim(total, in_flight).await.map(by_row)
+                bench.claim(total, in_flight).await.map(|calls| by_call(calls, 1))
             }
             What::Pull { members } => {
                 bench.fill(members, backlog, 1024).await.map_err(Failure::other)?;
@@ -198,6 +194,13 @@ impl Case {
         };
         figure.map_err(|error| Failure::other(format!("{}: {error}", self.name)))
     }
+}
+
+fn by_call(measured: Measured, rows: usize) -> Figure {
+    let calls = measured.per_second();
+    #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+    let per_second = calls * rows as f64;
+    Figure::new(Some(calls), Some(per_second), &Sample::from(measured))
 }
 
 fn by_row(measured: Measured) -> Figure {

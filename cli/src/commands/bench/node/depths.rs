@@ -5,7 +5,7 @@ use std::path::Path;
 use quicproquo_client::bench::{Crowd, Measured, NodeBench};
 
 use super::Effort;
-use super::cases::CONNECTIONS;
+use super::cases::{CONNECTIONS, PER_SECOND};
 use super::host::Host;
 use super::table::{Figure, Table};
 use crate::commands::bench::Sample;
@@ -20,8 +20,6 @@ const MEMBERS: usize = CONNECTIONS;
 const QUEUE: usize = 10_000;
 /// Queues that hold what the members' do not.
 const BALLAST: usize = 512;
-/// Pace of the rows that are pushed.
-const PER_SECOND: u32 = 200;
 
 /// Fills queues to each depth in turn and measures there; what is added is taken away again.
 pub(super) async fn measure(

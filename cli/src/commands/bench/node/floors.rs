@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quicproquo_node::floor::{
-    Figures, FloorError, Shape, quic_echo, rpc_ping, sqlite_delete, sqlite_insert, sync_append,
-    sync_overwrite,
+    Figures, FloorError, Shape, quic_echo, quic_echo_paced, rpc_ping, sqlite_delete, sqlite_insert,
+    sync_append, sync_overwrite,
 };
 
-use super::cases::{Case, size};
+use super::cases::{Case, PER_SECOND, size};
 use super::table::{Figure, Floor};
 use crate::commands::bench::Sample;
 use crate::exit::Failure;
@@ -32,6 +32,10 @@ pub(super) enum Bare {
     Append,
     /// A block overwritten and synced.
     Overwrite,
+    /// A block appended and synced, at the pace of an open loop: the machine sleeps in between.
+    PacedAppend,
+    /// One round trip at that pace.
+    PacedEcho,
 }
 
 impl fmt::Display for Bare {
@@ -46,6 +50,8 @@ impl fmt::Display for Bare {
             Self::Insert { rows, bytes } => write!(f, "insert {rows} x {}", size(*bytes)),
             Self::Delete { rows, bytes } => write!(f, "delete {rows} x {}", size(*bytes)),
             Self::Append => f.write_str("append 4 KiB, fdatasync"),
+            Self::PacedAppend => write!(f, "append 4 KiB, fdatasync, {PER_SECOND}/s"),
+            Self::PacedEcho => write!(f, "QUIC echo 1 KiB, {PER_SECOND}/s"),
             Self::Overwrite => f.write_str("overwrite 4 KiB, fdatasync"),
         }
     }
@@ -125,9 +131,15 @@ fn alone(bare: Bare, dir: &Path, time: Duration) -> Result<Figures, FloorError> 
     match bare {
         Bare::Ping(shape) => rpc_ping(shape, time),
         Bare::Echo(shape, bytes) => quic_echo(shape, time, bytes),
-        Bare::Append => sync_append(dir, time, BLOCK),
+        Bare::PacedEcho => quic_echo_paced(pace(), time, 1024),
+        Bare::Append => sync_append(dir, time, BLOCK, Duration::ZERO),
+        Bare::PacedAppend => sync_append(dir, time, BLOCK, pace()),
         Bare::Overwrite | Bare::Insert { .. } | Bare::Delete { .. } => {
             sync_overwrite(dir, time, BLOCK)
         }
     }
+}
+
+fn pace() -> Duration {
+    Duration::from_secs(1) / PER_SECOND
 }
