@@ -22,7 +22,7 @@ pub enum FloorError {
     Io(#[from] io::Error),
     /// The database.
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] rusqlite::Error),
     /// QUIC or TLS.
     #[error("QUIC: {0}")]
     Quic(String),
@@ -78,13 +78,13 @@ mod tests {
 
     const TIME: Duration = Duration::from_millis(20);
 
-    #[tokio::test]
-    async fn each_floor_gives_its_times_and_leaves_nothing() {
+    #[test]
+    fn each_floor_gives_its_times_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!sync_append(dir.path(), TIME, 4096, Duration::ZERO).unwrap().nanos.is_empty());
         assert!(!sync_overwrite(dir.path(), TIME, 4096).unwrap().nanos.is_empty());
-        assert!(!sqlite_insert(dir.path(), TIME, 32, 1024).await.unwrap().nanos.is_empty());
-        assert!(!sqlite_delete(dir.path(), TIME, 32, 1024).await.unwrap().nanos.is_empty());
+        assert!(!sqlite_insert(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
+        assert!(!sqlite_delete(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
         let pace = Duration::from_millis(4);
         assert!(sync_append(dir.path(), TIME, 4096, pace).unwrap().nanos.len() <= 6);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -34,16 +34,16 @@ pub(super) async fn measure(dir: &Path, time: Duration, count: usize) -> Result<
     let blocking = tokio::task::spawn_blocking(move || {
         let fsync = sync_append(&folder, time, BYTES, Duration::ZERO)?;
         let echo = quic_echo(Shape { connections: 1, in_flight: 1 }, time, BYTES)?;
-        Ok::<_, FloorError>((fsync, echo))
+        let mut insert = Vec::new();
+        for batch in BATCHES {
+            insert.push((batch, sqlite_insert(&folder, time, batch, BYTES)?.into()));
+        }
+        Ok::<_, FloorError>((fsync.into(), echo.into(), insert))
     });
-    let (fsync, echo) = blocking.await.map_err(Failure::other)?.map_err(Failure::other)?;
-    let mut insert = Vec::new();
-    for batch in BATCHES {
-        let times = sqlite_insert(dir, time, batch, BYTES).await.map_err(Failure::other)?;
-        insert.push((batch, times.into()));
-    }
+    let measured = blocking.await.map_err(Failure::other)?;
+    let (fsync, echo, insert) = measured.map_err(Failure::other)?;
     let (encrypt, decrypt) = mls(count)?;
-    Ok(Floors { fsync: fsync.into(), echo: echo.into(), encrypt, decrypt, insert })
+    Ok(Floors { fsync, echo, encrypt, decrypt, insert })
 }
 
 fn mls(count: usize) -> Result<(Sample, Sample), Failure> {

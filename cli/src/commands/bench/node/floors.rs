@@ -106,12 +106,12 @@ impl Floors {
             return Ok(*figure);
         }
         let (dir, time) = (self.dir.clone(), self.time);
-        let (figures, rows) = match bare {
-            Bare::Insert { rows, bytes } => (sqlite_insert(&dir, time, rows, bytes).await, rows),
-            Bare::Delete { rows, bytes } => (sqlite_delete(&dir, time, rows, bytes).await, rows),
-            _ => (blocking(move || alone(bare, &dir, time)).await?, 1),
+        let work = tokio::task::spawn_blocking(move || alone(bare, &dir, time));
+        let figures = work.await.map_err(Failure::other)?.map_err(Failure::other)?;
+        let rows = match bare {
+            Bare::Insert { rows, .. } | Bare::Delete { rows, .. } => rows,
+            _ => 1,
         };
-        let figures = figures.map_err(Failure::other)?;
         let calls = figures.per_second();
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let rate = calls * rows as f64;
@@ -121,12 +121,6 @@ impl Floors {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(Failure::other)
-}
-
 fn alone(bare: Bare, dir: &Path, time: Duration) -> Result<Figures, FloorError> {
     match bare {
         Bare::Ping(shape) => rpc_ping(shape, time),
@@ -134,9 +128,9 @@ fn alone(bare: Bare, dir: &Path, time: Duration) -> Result<Figures, FloorError> 
         Bare::PacedEcho => quic_echo_paced(pace(), time, 1024),
         Bare::Append => sync_append(dir, time, BLOCK, Duration::ZERO),
         Bare::PacedAppend => sync_append(dir, time, BLOCK, pace()),
-        Bare::Overwrite | Bare::Insert { .. } | Bare::Delete { .. } => {
-            sync_overwrite(dir, time, BLOCK)
-        }
+        Bare::Overwrite => sync_overwrite(dir, time, BLOCK),
+        Bare::Insert { rows, bytes } => sqlite_insert(dir, time, rows, bytes),
+        Bare::Delete { rows, bytes } => sqlite_delete(dir, time, rows, bytes),
     }
 }
 
