@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use disk::{sync_append, sync_overwrite};
 pub use echo::{quic_echo, quic_echo_paced};
 pub use ping::rpc_ping;
-pub use rows::{sqlite_delete, sqlite_insert};
+pub use rows::{fjall_insert, sqlite_delete, sqlite_insert};
 
 /// A floor could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum FloorError {
     /// The database.
     #[error("database: {0}")]
     Database(#[from] rusqlite::Error),
+    /// The log-structured store.
+    #[error("store: {0}")]
+    Fjall(#[from] fjall::Error),
     /// QUIC or TLS.
     #[error("QUIC: {0}")]
     Quic(String),
@@ -84,6 +87,7 @@ mod tests {
         assert!(!sync_append(dir.path(), TIME, 4096, Duration::ZERO).unwrap().nanos.is_empty());
         assert!(!sync_overwrite(dir.path(), TIME, 4096).unwrap().nanos.is_empty());
         assert!(!sqlite_insert(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
+        assert!(!fjall_insert(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
         assert!(!sqlite_delete(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
         let pace = Duration::from_millis(4);
         assert!(sync_append(dir.path(), TIME, 4096, pace).unwrap().nanos.len() <= 6);

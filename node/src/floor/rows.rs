@@ -1,9 +1,10 @@
-//! Raw batched SQLite, called without a layer in between. Blocks the caller.
+//! Raw batched rows in SQLite and in fjall, called without a layer in between. Blocks the caller.
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{Figures, FloorError};
@@ -65,6 +66,45 @@ pub fn sqlite_delete(
         }
         Ok(Figures { nanos, elapsed: clock.elapsed() })
     })
+}
+
+/// The same inserts into a log-structured store: payloads in one keyspace, recipients in another.
+pub fn fjall_insert(
+    dir: &Path,
+    time: Duration,
+    batch: usize,
+    bytes: usize,
+) -> Result<Figures, FloorError> {
+    let path = dir.join(format!("floor-{}.fjall", std::process::id()));
+    let figures = fjall_in(&path, time, batch, bytes);
+    std::fs::remove_dir_all(&path)?;
+    Ok(figures?)
+}
+
+fn fjall_in(path: &Path, time: Duration, batch: usize, bytes: usize) -> fjall::Result<Figures> {
+    let database = Database::builder(path).worker_threads(1).open()?;
+    let rows = database.keyspace("rows", || {
+        KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()))
+    })?;
+    let recipients = database.keyspace("recipients", KeyspaceCreateOptions::default)?;
+    let payload = vec![0x5a; bytes];
+    let clock = Stopwatch::start();
+    let (mut nanos, mut id) = (Vec::new(), 0_u64);
+    while clock.elapsed() < time {
+        let started = clock.elapsed();
+        let mut all = database.batch().durability(Some(PersistMode::SyncData));
+        for number in 0..batch.max(1) {
+            let mut key = [0; 40];
+            key[..8].copy_from_slice(&(number % RECIPIENTS).to_be_bytes());
+            key[32..].copy_from_slice(&id.to_be_bytes());
+            all.insert(&rows, id.to_be_bytes(), payload.as_slice());
+            all.insert(&recipients, key, []);
+            id += 1;
+        }
+        all.commit()?;
+        nanos.push(clock.nanos_since(started));
+    }
+    Ok(Figures { nanos, elapsed: clock.elapsed() })
 }
 
 fn insert(connection: &mut Connection, batch: usize, payload: &[u8]) -> rusqlite::Result<()> {

@@ -1,5 +1,6 @@
 //! End-to-end tests: real processes, driven through REST, WebSocket and RPC.
 
+mod bench;
 mod certificates;
 mod conversation;
 mod disk;

@@ -120,10 +120,10 @@ impl Case {
 
     /// What it is compared with.
     pub(super) fn against(&self) -> Against {
-        let alone = |main| Against { main, sum: None, beside: [None; 3] };
+        let alone = |main| Against { main, sum: None, beside: [None; 4] };
         match self.what {
             What::Load(Call::Health, shape) => Against {
-                beside: [Some(Bare::Echo(shape, 64)), None, None],
+                beside: [Some(Bare::Echo(shape, 64)), None, None, None],
                 ..alone(Bare::Ping(shape))
             },
             What::Load(Call::Enqueue { bytes }, shape) => {
@@ -136,7 +136,7 @@ impl Case {
             What::Push { .. } => Against {
                 main: Bare::Overwrite,
                 sum: Some([Bare::Append, Bare::Echo(ONE, 1024)]),
-                beside: [Some(Bare::PacedAppend), Some(Bare::PacedEcho), None],
+                beside: [Some(Bare::PacedAppend), Some(Bare::PacedEcho), None, None],
             },
             What::Publish { in_flight } => {
                 alone(Bare::Insert { rows: PACKAGES * in_flight, bytes: PACKAGE })
@@ -216,7 +216,7 @@ fn inserted(shape: Shape, rows: usize, bytes: usize, request: usize) -> Against 
     Against {
         main: insert,
         sum: Some([insert, trip]),
-        beside: [Some(Bare::Append), Some(Bare::Overwrite), same],
+        beside: [Some(Bare::Append), Some(Bare::Overwrite), same, Some(Bare::Log { rows, bytes })],
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quicproquo_node::floor::{
-    Figures, FloorError, Shape, quic_echo, quic_echo_paced, rpc_ping, sqlite_delete, sqlite_insert,
-    sync_append, sync_overwrite,
+    Figures, FloorError, Shape, fjall_insert, quic_echo, quic_echo_paced, rpc_ping, sqlite_delete,
+    sqlite_insert, sync_append, sync_overwrite,
 };
 
 use super::cases::{Case, PER_SECOND, size};
@@ -26,6 +26,8 @@ pub(super) enum Bare {
     Echo(Shape, usize),
     /// Transactions of so many rows of so many bytes.
     Insert { rows: usize, bytes: usize },
+    /// The same rows into the store that the node's queues lie in.
+    Log { rows: usize, bytes: usize },
     /// The same rows read and deleted.
     Delete { rows: usize, bytes: usize },
     /// A block appended and synced.
@@ -48,6 +50,7 @@ impl fmt::Display for Bare {
             Self::Ping(of) => write!(f, "capnp ping, {}", shape(of)),
             Self::Echo(of, bytes) => write!(f, "QUIC echo {}, {}", size(*bytes), shape(of)),
             Self::Insert { rows, bytes } => write!(f, "insert {rows} x {}", size(*bytes)),
+            Self::Log { rows, bytes } => write!(f, "fjall {rows} x {}", size(*bytes)),
             Self::Delete { rows, bytes } => write!(f, "delete {rows} x {}", size(*bytes)),
             Self::Append => f.write_str("append 4 KiB, fdatasync"),
             Self::PacedAppend => write!(f, "append 4 KiB, fdatasync, {PER_SECOND}/s"),
@@ -65,7 +68,7 @@ pub(super) struct Against {
     /// Times that the case's time is compared with, taken together, and a rate is not.
     pub(super) sum: Option<[Bare; 2]>,
     /// Shown beside it.
-    pub(super) beside: [Option<Bare>; 3],
+    pub(super) beside: [Option<Bare>; 4],
 }
 
 /// One round of floors.
@@ -109,7 +112,7 @@ impl Floors {
         let work = tokio::task::spawn_blocking(move || alone(bare, &dir, time));
         let figures = work.await.map_err(Failure::other)?.map_err(Failure::other)?;
         let rows = match bare {
-            Bare::Insert { rows, .. } | Bare::Delete { rows, .. } => rows,
+            Bare::Insert { rows, .. } | Bare::Log { rows, .. } | Bare::Delete { rows, .. } => rows,
             _ => 1,
         };
         let calls = figures.per_second();
@@ -130,6 +133,7 @@ fn alone(bare: Bare, dir: &Path, time: Duration) -> Result<Figures, FloorError> 
         Bare::PacedAppend => sync_append(dir, time, BLOCK, pace()),
         Bare::Overwrite => sync_overwrite(dir, time, BLOCK),
         Bare::Insert { rows, bytes } => sqlite_insert(dir, time, rows, bytes),
+        Bare::Log { rows, bytes } => fjall_insert(dir, time, rows, bytes),
         Bare::Delete { rows, bytes } => sqlite_delete(dir, time, rows, bytes),
     }
 }
