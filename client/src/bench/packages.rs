@@ -36,11 +36,6 @@ impl Packages {
         };
         Ok(Self(Arc::new(crowd.0.iter().map(of).collect::<Result<_, BenchError>>()?)))
     }
-
-    /// Size of one package, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.0.iter().flatten().next().map_or(0, Vec::len)
-    }
 }
 
 /// Publishes everybody's own packages; one operation is one call.
