@@ -6,10 +6,10 @@ mod floors;
 mod host;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quicproquo_client::bench::{Crowd, Packages};
+use quicproquo_client::bench::{Crowd, NodeBench, Packages};
 use quicproquo_client::{NodeAddress, Trust};
 
 use crate::args::BenchNode;
@@ -97,20 +97,55 @@ async fn measure(
     let mut table = Table::default();
     for round in 1..=effort.rounds {
         let mut floors = Floors::new(&dir, effort.time);
+        let mut loaded: Option<Loaded> = None;
         for case in &cases {
             progress(format_args!("round {round} of {}: {}", effort.rounds, case.name));
             let floor = floors.of(case).await?;
-            let host = match &elsewhere {
-                Some(address) => Host::elsewhere(address.clone()),
-                None => Host::start(&dir).await?,
-            };
-            let measured = case.measure(&host, &crowd, packages.as_ref(), effort).await;
-            host.stop().await?;
-            table.add(&case.name, measured?, Some(floor));
+            let fits = |loaded: &Loaded| case.kind().is_some_and(|kind| kind == loaded.kind);
+            if !loaded.as_ref().is_some_and(fits) {
+                if let Some(former) = loaded.take() {
+                    former.stop().await?;
+                }
+                loaded = Some(Loaded::start(&dir, elsewhere.clone(), &crowd, case).await?);
+            }
+            let Some(loaded) = &loaded else { continue };
+            let figure = case.measure(&loaded.bench, packages.as_ref(), effort).await?;
+            table.add(&case.name, figure, Some(floor));
+        }
+        if let Some(last) = loaded {
+            last.stop().await?;
         }
         for (name, figure) in floors.measured() {
             table.add(&format!("floor: {name}"), figure, None);
         }
     }
     Ok(table)
+}
+
+/// A node with connections to it, for cases of one kind.
+struct Loaded {
+    kind: String,
+    host: Host,
+    bench: NodeBench,
+}
+
+impl Loaded {
+    async fn start(
+        dir: &Path,
+        elsewhere: Option<NodeAddress>,
+        crowd: &Crowd,
+        case: &Case,
+    ) -> Result<Self, Failure> {
+        let host = match elsewhere {
+            Some(address) => Host::elsewhere(address),
+            None => Host::start(dir).await?,
+        };
+        let bench = host.connect(crowd).await?;
+        Ok(Self { kind: case.kind().unwrap_or_default().to_owned(), host, bench })
+    }
+
+    async fn stop(self) -> Result<(), Failure> {
+        drop(self.bench);
+        self.host.stop().await
+    }
 }

@@ -1,10 +1,10 @@
 //! What is measured, and against what.
 
-use quicproquo_client::bench::{Call, Crowd, Load, Measured, Packages};
+use quicproquo_client::bench::{Call, Load, Measured, NodeBench, Packages};
 use quicproquo_node::floor::Shape;
 
 use super::floors::{Against, Bare};
-use super::{Effort, Figure, Host};
+use super::{Effort, Figure};
 use crate::commands::bench::Sample;
 use crate::exit::Failure;
 
@@ -148,15 +148,18 @@ impl Case {
         }
     }
 
-    /// Measures one round on a fresh node.
+    /// Cases of one kind may take turns on one node; none: the case needs a fresh one.
+    pub(super) fn kind(&self) -> Option<&str> {
+        matches!(self.what, What::Load(..)).then(|| self.name.split(',').next()).flatten()
+    }
+
+    /// Measures one round.
     pub(super) async fn measure(
         &self,
-        host: &Host,
-        crowd: &Crowd,
+        bench: &NodeBench,
         packages: Option<&Packages>,
         effort: Effort,
     ) -> Result<Figure, Failure> {
-        let bench = host.connect(crowd).await?;
         let packages = || packages.ok_or_else(|| Failure::other("no key packages"));
         let backlog = effort.count * 10;
         let figure = match self.what {
