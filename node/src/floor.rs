@@ -109,6 +109,12 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_may_be_larger_than_the_windows() {
+        let shape = Shape { connections: 1, in_flight: 64 };
+        assert!(!quic_echo(shape, TIME, 256 * 1024).unwrap().nanos.is_empty());
+    }
+
+    #[test]
     fn a_pace_is_kept() {
         let figures = quic_echo_paced(Duration::from_millis(4), TIME, 1024).unwrap();
         assert!((1..=6).contains(&figures.nanos.len()));

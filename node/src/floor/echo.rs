@@ -1,10 +1,12 @@
 //! A bare QUIC echo.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use quinn::Connection;
+use tokio::sync::Notify;
 use tokio::time::interval;
 
 use super::quic::with_server;
@@ -61,8 +63,12 @@ async fn echo(connection: Connection) {
             return;
         }
     }
+    let _ = send.finish();
+    // What is still on its way would be lost with the connection.
+    connection.closed().await;
 }
 
+/// Writes and reads at the same time: what is under way may be more than the windows hold.
 async fn round_trips(
     connection: &Connection,
     clock: Stopwatch,
@@ -72,28 +78,36 @@ async fn round_trips(
 ) -> Result<Vec<u64>, FloorError> {
     let streams = connection.open_bi().await;
     let (mut send, mut receive) = streams.map_err(|error| FloorError::quic(&error))?;
-    let message = vec![0x5a; bytes];
-    let mut answer = vec![0; bytes];
-    let mut under_way = VecDeque::with_capacity(depth);
-    let mut nanos = Vec::new();
-    let (mut sent, mut came) = (0, 0);
-    // What has come is sent again at once: all of it together, as it came.
-    let mut missing = depth;
-    loop {
-        if clock.elapsed() < time {
-            for _ in 0..missing {
-                under_way.push_back(clock.elapsed());
-                send.write_all(&message).await.map_err(|error| FloorError::quic(&error))?;
+    let under_way = RefCell::new(VecDeque::with_capacity(depth));
+    let answered = Notify::new();
+    let write = async {
+        let message = vec![0x5a; bytes];
+        while clock.elapsed() < time {
+            if under_way.borrow().len() >= depth {
+                answered.notified().await;
+                continue;
             }
-            sent += missing * bytes;
+            under_way.borrow_mut().push_back(clock.elapsed());
+            send.write_all(&message).await.map_err(|error| FloorError::quic(&error))?;
         }
-        if came == sent {
-            return Ok(nanos);
+        send.finish().map_err(|error| FloorError::quic(&error))
+    };
+    let read = async {
+        let mut answer = vec![0; bytes];
+        let (mut nanos, mut came) = (Vec::new(), 0);
+        // The echo ends its stream after ours.
+        while let Some(read) =
+            receive.read(&mut answer).await.map_err(|error| FloorError::quic(&error))?
+        {
+            let whole = (came + read) / bytes - came / bytes;
+            came += read;
+            nanos.extend(
+                under_way.borrow_mut().drain(..whole).map(|started| clock.nanos_since(started)),
+            );
+            answered.notify_one();
         }
-        let read = receive.read(&mut answer).await.map_err(|error| FloorError::quic(&error))?;
-        let before = came / bytes;
-        came += read.ok_or_else(|| FloorError::quic(&"the stream ended"))?;
-        missing = came / bytes - before;
-        nanos.extend(under_way.drain(..missing).map(|started| clock.nanos_since(started)));
-    }
+        Ok::<_, FloorError>(nanos)
+    };
+    let ((), nanos) = tokio::try_join!(write, read)?;
+    Ok(nanos)
 }
