@@ -94,9 +94,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::gateway::run(&load(layers)?, gateway.json).await
         }
         Command::Demo => commands::demo::run(load(Layers::default())?).await,
-        Command::Bench(bench) => {
-            commands::bench::run(load(Layers::default())?, bench.quick, bench.json).await
-        }
+        Command::Bench(bench) => commands::bench::run(load(Layers::default())?, bench).await,
         Command::Health(health) => {
             let settings = load(Layers::default())?;
             commands::health::run(&settings, health.url, health.json).await

@@ -1,148 +1,206 @@
 //! Loads a node through its RPC interface, for `qpq bench`.
+//!
+//! It is cheap on purpose, since it mostly shares its machine with the node: one thread holds all
+//! connections and makes the calls itself; nothing is handed from thread to thread per call, and
+//! payloads are written once, into the message.
+
+mod backlog;
+mod call;
+mod packages;
+mod peer;
+mod pull;
+mod push;
+mod slots;
+mod thread;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::stream::{FuturesUnordered, StreamExt as _};
-use quicproquo_core::identity::{Identity, IdentityKey};
-use quicproquo_schemas::id::Instance;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use quicproquo_core::identity::Identity;
 
-use crate::clock::Stopwatch;
 use crate::config::NodeAddress;
-use crate::rpc::{Connector, Driver, LinkEvent, LinkSpec, Request};
-
-/// Recipients that rows are spread over, so that no queue fills up.
-const RECIPIENTS: usize = 64;
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::rpc::RpcError;
+pub use call::{Call, Load};
+pub use packages::Packages;
+use thread::Thread;
 
 /// A bench cannot go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BenchError(String);
 
+impl BenchError {
+    fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<RpcError> for BenchError {
+    fn from(error: RpcError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<capnp::Error> for BenchError {
+    fn from(error: capnp::Error) -> Self {
+        RpcError::from(error).into()
+    }
+}
+
 /// What a run measured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// How long each request took.
-    pub latencies: Vec<Duration>,
-    /// How long all of it took.
+    /// How long each operation took, in nanoseconds.
+    pub nanos: Vec<u64>,
+    /// How long all of them took.
     pub elapsed: Duration,
 }
 
-/// One connection, and how many of its requests are unanswered.
-#[derive(Debug)]
-struct Link {
-    requests: mpsc::UnboundedSender<Request>,
-    unanswered: AtomicUsize,
+impl Measured {
+    /// Operations per second.
+    pub fn per_second(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        let count = self.nanos.len() as f64;
+        count / self.elapsed.as_secs_f64()
+    }
 }
 
-/// Some authenticated connections to one node.
+/// Identities to load a node with; the same ones may come to many nodes.
+#[derive(Debug, Clone)]
+pub struct Crowd(Vec<Arc<Identity>>);
+
+impl Crowd {
+    /// Makes identities.
+    pub fn generate(count: usize) -> Self {
+        Self((0..count).map(|_| Arc::new(Identity::generate())).collect())
+    }
+}
+
+/// Authenticated connections to one node, one for each identity of a crowd.
 #[derive(Debug)]
 pub struct NodeBench {
-    links: Vec<Link>,
-    recipients: Vec<IdentityKey>,
-    _stop: DropGuard,
+    thread: Thread,
 }
 
 impl NodeBench {
-    /// Connects, each connection with an identity of its own.
+    /// Connects.
     ///
     /// # Errors
     /// When the node cannot be reached or refuses.
-    pub async fn connect(node: &NodeAddress, connections: usize) -> Result<Self, BenchError> {
-        let failed = |error: &dyn std::fmt::Display| BenchError(error.to_string());
-        let connector = Connector::new(node).map_err(|error| failed(&error))?;
-        let driver = Driver::start(connector).map_err(|error| failed(&error))?;
-        let stop = CancellationToken::new();
-        let mut links = Vec::with_capacity(connections);
-        for _ in 0..connections {
-            let requests = connect(&driver, &stop).await?;
-            links.push(Link { requests, unanswered: AtomicUsize::new(0) });
-        }
-        let recipients = (0..RECIPIENTS).map(|_| Identity::generate().key()).collect();
-        Ok(Self { links, recipients, _stop: stop.drop_guard() })
+    pub async fn connect(node: &NodeAddress, crowd: &Crowd) -> Result<Self, BenchError> {
+        Ok(Self { thread: Thread::start(node, crowd.0.clone()).await? })
     }
 
-    /// Enqueues `total` random payloads, `in_flight` at once, each waiting for its answer.
+    /// Keeps `load.in_flight` calls under way for `load.time`, after a fifth of it to warm up.
     ///
     /// # Errors
-    /// When the node refuses one.
-    pub async fn enqueue(
+    /// When the node refuses a call.
+    pub async fn load(&self, load: Load) -> Result<Measured, BenchError> {
+        self.thread.run(move |peers| call::load(peers, load)).await
+    }
+
+    /// Publishes a crowd's packages, `in_call` in each call, `in_flight` calls at once; each crowd
+    /// member publishes its own.
+    ///
+    /// # Errors
+    /// When the node refuses a call.
+    pub async fn publish(
         &self,
+        packages: &Packages,
+        in_call: usize,
         in_flight: usize,
-        payload_bytes: usize,
+    ) -> Result<Measured, BenchError> {
+        let packages = packages.clone();
+        self.thread.run(move |peers| packages::publish(peers, packages, in_call, in_flight)).await
+    }
+
+    /// Claims `total` packages of the crowd's members, one in each call, `in_flight` at once.
+    ///
+    /// # Errors
+    /// When the node refuses a call or has no package.
+    pub async fn claim(&self, total: usize, in_flight: usize) -> Result<Measured, BenchError> {
+        self.thread.run(move |peers| packages::claim(peers, total, in_flight)).await
+    }
+
+    /// Time from the call to the arrival of a row of `bytes` at a subscribed client, at
+    /// `per_second` calls, not waiting for one another (an open loop), `total` times. The rows are
+    /// acknowledged as they come. The crowd has at least two members.
+    ///
+    /// # Errors
+    /// When the node refuses a call or a row does not arrive.
+    pub async fn push(
+        &self,
+        multicast: bool,
+        bytes: usize,
+        per_second: u32,
         total: usize,
     ) -> Result<Measured, BenchError> {
-        let mut payload = vec![0; payload_bytes.max(8)];
-        getrandom::fill(&mut payload).map_err(|error| BenchError(error.to_string()))?;
-        let whole = Stopwatch::start();
-        let mut latencies = Vec::with_capacity(total);
-        let mut running = FuturesUnordered::new();
-        for n in 0..total {
-            if running.len() >= in_flight
-                && let Some(latency) = running.next().await
-            {
-                latencies.push(latency?);
-            }
-            // Equal payloads would be taken for a retry.
-            payload[..8].copy_from_slice(&(n as u64).to_be_bytes());
-            running.push(self.one(n, payload.clone()));
-        }
-        while let Some(latency) = running.next().await {
-            latencies.push(latency?);
-        }
-        Ok(Measured { latencies, elapsed: whole.elapsed() })
+        self.thread.run(move |peers| push::paced(peers, multicast, bytes, per_second, total)).await
     }
 
-    async fn one(&self, n: usize, payload: Vec<u8>) -> Result<Duration, BenchError> {
-        let watch = Stopwatch::start();
-        let (answer, answered) = oneshot::channel();
-        let recipient = self.recipients[n % self.recipients.len()];
-        let request = Request::Enqueue { recipient, payload, answer };
-        let gone = || BenchError("the link to the node is gone".into());
-        // The node bounds the calls of a connection: take the one with the fewest.
-        let unanswered = |link: &&Link| link.unanswered.load(Ordering::Relaxed);
-        let link = self.links.iter().min_by_key(unanswered).ok_or_else(gone)?;
-        link.unanswered.fetch_add(1, Ordering::Relaxed);
-        link.requests.send(request).map_err(|_| gone())?;
-        let answer = answered.await.map_err(|_| gone())?;
-        link.unanswered.fetch_sub(1, Ordering::Relaxed);
-        answer.map_err(|error| BenchError(error.to_string()))?;
-        Ok(watch.elapsed())
+    /// Fills the queues of the first `members` with `rows` rows of `bytes` each. The rest of the
+    /// crowd sends.
+    ///
+    /// # Errors
+    /// When the node refuses a call.
+    pub async fn fill(&self, members: usize, rows: usize, bytes: usize) -> Result<(), BenchError> {
+        self.thread.run(move |peers| backlog::fill(peers, members, rows, bytes)).await
     }
-}
 
-async fn connect(
-    driver: &Driver,
-    stop: &CancellationToken,
-) -> Result<mpsc::UnboundedSender<Request>, BenchError> {
-    let mut instance = [0; Instance::LEN];
-    getrandom::fill(&mut instance).map_err(|error| BenchError(error.to_string()))?;
-    let (requests, taken) = mpsc::unbounded_channel();
-    let (events, mut happened) = mpsc::channel(16);
-    driver.open(LinkSpec {
-        identity: Arc::new(Identity::generate()),
-        incarnation: 1,
-        instance: Instance::new(instance),
-        invite: None,
-        attempts: Arc::default(),
-        requests: taken,
-        events,
-        stop: stop.clone(),
-    });
-    let up = async {
-        while let Some(event) = happened.recv().await {
-            if matches!(event, LinkEvent::Up { .. }) {
-                return true;
-            }
-        }
-        false
-    };
-    match tokio::time::timeout(PATIENCE, up).await {
-        Ok(true) => Ok(requests),
-        _ => Err(BenchError("the node cannot be reached".into())),
+    /// Adds `rows` rows of `bytes` to queues of nobody, spread evenly over `queues`, which are the
+    /// same ones with every call.
+    ///
+    /// # Errors
+    /// When the node refuses a call.
+    pub async fn ballast(
+        &self,
+        queues: usize,
+        rows: usize,
+        bytes: usize,
+    ) -> Result<(), BenchError> {
+        self.thread.run(move |peers| backlog::ballast(peers, queues, rows, bytes)).await
+    }
+
+    /// Enqueues `total` rows of `bytes` in the queues of the first `members`, one in each call,
+    /// `in_flight` calls at once.
+    ///
+    /// # Errors
+    /// When the node refuses a call.
+    pub async fn enqueue(
+        &self,
+        members: usize,
+        bytes: usize,
+        in_flight: usize,
+        total: usize,
+    ) -> Result<Measured, BenchError> {
+        let work = move |peers| backlog::enqueue(peers, members, bytes, in_flight, total);
+        self.thread.run(work).await
+    }
+
+    /// Takes `rows` rows out of each of the first `members`' queues by `NodeService.fetch`, each
+    /// fetch acknowledging the one before. One operation is one row, its time that of its fetch.
+    ///
+    /// # Errors
+    /// When the node refuses a call or the rows are not there.
+    pub async fn pull(&self, members: usize, rows: usize) -> Result<Measured, BenchError> {
+        self.thread.run(move |peers| pull::drain(peers, members, rows)).await
+    }
+
+    /// Takes at least `rows` rows out of each of the first `members`' queues by a subscription,
+    /// acknowledging each page that is pushed. One operation is one row, its time that from one
+    /// page to the next.
+    ///
+    /// # Errors
+    /// When the node refuses a call or the rows are not there.
+    pub async fn drain(&self, members: usize, rows: usize) -> Result<Measured, BenchError> {
+        self.thread.run(move |peers| push::drain(peers, members, rows)).await
+    }
+
+    /// Acknowledges `total` rows one by one, in the first `members`' queues in turn.
+    ///
+    /// # Errors
+    /// When the node refuses a call.
+    pub async fn ack(&self, members: usize, total: usize) -> Result<Measured, BenchError> {
+        self.thread.run(move |peers| pull::ack(peers, members, total)).await
     }
 }

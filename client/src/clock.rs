@@ -29,4 +29,9 @@ impl Stopwatch {
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
+
+    /// Nanoseconds since `earlier`, which was elapsed then.
+    pub fn nanos_since(&self, earlier: Duration) -> u64 {
+        u64::try_from(self.elapsed().saturating_sub(earlier).as_nanos()).unwrap_or(u64::MAX)
+    }
 }

@@ -12,7 +12,7 @@ use quicproquo_schemas::id::{Instance, SendId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod blobs;
 mod connection;
 mod delivery;
@@ -20,6 +20,7 @@ mod directory;
 pub(crate) mod driver;
 pub(crate) mod link;
 mod sink;
+pub(crate) mod system;
 mod trust;
 
 pub(crate) use connection::Connector;
@@ -136,12 +137,6 @@ pub(crate) enum Request {
         key: Vec<u8>,
         answer: Answer<()>,
     },
-    /// `NodeService.enqueue`, with an access token of this link.
-    Enqueue {
-        recipient: IdentityKey,
-        payload: Vec<u8>,
-        answer: Answer<u64>,
-    },
     /// A piece of a blob; an empty one asks how far the upload is.
     PutBlob {
         sha256: [u8; 32],
@@ -192,7 +187,6 @@ impl fmt::Debug for Request {
             Self::ResolveName { .. } => "ResolveName",
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
-            Self::Enqueue { .. } => "Enqueue",
             Self::PutBlob { .. } => "PutBlob",
             Self::GetBlob { .. } => "GetBlob",
             Self::BlobSize { .. } => "BlobSize",

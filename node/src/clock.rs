@@ -45,7 +45,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Time since the start.
+    /// The time since the start.
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
@@ -55,8 +55,8 @@ impl Stopwatch {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Nanoseconds since the start.
-    pub(crate) fn nanos(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    /// Nanoseconds since `earlier`, which was elapsed then.
+    pub(crate) fn nanos_since(self, earlier: Duration) -> u64 {
+        u64::try_from(self.elapsed().saturating_sub(earlier).as_nanos()).unwrap_or(u64::MAX)
     }
 }

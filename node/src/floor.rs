@@ -1,18 +1,18 @@
 //! What the machine can do at all: floors for `qpq bench` to compare the node with.
-//!
-//! Each returns nanoseconds per operation.
 
+mod disk;
 mod echo;
+mod ping;
+mod quic;
+mod rows;
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
+use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite};
-
-use crate::clock::Stopwatch;
-pub use echo::quic_echo;
+pub use disk::{sync_append, sync_overwrite};
+pub use echo::{quic_echo, quic_echo_paced};
+pub use ping::rpc_ping;
+pub use rows::{fjall_insert, sqlite_delete, sqlite_insert};
 
 /// A floor could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -22,99 +22,107 @@ pub enum FloorError {
     Io(#[from] io::Error),
     /// The database.
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] rusqlite::Error),
+    /// The log-structured store.
+    #[error("store: {0}")]
+    Fjall(#[from] fjall::Error),
     /// QUIC or TLS.
     #[error("QUIC: {0}")]
     Quic(String),
+    /// Cap'n Proto.
+    #[error("RPC: {0}")]
+    Rpc(#[from] capnp::Error),
 }
 
-/// Appends `bytes` to a file in `dir` and syncs its data, `rounds` times. Blocks; the file is
-/// removed.
-pub fn fsync_loop(dir: &Path, rounds: usize, bytes: usize) -> Result<Vec<u64>, FloorError> {
-    let path = dir.join(format!("floor-{}.sync", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-    let block = vec![0x5a; bytes];
-    let mut times = Vec::with_capacity(rounds);
-    let mut measure = || -> io::Result<()> {
-        for _ in 0..rounds {
-            let watch = Stopwatch::start();
-            file.write_all(&block)?;
-            file.sync_data()?;
-            times.push(watch.nanos());
-        }
-        Ok(())
-    };
-    let measured = measure();
-    std::fs::remove_file(&path)?;
-    measured?;
-    Ok(times)
-}
-
-/// Inserts `batch` rows of `bytes` in one statement and one synced transaction, `rounds` times,
-/// into a database of its own in `dir`, which is removed. Returns nanoseconds per *transaction*.
-pub async fn sqlite_insert(
-    dir: &Path,
-    rounds: usize,
-    batch: usize,
-    bytes: usize,
-) -> Result<Vec<u64>, FloorError> {
-    let path = dir.join(format!("floor-{}.db", std::process::id()));
-    let times = inserts(&path, rounds, batch, bytes).await;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = path.clone().into_os_string();
-        file.push(suffix);
-        match std::fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+impl FloorError {
+    fn quic(error: &dyn std::fmt::Display) -> Self {
+        Self::Quic(error.to_string())
     }
-    times
 }
 
-async fn inserts(
-    path: &Path,
-    rounds: usize,
-    batch: usize,
-    bytes: usize,
-) -> Result<Vec<u64>, FloorError> {
-    let mut connection = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging()
-        .connect()
-        .await?;
-    sqlx::query("CREATE TABLE floor (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT")
-        .execute(&mut connection)
-        .await?;
-    let payload = vec![0x5a; bytes];
-    let mut times = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        let watch = Stopwatch::start();
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO floor (data) ");
-        insert.push_values(0..batch.max(1), |mut row, _| {
-            row.push_bind(payload.as_slice());
-        });
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        insert.build().execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        times.push(watch.nanos());
+/// What a floor measured.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// How long each operation took, in nanoseconds.
+    pub nanos: Vec<u64>,
+    /// How long all of them took.
+    pub elapsed: Duration,
+}
+
+impl Figures {
+    /// Operations per second.
+    pub fn per_second(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        let count = self.nanos.len() as f64;
+        count / self.elapsed.as_secs_f64()
     }
-    connection.close().await?;
-    Ok(times)
+}
+
+/// How requests are spread over connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Connections, each with one stream.
+    pub connections: usize,
+    /// Requests under way at once, over all connections; at least as many as those.
+    pub in_flight: usize,
+}
+
+impl Shape {
+    /// Requests under way on one of its connections.
+    fn depth(self, connection: usize) -> usize {
+        let (each, over) = (self.in_flight / self.connections, self.in_flight % self.connections);
+        (each + usize::from(connection < over)).max(1)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn each_floor_gives_one_time_per_round_and_leaves_nothing() {
+    const TIME: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn each_floor_gives_its_times_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(fsync_loop(dir.path(), 3, 4096).unwrap().len(), 3);
-        assert_eq!(sqlite_insert(dir.path(), 3, 32, 1024).await.unwrap().len(), 3);
-        assert_eq!(quic_echo(10, 256).await.unwrap().len(), 10);
+        assert!(!sync_append(dir.path(), TIME, 4096, Duration::ZERO).unwrap().nanos.is_empty());
+        assert!(!sync_overwrite(dir.path(), TIME, 4096).unwrap().nanos.is_empty());
+        assert!(!sqlite_insert(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
+        assert!(!fjall_insert(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
+        assert!(!sqlite_delete(dir.path(), TIME, 32, 1024).unwrap().nanos.is_empty());
+        let pace = Duration::from_millis(4);
+        assert!(sync_append(dir.path(), TIME, 4096, pace).unwrap().nanos.len() <= 6);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn networks_answer_over_one_connection_and_over_more() {
+        for shape in
+            [Shape { connections: 1, in_flight: 1 }, Shape { connections: 3, in_flight: 8 }]
+        {
+            let echo = quic_echo(shape, TIME, 1024).unwrap();
+            let ping = rpc_ping(shape, TIME).unwrap();
+            for figures in [echo, ping] {
+                assert!(figures.nanos.len() > shape.in_flight);
+                assert!(figures.per_second() > 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn an_echo_may_be_larger_than_the_windows() {
+        let shape = Shape { connections: 1, in_flight: 64 };
+        assert!(!quic_echo(shape, TIME, 256 * 1024).unwrap().nanos.is_empty());
+    }
+
+    #[test]
+    fn a_pace_is_kept() {
+        let figures = quic_echo_paced(Duration::from_millis(4), TIME, 1024).unwrap();
+        assert!((1..=6).contains(&figures.nanos.len()));
+    }
+
+    #[test]
+    fn depths_of_connections_add_up() {
+        let shape = Shape { connections: 3, in_flight: 8 };
+        assert_eq!((0..3).map(|at| shape.depth(at)).collect::<Vec<_>>(), [3, 3, 2]);
     }
 }

@@ -1,86 +1,22 @@
-//! `qpq bench`: what a conversation costs, beside what this machine can do at all.
+//! `qpq bench`: what things cost, beside what this machine can do at all.
 
-mod conversation;
-mod floors;
+mod chat;
 mod node;
-mod report;
+mod sample;
 
-use tempfile::TempDir;
-
-use super::demo::{admin, in_directory};
+use crate::args::{Bench, BenchWhat};
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::progress;
-use crate::shutdown::Signals;
-use crate::stack::Stack;
-use conversation::Pair;
-use report::{Report, Row, Sample};
-
-/// Bytes of a message and of a row.
-const BYTES: usize = 1024;
-
-/// How much is measured.
-#[derive(Debug, Clone, Copy)]
-struct Effort {
-    /// Rounds of everything; the median round counts.
-    rounds: usize,
-    /// Messages of one round, one after the other.
-    messages: usize,
-    /// Operations of a floor, per round.
-    floor: usize,
-}
+use sample::Sample;
 
 /// Measures and prints.
-pub(crate) async fn run(settings: Settings, quick: bool, json: bool) -> Result<(), Failure> {
-    let effort = if quick {
-        Effort { rounds: 3, messages: 200, floor: 200 }
-    } else {
-        Effort { rounds: 5, messages: 1000, floor: 1000 }
-    };
+pub(crate) async fn run(settings: Settings, bench: Bench) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         progress("this build is not optimised: cargo run --release -- bench");
     }
-    let mut signals = Signals::install()?;
-    let dir = TempDir::new().map_err(|e| Failure::other(format!("temporary directory: {e}")))?;
-    let stack = Stack::up(&in_directory(settings, &dir)).await?;
-    let measured = tokio::select! {
-        measured = measure(&stack, &dir, effort) => measured,
-        () = signals.end() => Err(Failure::other("interrupted")),
-    };
-    let stopped = stack.stop().await;
-    measured?.print(json)?;
-    stopped
-}
-
-/// Rounds of floors and of our own measurements take turns, so that a slow minute of the machine
-/// strikes both.
-async fn measure(stack: &Stack, dir: &TempDir, effort: Effort) -> Result<Report, Failure> {
-    progress("two bots get to know each other");
-    let mut pair = Pair::meet(&admin(stack)?).await?;
-    pair.latencies(effort.messages / 10).await?;
-    let load = node::connect(stack.node_facts()?).await?;
-
-    let mut report = Report::default();
-    for round in 1..=effort.rounds {
-        progress(format_args!("round {round} of {}", effort.rounds));
-        let floors = floors::measure(dir.path(), effort.floor).await?;
-        let latency = pair.latencies(effort.messages).await?;
-        report.add("message POST to WebSocket", Row::time(&latency, Some(floors.message_nanos())));
-        for in_flight in [1, 16] {
-            let rate = pair.rate(effort.messages, in_flight).await?;
-            let name = format!("messages, {in_flight} in flight");
-            report.add(&name, Row::rate(rate, floors.messages_per_second(in_flight)));
-        }
-        for (in_flight, times) in node::LOADS {
-            let (latency, rate) = node::enqueue(&load, in_flight, effort.messages * times).await?;
-            let name = format!("node enqueue, {in_flight} in flight");
-            report.add(&name, Row::rate(rate, floors.rows_per_second(in_flight)));
-            let floor = floors.enqueue_nanos(in_flight);
-            report.add(&format!("{name}, answer"), Row::time(&latency, Some(floor)));
-        }
-        for (name, sample) in floors.rows() {
-            report.add(name, Row::time(&sample, None));
-        }
+    match bench.what.unwrap_or(BenchWhat::Chat) {
+        BenchWhat::Chat => chat::run(settings, bench.quick, bench.json).await,
+        BenchWhat::Node(node) => node::run(&settings, &node, bench.quick, bench.json).await,
     }
-    Ok(report)
 }

@@ -9,17 +9,17 @@ use quinn::Connection;
 use super::RpcError;
 
 /// What is proved.
-pub(super) struct Proof<'a> {
-    pub(super) identity: &'a Identity,
-    pub(super) incarnation: u64,
-    pub(super) instance: Instance,
-    pub(super) attempt: u64,
+pub(crate) struct Proof<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) incarnation: u64,
+    pub(crate) instance: Instance,
+    pub(crate) attempt: u64,
     /// Empty: none.
-    pub(super) invite: &'a str,
+    pub(crate) invite: &'a str,
 }
 
 /// Signs over the TLS exporter; answers the Session, the node's last send id and ack position.
-pub(super) async fn run(
+pub(crate) async fn run(
     connection: &Connection,
     node: &node::Client,
     proof: &Proof<'_>,

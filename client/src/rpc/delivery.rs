@@ -1,13 +1,9 @@
 //! Delivery: send, its result, acknowledge.
 
-use capnp::capability::FromClientHook as _;
-use quicproquo_core::identity::IdentityKey;
 use quicproquo_schemas::id::SendId;
-use quicproquo_schemas::limits;
-use quicproquo_schemas::node_capnp::node_service;
 use quicproquo_schemas::session_capnp::{delivery_result, send_id};
 
-use super::link::{Live, set_auth};
+use super::link::Live;
 use super::{Answer, Delivery, DeliveryResult};
 
 pub(super) fn send(
@@ -58,22 +54,6 @@ pub(super) fn ack(live: &Live, up_to: u64, answer: Answer<()>) {
     let promise = request.send().promise;
     tokio::task::spawn_local(async move {
         let _ = answer.send(promise.await.map(drop).map_err(Into::into));
-    });
-}
-
-pub(super) fn enqueue(live: &Live, recipient: &IdentityKey, payload: &[u8], answer: Answer<u64>) {
-    let node: node_service::Client = live.node.clone().cast_to();
-    let mut request = node.enqueue_request();
-    let mut params = request.get();
-    params.set_recipient_key(recipient.as_bytes());
-    params.set_payload(payload);
-    params.set_version(limits::VERSION);
-    set_auth(params.init_auth(), &live.token);
-    let promise = request.send().promise;
-    tokio::task::spawn_local(async move {
-        let result = async { Ok(promise.await?.get()?.get_seq()) };
-        let result: Result<_, capnp::Error> = result.await;
-        let _ = answer.send(result.map_err(Into::into));
     });
 }
 

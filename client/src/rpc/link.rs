@@ -4,30 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
 use quicproquo_schemas::close::CloseCode;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::limits;
 use quicproquo_schemas::node_capnp::auth;
 use quicproquo_schemas::session_capnp::{node, session};
-use quicproquo_transport::{FrameLimit, Rules};
 use quinn::{Connection, ConnectionError, Endpoint};
 use tokio::sync::mpsc;
 
 use super::sink::{RowSink, SinkEvent};
 use super::{
     Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, blobs, delivery, directory,
+    system,
 };
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
-/// Largest frame of a node: 4 MiB of rows, and one row that exceeds them.
-const FRAME: usize = 2 * limits::FRAME_AFTER_AUTH;
-/// Capabilities in one message; `authenticate` answers one.
-const CAPABILITIES: u32 = 16;
-/// How long the node may read nothing.
-const STALLED: Duration = Duration::from_secs(30);
 
 /// How one connection ended.
 enum End {
@@ -122,7 +115,6 @@ fn refuse(request: Request) {
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
         Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
-        Request::Enqueue { answer, .. } => drop(answer.send(Err(error()))),
         Request::PutBlob { answer, .. } => drop(answer.send(Err(error()))),
         Request::GetBlob { answer, .. } => drop(answer.send(Err(error()))),
         Request::BlobSize { answer, .. } => drop(answer.send(Err(error()))),
@@ -152,15 +144,10 @@ async fn serve(
     attempt: u64,
     was_up: &mut bool,
 ) -> End {
-    let (send, receive) = match connection.open_bi().await {
-        Ok(streams) => streams,
+    let (node, mut system) = match system::start(connection).await {
+        Ok(started) => started,
         Err(error) => return End::Lost(error.to_string()),
     };
-    let side = rpc_twoparty_capnp::Side::Client;
-    let (network, _) = quicproquo_transport::open(send, receive, side, rules());
-    let mut system = RpcSystem::new(Box::new(network), None);
-    let node: node::Client = system.bootstrap(rpc_twoparty_capnp::Side::Server);
-    let mut system = tokio::task::spawn_local(system);
 
     let (sink_events, mut pushed) = mpsc::unbounded_channel();
     let opening = open(connection, spec, attempt, node, sink_events);
@@ -264,9 +251,6 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
         Request::UploadHybridKey { key, answer } => {
             directory::upload_hybrid_key(live, identity, &key, answer);
         }
-        Request::Enqueue { recipient, payload, answer } => {
-            delivery::enqueue(live, &recipient, &payload, answer);
-        }
         Request::PutBlob { sha256, size, offset, piece, answer } => {
             blobs::put(live, &sha256, size, offset, &piece, answer);
         }
@@ -293,23 +277,9 @@ pub(super) fn instance_in(text: &str) -> String {
 }
 
 /// Fills in what every `NodeService` call carries.
-pub(super) fn set_auth(mut auth: auth::Builder<'_>, token: &[u8]) {
+pub(crate) fn set_auth(mut auth: auth::Builder<'_>, token: &[u8]) {
     auth.set_version(limits::VERSION);
     auth.set_access_token(token);
-}
-
-/// What the node may send. However much waits to be written, the node's answers are read: if both
-/// ends waited for each other to read, neither would.
-fn rules() -> Rules {
-    Rules {
-        frames: FrameLimit::plain(FRAME),
-        calls: None,
-        refusal: String::new(),
-        capabilities: CAPABILITIES,
-        unsent_bytes: usize::MAX,
-        stalled: STALLED,
-        lent_frame: STALLED,
-    }
 }
 
 /// How a connection ended whose stream has: the node says so when another instance took over.

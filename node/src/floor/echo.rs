@@ -1,63 +1,60 @@
-//! A bare QUIC echo on loopback, with the TLS and transport of the node.
+//! A bare QUIC echo.
 
-use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
 
-use quicproquo_schemas::limits::ALPN;
-use quinn::{Connection, Endpoint};
-use rustls::RootCertStore;
+use futures::future::try_join_all;
+use quinn::Connection;
+use tokio::sync::Notify;
+use tokio::time::interval;
 
-use super::FloorError;
+use super::quic::with_server;
+use super::{Figures, FloorError, Shape};
 use crate::clock::Stopwatch;
-use crate::config::TransportLimits;
-use crate::tls::{Certificate, provider, transport};
 
-/// Sends `bytes` over one stream and waits for them to come back, `rounds` times. Server and
-/// client share the calling runtime.
-pub async fn quic_echo(rounds: usize, bytes: usize) -> Result<Vec<u64>, FloorError> {
-    let mut limits = TransportLimits::default();
-    limits.receive_window_before_auth = limits.receive_window;
-    limits.send_window_before_auth = limits.send_window;
-    let certificate = Certificate::ephemeral().map_err(|error| quic(&error))?;
-    let address = (Ipv4Addr::LOCALHOST, 0).into();
-    let server = Endpoint::server(
-        certificate.server_config(&limits).map_err(|error| quic(&error))?,
-        address,
-    )?;
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.der().clone()).map_err(|error| quic(&error))?;
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| quic(&error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let tls =
-        quinn::crypto::rustls::QuicClientConfig::try_from(tls).map_err(|error| quic(&error))?;
-    let mut config = quinn::ClientConfig::new(Arc::new(tls));
-    config.transport_config(Arc::new(transport(&limits)));
-    let client = Endpoint::client(address)?;
-    let connecting = client
-        .connect_with(config, server.local_addr()?, "localhost")
-        .map_err(|error| quic(&error))?;
-
-    let times = async {
-        let connection = connecting.await.map_err(|error| quic(&error))?;
-        let times = round_trips(&connection, rounds, bytes).await;
-        connection.close(0u32.into(), b"");
-        times
-    };
-    let (times, ()) = tokio::join!(times, echo(&server));
-    times
+/// Sends `bytes` over one stream of each connection and waits for them to come back, for `time`.
+/// Blocks the caller, whose thread is the client's.
+pub fn quic_echo(shape: Shape, time: Duration, bytes: usize) -> Result<Figures, FloorError> {
+    with_server(shape.connections, echo, async |connections| {
+        let clock = Stopwatch::start();
+        let all = connections
+            .iter()
+            .enumerate()
+            .map(|(at, connection)| round_trips(connection, clock, time, shape.depth(at), bytes));
+        let nanos = try_join_all(all).await?.concat();
+        Ok(Figures { nanos, elapsed: clock.elapsed() })
+    })
 }
 
-async fn echo(server: &Endpoint) {
-    let Some(incoming) = server.accept().await else {
-        return;
-    };
-    let Ok(connection) = incoming.await else {
-        return;
-    };
+/// Sends `bytes` each `pace` and waits for them to come back, for `time`. Blocks the caller.
+pub fn quic_echo_paced(
+    pace: Duration,
+    time: Duration,
+    bytes: usize,
+) -> Result<Figures, FloorError> {
+    with_server(1, echo, async |connections| {
+        let clock = Stopwatch::start();
+        let mut nanos = Vec::new();
+        let Some(connection) = connections.first() else {
+            return Ok(Figures::default());
+        };
+        let streams = connection.open_bi().await;
+        let (mut send, mut receive) = streams.map_err(|error| FloorError::quic(&error))?;
+        let (message, mut answer) = (vec![0x5a; bytes], vec![0; bytes]);
+        let mut ticks = interval(pace);
+        while clock.elapsed() < time {
+            ticks.tick().await;
+            let started = clock.elapsed();
+            send.write_all(&message).await.map_err(|error| FloorError::quic(&error))?;
+            receive.read_exact(&mut answer).await.map_err(|error| FloorError::quic(&error))?;
+            nanos.push(clock.nanos_since(started));
+        }
+        Ok(Figures { nanos, elapsed: clock.elapsed() })
+    })
+}
+
+async fn echo(connection: Connection) {
     let Ok((mut send, mut receive)) = connection.accept_bi().await else {
         return;
     };
@@ -66,26 +63,51 @@ async fn echo(server: &Endpoint) {
             return;
         }
     }
+    let _ = send.finish();
+    // What is still on its way would be lost with the connection.
+    connection.closed().await;
 }
 
+/// Writes and reads at the same time: what is under way may be more than the windows hold.
 async fn round_trips(
     connection: &Connection,
-    rounds: usize,
+    clock: Stopwatch,
+    time: Duration,
+    depth: usize,
     bytes: usize,
 ) -> Result<Vec<u64>, FloorError> {
-    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| quic(&error))?;
-    let message = vec![0x5a; bytes];
-    let mut answer = vec![0; bytes];
-    let mut times = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        let watch = Stopwatch::start();
-        send.write_all(&message).await.map_err(|error| quic(&error))?;
-        receive.read_exact(&mut answer).await.map_err(|error| quic(&error))?;
-        times.push(watch.nanos());
-    }
-    Ok(times)
-}
-
-fn quic(error: &dyn std::fmt::Display) -> FloorError {
-    FloorError::Quic(error.to_string())
+    let streams = connection.open_bi().await;
+    let (mut send, mut receive) = streams.map_err(|error| FloorError::quic(&error))?;
+    let under_way = RefCell::new(VecDeque::with_capacity(depth));
+    let answered = Notify::new();
+    let write = async {
+        let message = vec![0x5a; bytes];
+        while clock.elapsed() < time {
+            if under_way.borrow().len() >= depth {
+                answered.notified().await;
+                continue;
+            }
+            under_way.borrow_mut().push_back(clock.elapsed());
+            send.write_all(&message).await.map_err(|error| FloorError::quic(&error))?;
+        }
+        send.finish().map_err(|error| FloorError::quic(&error))
+    };
+    let read = async {
+        let mut answer = vec![0; bytes];
+        let (mut nanos, mut came) = (Vec::new(), 0);
+        // The echo ends its stream after ours.
+        while let Some(read) =
+            receive.read(&mut answer).await.map_err(|error| FloorError::quic(&error))?
+        {
+            let whole = (came + read) / bytes - came / bytes;
+            came += read;
+            nanos.extend(
+                under_way.borrow_mut().drain(..whole).map(|started| clock.nanos_since(started)),
+            );
+            answered.notify_one();
+        }
+        Ok::<_, FloorError>(nanos)
+    };
+    let ((), nanos) = tokio::try_join!(write, read)?;
+    Ok(nanos)
 }

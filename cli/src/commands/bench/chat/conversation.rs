@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::rest::{Listener, Rest, text};
 
 /// A speaker and a listener.
-pub(crate) struct Pair {
+pub(super) struct Pair {
     speaker: Rest,
     listener: Listener,
     path: String,
@@ -17,7 +17,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// Creates two bots and puts them into a group.
-    pub(crate) async fn meet(admin: &Rest) -> Result<Self, Failure> {
+    pub(super) async fn meet(admin: &Rest) -> Result<Self, Failure> {
         let mut bots = Vec::new();
         for name in ["bench-speaker", "bench-listener"] {
             let bot = admin.post("/v1/bots", &json!({ "name": name })).await?;
@@ -34,7 +34,7 @@ impl Pair {
     }
 
     /// One message after the other: nanoseconds from the POST to its event.
-    pub(crate) async fn latencies(&mut self, count: usize) -> Result<Sample, Failure> {
+    pub(super) async fn latencies(&mut self, count: usize) -> Result<Sample, Failure> {
         let mut sample = Sample::default();
         let body = message();
         for _ in 0..count {
@@ -50,7 +50,7 @@ impl Pair {
     }
 
     /// Messages per second, from the first POST to the last event.
-    pub(crate) async fn rate(&mut self, count: usize, in_flight: usize) -> Result<f64, Failure> {
+    pub(super) async fn rate(&mut self, count: usize, in_flight: usize) -> Result<f64, Failure> {
         let body = message();
         let watch = Stopwatch::start();
         let sends = stream::iter(0..count)

@@ -2,42 +2,13 @@
 
 use serde::Serialize;
 
+use super::Sample;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 
-/// Times of one round, in nanoseconds.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sample(Vec<u64>);
-
-impl From<Vec<u64>> for Sample {
-    fn from(nanos: Vec<u64>) -> Self {
-        Self(nanos)
-    }
-}
-
-impl Sample {
-    /// Adds a time.
-    pub(crate) fn push(&mut self, nanos: u64) {
-        self.0.push(nanos);
-    }
-
-    /// The middle, in nanoseconds.
-    pub(crate) fn median(&self) -> f64 {
-        self.quantile(50)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "nanoseconds of seconds fit")]
-    fn quantile(&self, percent: usize) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let at = sorted.len() * percent / 100;
-        sorted.get(at.min(sorted.len().saturating_sub(1))).map_or(f64::NAN, |n| *n as f64)
-    }
-}
-
 /// One round of one measurement.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
+pub(super) struct Row {
     unit: &'static str,
     value: f64,
     p99: Option<f64>,
@@ -48,7 +19,7 @@ pub(crate) struct Row {
 
 impl Row {
     /// A time; the floor in nanoseconds.
-    pub(crate) fn time(sample: &Sample, floor: Option<f64>) -> Self {
+    pub(super) fn time(sample: &Sample, floor: Option<f64>) -> Self {
         let micros = |nanos: f64| nanos / 1000.0;
         Self {
             unit: "us",
@@ -60,7 +31,7 @@ impl Row {
     }
 
     /// A rate per second.
-    pub(crate) fn rate(rate: f64, floor: f64) -> Self {
+    pub(super) fn rate(rate: f64, floor: f64) -> Self {
         let ratio = Some(rate / floor);
         Self { unit: "1/s", value: rate, p99: None, floor: Some(floor), ratio }
     }
@@ -68,7 +39,7 @@ impl Row {
 
 /// All rounds of all measurements.
 #[derive(Debug, Default)]
-pub(crate) struct Report(Vec<(String, Vec<Row>)>);
+pub(super) struct Report(Vec<(String, Vec<Row>)>);
 
 /// The result of one measurement.
 #[derive(Debug, Serialize)]
@@ -83,7 +54,7 @@ struct Line<'a> {
 
 impl Report {
     /// Adds a round.
-    pub(crate) fn add(&mut self, name: &str, row: Row) {
+    pub(super) fn add(&mut self, name: &str, row: Row) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, rows)) => rows.push(row),
             None => self.0.push((name.to_owned(), vec![row])),
@@ -91,7 +62,7 @@ impl Report {
     }
 
     /// Prints it.
-    pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
+    pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
         if !json {
             say(format_args!(
                 "{:<34} {:>4} {:>10} {:>10} {:>10} {:>6}",
@@ -159,13 +130,5 @@ mod tests {
         }
         let line = line("x", &report.0[0].1);
         assert_eq!((line.median, line.ratio), (20.0, Some(0.5)));
-    }
-
-    #[test]
-    fn quantiles_of_a_sample() {
-        let sample = Sample::from((1..=100).rev().collect::<Vec<_>>());
-        assert!((sample.median() - 51.0).abs() < f64::EPSILON);
-        assert!((sample.quantile(99) - 100.0).abs() < f64::EPSILON);
-        assert!(Sample::default().median().is_nan());
     }
 }

@@ -1,10 +1,11 @@
 //! What this machine can do at all, measured in the same run.
 
 use std::path::Path;
+use std::time::Duration;
 
 use quicproquo_client::Suite;
 use quicproquo_client::floor::BarePair;
-use quicproquo_node::floor::{fsync_loop, quic_echo, sqlite_insert};
+use quicproquo_node::floor::{FloorError, Shape, quic_echo, sqlite_insert, sync_append};
 
 use super::{BYTES, Sample};
 use crate::clock::Stopwatch;
@@ -19,7 +20,7 @@ const BATCHES: [usize; 4] = [1, 16, 32, 256];
 
 /// One round of all floors.
 #[derive(Debug)]
-pub(crate) struct Floors {
+pub(super) struct Floors {
     fsync: Sample,
     echo: Sample,
     encrypt: Sample,
@@ -28,19 +29,21 @@ pub(crate) struct Floors {
 }
 
 /// Measures all floors once; files lie in `dir` and are removed.
-pub(crate) async fn measure(dir: &Path, count: usize) -> Result<Floors, Failure> {
+pub(super) async fn measure(dir: &Path, time: Duration, count: usize) -> Result<Floors, Failure> {
     let folder = dir.to_owned();
-    let fsync = tokio::task::spawn_blocking(move || fsync_loop(&folder, count, BYTES));
-    let fsync = fsync.await.map_err(Failure::other)?.map_err(Failure::other)?;
-    let echo = quic_echo(count, BYTES).await.map_err(Failure::other)?;
-    let mut insert = Vec::new();
-    for batch in BATCHES {
-        let rounds = (count / 4).max(20);
-        let times = sqlite_insert(dir, rounds, batch, BYTES).await.map_err(Failure::other)?;
-        insert.push((batch, times.into()));
-    }
+    let blocking = tokio::task::spawn_blocking(move || {
+        let fsync = sync_append(&folder, time, BYTES, Duration::ZERO)?;
+        let echo = quic_echo(Shape { connections: 1, in_flight: 1 }, time, BYTES)?;
+        let mut insert = Vec::new();
+        for batch in BATCHES {
+            insert.push((batch, sqlite_insert(&folder, time, batch, BYTES)?.into()));
+        }
+        Ok::<_, FloorError>((fsync.into(), echo.into(), insert))
+    });
+    let measured = blocking.await.map_err(Failure::other)?;
+    let (fsync, echo, insert) = measured.map_err(Failure::other)?;
     let (encrypt, decrypt) = mls(count)?;
-    Ok(Floors { fsync: fsync.into(), echo: echo.into(), encrypt, decrypt, insert })
+    Ok(Floors { fsync, echo, encrypt, decrypt, insert })
 }
 
 fn mls(count: usize) -> Result<(Sample, Sample), Failure> {
@@ -61,7 +64,7 @@ fn mls(count: usize) -> Result<(Sample, Sample), Failure> {
 impl Floors {
     /// The least a message can take: three syncs, one round trip to the node and back, one
     /// encryption, one decryption.
-    pub(crate) fn message_nanos(&self) -> f64 {
+    pub(super) fn message_nanos(&self) -> f64 {
         SYNCS * self.fsync.median()
             + self.echo.median()
             + self.encrypt.median()
@@ -69,19 +72,19 @@ impl Floors {
     }
 
     /// The most messages per second: three raw synced transactions for each batch.
-    pub(crate) fn messages_per_second(&self, in_flight: usize) -> f64 {
+    pub(super) fn messages_per_second(&self, in_flight: usize) -> f64 {
         self.rows_per_second(in_flight) / SYNCS
     }
 
     /// The most rows per second: one raw synced transaction for each batch.
-    pub(crate) fn rows_per_second(&self, in_flight: usize) -> f64 {
+    pub(super) fn rows_per_second(&self, in_flight: usize) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let rows = in_flight as f64;
         rows * 1e9 / self.insert_nanos(in_flight)
     }
 
     /// The least an enqueued row can take: one round trip and its batch's transaction.
-    pub(crate) fn enqueue_nanos(&self, in_flight: usize) -> f64 {
+    pub(super) fn enqueue_nanos(&self, in_flight: usize) -> f64 {
         self.echo.median() + self.insert_nanos(in_flight)
     }
 
@@ -91,7 +94,7 @@ impl Floors {
     }
 
     /// The floors themselves, by name.
-    pub(crate) fn rows(self) -> impl Iterator<Item = (&'static str, Sample)> {
+    pub(super) fn rows(self) -> impl Iterator<Item = (&'static str, Sample)> {
         let inserts = self.insert.into_iter().map(|(batch, sample)| {
             let name = match batch {
                 1 => "floor: raw insert, 1 row",
