@@ -8,7 +8,6 @@ mod directory;
 mod frames;
 mod leases;
 mod lifecycle;
-mod lifecycle;
 pub(crate) mod methods;
 mod operations;
 mod raw;
