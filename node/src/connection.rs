@@ -1,5 +1,6 @@
 //! One connection: one RPC system on one stream, on the thread that owns it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,26 +104,29 @@ async fn converse(
     };
     let mut system = RpcSystem::new(Box::new(network), Some(bootstrap(peer).client));
 
-    let end = {
-        let drained = async {
-            shared.draining.cancelled().await;
-            let _ = timeout(shared.limits.drain, calls.idle()).await;
-            link.close();
-            let _ = timeout(LAST_WORDS, link.ended()).await;
-        };
-        let dismissed = async {
-            let by = gate.dismissed().await;
-            link.close();
-            let _ = timeout(LAST_WORDS, link.ended()).await;
-            by
-        };
-        tokio::select! {
-            result = &mut system => End::Ended(result),
-            () = drained => End::ShuttingDown,
-            by = dismissed => End::Displaced(format!("displaced by {by}")),
-            () = refuse_streams(connection) => End::Ended(Ok(())),
-        }
+    // Said before the stream is closed: with it the system ends too.
+    let intent = RefCell::new(None);
+    let close_stream = async |end: End| {
+        intent.replace(Some(end));
+        link.close();
+        let _ = timeout(LAST_WORDS, link.ended()).await;
     };
+    let drained = async {
+        shared.draining.cancelled().await;
+        let _ = timeout(shared.limits.drain, calls.idle()).await;
+        close_stream(End::ShuttingDown).await;
+    };
+    let dismissed = async {
+        let by = gate.dismissed().await;
+        close_stream(End::Displaced(format!("displaced by {by}"))).await;
+    };
+    let result = tokio::select! {
+        result = &mut system => result,
+        () = drained => Ok(()),
+        () = dismissed => Ok(()),
+        () = refuse_streams(connection) => Ok(()),
+    };
+    let end = intent.take().unwrap_or(End::Ended(result));
     ended.cancel();
     drop(system);
     tasks.close();
@@ -162,7 +166,7 @@ async fn refuse_streams(connection: &Connection) {
         let code = VarInt::from_u32(CloseCode::NoStream.number());
         let _ = (send.reset(code), receive.stop(code));
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn close(connection: &Connection, code: CloseCode, reason: &str) {

@@ -1,4 +1,5 @@
 //! The node's certificate: read again while it runs, and judged by gateways.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! What strangers can make a node hold: little, and not for long (T25).
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -254,7 +255,11 @@ async fn strangers_cannot_make_a_node_hold_much() {
     drop(held);
 
     assert!(stranger.is_served().await);
-    let recovered = async || (resident(&node) <= before + GROWTH / 2).then_some(());
-    wait_for("the memory to come back", LONG, recovered).await;
+    let recovered = async || {
+        assert!(stranger.is_served().await);
+        (resident(&node) <= before + GROWTH / 2).then_some(())
+    };
+    wait_for("the memory to come back", SOON, recovered).await;
+    grown("afterwards");
     node.stop().await;
 }
