@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod exit;
+mod hooks;
 mod ops;
 mod output;
 mod rest;

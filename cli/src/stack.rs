@@ -111,6 +111,7 @@ impl Stack {
     ) -> Result<(), Failure> {
         own_directory(&data_dir)?;
         let mut config = NodeConfig::new(data_dir, settings.listen);
+        config.sync = crate::hooks::sync();
         if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }

@@ -53,6 +53,20 @@ pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
+/// Copies a folder with everything below it.
+pub fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("create a folder");
+    for entry in fs::read_dir(from).expect("list a folder") {
+        let path = entry.expect("list a folder").path();
+        let to = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_tree(&path, &to);
+        } else {
+            fs::copy(&path, &to).expect("copy a file");
+        }
+    }
+}
+
 /// Whether `bytes` contains `needle`.
 pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)

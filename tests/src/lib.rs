@@ -1,4 +1,5 @@
-//! The harness of the end-to-end tests: real processes, driven through REST and WebSocket only.
+//! The harness of the end-to-end tests: real processes, driven through REST and WebSocket, and for
+//! what concerns the node alone through its RPC interface.
 //!
 //! The tests start the `qpq` binary that lies beside them in the target directory, so it must be
 //! built first (`cargo build -p quicproquo-cli`; the gate does that). Whatever is wrong panics
@@ -8,9 +9,15 @@
 pub mod api;
 pub mod bot;
 pub mod cdp;
+pub mod disk;
 pub mod files;
+pub mod load;
 pub mod process;
+pub mod proxy;
+pub mod rpc;
+pub mod seed;
 pub mod socket;
+pub mod trace;
 pub mod wait;
 
 pub use api::{Answer, Api};

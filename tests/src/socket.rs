@@ -51,13 +51,21 @@ impl Socket {
         Ok(socket)
     }
 
-    /// The next JSON frame, or how the stream ended.
+    /// The next JSON frame, which must come soon, or how the stream ended.
     ///
     /// # Errors
     /// [`Closed`] when the stream ended.
     pub async fn frame(&mut self) -> Result<Value, Closed> {
+        within("a frame", SOON, self.next()).await
+    }
+
+    /// The next JSON frame, whenever it comes, or how the stream ended.
+    ///
+    /// # Errors
+    /// [`Closed`] when the stream ended.
+    pub async fn next(&mut self) -> Result<Value, Closed> {
         loop {
-            match within("a frame", SOON, self.stream.next()).await {
+            match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(serde_json::from_str(&text).expect("frames are JSON"));
                 }

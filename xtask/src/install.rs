@@ -1,4 +1,5 @@
-//! What the tests need besides Rust: Chromium, Python with a few packages, curl.
+//! What the tests need besides Rust: Chromium, Python with a few packages, curl, strace, tools for
+//! small disks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 5] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -27,6 +28,12 @@ const TOOLS: [Tool; 3] = [
         present: has_python,
     },
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
+    Tool { what: "strace", packages: &["strace"], present: has_strace },
+    Tool {
+        what: "mkfs.ext4, losetup and fsfreeze",
+        packages: &["e2fsprogs", "mount", "util-linux"],
+        present: has_disks,
+    },
 ];
 
 fn has_chromium() -> bool {
@@ -44,6 +51,17 @@ fn has_python() -> bool {
 
 fn has_curl() -> bool {
     shell::succeeds("curl", &["--version"])
+}
+
+fn has_strace() -> bool {
+    shell::succeeds("strace", &["--version"])
+}
+
+fn has_disks() -> bool {
+    // They lie where only root looks for programs.
+    let path = "PATH=$PATH:/usr/sbin:/sbin";
+    let all = "command -v mkfs.ext4 && command -v losetup && command -v fsfreeze";
+    shell::succeeds("sh", &["-c", &format!("{path}; {all}")])
 }
 
 /// Makes sure that everything is there; installs what is absent only when `install` is set.

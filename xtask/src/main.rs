@@ -1,9 +1,10 @@
-//! Development tasks: `cargo xtask codegen | openapi | tidy | ci | loom | fuzz`.
+//! Development tasks: `cargo xtask codegen | openapi | tidy | ci | loom | fuzz | long`.
 
 mod ci;
 mod codegen;
 mod install;
 mod isolated;
+mod long;
 mod openapi;
 mod shell;
 mod sources;
@@ -52,6 +53,11 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// The long forms of the fault tests: many minutes.
+    Long {
+        /// Only tests whose names contain this.
+        filter: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
         Task::Ci { install } => ci::run(install),
         Task::Loom => isolated::loom(),
         Task::Fuzz { target, seconds } => isolated::fuzz(target, seconds),
+        Task::Long { filter } => long::run(filter.as_deref()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

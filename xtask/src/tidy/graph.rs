@@ -30,10 +30,14 @@ const RESERVED: [(&str, &[&str]); 5] = [
             "quicproquo-transport",
             "quicproquo-node",
             "quicproquo-client",
+            "quicproquo-tests",
             "xtask",
         ],
     ),
-    ("quinn", &["quicproquo-transport", "quicproquo-node", "quicproquo-client"]),
+    (
+        "quinn",
+        &["quicproquo-transport", "quicproquo-node", "quicproquo-client", "quicproquo-tests"],
+    ),
     // In the cli for the operations endpoint alone.
     ("axum", &["quicproquo-gateway", "quicproquo-cli"]),
     ("utoipa", &["quicproquo-gateway"]),

@@ -1,0 +1,220 @@
+//! The disk of the node fills up, again and again: whoever wants to store something is told so,
+//! everything else goes on, and nothing is lost.
+//!
+//! Somebody else takes most of the disk, and rows the rest; or somebody else takes nearly all, or
+//! the last block. An acknowledgement needs a few bytes of journal: without a free block it may be
+//! refused like a row, until the operator makes a little room.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quicproquo_schemas::code::ErrorCode;
+use quicproquo_tests::disk::{self, Disk};
+use quicproquo_tests::load::{self, MessageId};
+use quicproquo_tests::rpc::{Dialer, Fault, Link, Pushed, Session, Target, Who};
+use quicproquo_tests::seed::{part, say, seed, setting};
+use quicproquo_tests::{Launch, SOON};
+use tempfile::TempDir;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep};
+
+const MIB: u64 = 512;
+
+/// What is left for rows.
+const ROWS: u64 = 24 * 1024 * 1024;
+
+const RECIPIENTS: u16 = 3;
+
+/// With less than this free, nothing can be written down.
+const LAST_BLOCKS: u64 = 64 * 1024;
+
+/// What an operator deletes to make room.
+const BALLAST: u64 = 1024 * 1024;
+
+/// How long the node may take to notice that there is room again.
+const BACK: Duration = Duration::from_secs(5);
+
+/// More rows than fit, so that a disk that never fills up ends the test.
+const FAR_TOO_MANY: u64 = 20_000;
+
+struct Recipient {
+    _link: Link,
+    session: Session,
+    /// What it must have: position and number.
+    rows: BTreeMap<u64, MessageId>,
+}
+
+struct Test {
+    link: Link,
+    session: Session,
+    token: Vec<u8>,
+    counter: u64,
+    recipients: Vec<Recipient>,
+    rng: fastrand::Rng,
+}
+
+impl Test {
+    async fn connect(target: Target, rng: fastrand::Rng) -> Self {
+        let dialer = Dialer::new(target, SOON);
+        let link = dialer.dial().await.expect("the node is there");
+        let session = link.authenticate(&mut Who::new(1)).await.expect("a Session");
+        let token = session.token().await.expect("a token");
+        let mut recipients = Vec::new();
+        for number in 0..RECIPIENTS {
+            let link = dialer.dial().await.expect("the node is there");
+            let mut who = load::recipient(number);
+            let session = link.authenticate(&mut who).await.expect("a Session");
+            let rows = BTreeMap::new();
+            recipients.push(Recipient { _link: link, session, rows });
+        }
+        Self { link, session, token, counter: 0, recipients, rng }
+    }
+
+    /// Stores a row, sometimes one for each recipient.
+    async fn store(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.counter += 1;
+        let id = MessageId { producer: 1, counter: self.counter };
+        let filler = id.filler(bytes);
+        if self.rng.bool() {
+            let to = self.rng.u16(..RECIPIENTS);
+            let payload = [id.header(to), filler].concat();
+            let key = load::recipient(to).identity();
+            let seq = self.session.enqueue(&self.token, key, &payload).await?;
+            self.recipients[usize::from(to)].rows.insert(seq, id);
+        } else {
+            let all = (0..RECIPIENTS).map(|to| (load::recipient(to).identity(), id.header(to)));
+            let sent = self.session.send(id.counter, &all.collect::<Vec<_>>(), &filler).await?;
+            for (recipient, seq) in self.recipients.iter_mut().zip(sent) {
+                recipient.rows.insert(seq.expect("the queues have room"), id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores until the node says that the disk is full, for large rows and then for small ones.
+    async fn fill(&mut self) {
+        for bytes in [60_000, 300] {
+            let mut refused = 0;
+            for stored in 0.. {
+                assert!(stored < FAR_TOO_MANY, "the disk does not fill up");
+                match self.store(bytes).await {
+                    Ok(()) => {}
+                    Err(Fault::Refused(ErrorCode::StorageFull, _)) => refused += 1,
+                    Err(other) => panic!("the disk is full, and the node says {other:?}"),
+                }
+                if refused == 3 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Every row that was answered for is there, and no other.
+    async fn check(&self) {
+        for (number, recipient) in (0..).zip(&self.recipients) {
+            let rows = recipient.session.peek_all().await.expect("reading goes on");
+            let found: BTreeMap<u64, MessageId> = rows
+                .into_iter()
+                .map(|row| match row {
+                    Pushed::Row(seq, payload) => {
+                        (seq, MessageId::read(&payload, number).expect("a whole row"))
+                    }
+                    Pushed::Gap(..) => panic!("{number} has a gap: {row:?}"),
+                })
+                .collect();
+            assert_eq!(found, recipient.rows, "recipient {number}");
+        }
+    }
+
+    /// Acknowledges a part of every queue; answers how many were refused for want of room.
+    async fn acknowledge(&mut self, part: usize) -> usize {
+        let mut refused = 0;
+        for recipient in &mut self.recipients {
+            let count = recipient.rows.len() / part;
+            let Some(up_to) = count.checked_sub(1).and_then(|n| recipient.rows.keys().nth(n))
+            else {
+                continue;
+            };
+            let up_to = *up_to;
+            match recipient.session.ack(up_to).await {
+                Ok(()) => recipient.rows = recipient.rows.split_off(&(up_to + 1)),
+                Err(Fault::Refused(ErrorCode::StorageFull, _)) => refused += 1,
+                Err(other) => panic!("acknowledging goes on: {other:?}"),
+            }
+        }
+        refused
+    }
+
+    /// The same, until all are taken.
+    async fn acknowledge_soon(&mut self, part: usize) {
+        wait_within(async |test: &mut Self| test.acknowledge(part).await == 0, self).await;
+    }
+
+    /// Waits until rows are taken again.
+    async fn comes_back(&mut self) -> Duration {
+        let freed = Instant::now();
+        let stored = async |test: &mut Self| match test.store(300).await {
+            Ok(()) => true,
+            Err(Fault::Refused(ErrorCode::StorageFull, _)) => false,
+            Err(other) => panic!("there is room again, and the node says {other:?}"),
+        };
+        wait_within(stored, self).await;
+        freed.elapsed()
+    }
+}
+
+/// Tries until it works, for as long as the node may take to notice.
+async fn wait_within(mut attempt: impl AsyncFnMut(&mut Test) -> bool, test: &mut Test) {
+    let freed = Instant::now();
+    while !attempt(test).await {
+        assert!(freed.elapsed() < BACK, "there is room again, and the node does not notice");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_rows_and_nothing_else() {
+    if !disk::usable("disk_full") {
+        return;
+    }
+    let seed = seed("disk_full");
+    let cycles = setting("QPQ_CYCLES", 3, 20);
+    let logs = TempDir::new().unwrap();
+    let disk = Disk::new(MIB);
+    let launch = Launch::node(&disk.path().join("node"));
+    let node = launch.log("warn").log_file(&logs.path().join("log")).start().await;
+    let work = async {
+        let mut test = Test::connect(Target::of(&node), part(seed, 0)).await;
+        let mut slowest = Duration::ZERO;
+        let (mut stored, mut helped) = (0, 0);
+        for cycle in 0..cycles {
+            let ballast = disk.take(BALLAST);
+            let filler = disk.fill([ROWS, BALLAST, 0][usize::try_from(cycle % 3).expect("small")]);
+            test.fill().await;
+            assert_eq!(test.link.health().await.expect("the node is alive"), "ok");
+            test.check().await;
+            let free = disk.free();
+            if test.acknowledge(2).await > 0 {
+                assert!(free < LAST_BLOCKS, "an acknowledgement is refused, and {free} are free");
+                helped += 1;
+                drop(ballast);
+                test.acknowledge_soon(2).await;
+            }
+            test.check().await;
+            drop(filler);
+            slowest = slowest.max(test.comes_back().await);
+            for _ in 0..20 {
+                test.store(5_000).await.expect("there is room");
+            }
+            test.check().await;
+            assert_eq!(test.acknowledge(1).await, 0, "there is room");
+            stored = test.counter;
+        }
+        say(&format!(
+            "{cycles} cycles, {stored} stores; back after {slowest:?} at most; in {helped} cycles \
+             the last block was gone and acknowledgements waited for room"
+        ));
+    };
+    LocalSet::new().run_until(work).await;
+    node.stop().await;
+}
