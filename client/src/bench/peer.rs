@@ -50,6 +50,7 @@ impl Peer {
             incarnation: INCARNATION,
             instance: Instance::new(instance),
             attempt: 1,
+            invite: "",
         };
         let (session, last, acked) = authenticate::run(&connection, &node, &proof).await?;
         let token = session.access_token_request().send().promise.await?;
