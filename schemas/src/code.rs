@@ -72,6 +72,14 @@ codes! {
     Banned = 21 "BANNED",
     /// A list repeats an entry that must be unique, or a field is out of its range.
     BadRequest = 22 "BAD_REQUEST",
+    /// The node has no complete blob of this hash.
+    NoSuchBlob = 23 "NO_SUCH_BLOB",
+    /// The bytes do not have the hash or the size that was given.
+    BadBlob = 24 "BAD_BLOB",
+    /// The piece does not begin where the upload ends; the text ends with that offset.
+    BadOffset = 25 "BAD_OFFSET",
+    /// The identity keeps as much at the node as it may.
+    QuotaExceeded = 26 "QUOTA_EXCEEDED",
     /// The node failed; nothing was done. The operator's log says more.
     Internal = 50 "INTERNAL",
     /// The node is shutting down; nothing was done.

@@ -76,3 +76,24 @@ pub const MIN_CLAIM_LIFE_SECS: u64 = 35 * 24 * 3600;
 pub const FRAME_BEFORE_AUTH: usize = 64 * 1024;
 /// Largest frame of an authenticated connection, in bytes.
 pub const FRAME_AFTER_AUTH: usize = 8 * 1024 * 1024;
+
+/// Domain string in front of the bytes that name the heir of a deleted identity's names.
+pub const TRANSFER_DOMAIN: &[u8] = b"quicproquo-transfer-v1";
+
+/// Largest blob, in bytes (100 MiB).
+pub const MAX_BLOB: u64 = 100 * 1024 * 1024;
+
+/// Bytes of all blobs of one identity (1 GiB).
+pub const BLOB_QUOTA: u64 = 1024 * 1024 * 1024;
+
+/// Largest piece of a blob, in bytes.
+pub const BLOB_PIECE: usize = 1024 * 1024;
+
+/// Smallest piece of a blob but the last, in bytes.
+pub const MIN_BLOB_PIECE: usize = 64 * 1024;
+
+/// How long a blob is kept for one owner, in seconds (30 days).
+pub const BLOB_TTL_SECS: u32 = 30 * 24 * 3600;
+
+/// Longest invite, in bytes.
+pub const MAX_INVITE: usize = 128;
