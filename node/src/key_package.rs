@@ -1,8 +1,10 @@
 //! Reads and verifies MLS `KeyPackage`s without an MLS library.
 //!
 //! The struct of RFC 9420 section 10 in TLS presentation language, not wrapped in an
-//! `MLSMessage`. A node that checks what it stores cannot be used to hand out packages of an
-//! identity that the identity never made; it learns nothing that is not public.
+//! `MLSMessage`, checked by the rules of sections 7.2, 7.3 and 10.1 that need no group. A node
+//! that checks what it stores cannot be used to hand out packages of an identity that the identity
+//! never made, nor such as no member could add; it learns nothing that is not public. Which rule
+//! is checked where is in `docs/decisions/0010-key-packages-without-mls.md`.
 
 mod reader;
 #[cfg(test)]
@@ -27,6 +29,8 @@ const SOURCE_KEY_PACKAGE: u8 = 1;
 const LAST_RESORT: u16 = 0x000a;
 /// Extension types 1 to 5 need no capability (RFC 9420 section 7.2).
 const DEFAULT_EXTENSIONS: std::ops::RangeInclusive<u16> = 1..=5;
+/// The only one of them that a leaf may hold (RFC 9420 section 17.3); a package may hold none.
+const APPLICATION_ID: u16 = 1;
 /// Clocks may differ by so much, in seconds.
 const SKEW_SECS: u64 = 3_600;
 /// Longest lifetime, in seconds: 100 days, and the skew at both ends.
@@ -51,6 +55,8 @@ pub(crate) enum KeyPackageError {
     Source,
     #[error("the capabilities do not cover the package")]
     Capabilities,
+    #[error("an extension comes twice, or has no place there")]
+    Extension,
     #[error("expired, not valid yet, or valid for too long")]
     Lifetime,
     #[error("a signature does not verify")]
@@ -76,6 +82,8 @@ pub(crate) struct VerifiedKeyPackage {
 
 struct Leaf<'a> {
     encryption_key: &'a [u8],
+    /// Extension types that the owner says to know.
+    known_extensions: Vec<u16>,
     not_after: u64,
     signed: &'a [u8],
     signature: &'a [u8],
@@ -102,8 +110,13 @@ pub(crate) fn verify(
     };
     let init_key = reader.vector()?;
     let leaf = leaf(&mut reader, ciphersuite, owner, now)?;
-    let mut last_resort = false;
-    extensions(&mut reader, |kind| last_resort |= kind == LAST_RESORT)?;
+    let extensions = extensions(&mut reader)?;
+    if extensions.iter().any(|kind| DEFAULT_EXTENSIONS.contains(kind)) {
+        return Err(KeyPackageError::Extension);
+    }
+    if extensions.iter().any(|kind| !leaf.known_extensions.contains(kind)) {
+        return Err(KeyPackageError::Capabilities);
+    }
     let signed = reader.since(0);
     let signature = reader.vector()?;
     if !reader.is_empty() {
@@ -120,7 +133,7 @@ pub(crate) fn verify(
     Ok(VerifiedKeyPackage {
         ciphersuite,
         not_after: leaf.not_after,
-        last_resort,
+        last_resort: extensions.contains(&LAST_RESORT),
         fingerprint: Sha256::digest(bytes).into(),
     })
 }
@@ -181,25 +194,38 @@ fn leaf<'a>(
         return Err(KeyPackageError::Lifetime);
     }
 
-    let mut covered = true;
-    extensions(reader, |kind| {
-        covered &= DEFAULT_EXTENSIONS.contains(&kind) || known_extensions.contains(&kind);
-    })?;
-    if !covers || !covered {
+    let extensions = extensions(reader)?;
+    let misplaced = |kind: &u16| {
+        *kind == LAST_RESORT || DEFAULT_EXTENSIONS.contains(kind) && *kind != APPLICATION_ID
+    };
+    if extensions.iter().any(misplaced) {
+        return Err(KeyPackageError::Extension);
+    }
+    let covered =
+        |kind: &u16| DEFAULT_EXTENSIONS.contains(kind) || known_extensions.contains(kind);
+    if !covers || !extensions.iter().all(covered) {
         return Err(KeyPackageError::Capabilities);
     }
     let signed = reader.since(start);
     let signature = reader.vector()?;
-    Ok(Leaf { encryption_key, not_after, signed, signature })
+    Ok(Leaf { encryption_key, known_extensions, not_after, signed, signature })
 }
 
-fn extensions(reader: &mut Reader<'_>, mut each: impl FnMut(u16)) -> Result<(), KeyPackageError> {
+/// The types of a list of extensions, each of which may come once.
+fn extensions(reader: &mut Reader<'_>) -> Result<Vec<u16>, KeyPackageError> {
     let mut list = Reader::new(reader.vector()?);
+    let mut kinds = Vec::new();
     while !list.is_empty() {
-        each(list.u16()?);
+        let kind = list.u16()?;
         list.vector()?;
+        kinds.push(kind);
     }
-    Ok(())
+    let mut sorted = kinds.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(KeyPackageError::Extension);
+    }
+    Ok(kinds)
 }
 
 /// `VerifyWithLabel` of RFC 9420 section 5.1.2.

@@ -1,4 +1,4 @@
-//! Packages made by hand, byte by byte.
+//! Packages made by hand, byte by byte, and packages that openmls made.
 
 use ed25519_dalek::{Signer, SigningKey};
 
@@ -8,6 +8,8 @@ use super::*;
 /// 2026-11-01.
 pub(crate) const NOW: u64 = 1_793_491_200;
 const DAY: u64 = 24 * 3_600;
+/// One of the values that mean nothing (RFC 9420 section 13.5).
+const GREASE: u16 = 0x0a0a;
 
 /// What a package says; each field can be spoilt.
 pub(crate) struct Recipe {
@@ -35,7 +37,13 @@ impl Recipe {
             init_key,
             encryption_key: vec![2; 32],
             identity: owner.verifying_key().to_bytes().to_vec(),
-            capabilities: [vec![1], vec![CLASSIC, HYBRID], vec![0xf0c1], vec![], vec![1]],
+            capabilities: [
+                vec![1],
+                vec![CLASSIC, HYBRID],
+                vec![0xf0c1, LAST_RESORT, GREASE],
+                vec![],
+                vec![1],
+            ],
             source: 1,
             lifetime: (NOW - 3_600, NOW + 70 * DAY),
             leaf_extensions: vec![0xf0c1],
@@ -116,7 +124,7 @@ fn packages_of_both_suites_verify() {
         recipe.ciphersuite = HYBRID;
         recipe.init_key = vec![1; 1216];
         recipe.encryption_key = vec![2; 1216];
-        recipe.extensions = vec![0x0a0a, LAST_RESORT];
+        recipe.extensions = vec![GREASE, LAST_RESORT];
     })
     .unwrap();
     assert_eq!((hybrid.ciphersuite, hybrid.last_resort), (HYBRID, true));
@@ -126,7 +134,7 @@ fn packages_of_both_suites_verify() {
 fn each_rule_is_enforced() {
     use KeyPackageError as E;
     type Spoil = fn(&mut Recipe);
-    let cases: [(Spoil, E); 15] = [
+    let cases: [(Spoil, E); 23] = [
         (|r| r.version = 2, E::Version),
         (|r| r.ciphersuite = 3, E::Ciphersuite),
         (|r| r.ciphersuite = HYBRID, E::HpkeKey),
@@ -142,6 +150,20 @@ fn each_rule_is_enforced() {
         (|r| r.lifetime = (NOW - DAY, NOW), E::Lifetime),
         (|r| r.lifetime = (NOW + DAY, NOW + 70 * DAY), E::Lifetime),
         (|r| r.lifetime = (NOW, NOW + 101 * DAY), E::Lifetime),
+        (|r| r.lifetime = (NOW + 70 * DAY, NOW + DAY), E::Lifetime),
+        (|r| r.leaf_extensions = vec![0xf0c1, GREASE, 0xf0c1], E::Extension),
+        (|r| r.leaf_extensions = vec![3], E::Extension),
+        (|r| r.leaf_extensions = vec![LAST_RESORT], E::Extension),
+        (|r| r.extensions = vec![LAST_RESORT, LAST_RESORT], E::Extension),
+        (|r| r.extensions = vec![1], E::Extension),
+        (|r| r.extensions = vec![0x1a1a], E::Capabilities),
+        (
+            |r| {
+                r.capabilities[2] = vec![0xf0c1];
+                r.extensions = vec![LAST_RESORT];
+            },
+            E::Capabilities,
+        ),
     ];
     for (index, (spoil, error)) in cases.into_iter().enumerate() {
         assert_eq!(spoilt(spoil), Err(error), "case {index}");
@@ -149,15 +171,76 @@ fn each_rule_is_enforced() {
 }
 
 #[test]
-fn no_bit_of_a_package_can_be_changed() {
-    let (key, identity) = owner(1);
-    let bytes = Recipe::new(&key, 0).bytes();
-    for position in 0..bytes.len() {
-        let mut changed = bytes.clone();
-        changed[position] ^= 1;
-        assert!(verify(&changed, &identity, NOW).is_err(), "byte {position}");
-        assert!(verify(&bytes[..position], &identity, NOW).is_err(), "cut at {position}");
+fn what_means_nothing_is_tolerated() {
+    let leaf = |kinds: &[u16]| {
+        let kinds = kinds.to_vec();
+        spoilt(move |recipe| {
+            for list in &mut recipe.capabilities {
+                list.insert(0, GREASE);
+                list.push(0xeaea);
+            }
+            recipe.leaf_extensions = kinds;
+        })
+    };
+    leaf(&[GREASE, 0xf0c1]).unwrap();
+    leaf(&[0xeaea]).unwrap();
+    // An application id needs no capability.
+    leaf(&[APPLICATION_ID]).unwrap();
+    assert_eq!(leaf(&[0x2a2a]), Err(KeyPackageError::Capabilities));
+}
+
+/// Made by openmls 0.9 through `quicproquo-core` at [`NOW`]: with our extensions, and as a client
+/// without them makes them.
+const REAL: [(&str, &[u8], u16, bool); 5] = [
+    ("plain", include_bytes!("vectors/plain.bin"), CLASSIC, false),
+    ("envelope", include_bytes!("vectors/envelope.bin"), CLASSIC, false),
+    (
+        "envelope-last-resort",
+        include_bytes!("vectors/envelope-last-resort.bin"),
+        CLASSIC,
+        true,
+    ),
+    ("native", include_bytes!("vectors/native.bin"), HYBRID, false),
+    ("native-last-resort", include_bytes!("vectors/native-last-resort.bin"), HYBRID, true),
+];
+
+/// The signature key of a package that is known to be well-formed.
+fn leaf_key(bytes: &[u8]) -> IdentityKey {
+    let mut reader = Reader::new(&bytes[4..]);
+    reader.vector().unwrap();
+    reader.vector().unwrap();
+    IdentityKey::try_from(reader.vector().unwrap()).unwrap()
+}
+
+#[test]
+fn packages_of_openmls_verify() {
+    for (name, bytes, ciphersuite, last_resort) in REAL {
+        let verified = verify(bytes, &leaf_key(bytes), NOW).unwrap();
+        assert_eq!((verified.ciphersuite, verified.last_resort), (ciphersuite, last_resort), "{name}");
+        assert_eq!(verified.not_after, NOW + 70 * DAY, "{name}");
+        let later = verify(bytes, &leaf_key(bytes), NOW + 70 * DAY);
+        assert_eq!(later, Err(KeyPackageError::Lifetime), "{name}");
+        assert_eq!(verify(bytes, &owner(1).1, NOW), Err(KeyPackageError::Owner), "{name}");
     }
-    let longer = [bytes.as_slice(), &[0]].concat();
-    assert!(verify(&longer, &identity, NOW).is_err());
+}
+
+#[test]
+fn no_byte_of_a_package_can_be_changed() {
+    let (key, identity) = owner(1);
+    let made = Recipe::new(&key, 0).bytes();
+    let real = REAL.map(|(name, bytes, ..)| (name, bytes, leaf_key(bytes)));
+    let all = real.into_iter().chain([("by hand", made.as_slice(), identity)]);
+    for (name, bytes, identity) in all {
+        assert!(verify(bytes, &identity, NOW).is_ok(), "{name}");
+        for position in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut changed = bytes.to_vec();
+                changed[position] ^= flip;
+                assert!(verify(&changed, &identity, NOW).is_err(), "{name} byte {position}");
+            }
+            assert!(verify(&bytes[..position], &identity, NOW).is_err(), "{name} cut {position}");
+        }
+        let longer = [bytes, &[0]].concat();
+        assert!(verify(&longer, &identity, NOW).is_err(), "{name}");
+    }
 }
