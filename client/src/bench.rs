@@ -127,6 +127,7 @@ async fn connect(
         identity: Arc::new(Identity::generate()),
         incarnation: 1,
         instance: Instance::new(instance),
+        invite: None,
         attempts: Arc::default(),
         requests: taken,
         events,

@@ -27,6 +27,7 @@ struct Inner {
     driver: Driver,
     instance: Instance,
     stock: u32,
+    invite: Option<Arc<str>>,
     tracker: TaskTracker,
     sessions: RwLock<HashMap<IdentityKey, Session>>,
 }
@@ -49,35 +50,41 @@ impl Client {
             driver,
             instance: Instance::new(instance),
             stock: config.key_package_stock,
+            invite: config.invite.as_deref().map(Arc::from),
             tracker: TaskTracker::new(),
             sessions: RwLock::new(HashMap::new()),
         };
         let client = Self { inner: Arc::new(inner) };
         let identities = client.inner.store.identities().await;
         for record in identities.map_err(|error| OpenError::Database(error.to_string()))? {
-            client.start(record);
+            client.start(record, None);
         }
         Ok(client)
     }
 
-    /// Creates an identity, and its session, which registers at the node by itself.
+    /// Creates an identity, and its session, which registers at the node by itself: with `invite`
+    /// or else with the one of the configuration, where the node asks for one.
     ///
     /// # Errors
     /// `StorageUnavailable`.
-    pub async fn create(&self) -> Result<Session, SessionError> {
+    pub async fn create(&self, invite: Option<&str>) -> Result<Session, SessionError> {
         let hybrid =
             HybridSecret::generate().map_err(|error| SessionError::Internal(error.to_string()))?;
         let identity = Identity::generate();
         let record = self.inner.store.create_identity(identity, hybrid, clock::now_ms()).await?;
-        Ok(self.start(record))
+        Ok(self.start(record, invite.map(Arc::from)))
     }
 
-    /// Stops a session and deletes everything of its identity in this database.
+    /// Deletes an identity at the node, waiting at most 5 s for it, then stops its session and
+    /// deletes everything of it in this database. Where the node has refused the identity or
+    /// another instance runs it, the node is left alone.
     ///
     /// # Errors
-    /// `StorageUnavailable`. An unknown identity is no error.
+    /// `NodeUnreachable` and `NodeRefused`, with nothing deleted here; `StorageUnavailable`. An
+    /// unknown identity is no error.
     pub async fn delete(&self, identity: &IdentityKey) -> Result<(), SessionError> {
         if let Some(session) = self.session(identity) {
+            session.delete_at_node().await?;
             session.stop().await;
             self.inner.store.delete_identity(session.owner()).await?;
             self.sessions_mut().remove(identity);
@@ -107,9 +114,10 @@ impl Client {
         self.inner.store.close().await;
     }
 
-    fn start(&self, record: IdentityRecord) -> Session {
+    fn start(&self, record: IdentityRecord, invite: Option<Arc<str>>) -> Session {
         let Inner { store, driver, instance, stock, tracker, .. } = &*self.inner;
-        let session = Session::start(record, store, driver, *instance, *stock, tracker);
+        let invite = invite.or_else(|| self.inner.invite.clone());
+        let session = Session::start(record, store, driver, *instance, *stock, invite, tracker);
         self.sessions_mut().insert(session.identity(), session.clone());
         session
     }

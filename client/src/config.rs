@@ -15,13 +15,21 @@ pub struct ClientConfig {
     pub node: NodeAddress,
     /// One-time key packages to keep in stock per ciphersuite.
     pub key_package_stock: u32,
+    /// Invite for identities that the node has not seen, when they come without one of their own.
+    pub invite: Option<String>,
 }
 
 impl ClientConfig {
     /// The usual configuration: everything in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>, node: NodeAddress) -> Self {
         let data_dir = data_dir.into();
-        Self { master_key: data_dir.join("master.key"), data_dir, node, key_package_stock: 100 }
+        Self {
+            master_key: data_dir.join("master.key"),
+            data_dir,
+            node,
+            key_package_stock: 100,
+            invite: None,
+        }
     }
 }
 

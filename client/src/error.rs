@@ -114,6 +114,9 @@ pub enum SessionError {
     /// No such message.
     #[error("there is no such message")]
     MessageNotFound,
+    /// The node has no such blob.
+    #[error("the node has no such blob")]
+    BlobNotFound,
     /// The name belongs to another identity.
     #[error("the name is taken")]
     NameTaken,
@@ -146,9 +149,9 @@ pub enum SessionError {
     /// The node cannot be reached and the call needs it.
     #[error("the node cannot be reached")]
     NodeUnreachable,
-    /// The node does not register this identity.
-    #[error("the node refused to register this identity")]
-    RegistrationRefused,
+    /// The node does not register this identity, or has banned it.
+    #[error("the node refused this identity: {0}")]
+    RegistrationRefused(String),
     /// The node refused with a code.
     #[error("the node refused: {0}")]
     NodeRefused(String),

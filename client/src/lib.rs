@@ -25,4 +25,4 @@ pub use quicproquo_core::group::Role;
 pub use quicproquo_core::id::{GroupId, MessageId};
 pub use quicproquo_core::identity::IdentityKey;
 pub use quicproquo_core::suite::{Profile, Suite};
-pub use session::Session;
+pub use session::{BlobHash, Session};

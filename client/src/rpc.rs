@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 mod authenticate;
+mod blobs;
 mod connection;
 mod delivery;
 mod directory;
@@ -141,6 +142,40 @@ pub(crate) enum Request {
         payload: Vec<u8>,
         answer: Answer<u64>,
     },
+    /// A piece of a blob; an empty one asks how far the upload is.
+    PutBlob {
+        sha256: [u8; 32],
+        size: u64,
+        offset: u64,
+        piece: Vec<u8>,
+        answer: Answer<BlobProgress>,
+    },
+    /// At most one piece of a complete blob, and its size.
+    GetBlob {
+        sha256: [u8; 32],
+        offset: u64,
+        answer: Answer<(Vec<u8>, u64)>,
+    },
+    /// The size of a complete blob.
+    BlobSize {
+        sha256: [u8; 32],
+        answer: Answer<Option<u64>>,
+    },
+    ReleaseBlob {
+        sha256: [u8; 32],
+        answer: Answer<()>,
+    },
+    /// Everything of the identity, its names for nobody.
+    DeleteIdentity {
+        answer: Answer<()>,
+    },
+}
+
+/// How far a blob is at the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlobProgress {
+    pub(crate) received: u64,
+    pub(crate) complete: bool,
 }
 
 impl fmt::Debug for Request {
@@ -158,6 +193,11 @@ impl fmt::Debug for Request {
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
             Self::Enqueue { .. } => "Enqueue",
+            Self::PutBlob { .. } => "PutBlob",
+            Self::GetBlob { .. } => "GetBlob",
+            Self::BlobSize { .. } => "BlobSize",
+            Self::ReleaseBlob { .. } => "ReleaseBlob",
+            Self::DeleteIdentity { .. } => "DeleteIdentity",
         })
     }
 }
@@ -183,6 +223,8 @@ pub(crate) struct LinkSpec {
     pub(crate) identity: Arc<Identity>,
     pub(crate) incarnation: u64,
     pub(crate) instance: Instance,
+    /// For a first authentication, where the node asks for one.
+    pub(crate) invite: Option<Arc<str>>,
     /// Tries of this instance so far: the node refuses a lower one, so all links share it.
     pub(crate) attempts: Arc<AtomicU64>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,

@@ -19,12 +19,15 @@ use crate::model::{
 };
 use crate::rpc::Driver;
 use crate::store::{IdentityRecord, Owner, Store};
+pub use blobs::BlobHash;
 use command::Command;
 
 mod actor;
+mod blobs;
 mod claim;
 pub(crate) mod command;
 mod commit;
+mod direct;
 mod dispatch;
 mod input;
 mod key_packages;
@@ -284,6 +287,7 @@ impl Session {
         driver: &Driver,
         instance: Instance,
         stock_target: u32,
+        invite: Option<Arc<str>>,
         tracker: &TaskTracker,
     ) -> Self {
         let (commands, queue) = mpsc::channel(COMMANDS);
@@ -292,7 +296,8 @@ impl Session {
         let (health_sender, health) = watch::channel(health);
         let (identity, owner) = (record.identity.key(), record.owner);
         let signer = Arc::clone(&record.identity);
-        let uplink = uplink::Uplink::new(driver.clone(), signer, record.incarnation, instance);
+        let incarnation = record.incarnation;
+        let uplink = uplink::Uplink::new(driver.clone(), signer, incarnation, instance, invite);
         let actor = actor::Actor::new(
             Arc::clone(store),
             record,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use http::StatusCode;
 use quicproquo_client::clock::now_ms;
@@ -16,6 +17,9 @@ use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::state::AppState;
 use crate::store::{BotRow, BotState, Store, StoreError};
+
+/// Pause between tries to remove what the node has of a bot.
+const REMOVE_AGAIN: Duration = Duration::from_secs(10);
 
 /// A bot at work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,13 +75,15 @@ impl Bots {
 /// Creates a bot with its identity, name and first token.
 ///
 /// # Errors
-/// `NameTaken`, `RequestInvalid`, `NodeUnreachable`, `StorageUnavailable`; then nothing is left.
+/// `NameTaken`, `RequestInvalid`, `RegistrationRefused`, `NodeUnreachable`,
+/// `StorageUnavailable`; then nothing is left.
 pub(crate) async fn create(
     state: &AppState,
     name: &str,
+    invite: Option<&str>,
     once: &Once,
 ) -> Result<BotCreated, Problem> {
-    let session = state.client.create().await?;
+    let session = state.client.create(invite).await?;
     let row = BotRow {
         bot_id: random::id("bot_"),
         name: name.to_owned(),
@@ -87,7 +93,7 @@ pub(crate) async fn create(
     };
     let created = establish(state, &session, &row, once).await;
     if created.is_err() {
-        discard(&state.store, &state.client, &row).await;
+        remove(state, row.bot_id, row.identity).await;
     }
     created
 }
@@ -128,7 +134,7 @@ async fn establish(
 /// Deletes a bot: its tokens stop at once, then its identity goes.
 ///
 /// # Errors
-/// `StorageUnavailable`; what is left is deleted at the next start.
+/// `StorageUnavailable`, with nothing deleted. What is left is deleted later.
 pub(crate) async fn delete(
     state: &AppState,
     record: &BotRecord,
@@ -141,35 +147,53 @@ pub(crate) async fn delete(
         state.tokens.revoke(&grant);
     }
     state.consumers.forget_bot(&record.bot_id);
-    state.client.delete(&record.identity).await?;
-    Ok(state.store.forget_bot(&record.bot_id).await?)
+    remove(state, record.bot_id.clone(), record.identity).await;
+    Ok(())
 }
 
-/// Reads all bots and finishes what a crash interrupted.
+/// Reads all bots; those whose making or deletion was interrupted are the second part.
 ///
 /// # Errors
 /// `Database`.
-pub(crate) async fn load(store: &Store, client: &Client) -> Result<Bots, StoreError> {
+pub(crate) async fn load(store: &Store) -> Result<(Bots, Vec<BotRow>), StoreError> {
     let bots = Bots::default();
-    for row in store.bots().await? {
-        if row.state == BotState::Active {
-            bots.insert(row.into());
-        } else {
-            discard(store, client, &row).await;
-        }
+    let (active, rest): (Vec<_>, Vec<_>) =
+        store.bots().await?.into_iter().partition(|row| row.state == BotState::Active);
+    for row in active {
+        bots.insert(row.into());
     }
-    Ok(bots)
+    Ok((bots, rest))
 }
 
-/// Takes back a bot that was not finished; when that fails the next start tries again.
-async fn discard(store: &Store, client: &Client, row: &BotRow) {
-    if let Err(error) = client.delete(&row.identity).await {
-        tracing::warn!(%error, "cannot delete the identity of an unfinished bot");
-        tracing::debug!(bot = %row.bot_id, "stays unfinished");
-    } else if let Err(error) = store.forget_bot(&row.bot_id).await {
-        tracing::warn!(%error, "cannot forget an unfinished bot");
-        tracing::debug!(bot = %row.bot_id, "stays unfinished");
+/// Removes the identity of a bot that is at work no more, at the node and here, and then its row.
+/// While the node cannot be reached that goes on in the background, and after a restart.
+pub(crate) async fn remove(state: &AppState, bot_id: String, identity: IdentityKey) {
+    if try_remove(&state.store, &state.client, &bot_id, &identity).await {
+        return;
     }
+    let (store, client) = (state.store.clone(), state.client.clone());
+    let stopping = state.stopping.clone();
+    state.tasks.spawn(async move {
+        while stopping.run_until_cancelled(tokio::time::sleep(REMOVE_AGAIN)).await.is_some() {
+            if try_remove(&store, &client, &bot_id, &identity).await {
+                return;
+            }
+        }
+    });
+}
+
+async fn try_remove(store: &Store, client: &Client, bot_id: &str, identity: &IdentityKey) -> bool {
+    if let Err(error) = client.delete(identity).await {
+        tracing::warn!(%error, "the identity of a bot cannot be deleted yet");
+        tracing::debug!(bot = bot_id, "stays for now");
+        return false;
+    }
+    if let Err(error) = store.forget_bot(bot_id).await {
+        tracing::warn!(%error, "a deleted bot cannot be forgotten yet");
+        tracing::debug!(bot = bot_id, "stays for now");
+        return false;
+    }
+    true
 }
 
 impl From<(&std::path::Path, StoreError)> for GatewayError {

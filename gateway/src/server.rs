@@ -50,7 +50,7 @@ impl Gateway {
         let folder = config.data_dir.as_path();
         let store = Store::open(folder).await?;
         let admin = load_or_create(&config.admin_token)?;
-        let bots = bots::load(&store, &client).await.map_err(|error| (folder, error))?;
+        let (bots, unfinished) = bots::load(&store).await.map_err(|error| (folder, error))?;
         let tokens = Tokens::default();
         for grant in store.tokens().await.map_err(|error| (folder, error))? {
             tokens.insert(grant);
@@ -70,6 +70,11 @@ impl Gateway {
             tasks: TaskTracker::new(),
             store,
         }));
+        for row in unfinished {
+            let state = state.clone();
+            let tasks = state.tasks.clone();
+            tasks.spawn(async move { bots::remove(&state, row.bot_id, row.identity).await });
+        }
         Ok(Self { listener, local_addr, admin_token: config.admin_token, state, writer })
     }
 

@@ -201,8 +201,7 @@ fn leaf<'a>(
     if extensions.iter().any(misplaced) {
         return Err(KeyPackageError::Extension);
     }
-    let covered =
-        |kind: &u16| DEFAULT_EXTENSIONS.contains(kind) || known_extensions.contains(kind);
+    let covered = |kind: &u16| DEFAULT_EXTENSIONS.contains(kind) || known_extensions.contains(kind);
     if !covers || !extensions.iter().all(covered) {
         return Err(KeyPackageError::Capabilities);
     }

@@ -14,6 +14,8 @@ pub(super) struct Proof<'a> {
     pub(super) incarnation: u64,
     pub(super) instance: Instance,
     pub(super) attempt: u64,
+    /// Empty: none.
+    pub(super) invite: &'a str,
 }
 
 /// Signs over the TLS exporter; answers the Session, the node's last send id and ack position.
@@ -36,6 +38,7 @@ pub(super) async fn run(
     params.set_incarnation(proof.incarnation);
     params.set_instance(proof.instance.as_bytes());
     params.set_attempt(proof.attempt);
+    params.set_invite(proof.invite);
     params.set_signature(&proof.identity.sign(&signed));
     let response = request.send().promise.await?;
     let results = response.get()?;

@@ -119,6 +119,13 @@ pub(super) fn names_of(live: &Live, identity: &IdentityKey, answer: Answer<Vec<S
     });
 }
 
+pub(super) fn delete_identity(live: &Live, answer: Answer<()>) {
+    let promise = live.session.delete_identity_request().send().promise;
+    tokio::task::spawn_local(async move {
+        let _ = answer.send(promise.await.map(drop).map_err(Into::into));
+    });
+}
+
 /// Serves peers that know only `NodeService`; so it goes through that interface, with a token.
 pub(super) fn upload_hybrid_key(
     live: &Live,

@@ -15,7 +15,9 @@ use quinn::{Connection, ConnectionError, Endpoint};
 use tokio::sync::mpsc;
 
 use super::sink::{RowSink, SinkEvent};
-use super::{Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, delivery, directory};
+use super::{
+    Connector, LinkEvent, LinkSpec, Request, RpcError, authenticate, blobs, delivery, directory,
+};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
@@ -113,12 +115,17 @@ fn refuse(request: Request) {
         Request::ClaimKeyPackages { answer, .. } => drop(answer.send(Err(error()))),
         Request::ClaimName { answer, .. }
         | Request::UploadHybridKey { answer, .. }
+        | Request::ReleaseBlob { answer, .. }
+        | Request::DeleteIdentity { answer }
         | Request::Ack { answer, .. } => {
             drop(answer.send(Err(error())));
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
         Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
         Request::Enqueue { answer, .. } => drop(answer.send(Err(error()))),
+        Request::PutBlob { answer, .. } => drop(answer.send(Err(error()))),
+        Request::GetBlob { answer, .. } => drop(answer.send(Err(error()))),
+        Request::BlobSize { answer, .. } => drop(answer.send(Err(error()))),
     }
 }
 
@@ -216,6 +223,7 @@ async fn open(
         incarnation: spec.incarnation,
         instance: spec.instance,
         attempt,
+        invite: spec.invite.as_deref().unwrap_or_default(),
     };
     let (session, last_send, acked_up_to) = authenticate::run(connection, &node, &proof).await?;
     let mut request = session.subscribe_request();
@@ -253,6 +261,13 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
         Request::Enqueue { recipient, payload, answer } => {
             delivery::enqueue(live, &recipient, &payload, answer);
         }
+        Request::PutBlob { sha256, size, offset, piece, answer } => {
+            blobs::put(live, &sha256, size, offset, &piece, answer);
+        }
+        Request::GetBlob { sha256, offset, answer } => blobs::get(live, &sha256, offset, answer),
+        Request::BlobSize { sha256, answer } => blobs::size(live, &sha256, answer),
+        Request::ReleaseBlob { sha256, answer } => blobs::release(live, &sha256, answer),
+        Request::DeleteIdentity { answer } => directory::delete_identity(live, answer),
     }
 }
 

@@ -342,8 +342,8 @@ impl Actor {
             LinkEvent::Down => self.link_down(),
             LinkEvent::Refused { code, text } => {
                 self.uplink.up = false;
+                self.refuse_names(code, &text, unit);
                 self.uplink.state = LinkState::Refused(text);
-                self.refuse_names(code, unit);
             }
             LinkEvent::Displaced { by } => {
                 self.uplink.up = false;

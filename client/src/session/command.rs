@@ -7,6 +7,7 @@ use super::Reply;
 use crate::model::{
     Change, ContextChange, GroupInfo, InvitePolicy, Message, NewGroup, Options, Outcome, Outgoing,
 };
+use crate::rpc::Request;
 
 /// One call on a session.
 #[derive(Debug)]
@@ -70,5 +71,7 @@ pub(crate) enum Command {
         policy: InvitePolicy,
         reply: Reply<()>,
     },
+    /// A request to the node that does not touch the session's state.
+    Direct(Request),
     Stop,
 }

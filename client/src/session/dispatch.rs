@@ -51,6 +51,7 @@ impl Actor {
                 self.policy = policy;
                 unit.reply(reply, Ok(()));
             }
+            Command::Direct(request) => self.uplink.pass(request),
             Command::Stop => {}
         }
     }

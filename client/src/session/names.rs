@@ -13,6 +13,7 @@ use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
+use crate::model::LinkState;
 use crate::rpc::{Request, RpcError};
 use crate::store::Contact;
 
@@ -29,6 +30,11 @@ impl Actor {
         }
         if !is_name(&name) {
             return unit.reply(reply, Err(SessionError::NameInvalid));
+        }
+        if let LinkState::Refused(text) = &self.uplink.state
+            && let Some(code) = ErrorCode::find(text)
+        {
+            return unit.reply(reply, Err(refused(code, text)));
         }
         if self.uplink.up && self.uplink.published {
             self.request_name(name, reply);
@@ -68,7 +74,7 @@ impl Actor {
             RpcError::Coded { code: ErrorCode::NameTaken, .. } => SessionError::NameTaken,
             RpcError::Coded { code: ErrorCode::BadName, .. } => SessionError::NameInvalid,
             RpcError::Coded { code: ErrorCode::TooManyNames, .. } => SessionError::TooManyNames,
-            error => plain(error),
+            error => error.into(),
         });
         if result.is_ok() {
             let contact = Contact { identity: self.identity.key(), name, changed: false };
@@ -85,15 +91,9 @@ impl Actor {
         }
     }
 
-    pub(super) fn refuse_names(&mut self, code: ErrorCode, unit: &mut Unit) {
+    pub(super) fn refuse_names(&mut self, code: ErrorCode, text: &str, unit: &mut Unit) {
         for (_, reply) in std::mem::take(&mut self.waiting_names) {
-            let error = match code {
-                ErrorCode::RegistrationRefused | ErrorCode::Banned => {
-                    SessionError::RegistrationRefused
-                }
-                code => SessionError::NodeRefused(code.to_string()),
-            };
-            unit.reply(reply, Err(error));
+            unit.reply(reply, Err(refused(code, text)));
         }
     }
 
@@ -130,7 +130,7 @@ impl Actor {
             Err(RpcError::Unavailable(_)) => {
                 self.names.pinned(&name).ok_or(SessionError::NodeUnreachable)
             }
-            Err(error) => Err(plain(error)),
+            Err(error) => Err(error.into()),
         };
         if let Ok(key) = verified {
             match self.names.pinned(&name) {
@@ -195,9 +195,13 @@ impl Actor {
     }
 }
 
-fn plain(error: RpcError) -> SessionError {
-    match error {
-        RpcError::Unavailable(_) => SessionError::NodeUnreachable,
-        RpcError::Coded { text, .. } => SessionError::NodeRefused(text),
+/// `text` is that of the exception; what comes after the code is for people.
+fn refused(code: ErrorCode, text: &str) -> SessionError {
+    let reason = text.rsplit_once(&format!("{code}: ")).map_or(text, |(_, reason)| reason);
+    match code {
+        ErrorCode::RegistrationRefused | ErrorCode::Banned => {
+            SessionError::RegistrationRefused(reason.to_owned())
+        }
+        code => SessionError::NodeRefused(format!("{code}: {reason}")),
     }
 }

@@ -30,6 +30,7 @@ pub(super) struct Uplink {
     identity: Arc<Identity>,
     incarnation: u64,
     instance: Instance,
+    invite: Option<Arc<str>>,
     attempts: Arc<AtomicU64>,
     stop: CancellationToken,
     requests: mpsc::UnboundedSender<Request>,
@@ -58,12 +59,14 @@ impl Uplink {
         identity: Arc<Identity>,
         incarnation: u64,
         instance: Instance,
+        invite: Option<Arc<str>>,
     ) -> Self {
         Self {
             driver,
             identity,
             incarnation,
             instance,
+            invite,
             attempts: Arc::default(),
             stop: CancellationToken::new(),
             requests: mpsc::unbounded_channel().0,
@@ -98,6 +101,7 @@ impl Uplink {
             identity: Arc::clone(&self.identity),
             incarnation: self.incarnation,
             instance: self.instance,
+            invite: self.invite.clone(),
             attempts: Arc::clone(&self.attempts),
             requests: taken,
             events: sender,
@@ -108,6 +112,12 @@ impl Uplink {
     pub(super) fn close(&mut self) {
         self.stop.cancel();
         self.up = false;
+    }
+
+    /// Sends a request that knows where its answer goes.
+    pub(super) fn pass(&self, request: Request) {
+        // A link that is gone drops the request, and so tells its caller.
+        let _ = self.requests.send(request);
     }
 
     /// Sends a request; its answer becomes an input.

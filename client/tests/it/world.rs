@@ -67,7 +67,7 @@ impl World {
 
 /// A session with a name, ready to be invited.
 pub(crate) async fn bot(client: &Client, name: &str) -> Session {
-    let session = client.create().await.unwrap();
+    let session = client.create(None).await.unwrap();
     session.claim_name(name).await.unwrap();
     session
 }

@@ -16,15 +16,25 @@ pub(crate) struct NewBot {
     /// Also claimed as its name at the node: 1 to 63 of a-z, 0-9, `.`, `_` and `-`.
     #[schema(example = "weather", pattern = "^[a-z0-9._-]{1,63}$")]
     name: String,
+    /// An invite of the node's operator, where the node asks for one and the gateway has none or
+    /// this bot shall use another.
+    #[schema(max_length = 128, example = "qpi_...")]
+    invite: Option<String>,
 }
 
+/// Longest invite, in bytes.
+const MAX_INVITE: usize = 128;
+
 impl NewBot {
-    /// The name, when it is well-formed.
-    pub(crate) fn name(self) -> Result<String, Problem> {
-        if is_name(&self.name) {
-            return Ok(self.name);
+    /// Name and invite, when they are well-formed.
+    pub(crate) fn check(self) -> Result<(String, Option<String>), Problem> {
+        if !is_name(&self.name) {
+            return Err(Problem::field("/name", "1 to 63 of a-z, 0-9, '.', '_' and '-'"));
         }
-        Err(Problem::field("/name", "1 to 63 of a-z, 0-9, '.', '_' and '-'"))
+        if self.invite.as_ref().is_some_and(|invite| !(1..=MAX_INVITE).contains(&invite.len())) {
+            return Err(Problem::field("/invite", "1 to 128 bytes"));
+        }
+        Ok((self.name, self.invite))
     }
 }
 

@@ -52,6 +52,7 @@ kinds! {
     GroupNotAllowed "group-not-allowed" FORBIDDEN false "The token is limited to other groups.";
     HostRefused "host-refused" FORBIDDEN false "The gateway does not answer to this host name.";
     OriginRefused "origin-refused" FORBIDDEN false "The gateway does not answer to pages of this origin.";
+    RegistrationRefused "registration-refused" FORBIDDEN false "The node does not admit this identity.";
     NotAdmin "not-admin" FORBIDDEN false "Only an admin of the group may do this.";
     RouteNotFound "route-not-found" NOT_FOUND false "There is no such route.";
     NotFound "not-found" NOT_FOUND false "There is no such resource.";

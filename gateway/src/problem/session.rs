@@ -23,6 +23,7 @@ impl From<SessionError> for Problem {
             SessionError::IdempotencyRunning => Self::new(Kind::IdempotencyRunning),
             SessionError::InvitationNotFound => Self::new(Kind::InvitationNotFound),
             SessionError::MessageNotFound => Self::new(Kind::MessageNotFound),
+            SessionError::BlobNotFound => Self::new(Kind::NotFound),
             SessionError::NameTaken => Self::new(Kind::NameTaken),
             SessionError::NameInvalid | SessionError::Invalid(_) => {
                 Self::new(Kind::RequestInvalid).detail(text)
@@ -33,9 +34,10 @@ impl From<SessionError> for Problem {
             SessionError::CursorExpired => Self::new(Kind::CursorExpired),
             SessionError::CursorInvalid => Self::new(Kind::CursorInvalid),
             SessionError::NodeUnreachable => Self::new(Kind::NodeUnreachable),
-            SessionError::RegistrationRefused | SessionError::NodeRefused(_) => {
-                Self::new(Kind::NodeRefused).detail(text)
+            SessionError::RegistrationRefused(_) => {
+                Self::new(Kind::RegistrationRefused).detail(text)
             }
+            SessionError::NodeRefused(_) => Self::new(Kind::NodeRefused).detail(text),
             SessionError::Displaced(_) => Self::new(Kind::BotDisplaced),
             SessionError::Stopped => Self::new(Kind::BotStopped),
             SessionError::StorageUnavailable => Self::new(Kind::StorageUnavailable),
@@ -63,6 +65,7 @@ mod tests {
             (SessionError::CursorExpired, 410, false),
             (SessionError::NodeUnreachable, 503, true),
             (SessionError::NodeRefused("quota".to_owned()), 502, false),
+            (SessionError::RegistrationRefused("no invite".to_owned()), 403, false),
             (SessionError::Invalid("the name is empty".to_owned()), 400, false),
         ];
         for (error, status, retryable) in cases {

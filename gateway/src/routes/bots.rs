@@ -30,13 +30,13 @@ pub(crate) async fn create_bot(
     State(state): State<AppState>,
     request: Mutation<NewBot>,
 ) -> Result<Response, Problem> {
-    let name = request.body.name()?;
+    let (name, invite) = request.body.check()?;
     let once = match begin(&state, request.idempotency).await? {
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };
     let tasks = state.tasks.clone();
-    let work = async move { bots::create(&state, &name, &once).await };
+    let work = async move { bots::create(&state, &name, invite.as_deref(), &once).await };
     let created = finish(tasks.spawn(work)).await?;
     Ok(Reply::new(StatusCode::CREATED, created).into_response())
 }
@@ -98,7 +98,10 @@ pub(crate) async fn change_bot(
     Ok(Reply::ok(dto).into_response())
 }
 
-/// Delete a bot: its tokens, its identity and everything it knows.
+/// Delete a bot: its tokens, its identity and everything it knows, here and at the node.
+///
+/// While the node cannot be reached its part is done later. The name stays taken, so that nobody
+/// can pose as the bot, until the node's operator releases it.
 #[utoipa::path(
     delete, path = "/v1/bots/{bot_id}", tag = "bots",
     params(("bot_id" = String, Path, description = "The bot's id."), Idempotent),

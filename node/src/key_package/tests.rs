@@ -194,12 +194,7 @@ fn what_means_nothing_is_tolerated() {
 const REAL: [(&str, &[u8], u16, bool); 5] = [
     ("plain", include_bytes!("vectors/plain.bin"), CLASSIC, false),
     ("envelope", include_bytes!("vectors/envelope.bin"), CLASSIC, false),
-    (
-        "envelope-last-resort",
-        include_bytes!("vectors/envelope-last-resort.bin"),
-        CLASSIC,
-        true,
-    ),
+    ("envelope-last-resort", include_bytes!("vectors/envelope-last-resort.bin"), CLASSIC, true),
     ("native", include_bytes!("vectors/native.bin"), HYBRID, false),
     ("native-last-resort", include_bytes!("vectors/native-last-resort.bin"), HYBRID, true),
 ];
@@ -216,7 +211,11 @@ fn leaf_key(bytes: &[u8]) -> IdentityKey {
 fn packages_of_openmls_verify() {
     for (name, bytes, ciphersuite, last_resort) in REAL {
         let verified = verify(bytes, &leaf_key(bytes), NOW).unwrap();
-        assert_eq!((verified.ciphersuite, verified.last_resort), (ciphersuite, last_resort), "{name}");
+        assert_eq!(
+            (verified.ciphersuite, verified.last_resort),
+            (ciphersuite, last_resort),
+            "{name}"
+        );
         assert_eq!(verified.not_after, NOW + 70 * DAY, "{name}");
         let later = verify(bytes, &leaf_key(bytes), NOW + 70 * DAY);
         assert_eq!(later, Err(KeyPackageError::Lifetime), "{name}");
