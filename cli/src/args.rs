@@ -73,6 +73,75 @@ pub(crate) enum NodeCommand {
     /// Access tokens for clients that know only `NodeService`.
     #[command(subcommand)]
     Token(NodeToken),
+    /// Who is here, and who is shut out.
+    #[command(subcommand)]
+    Identity(NodeIdentity),
+    /// Invites for new identities, where the node asks for them.
+    #[command(subcommand)]
+    Invite(NodeInvite),
+    /// Names, and those of deleted identities.
+    #[command(subcommand)]
+    Name(NodeName),
+}
+
+/// `qpq node identity`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeIdentity {
+    /// List all identities that have authenticated or are banned.
+    List {
+        /// Print one line of JSON for each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shut an identity out: its Session ends within a second, its tokens die.
+    Ban {
+        /// The identity, 64 hexadecimal digits.
+        #[arg(value_name = "HEX")]
+        identity: IdentityKey,
+    },
+    /// Let a banned identity in again.
+    Unban {
+        /// The identity, 64 hexadecimal digits.
+        #[arg(value_name = "HEX")]
+        identity: IdentityKey,
+    },
+}
+
+/// `qpq node invite`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeInvite {
+    /// Make an invite; its code is shown once.
+    Create(InviteCreate),
+    /// List all invites, used up and expired ones too.
+    List {
+        /// Print one line of JSON for each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an invite; whom it has admitted stays.
+    Revoke {
+        /// The invite's id as `list` shows it.
+        #[arg(value_name = "ID")]
+        id: u64,
+    },
+}
+
+/// `qpq node invite create`.
+#[derive(Debug, Args)]
+pub(crate) struct InviteCreate {
+    /// How many new identities it admits.
+    #[arg(long, value_name = "COUNT", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) uses: u32,
+    /// How long it is valid, like `12h` or `30d`; without end when absent.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// What it is for.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) label: String,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `qpq node token`.
@@ -135,6 +204,34 @@ fn life(text: &str) -> Result<Duration, String> {
     let life = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let days = life.as_secs().div_ceil(24 * 3_600);
     if (1..=366).contains(&days) { Ok(life) } else { Err("1s to 366d".to_owned()) }
+}
+
+/// `qpq node name`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeName {
+    /// List all names.
+    List {
+        /// Print one line of JSON for each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let somebody claim the name of a deleted identity.
+    Release(NameRelease),
+}
+
+/// `qpq node name release`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("heir").required(true))]
+pub(crate) struct NameRelease {
+    /// The name.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Who alone may claim it, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", group = "heir")]
+    pub(crate) to: Option<IdentityKey>,
+    /// Whoever comes first may claim it, and be taken for the one that is gone.
+    #[arg(long, group = "heir")]
+    pub(crate) to_anyone: bool,
 }
 
 /// `qpq gateway`.

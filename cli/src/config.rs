@@ -5,6 +5,7 @@
 
 mod fingerprint;
 mod limits;
+mod quotas;
 pub(crate) mod static_token;
 
 use std::fs;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Failure;
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use limits::{Limits, LimitsLayer};
+pub(crate) use quotas::{Quotas, QuotasLayer};
 
 /// Port of the gateway.
 const HTTP_PORT: u16 = 8080;
@@ -162,6 +164,28 @@ pub(crate) struct NodeLayer {
         value_name = "FILE"
     )]
     static_token_file: Option<PathBuf>,
+    /// Who may become an identity of the node [default: open on loopback, invite elsewhere].
+    #[arg(
+        id = "node_registration",
+        long = "node-registration",
+        env = "QPQ_NODE_REGISTRATION",
+        value_name = "POLICY"
+    )]
+    registration: Option<Registration>,
+    #[command(flatten)]
+    quotas: QuotasLayer,
+}
+
+/// Who may become an identity of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Registration {
+    /// Everybody.
+    Open,
+    /// Whoever has an invite (`qpq node invite create`).
+    Invite,
+    /// Nobody new.
+    Closed,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -207,6 +231,15 @@ pub(crate) struct LinkLayer {
         value_name = "NAME"
     )]
     server_name: Option<String>,
+    /// Invite for bots that the node has not seen, where it asks for one.
+    #[arg(
+        id = "link_invite",
+        long = "node-invite",
+        env = "QPQ_NODE_INVITE",
+        value_name = "CODE",
+        hide_env_values = true
+    )]
+    invite: Option<String>,
 }
 
 /// The bots of the gateway.
@@ -274,6 +307,8 @@ pub(crate) struct Node {
     pub(crate) stall_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) static_token_file: Option<PathBuf>,
+    pub(crate) registration: Option<Registration>,
+    pub(crate) quotas: Quotas,
 }
 
 /// The node that a gateway of its own speaks to.
@@ -287,6 +322,9 @@ pub(crate) struct Link {
     pub(crate) ca: Option<PathBuf>,
     pub(crate) system_roots: bool,
     pub(crate) server_name: String,
+    /// A secret, so it is not printed.
+    #[serde(skip_serializing)]
+    pub(crate) invite: Option<String>,
 }
 
 /// The groups of settings that a command takes; what it does not take stays at its default.
@@ -334,6 +372,8 @@ impl Settings {
                     .or(file.node.stall_seconds)
                     .unwrap_or(STALL_SECONDS),
                 static_token_file: node.static_token_file.or(file.node.static_token_file),
+                registration: node.registration.or(file.node.registration),
+                quotas: Quotas::load(&node.quotas, &file.node.quotas)?,
             },
             link: Link {
                 node: link.node.or(file.link.node),
@@ -344,6 +384,7 @@ impl Settings {
                     .server_name
                     .or(file.link.server_name)
                     .unwrap_or_else(|| LOCALHOST.to_owned()),
+                invite: link.invite.or(file.link.invite),
             },
             bots: Bots {
                 key_package_stock: bots

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use quicproquo_client::OpenError;
 use quicproquo_gateway::GatewayError;
-use quicproquo_node::{LockError, NodeError, StoreError, TlsError, TokenError};
+use quicproquo_node::{LockError, NodeError, OperatorError, StoreError, TlsError, TokenError};
 
 /// How `qpq` ends. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,17 @@ impl From<TokenError> for Failure {
             | TokenError::Random(_)
             | TokenError::Issued => Exit::Failed,
             TokenError::Store(_) => Exit::Data,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
+        let exit = match &error {
+            OperatorError::Store(StoreError::Full | StoreError::Io { .. })
+            | OperatorError::Random(_) => Exit::Failed,
+            OperatorError::Store(_) => Exit::Data,
         };
         Self::new(exit, error)
     }

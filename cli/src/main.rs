@@ -67,6 +67,15 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
                 Some(NodeCommand::Token(token)) => {
                     commands::node::token::run(&settings, token).await
                 }
+                Some(NodeCommand::Identity(command)) => {
+                    commands::node::operator::identity(&settings, command).await
+                }
+                Some(NodeCommand::Invite(command)) => {
+                    commands::node::operator::invite(&settings, command).await
+                }
+                Some(NodeCommand::Name(command)) => {
+                    commands::node::operator::name(&settings, command).await
+                }
             }
         }
         Command::Gateway(gateway) => {

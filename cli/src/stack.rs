@@ -124,6 +124,14 @@ impl Stack {
         if let Some(path) = &settings.static_token_file {
             config.static_token = Some(config::static_token::read(path)?);
         }
+        if let Some(registration) = settings.registration {
+            config.registration = match registration {
+                config::Registration::Open => quicproquo_node::Registration::Open,
+                config::Registration::Invite => quicproquo_node::Registration::Invite,
+                config::Registration::Closed => quicproquo_node::Registration::Closed,
+            };
+        }
+        settings.quotas.apply(&mut config.limits);
         let node = Node::bind(config).await?;
         self.reload = Some(node.certificate_reload());
         let ops = node.ops();
@@ -154,6 +162,7 @@ impl Stack {
         own_directory(&data_dir)?;
         let mut config = ClientConfig::new(&data_dir, link);
         config.key_package_stock = settings.bots.key_package_stock;
+        config.invite.clone_from(&settings.link.invite);
         let client = Client::open(config).await?;
         let settings = &settings.http;
         let mut config = GatewayConfig::new(data_dir);

@@ -1,19 +1,26 @@
 //! Who a caller is: proofs of a key, access tokens, live Sessions.
 
+pub(crate) mod bans;
+pub(crate) mod deletion;
 pub(crate) mod live;
 mod proof;
 mod tokens;
+
+use std::net::IpAddr;
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 use quicproquo_schemas::limits::{AUTH_DOMAIN, AUTH_EXPORTER_LEN};
 
 use crate::config::Registration;
+use crate::rates::OverRate;
 use crate::server::Shared;
 use crate::store::StoreError;
-use crate::store::write::{Authenticate, QueueWrite, QueueWritten, Sender};
+use crate::store::write::{
+    Admit, Authenticate, DirectoryWrite, QueueWrite, QueueWritten, Sender, Terms,
+};
 use crate::writer::WriteError;
-use live::Admission;
+use live::{Admission, Ended};
 #[cfg(test)]
 pub(crate) use proof::tests as proof_tests;
 pub use proof::{ProofError, TokenProof};
@@ -32,6 +39,12 @@ pub(crate) enum AuthError {
     Forbidden,
     #[error("the signature does not prove the key on this connection")]
     BadSignature,
+    #[error("the signature does not name this heir")]
+    BadTransfer,
+    #[error("the operator of this node has banned this identity")]
+    Banned,
+    #[error(transparent)]
+    OverRate(#[from] OverRate),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -105,31 +118,73 @@ pub(crate) fn verify(identity: &IdentityKey, message: &[u8], signature: &[u8]) -
     key.verify_strict(message, &signature).is_ok()
 }
 
+/// The other side's part of `authenticate`.
+#[derive(Debug)]
+pub(crate) struct Proof<'a> {
+    /// Where the connection comes from.
+    pub(crate) from: IpAddr,
+    pub(crate) exporter: [u8; AUTH_EXPORTER_LEN],
+    pub(crate) signature: &'a [u8],
+    /// Empty, or an invite's code.
+    pub(crate) invite: &'a [u8],
+}
+
+/// Lets an identity in: one that is registered unless it is banned, a new one on the terms of the
+/// policy. The directory decides in one transaction.
+async fn admit(
+    shared: &Shared,
+    identity: IdentityKey,
+    from: IpAddr,
+    invite: &[u8],
+) -> Result<(), AuthError> {
+    if shared.banned.contains(&identity) {
+        return Err(AuthError::Banned);
+    }
+    if !shared.reads.is_registered(identity).await? {
+        shared.rates.register(from)?;
+    }
+    let terms = match shared.registration {
+        Registration::Open => Terms::Open,
+        Registration::Invite => Terms::Invite((!invite.is_empty()).then(|| hash(invite))),
+        Registration::Closed => Terms::Closed,
+    };
+    let now = shared.clock.now();
+    shared.directory.submit(DirectoryWrite::Admit(Admit { identity, terms, now })).await?;
+    Ok(())
+}
+
 /// Checks the proof and makes the caller the one live Session of its identity.
 pub(crate) async fn authenticate(
     shared: &Shared,
     claimed: Claimed,
-    signature: &[u8],
-    exporter: [u8; AUTH_EXPORTER_LEN],
+    proof: Proof<'_>,
 ) -> Result<NewSession, AuthError> {
+    let Proof { from, exporter, signature, invite } = proof;
+    shared.rates.authenticate(from)?;
     if !verify(&claimed.identity, &signed_bytes(&claimed, &exporter), signature) {
         return Err(AuthError::BadSignature);
     }
+    admit(shared, claimed.identity, from, invite).await?;
     let write = QueueWrite::Authenticate(Authenticate {
         identity: claimed.identity,
         incarnation: claimed.incarnation,
         instance: claimed.instance,
         attempt: claimed.attempt,
-        admit: shared.registration == Registration::Open,
     });
     let QueueWritten::Authenticated(session) = shared.writer.submit(write).await? else {
         return Err(WriteError::Failed.into());
     };
     tracing::debug!(identity = %claimed.identity, session = session.session, "authenticated");
+    let admission = shared.live.enter(claimed.identity, session.session, claimed.instance);
+    // A ban that came in between has found no Session to end.
+    if shared.banned.contains(&claimed.identity) {
+        shared.live.expel(&claimed.identity, Ended::Banned);
+        return Err(AuthError::Banned);
+    }
     Ok(NewSession {
         number: session.session,
         last_send: session.last_send,
         acked_up_to: session.acked_up_to,
-        admission: shared.live.enter(claimed.identity, session.session, claimed.instance),
+        admission,
     })
 }

@@ -18,6 +18,8 @@ pub use transport::TransportLimits;
 pub enum Registration {
     /// Everybody who proves a key.
     Open,
+    /// Whoever has an invite of the operator.
+    Invite,
     /// Nobody; identities that were seen before go on.
     Closed,
 }
@@ -52,7 +54,7 @@ impl fmt::Debug for StaticToken {
     }
 }
 
-/// A token bucket: so many at once, then one per period.
+/// A token bucket: so many at once, then one per period. Period zero: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// How many at once.
@@ -88,6 +90,32 @@ pub struct Limits {
     pub drain: Duration,
     /// Connections and what goes over them.
     pub transport: TransportLimits,
+    /// Rows that one sender has in one queue.
+    pub pair_rows: u64,
+    /// Rows of one sender that wait for recipients who have never been here.
+    pub stranger_rows: u64,
+    /// Payload bytes of such rows.
+    pub stranger_bytes: u64,
+    /// Names of one identity.
+    pub names: usize,
+    /// Rows that one sender stores; a multicast has as many as it has recipients.
+    pub rows_per_sender: Rate,
+    /// Payload that one identity moves, in KiB; the body of a multicast counts once.
+    pub kibibytes_per_sender: Rate,
+    /// Tries to authenticate, successful or not, from one IP address (of IPv6: one /64).
+    pub authentications_per_address: Rate,
+    /// Identities that come for the first time, from one IP address.
+    pub registrations_per_address: Rate,
+    /// Largest blob, in bytes.
+    pub blob_bytes: u64,
+    /// Bytes of all blobs of one identity, unfinished ones included.
+    pub blob_quota_bytes: u64,
+    /// Number of all blobs of one identity.
+    pub blobs: u64,
+    /// How long a blob is kept for one owner, in seconds.
+    pub blob_ttl_secs: u32,
+    /// How long an upload waits for its next piece, in seconds.
+    pub upload_ttl_secs: u32,
 }
 
 impl Default for Limits {
@@ -105,6 +133,22 @@ impl Default for Limits {
             token_secs: 24 * 3600,
             drain: Duration::from_secs(5),
             transport: TransportLimits::default(),
+            pair_rows: limits::QUEUE_ROWS / 2,
+            stranger_rows: 1_000_000,
+            stranger_bytes: 4 * 1024 * 1024 * 1024,
+            names: limits::MAX_NAMES,
+            rows_per_sender: Rate { burst: 2_000_000, period: Duration::from_millis(1) },
+            kibibytes_per_sender: Rate {
+                burst: 16 * 1024 * 1024,
+                period: Duration::from_micros(25),
+            },
+            authentications_per_address: Rate { burst: 5_000, period: Duration::from_millis(20) },
+            registrations_per_address: Rate { burst: 5_000, period: Duration::from_secs(1) },
+            blob_bytes: limits::MAX_BLOB,
+            blob_quota_bytes: limits::BLOB_QUOTA,
+            blobs: 10_000,
+            blob_ttl_secs: limits::BLOB_TTL_SECS,
+            upload_ttl_secs: 24 * 3600,
         }
     }
 }
@@ -152,10 +196,10 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Defaults: registration is open on loopback and closed elsewhere, one worker.
+    /// Defaults: registration is open on loopback and by invite elsewhere, one worker.
     pub fn new(data_dir: impl Into<PathBuf>, listen: SocketAddr) -> Self {
         let registration =
-            if listen.ip().is_loopback() { Registration::Open } else { Registration::Closed };
+            if listen.ip().is_loopback() { Registration::Open } else { Registration::Invite };
         Self {
             data_dir: data_dir.into(),
             listen,

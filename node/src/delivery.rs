@@ -12,8 +12,11 @@ use quicproquo_schemas::limits::{FETCH_BYTES, MAX_WINDOW_ROWS};
 use sha2::{Digest, Sha256};
 
 use crate::auth::Caller;
+use crate::rates::OverRate;
 use crate::server::Shared;
-use crate::store::write::{Ack, Channel, Delivered, Enqueue, Multicast, QueueWrite, QueueWritten};
+use crate::store::write::{
+    Ack, Channel, Delivered, Enqueue, Multicast, QueueWrite, QueueWritten, Sender,
+};
 use crate::store::{Page, QueuedRow, StoreError};
 use crate::writer::WriteError;
 
@@ -26,6 +29,10 @@ pub(crate) enum DeliveryError {
     TooManyWaits,
     #[error("the node's disk is almost full")]
     DiskLow,
+    #[error("the operator of this node has banned this identity")]
+    Banned,
+    #[error(transparent)]
+    OverRate(#[from] OverRate),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
@@ -42,6 +49,7 @@ pub(crate) async fn enqueue(
     ttl_secs: u32,
 ) -> Result<u64, DeliveryError> {
     room_on_disk(shared)?;
+    shared.rates.transfer(caller.sender(), 1, payload.len() as u64)?;
     let mut digest = Sha256::new();
     update_channel(&mut digest, channel);
     digest.update(&payload);
@@ -65,6 +73,9 @@ pub(crate) async fn send(
     mut send: Multicast,
 ) -> Result<Vec<Delivered>, DeliveryError> {
     room_on_disk(shared)?;
+    let prefixes = send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>();
+    let bytes = (prefixes + send.body.len()) as u64;
+    shared.rates.transfer(Sender::from(&send.sender), send.deliveries.len(), bytes)?;
     send.request = request_digest(&send);
     match shared.writer.submit(QueueWrite::Multicast(send)).await? {
         QueueWritten::Sent(results) => Ok(results),

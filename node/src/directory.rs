@@ -1,13 +1,9 @@
 //! The key directory: `KeyPackage`s, hybrid keys, names.
 
-pub(crate) mod limiter;
-
 use std::sync::Arc;
 
 use quicproquo_schemas::id::{IdentityKey, is_name};
-use quicproquo_schemas::limits::{
-    HYBRID_PUBLIC_KEY_LEN, MAX_NAMES, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN,
-};
+use quicproquo_schemas::limits::{HYBRID_PUBLIC_KEY_LEN, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN};
 
 use crate::auth::{Caller, verify};
 use crate::key_package::{self, KeyPackageError};
@@ -137,7 +133,7 @@ pub(crate) async fn claim(
 ) -> Result<Vec<Vec<u8>>, DirectoryError> {
     let targets = identities
         .into_iter()
-        .map(|identity| Target { identity, one_time: shared.claims.allow(caller, identity) })
+        .map(|identity| Target { identity, one_time: shared.rates.may_claim(caller, identity) })
         .collect();
     let write = DirectoryWrite::Claim(Claim {
         targets,
@@ -193,8 +189,8 @@ pub(crate) async fn claim_name(
     if !verify(&identity, &signed, &signature) {
         return Err(DirectoryError::BadSignature);
     }
-    let write =
-        DirectoryWrite::ClaimName(ClaimName { name, identity, signature, limit: MAX_NAMES });
+    let limit = shared.limits.names;
+    let write = DirectoryWrite::ClaimName(ClaimName { name, identity, signature, limit });
     shared.directory.submit(write).await?;
     Ok(())
 }

@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Addresses;
+use crate::auth::bans::{self, Banned};
+use crate::auth::deletion;
 use crate::auth::live::Live;
 use crate::clock::Clock;
 use crate::config::{Limits, NodeConfig, Registration, StaticToken};
@@ -23,7 +25,6 @@ use crate::control;
 use crate::delivery::fetch::WaitSlots;
 use crate::delivery::leases::Leases;
 use crate::delivery::waiters::Waiters;
-use crate::directory::limiter::ClaimLimiter;
 use crate::health::Health;
 use crate::health::disk::Disk;
 use crate::health::store::Half;
@@ -31,13 +32,14 @@ use crate::health::watchdog::Watchdog;
 use crate::lock::{DirLock, LockError};
 use crate::metrics::Metrics;
 use crate::ops::{Ops, Serving};
+use crate::rates::Rates;
 use crate::store::directory::DirectoryHalf;
 use crate::store::lsm::{self, Lsm, Queues};
 use crate::store::plan::{QueueHalf, QueueLimits};
 use crate::store::sqlite::{self, Database, Sqlite};
 use crate::store::{DirectoryReads, QueueReads, StoreError};
 use crate::tls::{Certificate, CertificateReload, TlsError};
-use crate::writer::{Watch, Writer, WriterTask};
+use crate::writer::{Watch, WriteError, Writer, WriterTask};
 pub(crate) use worker::HandshakeSlot;
 
 /// How long threads may take to end after their work is done.
@@ -97,12 +99,13 @@ pub(crate) struct Shared {
     pub(crate) wait_slots: WaitSlots,
     pub(crate) leases: Leases,
     pub(crate) live: Live,
-    pub(crate) claims: ClaimLimiter,
     pub(crate) addresses: Arc<Addresses>,
     /// Memory for large frames of connections that have shown nothing yet.
     pub(crate) first_calls: Budget,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) banned: Banned,
+    pub(crate) rates: Rates,
     /// Cancelled at the start of a shutdown.
     pub(crate) draining: CancellationToken,
     handshakes: Arc<AtomicUsize>,
@@ -131,7 +134,6 @@ impl Shared {
             wait_slots: WaitSlots::default(),
             leases: Leases::new(limits.lease),
             live: Live::default(),
-            claims: ClaimLimiter::new(limits.claims_per_pair, limits.claims_per_target),
             addresses: Arc::new(Addresses::new(
                 limits.transport.unauthenticated_per_address,
                 limits.transport.authenticated_per_address,
@@ -140,6 +142,8 @@ impl Shared {
             health: Arc::clone(ops.health()),
             metrics: Arc::clone(ops.counters()),
             draining: ops.health().draining.clone(),
+            banned: Banned::default(),
+            rates: Rates::new(&limits),
             handshakes: Arc::default(),
             connections: AtomicU64::new(0),
             limits,
@@ -235,6 +239,9 @@ impl Node {
             rows: config.limits.queue_rows,
             bytes: config.limits.queue_bytes,
             ttl_secs: config.limits.ttl_secs,
+            pair_rows: config.limits.pair_rows,
+            stranger_rows: config.limits.stranger_rows,
+            stranger_bytes: config.limits.stranger_bytes,
         };
         // The lock goes with the writers: it is given back after the last write.
         let lock = Arc::new(lock);
@@ -273,6 +280,9 @@ impl Node {
             waiters: Arc::clone(&shared.waiters),
             handshakes: Arc::clone(&shared.handshakes),
         });
+        bans::load(&shared).await?;
+        let unfinished = |error: WriteError| StoreError::Database(error.to_string());
+        deletion::resume(&shared).await.map_err(unfinished)?;
         let endpoint = certificate.endpoint_config();
         let mut workers = worker::spawn_all(&shared, config.workers.max(1), socket, endpoint, tls)?;
 
@@ -285,6 +295,7 @@ impl Node {
             _ = &mut directory_done => Err(NodeError::Stopped("directory")),
             () = worker::any_done(&mut workers) => Err(NodeError::Stopped("connection")),
             () = ops.upkeep(&*shared.queues) => Ok(()),
+            () = bans::watch(&shared) => Ok(()),
         };
         tracing::info!("draining");
         draining.cancel();

@@ -13,6 +13,7 @@
 //! 4. No cost grows with the length of a queue, except that of removing rows, with their number.
 //! 5. Reads see committed rows only and never wait for the writer.
 
+pub(crate) mod blob;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod directory;
@@ -28,8 +29,12 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
-use plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
-use write::{Channel, Claim, ClaimName, Delivered, Publish, PutHybridKey};
+use blob::{BlobChange, BlobView, Upload};
+use plan::{Effects, Ids, Loaded, ShareKey, Shares, Strangers, Wanted};
+use write::{
+    Admit, Channel, Claim, ClaimName, Deletion, Delivered, Publish, PutBlob, PutHybridKey,
+    ReleaseBlob, Sender,
+};
 
 /// The database failed or cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,21 +103,36 @@ pub(crate) enum Refusal {
     /// An incarnation or attempt below one seen before.
     #[error("an older incarnation or attempt of this identity")]
     Fenced,
-    /// The policy does not admit new identities.
-    #[error("this node admits no new identities")]
-    RegistrationRefused,
+    /// The policy does not admit this new identity.
+    #[error("{0}")]
+    RegistrationRefused(&'static str),
+    /// The operator has shut the identity out.
+    #[error("the operator of this node has banned this identity")]
+    Banned,
     /// The send id names another send, or another incarnation.
     #[error("{0}")]
     BadSendId(&'static str),
     /// The name is somebody else's.
     #[error("the name is taken")]
     NameTaken,
+    /// The name was somebody's who is gone.
+    #[error("the name was that of a deleted identity; its heir or the operator can free it")]
+    NameRetired,
     /// As many names as allowed.
     #[error("no more names for this identity")]
     TooManyNames,
     /// As many packages as allowed.
     #[error("no more key packages of this ciphersuite")]
     StockFull,
+    /// The bytes are not those of the blob.
+    #[error("{0}")]
+    BadBlob(&'static str),
+    /// The piece is not the next one.
+    #[error("the upload goes on at {0}")]
+    BadOffset(u64),
+    /// The identity keeps as much as it may.
+    #[error("{0}")]
+    QuotaExceeded(&'static str),
 }
 
 /// Shared bytes of a payload.
@@ -226,6 +246,35 @@ pub(crate) trait DirectoryReads: Send + Sync + 'static {
     fn hybrid_key(&self, identity: IdentityKey) -> Read<'_, Option<Vec<u8>>>;
     /// A token issued by the operator, by its SHA-256.
     fn token(&self, hash: [u8; 32]) -> Read<'_, Option<StoredToken>>;
+    /// Whether the identity is registered.
+    fn is_registered(&self, identity: IdentityKey) -> Read<'_, bool>;
+    /// All bans, if there was a change since the version that is known.
+    fn bans(&self, known: Option<u64>) -> Read<'_, Option<Bans>>;
+    /// Identities that are being deleted.
+    fn deletions(&self) -> Read<'_, Vec<IdentityKey>>;
+    /// Bytes of a complete blob.
+    fn blob_size(&self, sha256: [u8; 32]) -> Read<'_, Option<u64>>;
+    /// Bytes of a complete blob from `offset` on: at most `limit`, at least one unless it ends
+    /// there; and its size.
+    fn blob_bytes(&self, sha256: [u8; 32], offset: u64, limit: u32) -> Read<'_, Option<BlobBytes>>;
+    /// An unfinished upload.
+    fn upload(&self, owner: IdentityKey, sha256: [u8; 32]) -> Read<'_, Option<Upload>>;
+}
+
+/// A part of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlobBytes {
+    pub(crate) data: Vec<u8>,
+    /// Bytes of the whole blob.
+    pub(crate) size: u64,
+}
+
+/// Whom the operator has shut out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Bans {
+    /// Rises with every change.
+    pub(crate) version: u64,
+    pub(crate) identities: Vec<IdentityKey>,
 }
 
 /// One writer's end of the queues: rows, counters, fences, kept sends. The rules are those of the
@@ -243,6 +292,12 @@ pub(crate) trait QueueBackend {
     async fn load(&mut self, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError>;
     /// Loads senders' shares of queues.
     async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError>;
+    /// Loads what senders have waiting for strangers.
+    async fn load_strangers(&mut self, wanted: &[Sender]) -> Result<Strangers, StoreError>;
+    /// Removes at most `limit` kept sends of a sender and payload digests of its queue. Returns
+    /// whether there may be more.
+    async fn forget_kept(&mut self, identity: &IdentityKey, limit: u32)
+    -> Result<bool, StoreError>;
     /// Loads at most `limit` rows that expired at or before `now`, with their queues.
     async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError>;
     /// Writes what the planner decided.
@@ -262,8 +317,9 @@ pub(crate) trait DirectoryBackend {
     async fn commit(&mut self) -> Result<(), StoreError>;
     /// Undoes it.
     async fn rollback(&mut self);
-    /// Removes at most `limit` of each kind of expired record.
-    async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError>;
+    /// Removes at most `limit` of each kind of expired record, and a few megabytes of blobs that
+    /// nobody refers to. Returns whether there may be more.
+    async fn purge(&mut self, now: u64, limit: u32) -> Result<bool, StoreError>;
     /// Stores packages; a package that was published before changes nothing.
     async fn publish(
         &mut self,
@@ -277,4 +333,112 @@ pub(crate) trait DirectoryBackend {
     async fn claim_name(&mut self, claim: &ClaimName) -> Result<Result<(), Refusal>, StoreError>;
     /// Writes something that the commit must sync, and changes nothing.
     async fn probe(&mut self) -> Result<(), StoreError>;
+    /// Registers an identity on the given terms, taking one use of its invite. One that is
+    /// registered stays so, and its invite as it is.
+    async fn admit(&mut self, admit: &Admit) -> Result<Result<(), Refusal>, StoreError>;
+    /// One step of a deletion.
+    async fn delete(&mut self, step: &Deletion) -> Result<(), StoreError>;
+    /// What an owner has under one hash.
+    async fn load_blob(
+        &mut self,
+        owner: &IdentityKey,
+        sha256: &[u8; 32],
+    ) -> Result<BlobView, StoreError>;
+    /// Writes what was decided about a blob; `upload` is the owner's, as it was loaded.
+    async fn apply_blob(
+        &mut self,
+        put: &PutBlob,
+        upload: Option<&Upload>,
+        change: BlobChange<'_>,
+    ) -> Result<(), StoreError>;
+    /// Removes the owner's reference or upload; nothing there is no error.
+    async fn release_blob(&mut self, release: &ReleaseBlob) -> Result<(), StoreError>;
+}
+
+/// An identity as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityInfo {
+    /// Its key.
+    pub identity: IdentityKey,
+    /// Whether it has authenticated here; a ban can come first.
+    pub registered: bool,
+    /// Whether it is shut out.
+    pub banned: bool,
+    /// Its names, the first claimed first.
+    pub names: Vec<String>,
+}
+
+/// An invite as the operator sees it; its code was shown once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteInfo {
+    /// What it is revoked by.
+    pub id: u64,
+    /// What the operator called it.
+    pub label: String,
+    /// Uses it was made with.
+    pub uses: u32,
+    /// Uses it has left.
+    pub uses_left: u32,
+    /// Unix seconds.
+    pub created_at: u64,
+    /// Unix seconds; none: it does not end.
+    pub expires_at: Option<u64>,
+}
+
+/// A name as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameInfo {
+    /// The name.
+    pub name: String,
+    /// Whose it is; none: that identity is gone.
+    pub owner: Option<IdentityKey>,
+    /// Who alone may claim it, of a deleted identity's name.
+    pub heir: Option<IdentityKey>,
+}
+
+/// Why somebody new is not let in.
+const NOBODY_NEW: &str = "this node admits no new identities";
+const INVITE_NEEDED: &str = "this node asks for an invite";
+const INVITE_BAD: &str = "the invite is not known, is used up or has expired";
+
+/// A new invite.
+#[derive(Debug, Clone)]
+pub(crate) struct NewInvite {
+    /// SHA-256 of the code.
+    pub(crate) hash: [u8; 32],
+    pub(crate) label: String,
+    pub(crate) uses: u32,
+    pub(crate) expires_at: Option<u64>,
+    pub(crate) now: u64,
+}
+
+/// What the operator does, beside a running node or not; each call is one durable transaction.
+pub(crate) trait Operate {
+    /// Shuts an identity out and ends its issued tokens. False: it was banned already.
+    async fn ban(&mut self, identity: IdentityKey, now: u64) -> Result<bool, StoreError>;
+    /// Stores the SHA-256 of a token that opens `NodeService` for one identity.
+    async fn issue_token(&mut self, hash: [u8; 32], token: StoredToken) -> Result<(), StoreError>;
+    /// False: it was not banned.
+    async fn unban(&mut self, identity: IdentityKey) -> Result<bool, StoreError>;
+    /// Identities above `after`, at most `limit`, by key.
+    async fn identities(
+        &mut self,
+        after: Option<IdentityKey>,
+        limit: u32,
+    ) -> Result<Vec<IdentityInfo>, StoreError>;
+    /// Returns its id.
+    async fn create_invite(&mut self, invite: &NewInvite) -> Result<u64, StoreError>;
+    /// All invites, the oldest first.
+    async fn invites(&mut self) -> Result<Vec<InviteInfo>, StoreError>;
+    /// False: there is no such invite.
+    async fn revoke_invite(&mut self, id: u64) -> Result<bool, StoreError>;
+    /// All names in order, those of deleted identities too.
+    async fn names(&mut self) -> Result<Vec<NameInfo>, StoreError>;
+    /// Lets `heir` alone, or the first who comes, claim a deleted identity's name. False: it is
+    /// no such name.
+    async fn release_name(
+        &mut self,
+        name: &str,
+        heir: Option<IdentityKey>,
+    ) -> Result<bool, StoreError>;
 }

@@ -1,7 +1,10 @@
 //! The node as its clients see it: real QUIC on loopback, raw Cap'n Proto.
 
+mod accounts;
 mod authorisation;
 mod base;
+mod blobs;
+mod claims;
 mod client;
 mod connections;
 mod directory;

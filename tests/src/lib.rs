@@ -15,6 +15,6 @@ pub mod wait;
 
 pub use api::{Answer, Api};
 pub use bot::{Bot, bots, pair};
-pub use process::{Launch, Running};
+pub use process::{Launch, Running, tool};
 pub use socket::Socket;
 pub use wait::{LONG, SOON, wait_for, within};

@@ -188,6 +188,25 @@ impl Launch {
     }
 }
 
+/// Runs a command that ends by itself, such as `node invite list`, on a data directory.
+pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
+    let work = Command::new(files::qpq())
+        .args(args)
+        .arg("--data-dir")
+        .arg(data_dir)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = within("qpq to end", SOON, work).await.expect("run qpq");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("qpq writes text");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
 /// A `qpq` process that said it is ready. Dropping it kills it.
 #[derive(Debug)]
 pub struct Running {

@@ -1,5 +1,6 @@
 //! `qpq node`: a node alone.
 
+pub(crate) mod operator;
 pub(crate) mod token;
 
 use serde_json::json;

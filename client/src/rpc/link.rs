@@ -183,6 +183,8 @@ async fn serve(
         () = spec.stop.cancelled() => return End::Stopped,
     };
     let (live, _subscription) = live;
+    // A link whose identity is deleted must not come back by itself and register it again.
+    let mut deleting = false;
     loop {
         tokio::select! {
             biased;
@@ -198,10 +200,14 @@ async fn serve(
                     return End::Lost("a newer connection of this session".into());
                 }
                 Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
+                None if deleting => return End::Stopped,
                 None => return ended(connection, &spec.instance.to_string()),
             },
             request = spec.requests.recv() => match request {
-                Some(request) => dispatch(&live, spec.identity.key(), request),
+                Some(request) => {
+                    deleting |= matches!(request, Request::DeleteIdentity { .. });
+                    dispatch(&live, spec.identity.key(), request);
+                }
                 None => return End::Stopped,
             },
             _ = &mut system => return ended(connection, &spec.instance.to_string()),

@@ -9,11 +9,22 @@ use tokio::sync::oneshot;
 /// Access tokens of one Session; one more ends the oldest.
 const TOKENS: usize = 16;
 
+/// Why a Session is not the live one any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// This instance took over.
+    Displaced(Instance),
+    /// The operator has shut the identity out.
+    Banned,
+    /// The identity was deleted.
+    Deleted,
+}
+
 #[derive(Debug)]
 struct Entry {
     number: u64,
     instance: Instance,
-    displaced: oneshot::Sender<Instance>,
+    ended: oneshot::Sender<Ended>,
     tokens: Vec<[u8; 32]>,
     subscribed: bool,
 }
@@ -43,8 +54,8 @@ pub(crate) struct Live(Arc<Mutex<Inner>>);
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) place: Place,
-    /// Answers once another Session has taken over.
-    pub(crate) displaced: oneshot::Receiver<Instance>,
+    /// Answers once the Session is not the live one any more.
+    pub(crate) ended: oneshot::Receiver<Ended>,
 }
 
 impl Live {
@@ -56,23 +67,30 @@ impl Live {
         number: u64,
         instance: Instance,
     ) -> Admission {
-        let (sender, displaced) = oneshot::channel();
+        let (sender, ended) = oneshot::channel();
         let place = Place { live: self.clone(), identity, number };
         let mut inner = self.lock();
         if let Some(newer) = inner.sessions.get(&identity).filter(|entry| entry.number > number) {
-            let _ = sender.send(newer.instance);
+            let _ = sender.send(Ended::Displaced(newer.instance));
             drop(inner);
-            return Admission { place, displaced };
+            return Admission { place, ended };
         }
         if let Some(former) = inner.leave(&identity) {
-            let _ = former.displaced.send(instance);
+            let _ = former.ended.send(Ended::Displaced(instance));
         }
         inner.sessions.insert(
             identity,
-            Entry { number, instance, displaced: sender, tokens: Vec::new(), subscribed: false },
+            Entry { number, instance, ended: sender, tokens: Vec::new(), subscribed: false },
         );
         drop(inner);
-        Admission { place, displaced }
+        Admission { place, ended }
+    }
+
+    /// Ends the live Session of an identity, and its tokens.
+    pub(crate) fn expel(&self, identity: &IdentityKey, why: Ended) {
+        if let Some(entry) = self.lock().leave(identity) {
+            let _ = entry.ended.send(why);
+        }
     }
 
     /// Whose live Session has issued the token with this SHA-256.
@@ -162,7 +180,7 @@ mod tests {
         assert!(live.is_subscribed(&IDENTITY));
 
         let second = live.enter(IDENTITY, 2, SECOND);
-        assert_eq!(first.displaced.try_recv(), Ok(SECOND));
+        assert_eq!(first.ended.try_recv(), Ok(Ended::Displaced(SECOND)));
         assert_eq!(live.token(&[1; 32], 0), None);
         assert!(!live.is_subscribed(&IDENTITY));
         assert_eq!(live.instance(&IDENTITY), Some(SECOND));
@@ -171,10 +189,22 @@ mod tests {
         assert!(second.place.add_token([2; 32], 100));
 
         let mut late = live.enter(IDENTITY, 1, FIRST);
-        assert_eq!(late.displaced.try_recv(), Ok(SECOND));
+        assert_eq!(late.ended.try_recv(), Ok(Ended::Displaced(SECOND)));
         drop(late);
         assert_eq!(live.token(&[2; 32], 0), Some(IDENTITY));
         drop(second);
         assert_eq!(live.token(&[2; 32], 0), None);
+    }
+
+    #[test]
+    fn an_expelled_session_is_told_why_and_its_tokens_end() {
+        let live = Live::default();
+        live.expel(&IDENTITY, Ended::Banned);
+        let mut session = live.enter(IDENTITY, 1, FIRST);
+        assert!(session.place.add_token([1; 32], 100));
+        live.expel(&IDENTITY, Ended::Banned);
+        assert_eq!(session.ended.try_recv(), Ok(Ended::Banned));
+        assert_eq!(live.token(&[1; 32], 0), None);
+        assert!(!session.place.add_token([2; 32], 100));
     }
 }

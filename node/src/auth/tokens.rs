@@ -137,6 +137,13 @@ pub async fn revoke_access_token(data_dir: &Path, hash: [u8; 32]) -> Result<bool
 
 /// Who holds a token. Answers tokens of live Sessions without waiting.
 pub(crate) async fn resolve(shared: &Shared, hash: [u8; 32]) -> Result<Caller, AuthError> {
+    match holder(shared, hash).await? {
+        Caller::Bound(identity) if shared.banned.contains(&identity) => Err(AuthError::Banned),
+        caller => Ok(caller),
+    }
+}
+
+async fn holder(shared: &Shared, hash: [u8; 32]) -> Result<Caller, AuthError> {
     let now = shared.clock.now();
     if let Some(identity) = shared.live.token(&hash, now) {
         return Ok(Caller::Bound(identity));

@@ -112,6 +112,9 @@ pub(crate) async fn fetch(
     loop {
         let held = shared.leases.held_by_others(&key, fetch.connection);
         let rows = free_rows(shared, fetch, &held.seqs).await?;
+        if shared.banned.contains(&fetch.identity) {
+            return Err(DeliveryError::Banned);
+        }
         let has_payload = rows.iter().any(|row| !is_gap(row));
         let over = !waits || shared.draining.is_cancelled() || Instant::now() >= until;
         // A subscription that began meanwhile is pushed these very rows.

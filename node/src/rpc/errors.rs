@@ -6,6 +6,7 @@ use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::IdError;
 
 use crate::auth::AuthError;
+use crate::blobs::BlobError;
 use crate::delivery::DeliveryError;
 use crate::directory::DirectoryError;
 use crate::key_package::KeyPackageError;
@@ -49,11 +50,15 @@ impl From<Refusal> for Fault {
             Refusal::QueueFull => ErrorCode::QueueFull,
             Refusal::Displaced(_) => ErrorCode::Displaced,
             Refusal::Fenced => ErrorCode::Fenced,
-            Refusal::RegistrationRefused => ErrorCode::RegistrationRefused,
+            Refusal::RegistrationRefused(_) => ErrorCode::RegistrationRefused,
+            Refusal::Banned => ErrorCode::Banned,
             Refusal::BadSendId(_) => ErrorCode::BadSendId,
-            Refusal::NameTaken => ErrorCode::NameTaken,
+            Refusal::NameTaken | Refusal::NameRetired => ErrorCode::NameTaken,
             Refusal::TooManyNames => ErrorCode::TooManyNames,
             Refusal::StockFull => ErrorCode::TooLarge,
+            Refusal::BadBlob(_) => ErrorCode::BadBlob,
+            Refusal::BadOffset(_) => ErrorCode::BadOffset,
+            Refusal::QuotaExceeded(_) => ErrorCode::QuotaExceeded,
         };
         Self::new(code, refusal)
     }
@@ -81,7 +86,9 @@ impl From<AuthError> for Fault {
         let code = match error {
             AuthError::Unauthenticated => ErrorCode::Unauthenticated,
             AuthError::Forbidden => ErrorCode::Forbidden,
-            AuthError::BadSignature => ErrorCode::BadSignature,
+            AuthError::BadSignature | AuthError::BadTransfer => ErrorCode::BadSignature,
+            AuthError::Banned => ErrorCode::Banned,
+            AuthError::OverRate(_) => ErrorCode::RateLimited,
             AuthError::Write(error) => return error.into(),
             AuthError::Store(error) => return error.into(),
         };
@@ -93,7 +100,8 @@ impl From<DeliveryError> for Fault {
     fn from(error: DeliveryError) -> Self {
         let code = match error {
             DeliveryError::Subscribed => ErrorCode::Subscribed,
-            DeliveryError::TooManyWaits => ErrorCode::RateLimited,
+            DeliveryError::TooManyWaits | DeliveryError::OverRate(_) => ErrorCode::RateLimited,
+            DeliveryError::Banned => ErrorCode::Banned,
             DeliveryError::DiskLow => ErrorCode::StorageFull,
             DeliveryError::Write(error) => return error.into(),
             DeliveryError::Store(error) => return error.into(),
@@ -115,6 +123,22 @@ impl From<DirectoryError> for Fault {
             DirectoryError::DiskLow => ErrorCode::StorageFull,
             DirectoryError::Write(error) => return error.into(),
             DirectoryError::Store(error) => return error.into(),
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<BlobError> for Fault {
+    fn from(error: BlobError) -> Self {
+        let code = match error {
+            BlobError::TooLarge(_) => ErrorCode::TooLarge,
+            BlobError::Empty => ErrorCode::Empty,
+            BlobError::BadPiece(_) => ErrorCode::BadRequest,
+            BlobError::NoSuchBlob => ErrorCode::NoSuchBlob,
+            BlobError::DiskLow => ErrorCode::StorageFull,
+            BlobError::OverRate(_) => ErrorCode::RateLimited,
+            BlobError::Write(error) => return error.into(),
+            BlobError::Store(error) => return error.into(),
         };
         Self::new(code, error)
     }

@@ -42,6 +42,11 @@ const INTERFACES: [(u64, &[&str]); 3] = [
             "ack",
             "peek",
             "claimName",
+            "putBlob",
+            "getBlob",
+            "blobSize",
+            "releaseBlob",
+            "deleteIdentity",
         ],
     ),
 ];

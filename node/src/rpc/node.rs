@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::{Instance, is_name};
+use quicproquo_schemas::limits::MAX_INVITE;
 use quicproquo_schemas::session_capnp::node;
 
 use super::errors::{Fault, wire};
 use super::session::SessionServer;
 use super::{Peer, params};
-use crate::auth::{self, Claimed};
+use crate::auth::{self, Claimed, Proof};
 
 /// Serves one connection.
 #[derive(Debug)]
@@ -30,20 +31,29 @@ impl node::Server for NodeServer {
         mut results: node::AuthenticateResults,
     ) -> capnp::Result<()> {
         let _call = wire(self.peer.calls.enter())?;
-        let (claimed, signature) = {
+        let (claimed, signature, invite) = {
             let params = params.get()?;
+            let invite = params.get_invite()?.as_bytes();
+            if invite.len() > MAX_INVITE {
+                let text = format_args!("an invite has at most {MAX_INVITE} bytes");
+                return wire(Err(Fault::new(ErrorCode::TooLarge, text)));
+            }
             let claimed = Claimed {
                 identity: params::identity(params.get_identity_key())?,
                 incarnation: params.get_incarnation(),
                 instance: wire(Instance::try_from(params.get_instance()?).map_err(Fault::from))?,
                 attempt: params.get_attempt(),
             };
-            (claimed, params.get_signature()?.to_vec())
+            (claimed, params.get_signature()?.to_vec(), invite.to_vec())
         };
-        let exporter = wire(self.peer.exporter())?;
+        let proof = Proof {
+            from: self.peer.connection.remote_address().ip(),
+            exporter: wire(self.peer.exporter())?,
+            signature: &signature,
+            invite: &invite,
+        };
         wire(self.peer.gate.check())?;
-        let session =
-            wire(auth::authenticate(&self.peer.shared, claimed, &signature, exporter).await)?;
+        let session = wire(auth::authenticate(&self.peer.shared, claimed, proof).await)?;
         wire(self.peer.gate.open())?;
         let mut results = results.get();
         results.set_acked_up_to(session.acked_up_to);

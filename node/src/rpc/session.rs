@@ -1,12 +1,14 @@
 //! `Session`: whoever holds it has proved the key.
 
+mod blob;
 mod push;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use quicproquo_schemas::id::{IdentityKey, Instance};
+use quicproquo_schemas::code::ErrorCode;
+use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::MAX_CLAIMS;
 use quicproquo_schemas::session_capnp::{delivery_result, session, stock};
 
@@ -16,8 +18,9 @@ use super::errors::{Fault, wire};
 use super::gate::{LAST_CALLS, LiveSession};
 use super::metered::metered;
 use super::{Peer, params};
-use crate::auth::live::Place;
-use crate::auth::{AccessToken, Caller, NewSession, hash};
+use crate::auth::live::{Ended, Place};
+use crate::auth::{AccessToken, Caller, NewSession, deletion, hash};
+use crate::blobs;
 use crate::delivery;
 use crate::directory;
 use crate::store::write::{Delivered, Multicast};
@@ -34,7 +37,7 @@ pub(super) struct SessionServer {
     identity: IdentityKey,
     number: u64,
     place: Place,
-    displaced: Cell<Option<Instance>>,
+    ended: Cell<Option<Ended>>,
     live: RefCell<Option<LiveSession>>,
     subscribed: RefCell<Option<Rc<Subscribed>>>,
 }
@@ -50,41 +53,52 @@ impl SessionServer {
             identity,
             number: new.number,
             place: new.admission.place,
-            displaced: Cell::new(None),
+            ended: Cell::new(None),
             live,
             subscribed: RefCell::new(None),
         });
         let weak = Rc::downgrade(&session);
-        let displaced = new.admission.displaced;
+        let ended = new.admission.ended;
         tasks.spawn_local(async move {
-            if let Ok(by) = displaced.await {
-                Self::displace(&weak, by).await;
+            if let Ok(why) = ended.await {
+                Self::end(&weak, why).await;
             }
         });
         metered(capnp_rpc::new_client_from_rc(session), &calls)
     }
 
-    async fn displace(session: &Weak<Self>, by: Instance) {
+    async fn end(session: &Weak<Self>, why: Ended) {
         let Some(session) = session.upgrade() else {
             return;
         };
-        session.displaced.set(Some(by));
+        session.ended.set(Some(why));
         let subscribed = session.subscribed.borrow_mut().take();
         session.live.take();
         let gate = session.peer.gate.clone();
         drop(session);
         if let Some(subscribed) = subscribed {
-            let _ = timeout(LAST_CALLS, subscribed.displace(by)).await;
+            match why {
+                Ended::Displaced(by) => {
+                    let _ = timeout(LAST_CALLS, subscribed.displace(by)).await;
+                }
+                Ended::Banned | Ended::Deleted => subscribed.end(),
+            }
         }
-        // Who is not subscribed is told by its next call.
-        sleep(LAST_CALLS).await;
-        gate.dismiss(by);
+        if let Ended::Displaced(by) = why {
+            // Who is not subscribed is told by its next call.
+            sleep(LAST_CALLS).await;
+            gate.dismiss(by);
+        }
     }
 
     fn live(&self) -> Result<(), Fault> {
-        match self.displaced.get() {
+        match self.ended.get() {
             None => Ok(()),
-            Some(by) => Err(Refusal::Displaced(by).into()),
+            Some(Ended::Displaced(by)) => Err(Refusal::Displaced(by).into()),
+            Some(Ended::Banned) => Err(Refusal::Banned.into()),
+            Some(Ended::Deleted) => {
+                Err(Fault::new(ErrorCode::Unauthenticated, "the identity was deleted"))
+            }
         }
     }
 }
@@ -287,6 +301,69 @@ impl session::Server for SessionServer {
             (name, params.get_signature()?.to_vec())
         };
         wire(directory::claim_name(&self.peer.shared, self.identity, name, signature).await)
+    }
+
+    async fn put_blob(
+        self: Rc<Self>,
+        params: session::PutBlobParams,
+        results: session::PutBlobResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        blob::put(&self.peer.shared, self.identity, params, results).await
+    }
+
+    async fn get_blob(
+        self: Rc<Self>,
+        params: session::GetBlobParams,
+        results: session::GetBlobResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let _turn = self.peer.gate.link().turn().await;
+        blob::get(&self.peer.shared, self.identity, params, results).await
+    }
+
+    async fn blob_size(
+        self: Rc<Self>,
+        params: session::BlobSizeParams,
+        mut results: session::BlobSizeResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let sha256 = blob::hash(params.get()?.get_sha256())?;
+        let size = wire(self.peer.shared.reads.blob_size(sha256).await)?;
+        results.get().set_known(size.is_some());
+        results.get().set_size(size.unwrap_or_default());
+        Ok(())
+    }
+
+    async fn release_blob(
+        self: Rc<Self>,
+        params: session::ReleaseBlobParams,
+        _: session::ReleaseBlobResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let sha256 = blob::hash(params.get()?.get_sha256())?;
+        wire(blobs::release(&self.peer.shared, self.identity, sha256).await)
+    }
+
+    async fn delete_identity(
+        self: Rc<Self>,
+        params: session::DeleteIdentityParams,
+        _: session::DeleteIdentityResults,
+    ) -> capnp::Result<()> {
+        let _call = wire(self.peer.calls.enter())?;
+        wire(self.live())?;
+        let (heir, signature) = {
+            let params = params.get()?;
+            let heir = params.get_heir()?;
+            let heir = if heir.is_empty() { None } else { Some(params::identity(Ok(heir))?) };
+            (heir, params.get_signature()?.to_vec())
+        };
+        let shared = &self.peer.shared;
+        wire(deletion::run(shared, self.identity, self.number, heir, &signature).await)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The rules of the store, as tests that every backend passes.
 
+mod accounts;
+mod blobs;
 mod counting;
 mod directory;
 mod queues;
 mod sends;
+mod strangers;
 mod sweeping;
 
 use std::sync::Arc;
@@ -82,8 +85,14 @@ macro_rules! on_each_directory_backend {
 use on_each_directory_backend;
 
 fn queue_rig<B>(backend: B, reads: Arc<dyn QueueReads>) -> QueueRig<B> {
-    let limits =
-        QueueLimits { rows: 100, bytes: 10_000, ttl_secs: u32::try_from(30 * DAY).unwrap() };
+    let limits = QueueLimits {
+        rows: 100,
+        bytes: 10_000,
+        ttl_secs: u32::try_from(30 * DAY).unwrap(),
+        pair_rows: 100,
+        stranger_rows: 1_000,
+        stranger_bytes: 1_000_000,
+    };
     Rig { half: QueueHalf { backend, limits }, reads, now: 1_000_000 }
 }
 
@@ -159,7 +168,6 @@ fn authenticate(identity: u8, incarnation: u64, instance: u8, attempt: u64) -> Q
         incarnation,
         instance: Instance::new([instance; 16]),
         attempt,
-        admit: true,
     })
 }
 

@@ -1,8 +1,8 @@
 //! One batch of the directory is one transaction.
 
 use super::plan::{Swept, Tally};
-use super::write::{DirectoryWrite, DirectoryWritten};
-use super::{DirectoryBackend, Refusal, StoreError};
+use super::write::{DirectoryWrite, DirectoryWritten, PutBlob};
+use super::{DirectoryBackend, Refusal, StoreError, blob};
 use crate::writer::{Half, Outcome};
 
 /// The directory, as its writer sees it.
@@ -43,9 +43,10 @@ impl<B: DirectoryBackend> Half for DirectoryHalf<B> {
 
     async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError> {
         self.backend.begin().await?;
-        let purged = self.backend.purge(now, limit).await;
+        let mut more = false;
+        let purged = self.backend.purge(now, limit).await.map(|left| more = left);
         finish(&mut self.backend, purged).await?;
-        Ok(Swept::default())
+        Ok(Swept { more, ..Swept::default() })
     }
 }
 
@@ -83,5 +84,29 @@ async fn one<B: DirectoryBackend>(
             backend.probe().await?;
             Ok(DirectoryWritten::Done)
         }
+        DirectoryWrite::Admit(admit) => {
+            backend.admit(admit).await?.map(|()| DirectoryWritten::Done)
+        }
+        DirectoryWrite::Deletion(step) => {
+            backend.delete(step).await?;
+            Ok(DirectoryWritten::Done)
+        }
+        DirectoryWrite::PutBlob(put) => put_blob(backend, put).await?,
+        DirectoryWrite::ReleaseBlob(release) => {
+            backend.release_blob(release).await?;
+            Ok(DirectoryWritten::Done)
+        }
     })
+}
+
+async fn put_blob<B: DirectoryBackend>(
+    backend: &mut B,
+    put: &PutBlob,
+) -> Result<Result<DirectoryWritten, Refusal>, StoreError> {
+    let view = backend.load_blob(&put.owner, &put.sha256).await?;
+    let (answer, change) = blob::put(&view, put);
+    if let Some(change) = change {
+        backend.apply_blob(put, view.upload.as_ref(), change).await?;
+    }
+    Ok(answer.map(DirectoryWritten::Blob))
 }

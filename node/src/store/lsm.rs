@@ -20,8 +20,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
+use quicproquo_schemas::id::IdentityKey;
 
-use super::plan::{Effects, Ids, Loaded, ShareKey, Shares, Wanted};
+use super::plan::{Effects, Ids, Loaded, ShareKey, Shares, Strangers, Wanted};
+use super::write::Sender;
 use super::{QueueBackend, StoreError};
 use crate::clock::Clock;
 use crate::config::Sync;
@@ -182,6 +184,19 @@ impl QueueBackend for Lsm {
     async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError> {
         let opened = self.place.opened()?;
         self.shares.load(&opened, wanted)
+    }
+
+    async fn load_strangers(&mut self, wanted: &[Sender]) -> Result<Strangers, StoreError> {
+        load::strangers(&self.place.opened()?, wanted)
+    }
+
+    async fn forget_kept(
+        &mut self,
+        identity: &IdentityKey,
+        limit: u32,
+    ) -> Result<bool, StoreError> {
+        let opened = self.place.opened()?;
+        apply::forget_kept(&opened, self.batch()?, identity, limit)
     }
 
     async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError> {

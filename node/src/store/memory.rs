@@ -1,21 +1,29 @@
 //! The store in maps: what the rules mean, without a database. For tests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::ready;
 use quicproquo_schemas::id::{IdentityKey, SendId};
 
+use super::blob::{BlobChange, BlobView, Upload};
 use super::plan::{
     Effects, ExpiredRow, IdentityRow, Ids, Loaded, NewDigest, NewRow, NewSend, QueueRow, RowMeta,
-    SendRow, Share, ShareKey, Shares, Wanted,
+    SendRow, Share, ShareKey, Shares, Strangers, Wanted,
 };
-use super::write::{Channel, Claim, ClaimName, Delivered, Package, Publish, PutHybridKey};
+use super::write::{
+    Admit, Channel, Claim, ClaimName, Deletion, Delivered, Package, Publish, PutBlob, PutHybridKey,
+    ReleaseBlob, Sender,
+};
 use super::{
-    Bytes, DirectoryBackend, DirectoryReads, Page, QueueBackend, QueueReads, QueuedRow, Read,
-    Refusal, RowContent, StoreError, StoredToken, SuiteStock, Totals,
+    Bans, BlobBytes, Bytes, DirectoryBackend, DirectoryReads, InviteInfo, Page, QueueBackend,
+    QueueReads, QueuedRow, Read, Refusal, RowContent, StoreError, StoredToken, SuiteStock, Totals,
 };
+use blobs::Blobs;
+
+mod blobs;
+mod operator;
 
 #[derive(Debug, Clone)]
 enum State {
@@ -40,9 +48,19 @@ struct Tables {
     digests: HashMap<(i64, [u8; 32]), Arc<NewDigest>>,
     sends: HashMap<(IdentityKey, SendId), Arc<NewSend>>,
     shares: Shares,
+    strangers: Strangers,
     packages: Vec<Kept>,
     hybrid_keys: HashMap<IdentityKey, Vec<u8>>,
     names: Vec<ClaimName>,
+    /// Names of the deleted, and their heirs.
+    tombstones: BTreeMap<String, Option<IdentityKey>>,
+    registered: BTreeSet<IdentityKey>,
+    deletions: BTreeMap<IdentityKey, Option<IdentityKey>>,
+    bans: BTreeSet<IdentityKey>,
+    bans_version: u64,
+    invites: Vec<([u8; 32], InviteInfo)>,
+    tokens: HashMap<[u8; 32], StoredToken>,
+    blobs: Blobs,
 }
 
 /// Both ends: clones share the tables.
@@ -192,6 +210,19 @@ impl QueueBackend for Memory {
         Ok(wanted.iter().filter_map(|key| Some((*key, *tables.shares.get(key)?))).collect())
     }
 
+    async fn load_strangers(&mut self, wanted: &[Sender]) -> Result<Strangers, StoreError> {
+        let tables = self.tables();
+        Ok(wanted.iter().filter_map(|key| Some((*key, *tables.strangers.get(key)?))).collect())
+    }
+
+    async fn forget_kept(&mut self, identity: &IdentityKey, _: u32) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let queue = tables.queues.get(identity).map(|queue| queue.id);
+        tables.sends.retain(|(sender, _), _| sender != identity);
+        tables.digests.retain(|(of, _), _| Some(*of) != queue);
+        Ok(false)
+    }
+
     async fn load_expired(&mut self, now: u64, limit: u32) -> Result<Loaded, StoreError> {
         let tables = self.tables();
         let mut loaded = Loaded::default();
@@ -220,7 +251,13 @@ impl QueueBackend for Memory {
 
     async fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
         let mut tables = self.tables();
+        tables.identities.retain(|key, _| !effects.removed_identities.contains(key));
         tables.identities.extend(effects.identities);
+        for (sender, change) in effects.strangers {
+            let share = tables.strangers.entry(sender).or_default();
+            *share = Share { rows: share.rows + change.rows, bytes: share.bytes + change.bytes };
+            assert!(share.rows >= 0 && share.bytes >= 0, "{sender:?} {share:?}");
+        }
         tables.queues.extend(effects.queues);
         for (key, change) in effects.shares {
             let share = tables.shares.entry(key).or_default();
@@ -285,9 +322,12 @@ impl DirectoryBackend for Memory {
         self.undo();
     }
 
-    async fn purge(&mut self, now: u64, _: u32) -> Result<(), StoreError> {
-        self.tables().packages.retain(|kept| kept.package.not_after >= now);
-        Ok(())
+    async fn purge(&mut self, now: u64, _: u32) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        tables.packages.retain(|kept| kept.package.not_after >= now);
+        tables.tokens.retain(|_, token| token.expires_at > now);
+        tables.blobs.expire(now);
+        Ok(false)
     }
 
     async fn publish(
@@ -361,15 +401,52 @@ impl DirectoryBackend for Memory {
             let own = owner.identity == claim.identity;
             return Ok(if own { Ok(()) } else { Err(Refusal::NameTaken) });
         }
+        let heir = tables.tombstones.get(&claim.name);
+        if heir.is_some_and(|heir| *heir != Some(claim.identity)) {
+            return Ok(Err(Refusal::NameRetired));
+        }
         let held = tables.names.iter().filter(|kept| kept.identity == claim.identity).count();
         if held >= claim.limit {
             return Ok(Err(Refusal::TooManyNames));
         }
+        tables.tombstones.remove(&claim.name);
         tables.names.push(claim.clone());
         Ok(Ok(()))
     }
 
     async fn probe(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn admit(&mut self, admit: &Admit) -> Result<Result<(), Refusal>, StoreError> {
+        Ok(self.tables().admit(admit))
+    }
+
+    async fn delete(&mut self, step: &Deletion) -> Result<(), StoreError> {
+        self.tables().delete(step);
+        Ok(())
+    }
+
+    async fn load_blob(
+        &mut self,
+        owner: &IdentityKey,
+        sha256: &[u8; 32],
+    ) -> Result<BlobView, StoreError> {
+        Ok(self.tables().blobs.view(owner, sha256))
+    }
+
+    async fn apply_blob(
+        &mut self,
+        put: &PutBlob,
+        _: Option<&Upload>,
+        change: BlobChange<'_>,
+    ) -> Result<(), StoreError> {
+        self.tables().blobs.apply(put, &change);
+        Ok(())
+    }
+
+    async fn release_blob(&mut self, release: &ReleaseBlob) -> Result<(), StoreError> {
+        self.tables().blobs.release(&release.owner, &release.sha256);
         Ok(())
     }
 }
@@ -433,7 +510,40 @@ impl DirectoryReads for Memory {
         ready(Ok(self.tables().hybrid_keys.get(&identity).cloned())).boxed()
     }
 
-    fn token(&self, _: [u8; 32]) -> Read<'_, Option<StoredToken>> {
-        ready(Ok(None)).boxed()
+    fn token(&self, hash: [u8; 32]) -> Read<'_, Option<StoredToken>> {
+        ready(Ok(self.tables().tokens.get(&hash).copied())).boxed()
+    }
+
+    fn is_registered(&self, identity: IdentityKey) -> Read<'_, bool> {
+        ready(Ok(self.tables().registered.contains(&identity))).boxed()
+    }
+
+    fn bans(&self, known: Option<u64>) -> Read<'_, Option<Bans>> {
+        let tables = self.tables();
+        let version = tables.bans_version;
+        let bans = Bans { version, identities: tables.bans.iter().copied().collect() };
+        ready(Ok((known != Some(version)).then_some(bans))).boxed()
+    }
+
+    fn deletions(&self) -> Read<'_, Vec<IdentityKey>> {
+        ready(Ok(self.tables().deletions.keys().copied().collect())).boxed()
+    }
+
+    fn blob_size(&self, sha256: [u8; 32]) -> Read<'_, Option<u64>> {
+        ready(Ok(self.tables().blobs.bytes(&sha256).map(|data| data.len() as u64))).boxed()
+    }
+
+    fn blob_bytes(&self, sha256: [u8; 32], offset: u64, limit: u32) -> Read<'_, Option<BlobBytes>> {
+        let tables = self.tables();
+        let part = tables.blobs.bytes(&sha256).map(|bytes| {
+            let start = bytes.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
+            let end = bytes.len().min(start + limit as usize);
+            BlobBytes { data: bytes[start..end].to_vec(), size: bytes.len() as u64 }
+        });
+        ready(Ok(part)).boxed()
+    }
+
+    fn upload(&self, owner: IdentityKey, sha256: [u8; 32]) -> Read<'_, Option<Upload>> {
+        ready(Ok(self.tables().blobs.view(&owner, &sha256).upload)).boxed()
     }
 }

@@ -51,6 +51,12 @@ pub(crate) struct QueueLimits {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) ttl_secs: u32,
+    /// Rows of one sender in one queue.
+    pub(crate) pair_rows: u64,
+    /// Rows of one sender that wait for recipients who have never been here.
+    pub(crate) stranger_rows: u64,
+    /// Payload bytes of such rows.
+    pub(crate) stranger_bytes: u64,
 }
 
 /// What a batch needs to have loaded. Ordered, so that locks are taken in key order.
@@ -88,6 +94,8 @@ pub(crate) struct QueueRow {
     pub(crate) bytes: u64,
     /// Rows that were refused since the last row; they become a gap as soon as there is room.
     pub(crate) lost: u64,
+    /// Its owner has never been here, or is gone.
+    pub(crate) stranger: bool,
 }
 
 /// What is needed of a row in order to remove it.
@@ -102,6 +110,8 @@ pub(crate) struct RowMeta {
     pub(crate) body: Option<i64>,
     /// Unix seconds; gaps do not expire.
     pub(crate) expires_at: u64,
+    /// It counts on what its sender has waiting for strangers.
+    pub(crate) stranger: bool,
 }
 
 impl RowMeta {
@@ -114,6 +124,7 @@ impl RowMeta {
             channel: None,
             body: None,
             expires_at: u64::MAX,
+            stranger: false,
         }
     }
 }
@@ -147,6 +158,9 @@ pub(crate) struct Share {
 
 /// Shares by queue and sender.
 pub(crate) type Shares = HashMap<ShareKey, Share>;
+
+/// What senders have waiting for recipients who have never been here.
+pub(crate) type Strangers = HashMap<Sender, Share>;
 
 /// The working set of a batch.
 #[derive(Debug, Default)]
@@ -226,6 +240,10 @@ pub(crate) struct Effects {
     pub(crate) released_bodies: BTreeMap<i64, u64>,
     /// Changes of shares.
     pub(crate) shares: BTreeMap<ShareKey, Share>,
+    /// Changes of what senders have waiting for strangers.
+    pub(crate) strangers: BTreeMap<Sender, Share>,
+    /// Fences that go, before any is put.
+    pub(crate) removed_identities: BTreeSet<IdentityKey>,
     /// Whose queue has new rows.
     pub(crate) woken: BTreeSet<IdentityKey>,
 }
@@ -233,7 +251,10 @@ pub(crate) struct Effects {
 impl Effects {
     /// Whether nothing changes.
     pub(crate) fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.queues.is_empty() && self.sends.is_empty()
+        self.identities.is_empty()
+            && self.queues.is_empty()
+            && self.sends.is_empty()
+            && self.removed_identities.is_empty()
     }
 }
 
@@ -242,6 +263,7 @@ impl Effects {
 pub(crate) struct Planner<'a> {
     loaded: Loaded,
     shares: Shares,
+    strangers: Strangers,
     effects: Effects,
     /// Highest position that was committed before this batch, by recipient.
     committed: HashMap<IdentityKey, u64>,
@@ -255,6 +277,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn new(
         loaded: Loaded,
         shares: Shares,
+        strangers: Strangers,
         ids: &'a mut Ids,
         limits: QueueLimits,
         now: u64,
@@ -262,7 +285,7 @@ impl<'a> Planner<'a> {
         let committed = loaded.queues.iter().map(|(key, row)| (*key, row.next_seq - 1)).collect();
         let ids_before = *ids;
         let effects = Effects::default();
-        Self { loaded, shares, effects, committed, ids, ids_before, limits, now }
+        Self { loaded, shares, strangers, effects, committed, ids, ids_before, limits, now }
     }
 
     /// Plans one request.
@@ -278,6 +301,7 @@ impl<'a> Planner<'a> {
             }
             // The backend writes it.
             QueueWrite::Probe => Ok(QueueWritten::Done),
+            QueueWrite::Delete(request) => self.delete(request),
         }
     }
 

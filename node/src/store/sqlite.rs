@@ -2,9 +2,12 @@
 //!
 //! One connection writes; a small pool reads.
 
+mod accounts;
 mod backup;
+mod blobs;
 mod names;
 mod open;
+mod operator;
 mod packages;
 mod reads;
 mod row;
@@ -13,7 +16,12 @@ mod tokens;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::write::{Claim, ClaimName, Publish, PutHybridKey};
+use quicproquo_schemas::id::IdentityKey;
+
+use super::blob::{BlobChange, BlobView, Upload};
+use super::write::{
+    Admit, Claim, ClaimName, Deletion, Publish, PutBlob, PutHybridKey, ReleaseBlob,
+};
 use super::{DirectoryBackend, Refusal, StoreError, SuiteStock};
 pub(crate) use backup::{copy, revive};
 pub(crate) use open::{Database, FILE, open};
@@ -69,7 +77,8 @@ impl DirectoryBackend for Sqlite {
         }
     }
 
-    async fn purge(&mut self, now: u64, limit: u32) -> Result<(), StoreError> {
+    async fn purge(&mut self, now: u64, limit: u32) -> Result<bool, StoreError> {
+        let blobs_left = blobs::purge(&mut self.connection, now, limit).await?;
         let (now, limit) = (now.cast_signed(), i64::from(limit));
         let mut script = Script::default();
         for statement in [
@@ -81,7 +90,8 @@ impl DirectoryBackend for Sqlite {
             script.push(statement);
             script.bind(now).bind(limit);
         }
-        script.execute(&mut self.connection).await
+        script.execute(&mut self.connection).await?;
+        Ok(blobs_left)
     }
 
     async fn publish(
@@ -105,5 +115,34 @@ impl DirectoryBackend for Sqlite {
 
     async fn probe(&mut self) -> Result<(), StoreError> {
         open::rewrite_header(&mut self.connection).await
+    }
+
+    async fn admit(&mut self, admit: &Admit) -> Result<Result<(), Refusal>, StoreError> {
+        accounts::admit(&mut self.connection, admit).await
+    }
+
+    async fn delete(&mut self, step: &Deletion) -> Result<(), StoreError> {
+        accounts::delete(&mut self.connection, step).await
+    }
+
+    async fn load_blob(
+        &mut self,
+        owner: &IdentityKey,
+        sha256: &[u8; 32],
+    ) -> Result<BlobView, StoreError> {
+        blobs::view(&mut self.connection, owner, sha256).await
+    }
+
+    async fn apply_blob(
+        &mut self,
+        put: &PutBlob,
+        upload: Option<&Upload>,
+        change: BlobChange<'_>,
+    ) -> Result<(), StoreError> {
+        blobs::apply(&mut self.connection, put, upload, change).await
+    }
+
+    async fn release_blob(&mut self, release: &ReleaseBlob) -> Result<(), StoreError> {
+        blobs::release(&mut self.connection, &release.owner, &release.sha256).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quicproquo_schemas::id::{ChannelId, IdentityKey, Instance, SendId};
 
 use super::SuiteStock;
+use super::blob::BlobProgress;
 
 /// A row's label inside the queue; none is a channel of its own.
 pub(crate) type Channel = Option<ClientChannel>;
@@ -36,8 +37,82 @@ pub(crate) struct Authenticate {
     pub(crate) incarnation: u64,
     pub(crate) instance: Instance,
     pub(crate) attempt: u64,
-    /// Whether an unknown identity is let in.
-    pub(crate) admit: bool,
+}
+
+/// Removes the fence, the rows and the kept records of an identity.
+#[derive(Debug, Clone)]
+pub(crate) struct DeleteQueue {
+    pub(crate) identity: IdentityKey,
+    /// The Session that must be the live one; none: whichever is.
+    pub(crate) session: Option<u64>,
+}
+
+/// On what terms an identity is let in that has not been here before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terms {
+    /// None.
+    Open,
+    /// An invite with a use left; its SHA-256.
+    Invite(Option<[u8; 32]>),
+    /// It is not.
+    Closed,
+}
+
+/// Makes sure that an identity is registered.
+#[derive(Debug, Clone)]
+pub(crate) struct Admit {
+    pub(crate) identity: IdentityKey,
+    pub(crate) terms: Terms,
+    pub(crate) now: u64,
+}
+
+/// A step of the deletion of an identity from the directory.
+#[derive(Debug, Clone)]
+pub(crate) enum Deletion {
+    /// It is going to be deleted, and these names are for this heir alone.
+    Mark { identity: IdentityKey, heir: Option<IdentityKey> },
+    /// It is not.
+    Unmark { identity: IdentityKey },
+    /// Everything of it goes, its mark last; without a mark nothing is done.
+    Finish { identity: IdentityKey },
+}
+
+/// Bytes of a blob on their way to the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    /// The upload it was made for; none: it begins one.
+    pub(crate) upload: Option<i64>,
+    pub(crate) offset: u64,
+    pub(crate) data: Arc<[u8]>,
+    /// SHA-256 of the bytes up to the end of this piece, in the middle of its work.
+    pub(crate) state: Vec<u8>,
+    /// SHA-256 of the bytes up to the end of this piece.
+    pub(crate) digest: [u8; 32],
+}
+
+/// Stores a piece of a blob, or asks how far it is.
+#[derive(Debug, Clone)]
+pub(crate) struct PutBlob {
+    pub(crate) owner: IdentityKey,
+    pub(crate) sha256: [u8; 32],
+    /// Bytes of the whole blob.
+    pub(crate) size: u64,
+    pub(crate) piece: Option<Piece>,
+    /// When the owner's reference ends (unix seconds).
+    pub(crate) expires_at: u64,
+    /// When the upload ends if nothing more comes (unix seconds).
+    pub(crate) upload_expires_at: u64,
+    /// Most bytes of all blobs of the owner.
+    pub(crate) quota_bytes: u64,
+    /// Most blobs of the owner.
+    pub(crate) quota_count: u64,
+}
+
+/// Ends the owner's reference to a blob, or its unfinished upload.
+#[derive(Debug, Clone)]
+pub(crate) struct ReleaseBlob {
+    pub(crate) owner: IdentityKey,
+    pub(crate) sha256: [u8; 32],
 }
 
 /// One row for one recipient.
@@ -154,6 +229,7 @@ pub(crate) enum QueueWrite {
     Remove(Remove),
     /// Changes nothing, and fails when the store cannot be written.
     Probe,
+    Delete(DeleteQueue),
 }
 
 impl QueueWrite {
@@ -164,7 +240,11 @@ impl QueueWrite {
             Self::Multicast(send) => {
                 send.body.len() + send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>()
             }
-            Self::Authenticate(_) | Self::Ack(_) | Self::Remove(_) | Self::Probe => 0,
+            Self::Authenticate(_)
+            | Self::Ack(_)
+            | Self::Remove(_)
+            | Self::Probe
+            | Self::Delete(_) => 0,
         }
     }
 }
@@ -178,6 +258,10 @@ pub(crate) enum DirectoryWrite {
     ClaimName(ClaimName),
     /// Changes nothing, and fails when the database cannot be written.
     Probe,
+    Admit(Admit),
+    Deletion(Deletion),
+    PutBlob(PutBlob),
+    ReleaseBlob(ReleaseBlob),
 }
 
 impl DirectoryWrite {
@@ -186,7 +270,13 @@ impl DirectoryWrite {
         match self {
             Self::Publish(publish) => publish.one_time.iter().map(|one| one.data.len()).sum(),
             Self::PutHybridKey(put) => put.key.len(),
-            Self::Claim(_) | Self::ClaimName(_) | Self::Probe => 0,
+            Self::PutBlob(put) => put.piece.as_ref().map_or(0, |piece| piece.data.len()),
+            Self::Claim(_)
+            | Self::ClaimName(_)
+            | Self::Probe
+            | Self::Admit(_)
+            | Self::Deletion(_)
+            | Self::ReleaseBlob(_) => 0,
         }
     }
 }
@@ -216,6 +306,10 @@ pub(crate) enum QueueWritten {
     Seq(u64),
     /// One per delivery, in order.
     Sent(Vec<Delivered>),
+    /// Whether kept records are left, which the same request removes.
+    Deleted {
+        more: bool,
+    },
     Done,
 }
 
@@ -225,5 +319,6 @@ pub(crate) enum DirectoryWritten {
     Stock(Vec<SuiteStock>),
     /// One per target, in order.
     Claimed(Vec<Vec<u8>>),
+    Blob(BlobProgress),
     Done,
 }

@@ -126,6 +126,15 @@ impl Client {
         &self,
         who: &Who,
     ) -> capnp::capability::RemotePromise<node::authenticate_results::Owned> {
+        self.claim_with(who, "")
+    }
+
+    /// Claims with an invite.
+    pub(super) fn claim_with(
+        &self,
+        who: &Who,
+        invite: &str,
+    ) -> capnp::capability::RemotePromise<node::authenticate_results::Owned> {
         let mut exporter = [0; 32];
         self.connection.export_keying_material(&mut exporter, AUTH_EXPORTER_LABEL, b"").unwrap();
         let identity = who.identity();
@@ -144,6 +153,7 @@ impl Client {
         params.set_incarnation(who.incarnation);
         params.set_instance(who.instance.as_bytes());
         params.set_attempt(who.attempt);
+        params.set_invite(invite);
         params.set_signature(&who.key.sign(&signed).to_bytes());
         request.send()
     }

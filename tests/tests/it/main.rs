@@ -1,10 +1,12 @@
 //! End-to-end tests: real processes, driven through REST, WebSocket and RPC.
 
+mod accounts;
 mod certificates;
 mod conversation;
 mod disk;
 mod errors;
 mod examples;
+mod gaps;
 mod idempotency;
 mod kill;
 mod logs;

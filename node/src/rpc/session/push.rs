@@ -27,6 +27,11 @@ impl std::fmt::Debug for Subscribed {
 }
 
 impl Subscribed {
+    /// Ends it.
+    pub(super) fn end(&self) {
+        self.cancelled.cancel();
+    }
+
     /// Ends it and tells the client who took over.
     pub(super) async fn displace(&self, by: Instance) {
         self.cancelled.cancel();

@@ -10,7 +10,6 @@ on_each_queue_backend!(
     a_send_id_is_replayed_word_for_word,
     a_full_recipient_is_said_and_a_full_sender_stops_the_send,
     only_the_live_session_sends_and_acknowledges,
-    a_closed_node_admits_those_it_knows,
 );
 
 fn sent(results: &[Delivered]) -> QueueWritten {
@@ -138,15 +137,4 @@ async fn only_the_live_session_sends_and_acknowledges(mut rig: QueueRig<impl Que
     assert_eq!(answers[3], Ok(QueueWritten::Done));
     assert!(rig.rows(1).await.is_empty());
     assert!(rig.rows(2).await.is_empty());
-}
-
-async fn a_closed_node_admits_those_it_knows(mut rig: QueueRig<impl QueueBackend>) {
-    rig.session(1).await;
-    for (identity, known) in [(1, true), (2, false)] {
-        let QueueWrite::Authenticate(mut request) = authenticate(identity, 1, 1, 2) else {
-            unreachable!()
-        };
-        request.admit = false;
-        assert_eq!(rig.one(QueueWrite::Authenticate(request)).await.is_ok(), known);
-    }
 }

@@ -1,16 +1,31 @@
 //! Writes the effects of a batch.
 
 use fjall::OwnedWriteBatch;
+use quicproquo_schemas::id::IdentityKey;
 
 use super::{Opened, codec};
 use crate::store::StoreError;
-use crate::store::plan::{Effects, OldRow};
+use crate::store::plan::{Effects, OldRow, Share};
 
 pub(super) fn apply(
     opened: &Opened,
     batch: &mut OwnedWriteBatch,
     effects: &Effects,
 ) -> Result<(), StoreError> {
+    for key in &effects.removed_identities {
+        batch.remove(&opened.state, codec::identity(key));
+    }
+    for (sender, change) in &effects.strangers {
+        let key = codec::strangers(*sender);
+        let before = opened.state.get(key)?.map(|value| codec::get_share(&value)).transpose()?;
+        let before = before.unwrap_or_default();
+        let (rows, bytes) = (before.rows + change.rows, before.bytes + change.bytes);
+        if rows <= 0 {
+            batch.remove(&opened.state, key);
+        } else {
+            batch.insert(&opened.state, key, codec::put_share(Share { rows, bytes }));
+        }
+    }
     for (key, row) in &effects.identities {
         batch.insert(&opened.state, codec::identity(key), codec::put_identity(row));
     }
@@ -82,4 +97,29 @@ fn unlist(opened: &Opened, batch: &mut OwnedWriteBatch, old: &OldRow) {
     if let Some(channel) = &old.meta.channel {
         batch.remove(&opened.index, codec::channel(old.queue, channel, old.seq));
     }
+}
+
+/// Removes kept sends of a sender and payload digests of its queue, at most `limit`. Returns
+/// whether there may be more.
+pub(super) fn forget_kept(
+    opened: &Opened,
+    batch: &mut OwnedWriteBatch,
+    identity: &IdentityKey,
+    limit: u32,
+) -> Result<bool, StoreError> {
+    let limit = limit as usize;
+    let mut keys = Vec::new();
+    for guard in opened.kept.prefix(codec::sends_of(identity)).take(limit) {
+        keys.push(guard.key()?);
+    }
+    if let Some(queue) = super::load::queue(opened, identity)? {
+        for guard in opened.kept.prefix(codec::digests_of(queue.id)).take(limit - keys.len()) {
+            keys.push(guard.key()?);
+        }
+    }
+    let more = keys.len() == limit;
+    for key in keys {
+        batch.remove(&opened.kept, key);
+    }
+    Ok(more)
 }

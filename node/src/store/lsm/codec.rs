@@ -3,7 +3,7 @@
 use quicproquo_schemas::id::{ChannelId, IdentityKey, Instance, SendId};
 
 use crate::store::StoreError;
-use crate::store::plan::{IdentityRow, NewRow, QueueRow, RowMeta, SendRow};
+use crate::store::plan::{IdentityRow, NewRow, QueueRow, RowMeta, SendRow, Share};
 use crate::store::write::{Channel, Delivered, Sender};
 
 /// Key in `state` of the number of commits.
@@ -26,6 +26,7 @@ const CHANNEL: u8 = b'c';
 const GAP: u8 = b'g';
 const DIGEST: u8 = b'd';
 const SEND: u8 = b's';
+const STRANGERS: u8 = b'x';
 
 /// Bytes of a payload digest that are kept: a collision would cost its maker 2^64 work and give
 /// him the position of his own other payload.
@@ -34,6 +35,7 @@ const DIGEST_LEN: usize = 16;
 const FLAG_GAP: u8 = 1;
 const FLAG_BODY: u8 = 2;
 const FLAG_CHANNEL: u8 = 4;
+const FLAG_STRANGER: u8 = 8;
 
 pub(super) fn row(queue: i64, seq: u64) -> [u8; 16] {
     concat([&queue.to_be_bytes(), &seq.to_be_bytes()])
@@ -91,6 +93,20 @@ pub(super) fn send(sender: &IdentityKey, id: SendId) -> [u8; 49] {
     concat([&[SEND], sender.as_bytes(), &id.incarnation.to_be_bytes(), &id.counter.to_be_bytes()])
 }
 
+pub(super) fn strangers(sender: Sender) -> [u8; 9] {
+    concat([&[STRANGERS], &sender.0.to_be_bytes()])
+}
+
+/// What the keys of all kept sends of a sender begin with.
+pub(super) fn sends_of(sender: &IdentityKey) -> [u8; 33] {
+    concat([&[SEND], sender.as_bytes()])
+}
+
+/// What the keys of all payload digests of a queue begin with.
+pub(super) fn digests_of(queue: i64) -> [u8; 9] {
+    concat([&[DIGEST], &queue.to_be_bytes()])
+}
+
 /// What a row holds beside its payload, and where the payload starts in the value.
 pub(super) fn meta(value: &[u8]) -> Result<(RowMeta, usize), StoreError> {
     let mut reader = Reader { value, at: 0 };
@@ -102,7 +118,8 @@ pub(super) fn meta(value: &[u8]) -> Result<(RowMeta, usize), StoreError> {
     let body = if flags & FLAG_BODY == 0 { None } else { Some(i64::from_be_bytes(reader.take()?)) };
     let channel =
         if flags & FLAG_CHANNEL == 0 { None } else { Some(ChannelId::new(reader.take()?)) };
-    Ok((RowMeta { sender, size, gap, channel, body, expires_at }, reader.at))
+    let stranger = flags & FLAG_STRANGER != 0;
+    Ok((RowMeta { sender, size, gap, channel, body, expires_at, stranger }, reader.at))
 }
 
 /// Value of a row.
@@ -121,7 +138,8 @@ fn put_meta(meta: &RowMeta, head: &[u8]) -> Vec<u8> {
     value.push(
         flag(meta.gap > 0, FLAG_GAP)
             | flag(meta.body.is_some(), FLAG_BODY)
-            | flag(meta.channel.is_some(), FLAG_CHANNEL),
+            | flag(meta.channel.is_some(), FLAG_CHANNEL)
+            | flag(meta.stranger, FLAG_STRANGER),
     );
     value.extend(meta.sender.0.to_be_bytes());
     value.extend(meta.size.to_be_bytes());
@@ -145,10 +163,11 @@ pub(super) fn get_queue(value: &[u8]) -> Result<QueueRow, StoreError> {
         rows: reader.number()?,
         bytes: reader.number()?,
         lost: reader.number()?,
+        stranger: reader.take::<1>()? != [0],
     })
 }
 
-pub(super) fn put_queue(row: &QueueRow) -> [u8; 56] {
+pub(super) fn put_queue(row: &QueueRow) -> [u8; 57] {
     concat([
         &row.id.to_be_bytes(),
         &row.next_seq.to_be_bytes(),
@@ -157,6 +176,7 @@ pub(super) fn put_queue(row: &QueueRow) -> [u8; 56] {
         &row.rows.to_be_bytes(),
         &row.bytes.to_be_bytes(),
         &row.lost.to_be_bytes(),
+        &[u8::from(row.stranger)],
     ])
 }
 
@@ -226,6 +246,19 @@ pub(super) fn put_send(row: &SendRow, expires_at: u64) -> Vec<u8> {
         value.extend(seq.to_be_bytes());
     }
     value
+}
+
+/// What a sender has waiting for strangers.
+pub(super) fn get_share(value: &[u8]) -> Result<Share, StoreError> {
+    let mut reader = Reader { value, at: 0 };
+    Ok(Share {
+        rows: i64::from_be_bytes(reader.take()?),
+        bytes: i64::from_be_bytes(reader.take()?),
+    })
+}
+
+pub(super) fn put_share(share: Share) -> [u8; 16] {
+    concat([&share.rows.to_be_bytes(), &share.bytes.to_be_bytes()])
 }
 
 pub(super) fn get_number(value: &[u8]) -> Result<u64, StoreError> {

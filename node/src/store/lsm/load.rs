@@ -6,7 +6,8 @@ use quicproquo_schemas::id::IdentityKey;
 
 use super::{Opened, codec};
 use crate::store::StoreError;
-use crate::store::plan::{ExpiredRow, Loaded, QueueRow, RowMeta, Wanted};
+use crate::store::plan::{ExpiredRow, Loaded, QueueRow, RowMeta, Strangers, Wanted};
+use crate::store::write::Sender;
 
 pub(super) fn load(opened: &Opened, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
@@ -57,6 +58,16 @@ pub(super) fn load(opened: &Opened, wanted: &Wanted, now: u64) -> Result<Loaded,
         }
     }
     Ok(loaded)
+}
+
+pub(super) fn strangers(opened: &Opened, wanted: &[Sender]) -> Result<Strangers, StoreError> {
+    let mut strangers = Strangers::new();
+    for sender in wanted {
+        if let Some(value) = opened.state.get(codec::strangers(*sender))? {
+            strangers.insert(*sender, codec::get_share(&value)?);
+        }
+    }
+    Ok(strangers)
 }
 
 pub(super) fn queue(opened: &Opened, key: &IdentityKey) -> Result<Option<QueueRow>, StoreError> {

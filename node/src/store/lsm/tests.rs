@@ -37,7 +37,14 @@ fn enqueue(serial: u32, len: usize) -> QueueWrite {
 }
 
 fn half(writer: Lsm) -> QueueHalf<Lsm> {
-    let limits = QueueLimits { rows: 10_000, bytes: 1 << 30, ttl_secs: 1_000 };
+    let limits = QueueLimits {
+        rows: 10_000,
+        bytes: 1 << 30,
+        ttl_secs: 1_000,
+        pair_rows: 10_000,
+        stranger_rows: 1 << 30,
+        stranger_bytes: 1 << 40,
+    };
     QueueHalf { backend: writer, limits }
 }
 

@@ -4,13 +4,12 @@ use quicproquo_schemas::id::{IdentityKey, SendId};
 
 use super::{IdentityRow, Planner};
 use crate::store::Refusal;
-use crate::store::write::{Authenticate, Authenticated, QueueWritten};
+use crate::store::write::{Authenticate, Authenticated, DeleteQueue, QueueWritten};
 
 impl Planner<'_> {
     pub(super) fn authenticate(&mut self, request: &Authenticate) -> Result<QueueWritten, Refusal> {
         let before = self.loaded.identities.get(&request.identity);
         let (session, last_send) = match before {
-            None if !request.admit => return Err(Refusal::RegistrationRefused),
             None => (1, SendId::default()),
             Some(row) => {
                 let older = request.incarnation < row.incarnation
@@ -31,8 +30,26 @@ impl Planner<'_> {
             last_send,
         };
         self.put_identity(request.identity, row);
-        let acked_up_to = self.loaded.queues.get(&request.identity).map_or(0, |queue| queue.acked);
+        let mut queue = self.queue(request.identity);
+        if queue.stranger {
+            queue.stranger = false;
+            self.put_queue(request.identity, queue);
+        }
+        let acked_up_to = queue.acked;
         Ok(QueueWritten::Authenticated(Authenticated { session, last_send, acked_up_to }))
+    }
+
+    /// Removes the fence and the rows of an identity. The counters of its queue stay, so that
+    /// positions do not repeat.
+    pub(super) fn delete(&mut self, request: &DeleteQueue) -> Result<QueueWritten, Refusal> {
+        if let Some(session) = request.session {
+            self.fenced(&request.identity, session)?;
+        }
+        self.loaded.identities.remove(&request.identity);
+        self.effects.identities.remove(&request.identity);
+        self.effects.removed_identities.insert(request.identity);
+        self.empty_queue(request.identity);
+        Ok(QueueWritten::Done)
     }
 
     /// The identity's row, if `session` is its live Session.

@@ -1,11 +1,14 @@
 //! One batch is one transaction.
 
 use super::tally::Mark;
-use super::wanted::shares_wanted;
-use super::{Planner, QueueLimits, Shares, Swept, Tally, Wanted};
+use super::wanted::{shares_wanted, strangers_wanted};
+use super::{Planner, QueueLimits, Shares, Strangers, Swept, Tally, Wanted};
 use crate::store::write::{QueueWrite, QueueWritten};
 use crate::store::{QueueBackend, StoreError};
 use crate::writer::{Half, Outcome};
+
+/// Records of a deleted identity that are removed at once.
+const FORGET: u32 = 4_096;
 
 /// The queues, as their writer sees them.
 #[derive(Debug)]
@@ -66,8 +69,14 @@ async fn work<B: QueueBackend>(
     } else {
         backend.load_shares(&share_keys).await?
     };
+    let senders = strangers_wanted(batch, &loaded);
+    let strangers = if senders.is_empty() {
+        Strangers::default()
+    } else {
+        backend.load_strangers(&senders).await?
+    };
     let mut ids = *backend.ids();
-    let mut planner = Planner::new(loaded, shares, &mut ids, limits, now);
+    let mut planner = Planner::new(loaded, shares, strangers, &mut ids, limits, now);
     let mut answers = Vec::with_capacity(batch.len());
     let mut tally = Tally::default();
     for write in batch {
@@ -83,6 +92,12 @@ async fn work<B: QueueBackend>(
     }
     if batch.iter().any(|write| matches!(write, QueueWrite::Probe)) {
         backend.probe().await?;
+    }
+    for (write, answer) in batch.iter().zip(&mut answers) {
+        if let (QueueWrite::Delete(delete), Ok(done)) = (write, answer) {
+            let more = backend.forget_kept(&delete.identity, FORGET).await?;
+            *done = QueueWritten::Deleted { more };
+        }
     }
     Ok(Outcome { answers, woken, tally })
 }
@@ -117,7 +132,8 @@ async fn sweep<B: QueueBackend>(
     let mut swept = Swept { more: expired >= u64::from(limit), expired, gaps: 0 };
     if !loaded.expired.is_empty() {
         let mut ids = *backend.ids();
-        let mut planner = Planner::new(loaded, Shares::default(), &mut ids, limits, now);
+        let (shares, strangers) = (Shares::default(), Strangers::default());
+        let mut planner = Planner::new(loaded, shares, strangers, &mut ids, limits, now);
         planner.sweep();
         let effects = planner.finish();
         *backend.ids() = ids;

@@ -5,13 +5,23 @@ use std::sync::Arc;
 use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
 
-use super::{NewBody, NewDigest, NewRow, OldRow, Planner, QueueRow, RowMeta};
+use super::{NewBody, NewDigest, NewRow, OldRow, Planner, QueueRow, RowMeta, Share};
 use crate::store::write::{Ack, Channel, Enqueue, QueueWritten, Remove, Sender};
 use crate::store::{Bytes, Refusal};
 
 /// A queue before its first row; ids of queues start at 1.
 const NEW_QUEUE: QueueRow =
-    QueueRow { id: 0, next_seq: 1, first: 1, acked: 0, rows: 0, bytes: 0, lost: 0 };
+    QueueRow { id: 0, next_seq: 1, first: 1, acked: 0, rows: 0, bytes: 0, lost: 0, stranger: true };
+
+/// Whether one more row fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Free,
+    /// The queue has no room for it.
+    Full,
+    /// The sender has as much waiting for strangers as it may.
+    Strangers,
+}
 
 /// A row on its way into a queue.
 pub(super) struct Incoming {
@@ -30,8 +40,9 @@ impl Planner<'_> {
             return Ok(QueueWritten::Seq(*seq));
         }
         let size = request.payload.len() as u64;
-        if !self.has_room(&request.recipient, request.sender, size) {
-            self.lose(request.recipient);
+        let room = self.room(&request.recipient, request.sender, size, Share::default());
+        if room != Room::Free {
+            self.lose(request.recipient, room);
             return Err(Refusal::QueueFull);
         }
         let expires_at = self.now + self.ttl(request.ttl_secs);
@@ -95,28 +106,71 @@ impl Planner<'_> {
         self.mark_gap(request.recipient);
     }
 
-    /// Whether one more row fits. Above half full a sender has at most a quarter.
-    pub(super) fn has_room(&self, recipient: &IdentityKey, sender: Sender, size: u64) -> bool {
+    /// Removes all rows that were committed before this batch; the counters stay.
+    pub(super) fn empty_queue(&mut self, recipient: IdentityKey) {
+        let Some(mut queue) = self.loaded.queues.get(&recipient).copied() else {
+            return;
+        };
+        let rows = std::mem::take(self.loaded.rows.entry(recipient).or_default());
+        for (seq, meta) in rows {
+            self.drop_row(&mut queue, seq, meta);
+        }
+        queue.acked = self.committed.get(&recipient).copied().unwrap_or(queue.acked);
+        queue.first = queue.first.max(queue.acked + 1);
+        queue.lost = 0;
+        queue.stranger = true;
+        self.put_queue(recipient, queue);
+    }
+
+    /// Whether one more row fits. Above half full a sender has at most a quarter, and never more
+    /// than the limit of a pair. Of rows for recipients who have never been here a sender has so
+    /// many in all; `pending` are those it is about to add. Callers are told the same words in
+    /// every case, so that refusals do not say who is here.
+    pub(super) fn room(
+        &self,
+        recipient: &IdentityKey,
+        sender: Sender,
+        size: u64,
+        pending: Share,
+    ) -> Room {
         let limits = self.limits;
         // A queue that does not exist yet has no shares either.
         let queue = self.loaded.queues.get(recipient).copied().unwrap_or(NEW_QUEUE);
+        if queue.stranger {
+            let before = self.strangers.get(&sender).copied().unwrap_or_default();
+            let change = self.effects.strangers.get(&sender).copied().unwrap_or_default();
+            let sum = |of: fn(Share) -> i64| {
+                u64::try_from(of(before) + of(change) + of(pending)).unwrap_or_default()
+            };
+            if sum(|share| share.rows) + 1 > limits.stranger_rows
+                || sum(|share| share.bytes) + size > limits.stranger_bytes
+            {
+                return Room::Strangers;
+            }
+        }
         let (rows, bytes) = (queue.rows + 1, queue.bytes + size);
         if rows > limits.rows || bytes > limits.bytes {
-            return false;
+            return Room::Full;
         }
-        if rows * 2 <= limits.rows && bytes * 2 <= limits.bytes {
-            return true;
+        let half_free = rows * 2 <= limits.rows && bytes * 2 <= limits.bytes;
+        if half_free && rows <= limits.pair_rows {
+            return Room::Free;
         }
         let key = (queue.id, sender);
         let before = self.shares.get(&key).copied().unwrap_or_default();
         let change = self.effects.shares.get(&key).copied().unwrap_or_default();
         let own_rows = u64::try_from(before.rows + change.rows).unwrap_or_default() + 1;
         let own_bytes = u64::try_from(before.bytes + change.bytes).unwrap_or_default() + size;
-        own_rows * 4 <= limits.rows && own_bytes * 4 <= limits.bytes
+        let quarter = own_rows * 4 <= limits.rows && own_bytes * 4 <= limits.bytes;
+        if own_rows <= limits.pair_rows && (half_free || quarter) { Room::Free } else { Room::Full }
     }
 
-    /// Counts a row that found no room.
-    pub(super) fn lose(&mut self, recipient: IdentityKey) {
+    /// Counts a row that found no room; a queue is not made for it where the sender is the
+    /// trouble.
+    pub(super) fn lose(&mut self, recipient: IdentityKey, room: Room) {
+        if room == Room::Strangers && !self.loaded.queues.contains_key(&recipient) {
+            return;
+        }
         let mut queue = self.queue(recipient);
         queue.lost += 1;
         self.put_queue(recipient, queue);
@@ -132,6 +186,9 @@ impl Planner<'_> {
         queue.bytes += incoming.size;
         self.put_queue(recipient, queue);
         self.change_share(queue.id, incoming.sender, 1, incoming.size.cast_signed());
+        if queue.stranger {
+            self.change_strangers(incoming.sender, 1, incoming.size.cast_signed());
+        }
         self.effects.rows.push(NewRow {
             queue: queue.id,
             seq,
@@ -142,6 +199,7 @@ impl Planner<'_> {
                 channel: incoming.channel,
                 body: incoming.body,
                 expires_at: incoming.expires_at,
+                stranger: queue.stranger,
             },
             head: incoming.head,
         });
@@ -194,6 +252,9 @@ impl Planner<'_> {
         }
         queue.bytes = queue.bytes.saturating_sub(meta.size);
         self.change_share(queue.id, meta.sender, -1, -meta.size.cast_signed());
+        if meta.stranger {
+            self.change_strangers(meta.sender, -1, -meta.size.cast_signed());
+        }
         if let Some(body) = meta.body {
             *self.effects.released_bodies.entry(body).or_default() += 1;
         }
@@ -215,6 +276,12 @@ impl Planner<'_> {
 
     fn change_share(&mut self, queue: i64, sender: Sender, rows: i64, bytes: i64) {
         let share = self.effects.shares.entry((queue, sender)).or_default();
+        share.rows += rows;
+        share.bytes += bytes;
+    }
+
+    fn change_strangers(&mut self, sender: Sender, rows: i64, bytes: i64) {
+        let share = self.effects.strangers.entry(sender).or_default();
         share.rows += rows;
         share.bytes += bytes;
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
 
-use super::queue::Incoming;
-use super::{NewSend, Planner, SendRow};
+use super::queue::{Incoming, Room};
+use super::{NewSend, Planner, SendRow, Share};
 use crate::store::Refusal;
 use crate::store::write::{Delivered, Delivery, Multicast, QueueWritten, Sender};
 
@@ -33,22 +33,21 @@ impl Planner<'_> {
         }
 
         let sender = Sender::from(&request.sender);
-        let fits: Vec<bool> = request
-            .deliveries
-            .iter()
-            .map(|to| self.has_room(&to.recipient, sender, to.size(&request.body)))
-            .collect();
+        let rooms = self.rooms(request, sender);
         let own_is_full = request
             .deliveries
             .iter()
-            .zip(&fits)
-            .any(|(to, fits)| to.recipient == request.sender && !fits);
+            .zip(&rooms)
+            .any(|(to, room)| to.recipient == request.sender && *room != Room::Free);
         if own_is_full {
             return Err(Refusal::QueueFull);
         }
 
-        let sharers =
-            request.deliveries.iter().zip(&fits).filter(|(to, fits)| to.include_body && **fits);
+        let sharers = request
+            .deliveries
+            .iter()
+            .zip(&rooms)
+            .filter(|(to, room)| to.include_body && **room == Room::Free);
         let sharers = sharers.count() as u64;
         let body = (sharers > 0 && !request.body.is_empty())
             .then(|| self.put_body(Arc::clone(&request.body), sharers));
@@ -56,10 +55,10 @@ impl Planner<'_> {
         let results: Vec<Delivered> = request
             .deliveries
             .iter()
-            .zip(fits)
-            .map(|(to, fits)| {
-                if !fits {
-                    self.lose(to.recipient);
+            .zip(rooms)
+            .map(|(to, room)| {
+                if room != Room::Free {
+                    self.lose(to.recipient, room);
                     return Delivered::Full;
                 }
                 let incoming = Incoming {
@@ -85,5 +84,23 @@ impl Planner<'_> {
             expires_at: expires_at + u64::from(DEDUP_GRACE_SECS),
         });
         Ok(QueueWritten::Sent(results))
+    }
+
+    /// The room of each delivery. Each recipient comes once, so that only what waits for
+    /// strangers adds up from one to the next.
+    fn rooms(&self, request: &Multicast, sender: Sender) -> Vec<Room> {
+        let mut pending = Share::default();
+        let mut rooms = Vec::with_capacity(request.deliveries.len());
+        for to in &request.deliveries {
+            let size = to.size(&request.body);
+            let room = self.room(&to.recipient, sender, size, pending);
+            let queue = self.loaded.queues.get(&to.recipient);
+            if room == Room::Free && queue.is_none_or(|queue| queue.stranger) {
+                pending.rows += 1;
+                pending.bytes += size.cast_signed();
+            }
+            rooms.push(room);
+        }
+        rooms
     }
 }

@@ -43,11 +43,28 @@ impl Wanted {
                 self.picks.entry(request.recipient).or_default().extend(&request.seqs);
             }
             QueueWrite::Probe => {}
+            QueueWrite::Delete(request) => {
+                self.identities.insert(request.identity);
+                self.queues.insert(request.identity);
+                self.ranges.insert(request.identity, u64::MAX);
+            }
         }
     }
 }
 
-/// Senders whose share decides: those of queues that this batch may bring above half full.
+/// Senders that write to recipients who have never been here.
+pub(crate) fn strangers_wanted(batch: &[QueueWrite], loaded: &Loaded) -> Vec<Sender> {
+    let mut senders = BTreeSet::new();
+    each_row(batch, |recipient, sender, _| {
+        if loaded.queues.get(&recipient).is_none_or(|queue| queue.stranger) {
+            senders.insert(sender);
+        }
+    });
+    senders.into_iter().collect()
+}
+
+/// Senders whose share decides: those of queues that this batch may bring above half full, or
+/// above what one sender may have.
 pub(crate) fn shares_wanted(
     batch: &[QueueWrite],
     loaded: &Loaded,
@@ -61,7 +78,8 @@ pub(crate) fn shares_wanted(
     });
     coming.retain(|recipient, (rows, bytes)| {
         loaded.queues.get(recipient).is_some_and(|queue| {
-            (queue.rows + *rows) * 2 > limits.rows || (queue.bytes + *bytes) * 2 > limits.bytes
+            let (rows, bytes) = (queue.rows + *rows, queue.bytes + *bytes);
+            rows * 2 > limits.rows || bytes * 2 > limits.bytes || rows > limits.pair_rows
         })
     });
     if coming.is_empty() {

@@ -35,8 +35,8 @@ const READERS: u32 = 2;
 
 /// Each brings a database to its next version; the first one makes version [`FIRST`] of nothing.
 /// What has been released is never changed, only added to.
-const MIGRATIONS: &[&str] =
-    &["CREATE TABLE packages (id INTEGER PRIMARY KEY, identity BLOB NOT NULL,
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE packages (id INTEGER PRIMARY KEY, identity BLOB NOT NULL,
         ciphersuite INTEGER NOT NULL, state INTEGER NOT NULL, not_after INTEGER NOT NULL,
         fingerprint BLOB NOT NULL, data BLOB NOT NULL, UNIQUE (identity, fingerprint)) STRICT;
      CREATE INDEX packages_pick ON packages (identity, ciphersuite, state, id);
@@ -48,7 +48,34 @@ const MIGRATIONS: &[&str] =
      CREATE INDEX names_identity ON names (identity, id);
      CREATE TABLE tokens (hash BLOB PRIMARY KEY, identity BLOB NOT NULL,
         expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-     CREATE INDEX tokens_expiry ON tokens (expires_at);"];
+     CREATE INDEX tokens_expiry ON tokens (expires_at);",
+    "CREATE TABLE registrations (identity BLOB PRIMARY KEY, created_at INTEGER NOT NULL)
+        STRICT, WITHOUT ROWID;
+     CREATE TABLE deletions (identity BLOB PRIMARY KEY, heir BLOB) STRICT, WITHOUT ROWID;
+     CREATE TABLE tombstones (name TEXT PRIMARY KEY, heir BLOB) STRICT, WITHOUT ROWID;
+     CREATE TABLE invites (id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,
+        label TEXT NOT NULL, uses INTEGER NOT NULL, uses_left INTEGER NOT NULL,
+        created_at INTEGER NOT NULL, expires_at INTEGER) STRICT;
+     CREATE TABLE bans (identity BLOB PRIMARY KEY, created_at INTEGER NOT NULL)
+        STRICT, WITHOUT ROWID;
+     CREATE TABLE bans_version (version INTEGER NOT NULL) STRICT;
+     INSERT INTO bans_version VALUES (1);
+     CREATE INDEX tokens_identity ON tokens (identity);
+     CREATE TABLE blobs (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 BLOB NOT NULL,
+        state INTEGER NOT NULL, owner BLOB, size INTEGER NOT NULL, received INTEGER NOT NULL,
+        hash_state BLOB, expires_at INTEGER) STRICT;
+     CREATE UNIQUE INDEX blobs_complete ON blobs (sha256) WHERE state = 1;
+     CREATE UNIQUE INDEX blobs_uploads ON blobs (owner, sha256) WHERE state = 0;
+     CREATE INDEX blobs_dead ON blobs (id) WHERE state = 2;
+     CREATE INDEX blobs_expiry ON blobs (expires_at) WHERE state = 0;
+     CREATE TABLE pieces (blob INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL)
+        STRICT;
+     CREATE UNIQUE INDEX pieces_position ON pieces (blob, position);
+     CREATE TABLE blob_refs (owner BLOB NOT NULL, blob INTEGER NOT NULL, size INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL, PRIMARY KEY (owner, blob)) STRICT, WITHOUT ROWID;
+     CREATE INDEX blob_refs_blob ON blob_refs (blob);
+     CREATE INDEX blob_refs_expiry ON blob_refs (expires_at);",
+];
 
 /// Both ends of an open database.
 #[derive(Debug)]

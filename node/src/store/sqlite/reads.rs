@@ -5,10 +5,11 @@ use quicproquo_schemas::id::IdentityKey;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
-use super::packages;
 use super::row::{key, unsigned};
 use super::script::Script;
-use crate::store::{DirectoryReads, Read, StoreError, StoredToken, SuiteStock};
+use super::{blobs, packages};
+use crate::store::blob::Upload;
+use crate::store::{Bans, BlobBytes, DirectoryReads, Read, StoreError, StoredToken, SuiteStock};
 
 /// The reading end.
 #[derive(Debug, Clone)]
@@ -79,6 +80,57 @@ impl DirectoryReads for SqliteReads {
                     Ok(StoredToken { identity: key(row, 0)?, expires_at: unsigned(row, 1)? })
                 })
                 .transpose()
+        }
+        .boxed()
+    }
+
+    fn is_registered(&self, identity: IdentityKey) -> Read<'_, bool> {
+        let mut script = Script::new("SELECT 1 FROM registrations WHERE identity = ?");
+        script.bind(identity.as_bytes().as_slice());
+        async move { Ok(!self.fetch(script).await?.is_empty()) }.boxed()
+    }
+
+    fn bans(&self, known: Option<u64>) -> Read<'_, Option<Bans>> {
+        async move {
+            let rows = self.fetch(Script::new("SELECT version FROM bans_version")).await?;
+            let version = rows.first().map_or(Ok(0), |row| unsigned(row, 0))?;
+            if known == Some(version) {
+                return Ok(None);
+            }
+            // A change after the version was read has a higher one, and is read again.
+            let script = Script::new("SELECT identity FROM bans ORDER BY identity");
+            let identities = self.fetch(script).await?;
+            let identities = identities.iter().map(|row| key(row, 0)).collect::<Result<_, _>>()?;
+            Ok(Some(Bans { version, identities }))
+        }
+        .boxed()
+    }
+
+    fn deletions(&self) -> Read<'_, Vec<IdentityKey>> {
+        let script = Script::new("SELECT identity FROM deletions");
+        async move { self.fetch(script).await?.iter().map(|row| key(row, 0)).collect() }.boxed()
+    }
+
+    fn blob_size(&self, sha256: [u8; 32]) -> Read<'_, Option<u64>> {
+        async move {
+            let mut connection = self.pool.acquire().await?;
+            blobs::size(&mut connection, &sha256).await
+        }
+        .boxed()
+    }
+
+    fn blob_bytes(&self, sha256: [u8; 32], offset: u64, limit: u32) -> Read<'_, Option<BlobBytes>> {
+        async move {
+            let mut connection = self.pool.acquire().await?;
+            blobs::bytes(&mut connection, &sha256, offset, limit).await
+        }
+        .boxed()
+    }
+
+    fn upload(&self, owner: IdentityKey, sha256: [u8; 32]) -> Read<'_, Option<Upload>> {
+        async move {
+            let mut connection = self.pool.acquire().await?;
+            blobs::upload(&mut connection, &owner, &sha256).await
         }
         .boxed()
     }
