@@ -5,8 +5,8 @@
 
 mod fingerprint;
 mod limits;
-pub(crate) mod static_token;
 mod quotas;
+pub(crate) mod static_token;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};

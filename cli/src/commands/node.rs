@@ -1,8 +1,8 @@
 //! `qpq node`: a node alone.
 
 pub(crate) mod backup;
-pub(crate) mod token;
 pub(crate) mod operator;
+pub(crate) mod token;
 
 use serde_json::json;
 

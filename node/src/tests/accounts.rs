@@ -66,7 +66,7 @@ fn a_ban_ends_the_session_its_tokens_and_waiting_fetches_within_a_second() {
         let (a, b) =
             (client.authenticate(&alice).await.unwrap(), client.authenticate(&bob).await.unwrap());
         let (bobs, alices) = (b.token().await.unwrap(), a.token().await.unwrap());
-        let issued = issue_access_token(dir.path(), bob.identity(), 60, &clock()).await.unwrap();
+        let issued = issue_access_token(dir.path(), bob.identity(), 60, &clock()).await.unwrap().1;
         let waiting = client.fetch(&bobs, &bob, b"", 0, Duration::from_secs(50));
         let ban = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -84,7 +84,7 @@ fn a_ban_ends_the_session_its_tokens_and_waiting_fetches_within_a_second() {
             assert_eq!(refused, ErrorCode::Unauthenticated);
         }
         // A token from after the ban opens nothing either.
-        let late = issue_access_token(dir.path(), bob.identity(), 60, &clock()).await.unwrap();
+        let late = issue_access_token(dir.path(), bob.identity(), 60, &clock()).await.unwrap().1;
         let refused = client.fetch(late.as_bytes(), &bob, b"", 0, NOT).await;
         assert_eq!(code(refused), ErrorCode::Banned);
         let again = Who { attempt: 2, ..bob.clone() };
@@ -165,7 +165,8 @@ fn a_deleted_identity_is_gone_and_its_names_are_for_its_heir() {
         b.send(1, &[&alice], b"", b"x").await.unwrap();
         let token = a.token().await.unwrap();
 
-        let issued = issue_access_token(dir.path(), alice.identity(), 60, &clock()).await.unwrap();
+        let issued =
+            issue_access_token(dir.path(), alice.identity(), 60, &clock()).await.unwrap().1;
         let heir = bob.identity();
         let wrong = transfer(&bob, &heir);
         assert_eq!(code(delete(&a, heir.as_bytes(), &wrong).await), ErrorCode::BadSignature);
