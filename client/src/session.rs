@@ -22,11 +22,13 @@ use crate::store::{IdentityRecord, Owner, Store};
 use command::Command;
 
 mod actor;
+mod buffer;
 mod claim;
 pub(crate) mod command;
 mod commit;
 mod dispatch;
 mod input;
+mod isolate;
 mod key_packages;
 mod leave;
 mod load;
@@ -36,6 +38,8 @@ mod outbox;
 mod receive;
 mod refusal;
 mod send;
+#[cfg(test)]
+mod tests;
 mod unit;
 mod uplink;
 mod welcome;

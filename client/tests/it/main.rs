@@ -7,5 +7,6 @@
 )]
 
 mod conversation;
+mod damage;
 mod failures;
 mod world;
