@@ -38,19 +38,26 @@ impl Actor {
             .saturating_sub(self.outbox.values().filter(|outgoing| outgoing.in_flight).count());
         // In its group nothing overtakes a send whose fate is not known: order per sender is kept.
         let mut uncertain: HashSet<&GroupId> = HashSet::new();
+        // Nor does a message overtake one that waits for a commit: that commit may.
+        let mut unwritten: HashSet<&GroupId> = HashSet::new();
         let link = self.uplink.number;
         for (counter, outgoing) in &mut self.outbox {
             if room == 0 {
                 break;
             }
+            let group = &outgoing.record.group;
+            let is_message = matches!(outgoing.record.kind, OutboxKind::Message(_));
             let Some(parcel) = outgoing.record.parcel.as_ref() else {
+                if is_message {
+                    unwritten.insert(group);
+                }
                 continue;
             };
-            let group = &outgoing.record.group;
             if outgoing.ask {
                 uncertain.insert(group);
             }
-            let waits = uncertain.contains(group) && !outgoing.ask;
+            let blocked = uncertain.contains(group) || (is_message && unwritten.contains(group));
+            let waits = blocked && !outgoing.ask;
             if outgoing.in_flight || outgoing.paused || outgoing.sent || waits {
                 continue;
             }
