@@ -12,7 +12,6 @@ use crate::model::GroupState;
 #[expect(
     dead_code,
     clippy::disallowed_methods,
-    clippy::unwrap_used,
     reason = "the helpers of the other tests, of which some are used here"
 )]
 #[path = "../../tests/it/world.rs"]
