@@ -55,6 +55,7 @@ impl Slot {
 }
 
 /// A send on its way.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub(super) struct Outgoing {
     pub(super) record: OutboxRecord,
     /// A request is out, for the send or for its result.
