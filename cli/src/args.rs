@@ -1,14 +1,15 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use quicproquo_node::IdentityKey;
 
 use crate::config::{BotsLayer, CommonArgs, Fingerprint, HttpLayer, LinkLayer, NodeLayer};
-use crate::exit;
+use crate::exit::{self, Failure};
 
 /// End-to-end encrypted group messaging for people and bots.
 #[derive(Debug, Parser)]
@@ -355,6 +356,32 @@ pub(crate) struct ConfigCheck {
     pub(crate) node: NodeLayer,
     #[command(flatten)]
     pub(crate) link: LinkLayer,
+}
+
+/// Variables for the callers of a gateway, which examples and scripts read.
+const OF_CALLERS: [&str; 3] = ["QPQ_TOKEN", "QPQ_ADMIN_TOKEN", "QPQ_ADMIN_TOKEN_FILE"];
+
+/// A misspelt variable would silently leave its setting at the default.
+pub(crate) fn check_environment() -> Result<(), Failure> {
+    let mut known = OF_CALLERS.map(OsString::from).to_vec();
+    variables(&Cli::command(), &mut known);
+    let unknown = std::env::vars_os()
+        .map(|(name, _)| name)
+        .find(|name| name.as_encoded_bytes().starts_with(b"QPQ_") && !known.contains(name));
+    match unknown {
+        None => Ok(()),
+        Some(name) => {
+            let name = name.display();
+            Err(Failure::usage(format!("the environment variable {name} is no setting")))
+        }
+    }
+}
+
+/// Every variable that a command or one below it reads.
+fn variables(command: &clap::Command, found: &mut Vec<OsString>) {
+    let arguments = command.get_arguments();
+    found.extend(arguments.filter_map(|argument| argument.get_env().map(OsString::from)));
+    command.get_subcommands().for_each(|command| variables(command, found));
 }
 
 #[cfg(test)]

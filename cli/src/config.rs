@@ -247,7 +247,7 @@ pub(crate) struct LinkLayer {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BotsLayer {
     /// One-time key packages to keep at the node, per bot and ciphersuite [default: 100].
-    #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT")]
+    #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT", value_parser = whole_number)]
     key_package_stock: Option<u32>,
 }
 
@@ -430,6 +430,10 @@ impl Settings {
         }
         Ok(self)
     }
+}
+
+fn whole_number(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "not a whole number that fits")
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

@@ -56,7 +56,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with a line for people.
     pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string().replace('\n', " ") }
+        Self { exit, message: plain(&message.to_string().replace('\n', " ")) }
     }
 
     /// A failure that no special code names.
@@ -68,6 +68,36 @@ impl Failure {
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, message)
     }
+}
+
+/// Without the numbers and words that only programmers know.
+fn plain(message: &str) -> String {
+    let message = cut(message, " (os error ", ")");
+    let message = cut(&message, "error returned from database: (code: ", ") ");
+    // The file's tables are structs, and its lists sequences, in the words of its library.
+    let message = match message.find("expected struct ") {
+        Some(at) => format!("{}expected a table", &message[..at]),
+        None => message,
+    };
+    let words = [
+        ("expected a sequence", "expected a list"),
+        ("invalid type: sequence", "invalid type: list"),
+        ("invalid type: map", "invalid type: table"),
+        ("invalid socket address syntax", "not an address like 127.0.0.1:8080"),
+        ("unknown variant", "unknown value"),
+    ];
+    words.iter().fold(message, |text, (theirs, ours)| text.replace(theirs, ours))
+}
+
+/// Takes out what begins with `from`, up to and with `to`; all of it must be there.
+fn cut(text: &str, from: &str, to: &str) -> String {
+    let mut kept = text.to_owned();
+    while let Some(start) = kept.find(from)
+        && let Some(length) = kept[start + from.len()..].find(to)
+    {
+        kept.replace_range(start..start + from.len() + length + to.len(), "");
+    }
+    kept
 }
 
 impl fmt::Display for Failure {
@@ -134,9 +164,10 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match &error {
             OpenError::InUse { .. } => Exit::InUse,
-            OpenError::Newer { .. } | OpenError::Corrupt { .. } | OpenError::WrongKey { .. } => {
-                Exit::Data
-            }
+            OpenError::Newer { .. }
+            | OpenError::Corrupt { .. }
+            | OpenError::WrongKey { .. }
+            | OpenError::KeyMissing { .. } => Exit::Data,
             OpenError::Certificate { .. } | OpenError::Trust(_) => Exit::Usage,
             OpenError::Io { .. } | OpenError::Database(_) => Exit::Failed,
         };
@@ -178,6 +209,24 @@ mod tests {
         ];
         for code in codes {
             assert!(TABLE.contains(&format!("\n  {}  ", code as u8)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn failures_are_in_plain_words() {
+        for (theirs, ours) in [
+            ("p: No such file or directory (os error 2)", "p: No such file or directory"),
+            (
+                "x: error returned from database: (code: 26) file is not a database",
+                "x: file is not a database",
+            ),
+            (
+                "f line 1: invalid type: integer `5`, expected struct HttpLayer",
+                "f line 1: invalid type: integer `5`, expected a table",
+            ),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(Failure::other(theirs).to_string(), ours);
         }
     }
 

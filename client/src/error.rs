@@ -40,6 +40,12 @@ pub enum OpenError {
         /// The key file.
         path: PathBuf,
     },
+    /// The master key is gone, and there is a database that needs it.
+    #[error("the master key {path} is missing, and nothing else opens this database; restore it")]
+    KeyMissing {
+        /// The key file.
+        path: PathBuf,
+    },
     /// The certificate to trust cannot be read.
     #[error("cannot use the certificate {path}: {detail}")]
     Certificate {

@@ -75,7 +75,8 @@ pub enum EventData {
     /// A payload cannot be read and was set aside.
     #[serde(rename = "message.undecryptable")]
     MessageUndecryptable {
-        /// Why, in a stable word: `malformed`, `envelope`, `mls`, `unauthorized`, `downgrade`.
+        /// Why, in a stable word: `malformed`, `envelope`, `downgrade`, `mls`, `unauthorized`,
+        /// `content`, `welcome_refused`, `buffer_full`, `expired`.
         reason: String,
         /// SHA-256 of the payload, hex.
         payload_hash: String,
@@ -126,6 +127,9 @@ pub enum EventData {
         /// What was seen.
         reason: String,
     },
+    /// An isolated group is well again; what was kept has been processed.
+    #[serde(rename = "group.repaired")]
+    GroupRepaired {},
     /// Somebody added this identity to a group.
     #[serde(rename = "invitation.received")]
     InvitationReceived(Invitation),
@@ -161,7 +165,7 @@ pub enum EventData {
 
 impl EventData {
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 14] = [
+    pub const KINDS: [&str; 15] = [
         "message.received",
         "message.sent",
         "message.failed",
@@ -171,6 +175,7 @@ impl EventData {
         "group.renamed",
         "group.left",
         "group.isolated",
+        "group.repaired",
         "group.change_failed",
         "invitation.received",
         "gap.detected",
@@ -190,6 +195,7 @@ impl EventData {
             Self::GroupRenamed { .. } => "group.renamed",
             Self::GroupLeft { .. } => "group.left",
             Self::GroupIsolated { .. } => "group.isolated",
+            Self::GroupRepaired {} => "group.repaired",
             Self::GroupChangeFailed { .. } => "group.change_failed",
             Self::InvitationReceived(_) => "invitation.received",
             Self::GapDetected { .. } => "gap.detected",

@@ -3,6 +3,9 @@
 //! A [`Client`] owns one database and the sessions in it. A [`Session`] is a cheap handle on one
 //! identity's live MLS state; one task owns that state. Whatever a call answers is durable.
 
+#[cfg(test)]
+extern crate self as quicproquo_client;
+
 pub mod bench;
 pub mod client;
 pub mod clock;

@@ -24,12 +24,14 @@ use command::Command;
 
 mod actor;
 mod blobs;
+mod buffer;
 mod claim;
 pub(crate) mod command;
 mod commit;
 mod direct;
 mod dispatch;
 mod input;
+mod isolate;
 mod key_packages;
 mod leave;
 mod load;
@@ -39,6 +41,8 @@ mod outbox;
 mod receive;
 mod refusal;
 mod send;
+#[cfg(test)]
+mod tests;
 mod unit;
 mod uplink;
 mod welcome;

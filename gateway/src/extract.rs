@@ -2,6 +2,7 @@
 
 mod json;
 mod mutation;
+mod strict;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
@@ -48,7 +49,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Params<T> {
                 let detail = text.split_once(": ").map_or(text.as_str(), |(_, detail)| detail);
                 Err(Problem::new(Kind::RequestInvalid)
                     .detail("the query is not valid")
-                    .at("query", detail))
+                    .at("query", json::plain_words(detail)))
             }
         }
     }

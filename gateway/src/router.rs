@@ -1,9 +1,10 @@
 //! The whole API in one place.
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -55,11 +56,23 @@ pub(crate) fn router(state: AppState) -> Router {
     router
         .merge(docs::router(&document))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
-        .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) })
+        .method_not_allowed_fallback(async |request: Request| Problem::new(wrong_method(&request)))
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(edge::edge))
         .with_state(state)
+}
+
+/// What is not built yet is not there, also where its path is another route's.
+fn wrong_method(request: &Request) -> Kind {
+    let parts: Vec<&str> = request.uri().path().split('/').skip(1).collect();
+    match (request.method(), parts.as_slice()) {
+        (&Method::POST, ["v1", "bots", "import"])
+        | (&Method::PATCH | &Method::DELETE, ["v1", "groups", _, "messages", _]) => {
+            Kind::RouteNotFound
+        }
+        _ => Kind::MethodNotAllowed,
+    }
 }
 
 /// The panic hook has logged it.

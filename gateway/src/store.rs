@@ -73,6 +73,11 @@ impl Store {
     /// `Io`, `InUse`, `Database`.
     pub(crate) async fn open(folder: &Path) -> Result<Self, GatewayError> {
         let path = folder.join("gateway.db");
+        let marker = folder.join("gateway.created");
+        if marker.exists() && !path.exists() {
+            let detail = "the file is missing, and a new one would hide the loss; restore it";
+            return Err(GatewayError::Database { path, detail: detail.to_owned() });
+        }
         prepare(folder, &path)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -90,6 +95,8 @@ impl Store {
             .await
             .map_err(|error| failed(&error))?;
         sqlx::migrate!().run(&pool).await.map_err(|error| failed(&error))?;
+        std::fs::write(&marker, b"")
+            .map_err(|source| GatewayError::Io { path: marker.clone(), source })?;
         Ok(Self { pool })
     }
 

@@ -44,17 +44,43 @@ pub(super) struct Slot {
     pub(super) record: GroupRecord,
     pub(super) mls: Option<Group>,
     pub(super) hidden: Vec<(u64, EventData)>,
+    /// Tries to take it up again since it was isolated.
+    pub(super) retries: u32,
+}
+
+impl Slot {
+    pub(super) fn new(record: GroupRecord) -> Self {
+        Self { record, mls: None, hidden: Vec::new(), retries: 0 }
+    }
 }
 
 /// A send on its way.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub(super) struct Outgoing {
     pub(super) record: OutboxRecord,
     /// A request is out, for the send or for its result.
     pub(super) in_flight: bool,
+    /// It waits for a timer or the next link before it is tried again.
+    pub(super) paused: bool,
     /// The node may have it: ask before sending.
     pub(super) ask: bool,
     /// The node has it (a commit that waits for its echo).
     pub(super) sent: bool,
+}
+
+impl Outgoing {
+    /// Something new for the node.
+    pub(super) fn new(record: OutboxRecord) -> Self {
+        Self { record, in_flight: false, paused: false, ask: false, sent: false }
+    }
+
+    /// The link is another one, or the state was read again: the node may have what has bytes.
+    /// What has none never left, so nobody waits for an answer about it.
+    pub(super) fn relink(&mut self) {
+        self.in_flight = false;
+        self.paused = false;
+        self.ask = !self.sent && self.record.parcel.is_some();
+    }
 }
 
 /// A caller that waits, and whether an earlier request did the work.
@@ -99,6 +125,8 @@ pub(super) struct Actor {
     pub(super) making: bool,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
+    /// When the memory was last thrown away.
+    pub(super) reloaded: Option<tokio::time::Instant>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) tail: watch::Sender<Cursor>,
     pub(super) health: watch::Sender<Health>,
@@ -140,6 +168,7 @@ impl Actor {
             making: false,
             waiting_names: Vec::new(),
             waits: Waits::default(),
+            reloaded: None,
             jobs: FuturesUnordered::new(),
             tail,
             health,

@@ -48,10 +48,10 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         loop {
-            if self.uplink.stale {
-                return Ok(());
-            }
-            if self.groups.get(group).is_some_and(|slot| slot.record.pending.is_some()) {
+            let waits = |slot: &Slot| {
+                slot.record.pending.is_some() || slot.record.state == GroupState::Isolated
+            };
+            if self.uplink.stale || self.groups.get(group).is_some_and(waits) {
                 return Ok(());
             }
             let next = self
@@ -147,7 +147,8 @@ impl Actor {
         let packages: Vec<Vec<u8>> =
             wanted.iter().filter_map(package).map(|(_, package)| package.to_vec()).collect();
         let Some(mls) = self.mls(group).await? else {
-            return Ok(Err(SessionError::Internal("the group's rows do not load".into())));
+            self.isolate(group, "its rows do not load", unit);
+            return Ok(Ok(Step::Wait));
         };
         let staged = match &intent.spec {
             IntentSpec::Create(_) | IntentSpec::Add(_) | IntentSpec::Remove(_)
@@ -198,7 +199,7 @@ impl Actor {
         let mls = Group::create(&self.identity, params)
             .map_err(|error| SessionError::Invalid(error.to_string()))?;
         let record = GroupRecord::new(new, self.identity.key());
-        self.groups.insert(group.clone(), Slot { record, mls: Some(mls), hidden: Vec::new() });
+        self.groups.insert(group.clone(), Slot { mls: Some(mls), ..Slot::new(record) });
         unit.record_changed(group);
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! Which input is handled where.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
 use quicproquo_core::id::GroupId;
 
 use super::actor::Actor;
@@ -63,22 +66,31 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         match input {
-            Input::Sent { counter, result } => self.sent(counter, result, unit).await?,
-            Input::SendResult { counter, result } => {
+            // The new link asks anew; an old answer must not free what is on its way there.
+            Input::Sent { link, .. }
+            | Input::SendResult { link, .. }
+            | Input::Unpause { link, .. }
+            | Input::Drained { link, .. }
+            | Input::DrainedLongEnough { link }
+                if link != self.uplink.number => {}
+            Input::Sent { counter, result, .. } => self.sent(counter, result, unit).await?,
+            Input::SendResult { counter, result, .. } => {
                 self.send_result(counter, result, unit).await?;
             }
-            Input::Drained(Ok(true)) => self.uplink.draining = false,
-            Input::Drained(Err(_)) => self.after(RETRY, Input::AskDrained),
+            Input::Drained { result: Ok(true), .. } | Input::DrainedLongEnough { .. } => {
+                self.uplink.draining = false;
+            }
+            Input::Drained { result: Err(_), .. } => self.after(RETRY, Input::AskDrained),
             Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),
             Input::Acked(Err(_)) if self.uplink.up => self.after(RETRY, Input::AckAgain),
             // Sent again when this unit is durable, for what is received until then.
             Input::AckAgain => unit.received |= self.uplink.up,
-            Input::AskAgain(counter) => self.ask_again(counter),
+            Input::Unpause { counter, .. } => self.unpause(counter),
             Input::Wake(group) => drop(unit.touched.insert(group)),
             Input::LinkOver => self.link_over(),
             Input::OpenLink if self.uplink.over => self.uplink.open(),
             Input::Claimed { intent, asked, result } => self.claimed(intent, &asked, result, unit),
-            Input::Stock(result) => self.stock(result, unit),
+            Input::Stock(result) => self.stock(result, unit).await?,
             Input::Made(result) => self.made(result, unit),
             Input::MakingFailed(error) => self.making_failed(&error),
             Input::NameClaimed { name, reply, result } => {
@@ -94,8 +106,11 @@ impl Actor {
             Input::CommitProposals { group, epoch } => {
                 self.commit_proposals(&group, epoch, unit).await?;
             }
-            Input::Sweep => self.sweep(unit),
-            Input::Drained(_)
+            Input::Sweep => self.sweep(unit).await?,
+            Input::RetryIsolated { group, retries } => {
+                self.retry_isolated(&group, retries, unit).await?;
+            }
+            Input::Drained { .. }
             | Input::AskDrained
             | Input::Acked(_)
             | Input::OpenLink
@@ -107,7 +122,8 @@ impl Actor {
         Ok(())
     }
 
-    /// Lets every group that was touched go on: intents first, then waiting messages.
+    /// Lets every group that was touched go on: waiting messages, then intents, so that changes
+    /// one after the other do not keep messages back for ever.
     pub(super) async fn go_on(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         let woken = std::mem::take(&mut self.uplink.wake);
         unit.touched.extend(woken);
@@ -116,8 +132,15 @@ impl Actor {
             let Some(group) = unit.touched.pop_first() else {
                 break;
             };
-            self.advance(&group, unit).await?;
-            self.release(&group, unit).await?;
+            // A panic in the protocol stack must not end the session of all other groups.
+            let going = AssertUnwindSafe(async {
+                self.release(&group, unit).await?;
+                self.advance(&group, unit).await
+            });
+            match going.catch_unwind().await {
+                Ok(result) => result?,
+                Err(_) => self.isolate(&group, "going on panicked", unit),
+            }
         }
         Ok(())
     }

@@ -18,15 +18,24 @@ pub(super) enum Input {
     /// The node answered a send.
     Sent {
         counter: u64,
+        link: u64,
         result: Result<Vec<DeliveryResult>, RpcError>,
     },
     /// The node said what became of a send.
     SendResult {
         counter: u64,
+        link: u64,
         result: Result<Option<Vec<DeliveryResult>>, RpcError>,
     },
     /// Whether rows wait beyond what we have.
-    Drained(Result<bool, RpcError>),
+    Drained {
+        link: u64,
+        result: Result<bool, RpcError>,
+    },
+    /// The backlog has held up the outbox long enough.
+    DrainedLongEnough {
+        link: u64,
+    },
     /// Key packages for an intent.
     Claimed {
         intent: u64,
@@ -73,10 +82,18 @@ pub(super) enum Input {
     Acked(Result<(), RpcError>),
     /// An acknowledgement failed: again.
     AckAgain,
-    /// Ask again what became of a send.
-    AskAgain(u64),
+    /// The pause of a send is over.
+    Unpause {
+        counter: u64,
+        link: u64,
+    },
     /// Try again what a group could not do.
     Wake(GroupId),
+    /// Try to take up an isolated group.
+    RetryIsolated {
+        group: GroupId,
+        retries: u32,
+    },
     /// The task of the link has ended.
     LinkOver,
     /// Open another link.

@@ -4,20 +4,25 @@
 
 use futures::FutureExt as _;
 use quicproquo_core::key_package::{KeyPackages, NewKeyPackage};
-use quicproquo_core::provider::{MlsStore, RowWrite};
+use quicproquo_core::provider::{MlsStore, RowWrite, key_package_scope};
 use quicproquo_core::suite::Suite;
 
 use super::actor::Actor;
 use super::input::Input;
 use super::unit::{NewPackages, Unit};
+use super::welcome::NO_PLACE;
 use crate::rpc::{Request, RpcError, Stock};
+use crate::store::StoreError;
 
 /// Packages made at once.
 const AT_ONCE: u32 = 20;
 /// The first packages, so that a new identity can be invited soon.
 const FIRST: u32 = 4;
-/// A last-resort package is replaced after 28 days, in milliseconds.
-const LAST_RESORT_MS: u64 = 28 * 24 * 3600 * 1000;
+/// Packages are replaced after 28 days, in milliseconds: the node hands none out after 35.
+const REPLACED_MS: u64 = 28 * 24 * 3600 * 1000;
+/// Private halves are kept for 105 days, in milliseconds: a Welcome may come long after the
+/// package was handed out.
+const SECRET_KEPT_MS: u64 = 105 * 24 * 3600 * 1000;
 
 /// New packages of one suite; their private halves are in `writes`, not durable yet.
 #[derive(Debug)]
@@ -35,26 +40,35 @@ impl Actor {
     }
 
     /// Refills what is missing, a little at a time. Below half the target counts as missing.
-    pub(super) fn stock(&mut self, result: Result<Vec<Stock>, RpcError>, unit: &Unit) {
+    pub(super) async fn stock(
+        &mut self,
+        result: Result<Vec<Stock>, RpcError>,
+        unit: &Unit,
+    ) -> Result<(), StoreError> {
         let stock = match result {
             Ok(stock) => stock,
             Err(error) => {
                 // Asked again when the link is back.
                 tracing::debug!(%error, "the stock of key packages is unknown");
-                return;
+                return Ok(());
             }
         };
         self.stock = stock;
         let known = self.stock.clone();
+        let old = unit.now_ms.saturating_sub(REPLACED_MS);
+        let fresh = self.store.fresh_packages(self.owner, old).await?;
+        // Which packages were handed out only the node knows, which are old only we do.
         let of = |suite: Suite| {
             let found = known.iter().find(|stock| stock.ciphersuite == suite.code());
-            found.map_or((0, false), |stock| (stock.one_time, stock.has_last_resort))
+            found.map_or((0, false), |stock| {
+                let fresh = fresh.get(&suite).copied().unwrap_or_default();
+                (stock.one_time.min(fresh), stock.has_last_resort)
+            })
         };
         if Suite::ALL.iter().all(|suite| of(*suite).1) {
             self.uplink.published = true;
             self.claim_waiting_names();
         }
-        let old = unit.now_ms.saturating_sub(LAST_RESORT_MS);
         let stale = |suite: &Suite| self.last_resorts.get(suite).is_none_or(|made| *made < old);
         let full = if self.uplink.filling { self.stock_target } else { self.stock_target / 2 };
         let lacking = Suite::ALL.into_iter().filter(|suite| {
@@ -63,7 +77,7 @@ impl Actor {
         });
         let Some(suite) = lacking.min_by_key(|suite| of(*suite)) else {
             self.uplink.filling = false;
-            return;
+            return Ok(());
         };
         self.uplink.filling = true;
         let (one_time, has_last_resort) = of(suite);
@@ -71,6 +85,22 @@ impl Actor {
         let count = missing.min(if one_time == 0 { FIRST } else { AT_ONCE });
         let last_resort = !has_last_resort || stale(&suite);
         self.make(suite, count, last_resort, unit.now_ms / 1000);
+        Ok(())
+    }
+
+    /// Forgets private halves that no Welcome needs any more.
+    pub(super) async fn forget_key_packages(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
+        // A Welcome that waits for a place needs its package whenever the place is free.
+        if self.buffered.contains_key(NO_PLACE) {
+            return Ok(());
+        }
+        let before = unit.now_ms.saturating_sub(SECRET_KEPT_MS);
+        for reference in self.store.old_packages(self.owner, before).await? {
+            unit.batch.forget_mls(self.owner, &key_package_scope(&reference));
+            unit.batch.forget_key_package(self.owner, reference);
+        }
+        self.last_resorts.retain(|_, made| *made >= before);
+        Ok(())
     }
 
     /// One batch at a time; the answer to its publication leads to the next.

@@ -35,7 +35,8 @@ impl Actor {
         }
         let identity = Arc::clone(&self.identity);
         let Some(mls) = self.mls(group).await? else {
-            return Ok(Err(SessionError::Internal("the group's rows do not load".into())));
+            self.isolate(group, "its rows do not load", unit);
+            return Ok(Ok(Step::Wait));
         };
         let others = recipients(mls, |member| *member != identity.key());
         if others.is_empty() {

@@ -16,6 +16,8 @@ use crate::store::{Overlay, StoreError};
 
 /// Between two tries to read the database again.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
+/// Reloads closer together than this are slowed down.
+const RELOADS_APART: Duration = Duration::from_secs(10);
 /// Between two sweeps.
 const SWEEP_PAUSE: Duration = Duration::from_hours(1);
 /// Secrets of a past epoch are kept for 24 h at most.
@@ -28,6 +30,9 @@ const REQUESTS_KEPT_MS: u64 = 2 * 24 * 3600 * 1000;
 /// Payloads wait 7 days for their group, in milliseconds.
 const BUFFER_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 
+/// Keys and values of one scope.
+type MlsRows = Vec<(Vec<u8>, Vec<u8>)>;
+
 impl Actor {
     /// Reads everything from the database, except MLS state, which is read when needed.
     pub(super) async fn load(&mut self) -> Result<(), StoreError> {
@@ -35,17 +40,17 @@ impl Actor {
         self.policy = self.store.invite_policy(self.owner).await?;
         self.groups.clear();
         for (id, record) in self.store.group_records(self.owner).await? {
-            let hidden = if record.is_visible() {
-                Vec::new()
-            } else {
-                self.store.hidden_events(self.owner, &id).await?
-            };
-            self.groups.insert(id, Slot { record, mls: None, hidden });
+            let mut slot = Slot::new(record);
+            if !slot.record.is_visible() {
+                slot.hidden = self.store.hidden_events(self.owner, &id).await?;
+            }
+            self.groups.insert(id, slot);
         }
         self.last_resorts = self.store.last_resorts(self.owner).await?;
         self.outbox.clear();
         for (counter, record) in self.store.outbox(self.owner).await? {
-            let outgoing = Outgoing { record, in_flight: false, ask: true, sent: false };
+            let mut outgoing = Outgoing::new(record);
+            outgoing.relink();
             self.outbox.insert(counter, outgoing);
         }
         let intents = self.store.open_intents(self.owner).await?;
@@ -60,6 +65,7 @@ impl Actor {
             self.buffered.entry(group).or_default().push((at, payload));
         }
         self.plan_commits();
+        self.plan_retries();
         self.tail.send_replace(Cursor(self.positions.tail));
         self.report();
         Ok(())
@@ -71,6 +77,11 @@ impl Actor {
         self.uplink.close();
         self.overlay = Overlay::default();
         self.claiming.clear();
+        // What fails again and again must not keep the processor busy.
+        let now = tokio::time::Instant::now();
+        if self.reloaded.replace(now).is_some_and(|last| now - last < RELOADS_APART) {
+            tokio::time::sleep(RELOAD_PAUSE).await;
+        }
         loop {
             let positions = self.store.positions(self.owner).await;
             let loaded = match positions {
@@ -133,12 +144,17 @@ impl Actor {
 
     /// The MLS state of a group, loaded when it is not.
     pub(super) async fn mls(&mut self, id: &GroupId) -> Result<Option<&mut Group>, StoreError> {
-        let Some(slot) = self.groups.get_mut(id) else {
+        let Some(slot) = self.groups.get(id) else {
             return Ok(None);
         };
         if slot.mls.is_none() {
             let scope = quicproquo_core::provider::group_scope(id.as_bytes());
-            let rows = self.store.mls_scope(self.owner, &scope, &self.overlay).await?;
+            let Some(rows) = self.mls_rows(&scope).await? else {
+                return Ok(None);
+            };
+            let Some(slot) = self.groups.get_mut(id) else {
+                return Ok(None);
+            };
             match Group::load(id, rows) {
                 Ok(mut mls) => {
                     let before = clock::now_secs().saturating_sub(EPOCH_KEPT_SECS);
@@ -153,19 +169,29 @@ impl Actor {
                 }
             }
         }
-        Ok(slot.mls.as_mut())
+        Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_mut()))
+    }
+
+    /// Rows of MLS state. `None`: they are damaged, which concerns only what they belong to.
+    pub(super) async fn mls_rows(&mut self, scope: &[u8]) -> Result<Option<MlsRows>, StoreError> {
+        match self.store.mls_scope(self.owner, scope, &self.overlay).await {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error @ (StoreError::Seal(_) | StoreError::Row(..))) => {
+                tracing::error!(%error, "rows of MLS state do not read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Forgets old payload hashes, requests and payloads that wait, and looks after the stock.
-    pub(super) fn sweep(&mut self, unit: &mut Unit) {
+    pub(super) async fn sweep(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         let inbox_before = unit.now_ms.saturating_sub(INBOX_KEPT_MS);
         let requests_before = unit.now_ms.saturating_sub(REQUESTS_KEPT_MS);
-        let buffered_before = unit.now_ms.saturating_sub(BUFFER_KEPT_MS);
-        unit.batch.sweep(self.owner, inbox_before, requests_before, buffered_before);
-        self.buffered.retain(|_, kept| {
-            kept.retain(|(at, _)| *at >= buffered_before);
-            !kept.is_empty()
-        });
+        unit.batch.sweep(self.owner, inbox_before, requests_before);
+        self.expire_buffered(unit.now_ms.saturating_sub(BUFFER_KEPT_MS), unit);
+        self.expire_outbox(unit).await?;
+        self.forget_key_packages(unit).await?;
         let before = (unit.now_ms / 1000).saturating_sub(EPOCH_KEPT_SECS);
         for mls in self.groups.values_mut().filter_map(|slot| slot.mls.as_mut()) {
             if let Err(error) = mls.forget_epochs_before(before) {
@@ -176,5 +202,6 @@ impl Actor {
             self.restock();
         }
         self.after(SWEEP_PAUSE, Input::Sweep);
+        Ok(())
     }
 }

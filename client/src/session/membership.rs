@@ -253,6 +253,7 @@ impl GroupRecord {
             pending: None,
             leave_proposed: None,
             proposed: None,
+            isolated_from: None,
         }
     }
 

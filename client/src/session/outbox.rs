@@ -1,5 +1,6 @@
 //! The way to the node: what is sent, and what became of it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use quicproquo_core::id::GroupId;
@@ -35,24 +36,36 @@ impl Actor {
         }
         let mut room = IN_FLIGHT
             .saturating_sub(self.outbox.values().filter(|outgoing| outgoing.in_flight).count());
-        // Nothing overtakes a send whose fate is not known: order per sender is kept.
-        let mut uncertain = false;
+        // In its group nothing overtakes a send whose fate is not known: order per sender is kept.
+        let mut uncertain: HashSet<&GroupId> = HashSet::new();
+        // Nor does a message overtake one that waits for a commit: that commit may.
+        let mut unwritten: HashSet<&GroupId> = HashSet::new();
+        let link = self.uplink.number;
         for (counter, outgoing) in &mut self.outbox {
             if room == 0 {
                 break;
             }
-            uncertain |= outgoing.ask;
+            let group = &outgoing.record.group;
+            let is_message = matches!(outgoing.record.kind, OutboxKind::Message(_));
             let Some(parcel) = outgoing.record.parcel.as_ref() else {
+                if is_message {
+                    unwritten.insert(group);
+                }
                 continue;
             };
-            if outgoing.in_flight || outgoing.sent || (uncertain && !outgoing.ask) {
+            if outgoing.ask {
+                uncertain.insert(group);
+            }
+            let blocked = uncertain.contains(group) || (is_message && unwritten.contains(group));
+            let waits = blocked && !outgoing.ask;
+            if outgoing.in_flight || outgoing.paused || outgoing.sent || waits {
                 continue;
             }
             let (counter, incarnation) = (*counter, self.incarnation);
             let id = SendId { incarnation, counter };
             let job = if outgoing.ask {
                 let ask = |answer| Request::SendResult { id, answer };
-                self.uplink.ask(ask, move |result| Input::SendResult { counter, result })
+                self.uplink.ask(ask, move |result| Input::SendResult { counter, link, result })
             } else {
                 let deliveries = parcel.recipients.iter().map(|(recipient, prefix)| Delivery {
                     recipient: *recipient,
@@ -61,7 +74,7 @@ impl Actor {
                 });
                 let (deliveries, body) = (deliveries.collect(), parcel.body.clone());
                 let send = |answer| Request::Send { id, deliveries, body, answer };
-                self.uplink.ask(send, move |result| Input::Sent { counter, result })
+                self.uplink.ask(send, move |result| Input::Sent { counter, link, result })
             };
             outgoing.in_flight = true;
             self.jobs.push(job);
@@ -124,15 +137,15 @@ impl Actor {
     /// Asks about a send again after a pause, or when the link is back.
     fn hold(&mut self, counter: u64) {
         if let Some(outgoing) = self.outbox.get_mut(&counter) {
-            outgoing.in_flight = true;
+            outgoing.paused = true;
             outgoing.ask = true;
-            self.after(RETRY, Input::AskAgain(counter));
+            self.after(RETRY, Input::Unpause { counter, link: self.uplink.number });
         }
     }
 
-    pub(super) fn ask_again(&mut self, counter: u64) {
+    pub(super) fn unpause(&mut self, counter: u64) {
         if let Some(outgoing) = self.outbox.get_mut(&counter) {
-            outgoing.in_flight = false;
+            outgoing.paused = false;
         }
     }
 
@@ -188,8 +201,8 @@ impl Actor {
         }
         let counter = self.next_counter();
         unit.batch.outbox(self.owner, counter, &record);
-        self.outbox.insert(counter, Outgoing { record, in_flight: true, ask: false, sent: false });
-        self.after(FULL_PAUSE, Input::AskAgain(counter));
+        self.outbox.insert(counter, Outgoing { paused: true, ..Outgoing::new(record) });
+        self.after(FULL_PAUSE, Input::Unpause { counter, link: self.uplink.number });
     }
 
     /// The node said no.
@@ -249,6 +262,20 @@ impl Actor {
         Ok(())
     }
 
+    /// Gives up on messages that could not be encrypted in all their time to live.
+    pub(super) async fn expire_outbox(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
+        let before = unit.now_ms.saturating_sub(TTL_MS);
+        let old = |outgoing: &Outgoing| {
+            outgoing.record.parcel.is_none() && outgoing.record.created_at_ms < before
+        };
+        let outbox = self.outbox.iter().filter(|(_, outgoing)| old(outgoing));
+        let expired: Vec<u64> = outbox.map(|(counter, _)| *counter).collect();
+        for counter in expired {
+            self.give_up(counter, "older than its time to live", unit).await?;
+        }
+        Ok(())
+    }
+
     /// Messages of a past epoch that the node does not have are encrypted again, under the same
     /// send id and message id; stale proposals are dropped.
     pub(super) fn renew(&mut self, group: &GroupId, unit: &mut Unit) {
@@ -303,7 +330,7 @@ impl Actor {
             created_at_ms: unit.now_ms,
         };
         unit.batch.outbox(self.owner, counter, &record);
-        self.outbox.insert(counter, Outgoing { record, in_flight: false, ask: false, sent: false });
+        self.outbox.insert(counter, Outgoing::new(record));
         Ok(counter)
     }
 }

@@ -19,10 +19,6 @@ use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
 use crate::store::{MessageContent, StoreError, StoredMessage};
 
-/// Payloads that wait for one group.
-const BUFFER_PER_GROUP: usize = 256;
-/// Unknown groups that payloads wait for.
-const BUFFER_GROUPS: usize = 64;
 impl Actor {
     /// Rows of our queue, in order.
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
@@ -130,16 +126,20 @@ impl Actor {
         }
         let pending = slot.record.pending.as_ref().map(|pending| pending.hash);
         let hash = digest(&opened.mls);
-        if info.is_commit() && pending == Some(hash) {
-            return self.commit_won(group, unit).await;
-        }
         let Some(mls) = self.mls(group).await? else {
             self.isolate(group, "its rows do not load", unit);
             self.buffer(group.as_bytes(), &opened, unit);
             return Ok(());
         };
+        if info.is_commit() && pending == Some(hash) {
+            return self.commit_won(group, unit).await;
+        }
         // A panic in the protocol stack must not hold the queue of all other groups.
-        let processed = catch_unwind(AssertUnwindSafe(|| mls.process(&opened.mls)));
+        let processed = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            super::tests::strike(group);
+            mls.process(&opened.mls)
+        }));
         match processed {
             Ok(Ok(processed)) => self.processed(group, processed, hash, unit).await,
             Ok(Err(error)) => {
@@ -289,48 +289,6 @@ impl Actor {
         let reason = reason.to_owned();
         self.emit(unit, None, EventData::MessageUndecryptable { reason, payload_hash });
     }
-
-    /// Keeps a payload whose group or epoch is not there yet.
-    pub(super) fn buffer(&mut self, group: &[u8], opened: &Opened, unit: &mut Unit) {
-        let unknown = !self.buffered.contains_key(group);
-        let full = self.buffered.get(group).is_some_and(|kept| kept.len() >= BUFFER_PER_GROUP);
-        if full || (unknown && self.buffered.len() >= BUFFER_GROUPS) {
-            self.set_aside(opened.hash, &opened.mls, "buffer_full", unit);
-            return;
-        }
-        self.last_buffered += 1;
-        let n = self.last_buffered;
-        let kept = opened.to_kept();
-        unit.batch.buffer(self.owner, group, n, unit.now_ms, &kept);
-        self.buffered.entry(group.to_vec()).or_default().push((unit.now_ms, kept));
-    }
-
-    /// Takes what waited for a group; what must wait on is buffered again.
-    pub(super) fn unbuffer(&mut self, group: &[u8], unit: &mut Unit) {
-        let Some(kept) = self.buffered.remove(group) else {
-            return;
-        };
-        unit.batch.drop_buffered(self.owner, group);
-        unit.replay.extend(kept.into_iter().filter_map(|(_, kept)| Opened::from_kept(&kept)));
-    }
-
-    /// Keeps a broken group from blocking all others.
-    pub(super) fn isolate(&mut self, group: &GroupId, reason: &str, unit: &mut Unit) {
-        tracing::error!(reason, "a group is isolated");
-        if let Some(slot) = self.groups.get_mut(group) {
-            slot.record.state = GroupState::Isolated;
-            // What was done before the failure stays done.
-            if let Some(mls) = slot.mls.take() {
-                mls.undo();
-                for write in mls.take_writes() {
-                    self.overlay.put(write.scope, write.key, write.value);
-                }
-            }
-        }
-        let reason = reason.to_owned();
-        self.emit(unit, Some(group), EventData::GroupIsolated { reason });
-        unit.records.insert(group.clone());
-    }
 }
 
 impl Row {
@@ -339,20 +297,6 @@ impl Row {
             RowContent::Payload(payload) => Some(digest(payload)),
             RowContent::Gap(_) => None,
         }
-    }
-}
-
-impl Opened {
-    /// `hash 32 || sealed 1 || MLS bytes`.
-    fn to_kept(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new([&self.hash[..], &[u8::from(self.sealed)], &self.mls].concat())
-    }
-
-    fn from_kept(kept: &[u8]) -> Option<Self> {
-        let (hash, rest) = kept.split_at_checked(32)?;
-        let (sealed, mls) = rest.split_first()?;
-        let hash = hash.try_into().ok()?;
-        Some(Self { mls: Zeroizing::new(mls.to_vec()), sealed: *sealed == 1, hash })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending: written with the ratchet before the network is touched.
 
-use quicproquo_core::content::{Content, Version};
+use quicproquo_core::content::{Content, ContentError, MAX_CONTENT_LEN, Version};
 use quicproquo_core::envelope;
 use quicproquo_core::group::Group;
 use quicproquo_core::id::{GroupId, MessageId};
@@ -14,15 +14,15 @@ use super::actor::{self, Actor};
 use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
-use crate::model::{DeliveryState, Message, Options, Outcome, Outgoing};
+use crate::model::{DeliveryState, GroupState, Message, Options, Outcome, Outgoing};
 use crate::store::{
     IdempotencyTarget, MessageContent, OutboxKind, OutboxRecord, Parcel, StoreError, StoredMessage,
 };
 
 /// Largest text of a message, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
-/// Largest content of a message as JSON, in bytes.
-const MAX_CONTENT: usize = 256 * 1024;
+/// Largest content of a message, in bytes.
+const MAX_CONTENT: usize = MAX_CONTENT_LEN;
 /// Sends that one session keeps on their way.
 const MAX_OUTBOX: usize = 10_000;
 
@@ -118,8 +118,7 @@ impl Actor {
             parcel: None,
             created_at_ms: unit.now_ms,
         };
-        let outgoing = actor::Outgoing { record, in_flight: false, ask: false, sent: false };
-        self.outbox.insert(counter, outgoing);
+        self.outbox.insert(counter, actor::Outgoing::new(record));
         Ok((seq, counter))
     }
 
@@ -143,12 +142,13 @@ impl Actor {
         if waiting.is_empty() {
             return Ok(());
         }
-        let mut active = self.usable(group).is_ok();
+        let active = self.usable(group).is_ok();
         if active && self.mls(group).await?.is_none() {
             self.isolate(group, "its rows do not load", unit);
-            active = false;
         }
-        if active && !self.can_encrypt(group).await? {
+        let slot = self.groups.get(group);
+        let isolated = slot.is_some_and(|slot| slot.record.state == GroupState::Isolated);
+        if isolated || (active && !self.can_encrypt(group).await?) {
             for (counter, _) in waiting {
                 self.write_outbox(counter, unit);
             }
@@ -320,8 +320,9 @@ fn check(message: &Outgoing) -> Result<(), SessionError> {
     if message.kind.is_empty() || message.kind.len() > 255 {
         return invalid("a message type has 1 to 255 bytes");
     }
-    if !message.body.is_object() {
-        return invalid("the content of a message is an object");
+    // A type of a bot's own (with a dot) carries any JSON.
+    if !message.kind.contains('.') && !message.body.is_object() {
+        return invalid("the content of this type of message is an object");
     }
     if message.kind == "text" {
         match message.body.get("body").and_then(serde_json::Value::as_str) {
@@ -354,7 +355,15 @@ fn plaintext(
         relates_to: content.relates_to.clone(),
         sent_at_ms: Some(content.sent_at_ms),
     };
-    plain.encode(version).map_err(|error| SessionError::Invalid(error.to_string()))
+    plain.encode(version).map_err(|error| match error {
+        ContentError::TooLong => {
+            SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT }
+        }
+        ContentError::TextTooLong => {
+            SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT }
+        }
+        error => SessionError::Invalid(error.to_string()),
+    })
 }
 
 /// Whom a payload is for, with the hybrid keys from their leaves.

@@ -13,7 +13,7 @@ use quicproquo_schemas::id::{Instance, SendId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::actor::Actor;
+use super::actor::{Actor, Outgoing};
 use super::input::Input;
 use super::outbox::RETRY;
 use crate::model::LinkState;
@@ -37,6 +37,8 @@ pub(super) struct Uplink {
     pub(super) events: mpsc::Receiver<LinkEvent>,
     pub(super) state: LinkState,
     pub(super) up: bool,
+    /// Which link this is: timers and answers of an earlier one no longer count.
+    pub(super) number: u64,
     /// The backlog comes before the outbox.
     pub(super) draining: bool,
     /// Our state is an old copy: it must not encrypt.
@@ -73,6 +75,7 @@ impl Uplink {
             events: mpsc::channel(1).1,
             state: LinkState::Connecting,
             up: false,
+            number: 0,
             draining: false,
             stale: false,
             published: false,
@@ -96,6 +99,7 @@ impl Uplink {
         self.stop = CancellationToken::new();
         self.state = LinkState::Connecting;
         self.up = false;
+        self.number += 1;
         self.over = false;
         self.driver.open(LinkSpec {
             identity: Arc::clone(&self.identity),
@@ -149,12 +153,10 @@ impl Actor {
         }
         self.uplink.up = true;
         self.uplink.draining = true;
-        self.after(DRAIN, Input::Drained(Ok(true)));
+        self.uplink.number += 1;
+        self.after(DRAIN, Input::DrainedLongEnough { link: self.uplink.number });
         self.uplink.state = LinkState::Up;
-        for outgoing in self.outbox.values_mut() {
-            outgoing.in_flight = false;
-            outgoing.ask = !outgoing.sent;
-        }
+        self.outbox.values_mut().for_each(Outgoing::relink);
         self.ask_drained();
         let key = self.hybrid.first().map(|secret| secret.public().as_bytes().to_vec());
         if let Some(key) = key {
@@ -186,8 +188,8 @@ impl Actor {
 
     /// Asks whether the backlog is empty.
     pub(super) fn ask_drained(&self) {
-        let after = self.positions.received_up_to;
+        let (after, link) = (self.positions.received_up_to, self.uplink.number);
         let drained = |answer| Request::Drained { after, answer };
-        self.jobs.push(self.uplink.ask(drained, Input::Drained));
+        self.jobs.push(self.uplink.ask(drained, move |result| Input::Drained { link, result }));
     }
 }

@@ -21,7 +21,7 @@ use crate::store::{GroupRecord, IntentSpec, StoreError};
 const PENDING: usize = 200;
 const PENDING_PER_INVITER: usize = 20;
 /// Welcomes wait for a free place under this name, which no group has.
-const NO_PLACE: &[u8] = b"";
+pub(super) const NO_PLACE: &[u8] = b"";
 
 impl Actor {
     pub(super) async fn welcome(
@@ -36,7 +36,10 @@ impl Actor {
         let mut rows: Vec<ScopedRow> = Vec::new();
         for reference in &references {
             let scope = key_package_scope(reference);
-            let found = self.store.mls_scope(self.owner, &scope, &self.overlay).await?;
+            let Some(found) = self.mls_rows(&scope).await? else {
+                self.set_aside(opened.hash, &opened.mls, "welcome_refused", unit);
+                return Ok(());
+            };
             rows.extend(found.into_iter().map(|(key, value)| (scope.clone(), key, value)));
         }
         let info = match Group::peek_welcome(&opened.mls, rows.clone()) {
@@ -70,7 +73,10 @@ impl Actor {
             return Ok(());
         }
         match Group::join(&self.identity, &opened.mls, rows) {
-            Ok(joined) => self.joined(joined, info, known, unit).await,
+            Ok(joined) => {
+                self.joined(joined, info, known, unit);
+                Ok(())
+            }
             Err(error) => {
                 self.refuse_welcome(&error, &opened, unit);
                 Ok(())
@@ -83,19 +89,12 @@ impl Actor {
         self.set_aside(opened.hash, &opened.mls, "welcome_refused", unit);
     }
 
-    async fn joined(
-        &mut self,
-        joined: Joined,
-        info: WelcomeInfo,
-        known_group: bool,
-        unit: &mut Unit,
-    ) -> Result<(), StoreError> {
+    fn joined(&mut self, joined: Joined, info: WelcomeInfo, known_group: bool, unit: &mut Unit) {
         let group = info.group_id.clone();
         if known_group {
             let scope = group_scope(group.as_bytes());
-            for (key, _) in self.store.mls_scope(self.owner, &scope, &self.overlay).await? {
-                self.overlay.put(scope.clone(), key, None);
-            }
+            self.overlay.forget(&scope);
+            unit.batch.forget_mls(self.owner, &scope);
         }
         for write in joined.writes {
             self.overlay.put(write.scope, write.key, write.value);
@@ -113,8 +112,9 @@ impl Actor {
             pending: None,
             leave_proposed: None,
             proposed: None,
+            isolated_from: None,
         };
-        let slot = Slot { record, mls: Some(joined.group), hidden: Vec::new() };
+        let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
         self.groups.insert(group.clone(), slot);
         unit.record_changed(&group);
         if joined.last_resort {
@@ -136,7 +136,6 @@ impl Actor {
         }
         self.unbuffer(group.as_bytes(), unit);
         self.ask_names();
-        Ok(())
     }
 
     /// The invitation is visible though its group is not.

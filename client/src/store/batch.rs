@@ -85,6 +85,12 @@ impl Batch {
         }
     }
 
+    /// Deletes all MLS rows of a scope that are in the database; writes of this unit follow later.
+    pub(crate) fn forget_mls(&mut self, owner: Owner, scope: &[u8]) {
+        let scope = super::mls::scope_name(&self.sealer, owner, scope);
+        self.add("DELETE FROM mls WHERE owner = ? AND scope = ?", values![owner.0, &scope[..]]);
+    }
+
     pub(crate) fn positions(&mut self, owner: Owner, positions: Positions) {
         let Positions { next_counter, received_up_to, tail } = positions;
         self.add(
@@ -264,6 +270,14 @@ impl Batch {
         self.add("DELETE FROM buffered WHERE owner = ? AND group_id = ?", values![owner.0, group]);
     }
 
+    /// Forgets what of a group's payloads came before this (unix milliseconds).
+    pub(crate) fn expire_buffered(&mut self, owner: Owner, group: &[u8], before: u64) {
+        self.add(
+            "DELETE FROM buffered WHERE owner = ? AND group_id = ? AND created_at < ?",
+            values![owner.0, group, before],
+        );
+    }
+
     pub(crate) fn set_aside(
         &mut self,
         owner: Owner,
@@ -314,17 +328,7 @@ impl Batch {
     }
 
     /// Forgets what is only kept to recognise repetitions, once it is older than this.
-    pub(crate) fn sweep(
-        &mut self,
-        owner: Owner,
-        inbox_before: u64,
-        requests_before: u64,
-        buffered_before: u64,
-    ) {
-        self.add(
-            "DELETE FROM buffered WHERE owner = ? AND created_at < ?",
-            values![owner.0, buffered_before],
-        );
+    pub(crate) fn sweep(&mut self, owner: Owner, inbox_before: u64, requests_before: u64) {
         self.add(
             "DELETE FROM inbox WHERE owner = ? AND seen_at < ?",
             values![owner.0, inbox_before],

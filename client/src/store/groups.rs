@@ -31,6 +31,9 @@ pub(crate) struct GroupRecord {
     /// The newest proposal of somebody else to leave: its epoch, and who leaves.
     #[serde(default)]
     pub(crate) proposed: Option<(u64, IdentityKey)>,
+    /// The state in which it was isolated, until it is well again.
+    #[serde(default)]
+    pub(crate) isolated_from: Option<GroupState>,
 }
 
 /// A commit of ours, until the queue has decided its epoch.
@@ -81,7 +84,8 @@ impl GroupRecord {
 
     /// Whether callers may know of it.
     pub(crate) fn is_visible(&self) -> bool {
-        !matches!(self.state, GroupState::Invited | GroupState::Declined)
+        let state = self.isolated_from.unwrap_or(self.state);
+        !matches!(state, GroupState::Invited | GroupState::Declined)
     }
 }
 

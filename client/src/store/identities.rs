@@ -114,6 +114,35 @@ impl Store {
         Ok(made.filter_map(|(suite, at)| Some((suite?, at))).collect())
     }
 
+    /// One-time packages made at or after `since` (unix milliseconds) that were not used.
+    pub(crate) async fn fresh_packages(
+        &self,
+        owner: Owner,
+        since: u64,
+    ) -> Result<BTreeMap<Suite, u32>, StoreError> {
+        let rows: Vec<(u16, u32)> = sqlx::query_as(
+            "SELECT suite, COUNT(*) FROM key_packages \
+             WHERE owner = ? AND last_resort = 0 AND created_at >= ? GROUP BY suite",
+        )
+        .bind(owner.0)
+        .bind(int(since))
+        .fetch_all(&self.reads)
+        .await?;
+        let fresh = rows.into_iter().map(|(code, count)| (Suite::from_code(code), count));
+        Ok(fresh.filter_map(|(suite, count)| Some((suite?, count))).collect())
+    }
+
+    /// References of packages made before this (unix milliseconds).
+    pub(crate) async fn old_packages(
+        &self,
+        owner: Owner,
+        before: u64,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let query = "SELECT reference FROM key_packages WHERE owner = ? AND created_at < ?";
+        let query = sqlx::query_scalar(query).bind(owner.0).bind(int(before));
+        Ok(query.fetch_all(&self.reads).await?)
+    }
+
     pub(crate) async fn invite_policy(&self, owner: Owner) -> Result<InvitePolicy, StoreError> {
         let text: String = sqlx::query_scalar("SELECT invite_policy FROM identities WHERE id = ?")
             .bind(owner.0)

@@ -32,6 +32,11 @@ impl Overlay {
         self.scopes.entry(scope).or_default().insert(key, value);
     }
 
+    /// Drops what was written in a scope.
+    pub(crate) fn forget(&mut self, scope: &[u8]) {
+        self.scopes.remove(scope);
+    }
+
     /// Moves everything into a batch.
     pub(crate) fn drain_into(&mut self, owner: Owner, batch: &mut Batch) {
         let scopes = std::mem::take(&mut self.scopes);

@@ -104,7 +104,10 @@ pub(crate) fn master_key(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY
                 .map_err(|_| OpenError::WrongKey { path: path.to_owned() })?;
             Ok(key)
         }
-        Err(error) if create && error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !create => {
+            Err(OpenError::KeyMissing { path: path.to_owned() })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut key = Zeroizing::new([0; KEY]);
             getrandom::fill(key.as_mut_slice())
                 .map_err(|error| io(std::io::Error::other(error)))?;

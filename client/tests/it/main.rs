@@ -8,5 +8,6 @@
 
 mod bench;
 mod conversation;
+mod damage;
 mod failures;
 mod world;

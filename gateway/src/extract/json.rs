@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use serde::de::DeserializeOwned;
 
+use super::strict::Plain;
 use crate::problem::{Kind, Problem};
 
 /// How deep objects and arrays may nest.
 const MAX_DEPTH: usize = 32;
 
-/// Reads a JSON text into a type.
+/// Reads a JSON object into a type.
 ///
 /// # Errors
 /// `JsonInvalid`, with a pointer to the field when there is one.
@@ -18,8 +19,15 @@ pub(crate) fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem>
         let detail = format!("nested deeper than {MAX_DEPTH}");
         return Err(Problem::new(Kind::JsonInvalid).detail(detail));
     }
+    // Tagged types would take a list as well.
+    let root = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    if root == Some(&b'[') {
+        return Err(
+            Problem::new(Kind::JsonInvalid).at("", "invalid type: list, expected an object")
+        );
+    }
     match Json::from_bytes(text) {
-        Ok(Json(value)) => Ok(value),
+        Ok(Json(Plain(value))) => Ok(value),
         Err(JsonRejection::JsonDataError(error)) => Err(at_path(&error.body_text())),
         Err(error) => Err(Problem::new(Kind::JsonInvalid).detail(message(&error.body_text()))),
     }
@@ -56,6 +64,8 @@ fn at_path(text: &str) -> Problem {
         Some((path, message)) if !path.contains(' ') => (path, message),
         _ => ("", text),
     };
+    let message = plain_words(message);
+    let message = message.as_str();
     let mut pointer = pointer(path);
     if let Some(field) =
         message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
@@ -64,6 +74,20 @@ fn at_path(text: &str) -> Problem {
         pointer.push_str(field);
     }
     Problem::new(Kind::JsonInvalid).at(pointer, message)
+}
+
+/// The words of the library are those of its programmers.
+pub(super) fn plain_words(message: &str) -> String {
+    let words = [
+        ("invalid type: sequence", "invalid type: list"),
+        ("invalid type: map", "invalid type: object"),
+        ("unknown variant", "unknown value"),
+        ("invalid digit found in string", "not a whole number"),
+        ("cannot parse integer from empty string", "not a whole number"),
+        ("number too large to fit in target type", "the number is too large"),
+        ("number too small to fit in target type", "the number is too small"),
+    ];
+    words.iter().fold(message.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 /// `members[0].name` as a JSON pointer.
@@ -121,10 +145,29 @@ mod tests {
 
     #[test]
     fn depth_is_limited_outside_strings() {
-        let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert!(parse_json::<serde_json::Value>(deep(32).as_bytes()).is_ok());
-        assert!(parse_json::<serde_json::Value>(deep(33).as_bytes()).is_err());
-        let text = format!("\"\\\"{}\"", "[".repeat(100));
+        let deep = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(parse_json::<serde_json::Value>(deep(31).as_bytes()).is_ok());
+        assert!(parse_json::<serde_json::Value>(deep(32).as_bytes()).is_err());
+        let text = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(100));
         assert!(parse_json::<serde_json::Value>(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_list_is_no_object_at_the_root_or_inside() {
+        for (text, pointer) in [
+            (r#"[[]]"#, ""),
+            (r#" [[{"name":"a"}]]"#, ""),
+            (r#"{"members":[["a"]]}"#, "/members/0"),
+            (r#"{"members":[{"name":"a"},[]]}"#, "/members/1"),
+        ] {
+            let problem = problem(text);
+            let error = &problem["errors"][0];
+            assert_eq!(error["pointer"], pointer, "{text}");
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.starts_with("invalid type: list, expected an object"), "{detail}");
+        }
+        let wrong = problem(r#"{"members":{"name":"a"}}"#);
+        let detail = wrong["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.starts_with("invalid type: object, expected a list"), "{detail}");
     }
 }

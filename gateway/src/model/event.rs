@@ -53,7 +53,11 @@ pub(crate) enum EventDataDto {
     Message(Box<MessageDto>),
     /// `message.undecryptable`.
     Undecryptable {
-        /// `malformed`, `envelope`, `mls`, `unauthorized` or `downgrade`.
+        /// Why, in a stable word: `malformed` (not a message), `envelope` (it does not open),
+        /// `downgrade` (no envelope where one is due), `mls` (it does not decrypt),
+        /// `unauthorized` (the sender may not do this), `content` (no valid content),
+        /// `welcome_refused` (an invitation that cannot be joined), `buffer_full` (too much waits
+        /// for the group), `expired` (its group or epoch did not come within 7 days).
         reason: String,
         /// SHA-256 of the payload, hexadecimal.
         payload_hash: String,
@@ -115,6 +119,8 @@ pub(crate) enum EventDataDto {
         /// The other instance, hexadecimal.
         by: String,
     },
+    /// `group.repaired`: an isolated group is well again.
+    Nothing {},
 }
 
 impl From<EventData> for EventDataDto {
@@ -143,6 +149,7 @@ impl From<EventData> for EventDataDto {
             EventData::GroupLeft { reason }
             | EventData::GroupIsolated { reason }
             | EventData::GroupChangeFailed { reason } => Self::Reason { reason },
+            EventData::GroupRepaired {} => Self::Nothing {},
             EventData::InvitationReceived(invitation) => Self::Invitation(invitation.into()),
             EventData::GapDetected { lost } => Self::Gap { lost },
             EventData::IdentityChanged { name, from, to } => {

@@ -22,9 +22,10 @@ pub(crate) struct NewMessage {
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// For `text` `{"body": "..."}`, at most 64 KiB; for a type of your own any JSON.
+    /// For `text` `{"body": "..."}`, at most 64 KiB; for a type of your own any JSON. In all at
+    /// most 1 MiB.
     #[serde(default)]
-    #[schema(value_type = Object, example = json!({"body": "hi"}))]
+    #[schema(example = json!({"body": "hi"}))]
     content: Value,
     /// The id of the message this one answers.
     #[serde(default)]
@@ -122,8 +123,8 @@ pub(crate) struct MessageDto {
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// Its content.
-    #[schema(value_type = Object, example = json!({"body": "hi"}))]
+    /// Its content: an object, or any JSON for a type of the sender's own.
+    #[schema(example = json!({"body": "hi"}))]
     content: Value,
     /// What it answers or changes.
     #[schema(required = true)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use futures::future::ready;
 use quicproquo_schemas::id::{IdentityKey, SendId};
+use quicproquo_schemas::limits::MIN_CLAIM_LIFE_SECS;
 
 use super::blob::{BlobChange, BlobView, Upload};
 use super::plan::{
@@ -135,10 +136,16 @@ impl Tables {
         rows
     }
 
+    /// What can be handed out: a claim passes over packages that end soon.
     fn stock(&self, identity: IdentityKey, now: u64) -> Vec<SuiteStock> {
+        self.alive(identity, now.saturating_add(MIN_CLAIM_LIFE_SECS))
+    }
+
+    /// What lives at a time.
+    fn alive(&self, identity: IdentityKey, at: u64) -> Vec<SuiteStock> {
         let mut suites: BTreeMap<u16, SuiteStock> = BTreeMap::new();
         for kept in &self.packages {
-            if kept.identity != identity || kept.package.not_after <= now {
+            if kept.identity != identity || kept.package.not_after < at {
                 continue;
             }
             let ciphersuite = kept.package.ciphersuite;
@@ -347,7 +354,7 @@ impl DirectoryBackend for Memory {
                 changed.packages.push(Kept { identity, package, state: State::OneTime });
             }
         }
-        let stock = changed.stock(publish.identity, publish.now);
+        let stock = changed.alive(publish.identity, publish.now);
         if stock.iter().any(|suite| suite.one_time > publish.limit) {
             return Ok(Err(Refusal::StockFull));
         }

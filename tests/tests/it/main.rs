@@ -22,6 +22,7 @@ mod restart;
 mod secrecy;
 mod showcase;
 mod startup;
+mod storm;
 mod streams;
 mod swagger;
 mod tokens;

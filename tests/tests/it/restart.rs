@@ -1,6 +1,7 @@
 //! Clean restarts of either half under a conversation.
 
-use quicproquo_tests::{Bot, Launch, Socket, pair};
+use quicproquo_tests::{Bot, LONG, Launch, Socket, pair, wait_for};
+use serde_json::json;
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -20,6 +21,39 @@ async fn the_node_restarts() {
     let _node = stopped.start().await;
     alice.say(&group, "after").await;
     bob.hears(&tail, &group, &["before".into(), "meanwhile".into(), "after".into()]).await;
+}
+
+#[tokio::test]
+async fn messages_and_changes_wait_for_the_node_together() {
+    let dir = TempDir::new().unwrap();
+    let node = Launch::node(&dir.path().join("node")).start().await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
+    let (alice, bob, group) = pair(&gateway).await;
+    let other = alice.create_group("other", &[&bob]).await;
+    bob.accept(&other).await;
+    let tail = bob.tail().await;
+    let path = format!("/v1/groups/{group}");
+    let rename = async |name: &str| {
+        alice.api.patch(&format!("{path}?wait=0"), &json!({ "name": name })).await.expect(202)
+    };
+
+    // The message waits for the first change, and the second change for the message.
+    let stopped = node.stop().await;
+    rename("one").await;
+    let sent = alice.say(&group, "between two changes").await;
+    assert_eq!(sent["delivery"]["state"], "queued");
+    rename("two").await;
+    let _node = stopped.start().await;
+    bob.hears(&tail, &group, &["between two changes".into()]).await;
+    for bot in [&alice, &bob] {
+        wait_for("the second change", LONG, || async {
+            (bot.group(&group).await["name"] == "two").then_some(())
+        })
+        .await;
+    }
+    let tail = bob.tail().await;
+    alice.say(&other, "elsewhere").await;
+    bob.hears(&tail, &other, &["elsewhere".into()]).await;
 }
 
 #[tokio::test]

@@ -9,12 +9,23 @@ use tempfile::TempDir;
 const USAGE: i32 = 2;
 const IN_USE: i32 = 3;
 const ADDRESS_TAKEN: i32 = 4;
+const DATA: i32 = 5;
 
 fn one_line(stderr: &str) -> &str {
     let line = stderr.trim_end();
     assert_eq!(line.lines().count(), 1, "one line for people:\n{stderr}");
     assert!(line.starts_with("qpq: "), "{line}");
-    for word in ["panicked", "backtrace", "Error {", "Os {", "Kind("] {
+    for word in [
+        "panicked",
+        "backtrace",
+        "Error {",
+        "Os {",
+        "Kind(",
+        "expected struct",
+        "in string",
+        "os error",
+        "(code: ",
+    ] {
         assert!(!line.contains(word), "{line}");
     }
     line
@@ -75,6 +86,46 @@ async fn a_wrong_configuration_is_explained() {
     let ended = launch.fail().await;
     assert_eq!(ended.code, USAGE, "{}", ended.stderr);
     assert!(ended.stderr.contains("http_lisen"), "{}", ended.stderr);
+    std::fs::write(&file, "http = 5\n").unwrap();
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains("expected a table"), "{}", ended.stderr);
+    let launch = launch.arg("--config", dir.path().join("none.toml").to_str().unwrap());
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains("none.toml"), "{}", ended.stderr);
+    let ended = Launch::up(&dir.path().join("up")).arg("--key-package-stock", "many").fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(ended.stderr.contains("not a whole number"), "{}", ended.stderr);
+    let ended =
+        Launch::up(&dir.path().join("up")).env("QPQ_HTTP_LISEN", "127.0.0.1:0").fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains("QPQ_HTTP_LISEN"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn lost_and_damaged_files_are_named_and_never_replaced() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("up");
+    let launch = Launch::up(&data).start().await.stop().await;
+    for (file, word) in [("gateway.db", "missing"), ("master.key", "missing")] {
+        let (path, away) = (data.join("gateway").join(file), dir.path().join(file));
+        std::fs::rename(&path, &away).unwrap();
+        let ended = launch.fail().await;
+        assert_eq!(ended.code, DATA, "{}", ended.stderr);
+        let line = one_line(&ended.stderr);
+        assert!(line.contains(file) && line.contains(word), "{line}");
+        assert!(!path.exists(), "{file} was made anew");
+        std::fs::rename(&away, &path).unwrap();
+    }
+    let path = data.join("gateway/gateway.db");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "this is no database, whatever its name says".repeat(200)).unwrap();
+    let ended = launch.fail().await;
+    assert_eq!(ended.code, DATA, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains("gateway.db"), "{}", ended.stderr);
+    std::fs::write(&path, whole).unwrap();
+    launch.start().await.stop().await;
 }
 
 #[tokio::test]

@@ -69,9 +69,12 @@ async fn measure(stack: &Stack, dir: &TempDir, effort: Effort) -> Result<Report,
         let latency = pair.latencies(effort.messages).await?;
         report.add("message POST to WebSocket", Row::time(&latency, Some(floors.message_nanos())));
         for in_flight in [1, 16] {
-            let rate = pair.rate(effort.messages, in_flight).await?;
+            let (rate, latency) = pair.rate(effort.messages, in_flight).await?;
             let name = format!("messages, {in_flight} in flight");
             report.add(&name, Row::rate(rate, floors.messages_per_second(in_flight)));
+            if in_flight > 1 {
+                report.add(&format!("{name}, POST to WebSocket"), Row::time(&latency, None));
+            }
         }
         for in_flight in rows::LOADS {
             let (latency, rate) = rows::enqueue(&load, in_flight, effort.time).await?;

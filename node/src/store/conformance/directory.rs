@@ -74,10 +74,14 @@ async fn packages_that_end_soon_are_passed_over_and_swept(
     mut rig: DirectoryRig<impl DirectoryBackend>,
 ) {
     let one_time = vec![package(1, 1, 34 * DAY), package(2, 1, 36 * DAY)];
-    rig.one(publish(5, one_time, Some(package(9, 1, 34 * DAY)))).await.unwrap();
+    let stock = rig.one(publish(5, one_time, Some(package(9, 1, 34 * DAY)))).await;
+    let claimable = SuiteStock { ciphersuite: 1, one_time: 1, last_resort: false };
+    assert_eq!(stock, Ok(DirectoryWritten::Stock(vec![claimable])));
+    assert_eq!(rig.reads.stock(key(5), NOW).await.unwrap(), [claimable]);
     assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[2]])));
     assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[]])));
-    assert!(rig.reads.stock(key(5), NOW + 34 * DAY).await.unwrap().is_empty());
+    // What is not handed out is no stock, though it lives.
+    assert!(rig.reads.stock(key(5), NOW).await.unwrap().is_empty());
     rig.now = NOW + 34 * DAY + 1;
     rig.sweep(10).await;
     assert!(rig.reads.stock(key(5), NOW).await.unwrap().is_empty());
@@ -89,6 +93,9 @@ async fn the_stock_is_bounded_and_spent_packages_do_not_come_back(
     let many: Vec<Package> = (0..5).map(|serial| package(serial, 1, 70 * DAY)).collect();
     rig.one(publish(5, many.clone(), None)).await.unwrap();
     rig.one(publish(5, many.clone(), None)).await.unwrap();
+    // Packages that end soon count as well: the limit bounds what is kept.
+    let soon = publish(6, (0..6).map(|serial| package(serial, 1, 34 * DAY)).collect(), None);
+    assert_eq!(rig.one(soon).await, Err(Refusal::StockFull));
     let more = publish(5, vec![package(6, 1, 70 * DAY)], None);
     assert_eq!(rig.one(more).await, Err(Refusal::StockFull));
     for serial in 0..5 {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use quicproquo_schemas::id::IdentityKey;
+use quicproquo_schemas::limits::MIN_CLAIM_LIFE_SECS;
 use sqlx::{Row, SqliteConnection};
 
 use super::row::{damaged, key};
@@ -25,7 +26,8 @@ pub(super) async fn publish(
     let fresh: Vec<&Package> =
         publish.one_time.iter().filter(|package| !known.contains(&package.fingerprint)).collect();
     let mut counts: HashMap<u16, u32> = HashMap::new();
-    for stock in stock(connection, publish.identity, publish.now).await? {
+    // The limit counts all that lives; the answer counts what can be handed out.
+    for stock in alive(connection, publish.identity, publish.now).await? {
         counts.insert(stock.ciphersuite, stock.one_time);
     }
     for package in &fresh {
@@ -91,18 +93,27 @@ async fn known(
     Ok(known)
 }
 
-/// The rows counted are bounded by the stock limit.
+/// What can be handed out: a claim passes over packages that end soon.
 pub(super) async fn stock(
     connection: &mut SqliteConnection,
     identity: IdentityKey,
     now: u64,
 ) -> Result<Vec<SuiteStock>, StoreError> {
+    alive(connection, identity, now.saturating_add(MIN_CLAIM_LIFE_SECS)).await
+}
+
+/// What lives at a time. The rows counted are bounded by the stock limit.
+async fn alive(
+    connection: &mut SqliteConnection,
+    identity: IdentityKey,
+    at: u64,
+) -> Result<Vec<SuiteStock>, StoreError> {
     let mut script = Script::new(
         "SELECT ciphersuite, sum(state = 0), max(state = 1) FROM packages
-         WHERE identity = ? AND state IN (0, 1) AND not_after > ?
+         WHERE identity = ? AND state IN (0, 1) AND not_after >= ?
          GROUP BY ciphersuite ORDER BY ciphersuite",
     );
-    script.bind(identity.as_bytes().as_slice()).bind(now.cast_signed());
+    script.bind(identity.as_bytes().as_slice()).bind(at.cast_signed());
     let mut stock = Vec::new();
     for row in script.fetch(connection).await? {
         stock.push(SuiteStock {

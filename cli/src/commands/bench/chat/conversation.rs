@@ -1,5 +1,8 @@
 //! Two bots of one gateway, measured from POST to the other one's WebSocket.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
@@ -36,7 +39,7 @@ impl Pair {
     /// One message after the other: nanoseconds from the POST to its event.
     pub(super) async fn latencies(&mut self, count: usize) -> Result<Sample, Failure> {
         let mut sample = Sample::default();
-        let body = message();
+        let body = message(0);
         for _ in 0..count {
             let watch = Stopwatch::start();
             let heard = async {
@@ -49,27 +52,52 @@ impl Pair {
         Ok(sample)
     }
 
-    /// Messages per second, from the first POST to the last event.
-    pub(super) async fn rate(&mut self, count: usize, in_flight: usize) -> Result<f64, Failure> {
-        let body = message();
+    /// Messages per second, from the first POST to the last event, and nanoseconds from each
+    /// POST to its event.
+    pub(super) async fn rate(
+        &mut self,
+        count: usize,
+        in_flight: usize,
+    ) -> Result<(f64, Sample), Failure> {
         let watch = Stopwatch::start();
+        let starts: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
         let sends = stream::iter(0..count)
-            .map(|_| self.speaker.post(&self.path, &body))
+            .map(|n| {
+                let (speaker, path, start) = (&self.speaker, &self.path, &starts[n]);
+                async move {
+                    let body = message(n);
+                    start.store(watch.nanos(), Relaxed);
+                    speaker.post(path, &body).await
+                }
+            })
             .buffer_unordered(in_flight)
             .try_for_each(|_| async { Ok(()) });
         let hears = async {
+            let mut sample = Sample::default();
             for _ in 0..count {
-                self.listener.event("message.received").await?;
+                let event = self.listener.event("message.received").await?;
+                let start = starts.get(number(&event)).ok_or_else(strange)?;
+                sample.push(watch.nanos() - start.load(Relaxed));
             }
-            Ok(watch.elapsed().as_secs_f64())
+            Ok((watch.elapsed().as_secs_f64(), sample))
         };
-        let ((), seconds) = tokio::try_join!(sends, hears)?;
+        let ((), (seconds, sample)) = tokio::try_join!(sends, hears)?;
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let count = count as f64;
-        Ok(count / seconds)
+        Ok((count / seconds, sample))
     }
 }
 
-fn message() -> Value {
-    json!({ "type": "text", "content": { "body": "x".repeat(BYTES) } })
+/// A message of a kilobyte that begins with its number.
+fn message(number: usize) -> Value {
+    json!({ "type": "text", "content": { "body": format!("{number:0>BYTES$}") } })
+}
+
+fn number(event: &Value) -> usize {
+    let body = event["data"]["content"]["body"].as_str();
+    body.and_then(|body| body.parse().ok()).unwrap_or(usize::MAX)
+}
+
+fn strange() -> Failure {
+    Failure::other("a message came that nobody has sent")
 }
