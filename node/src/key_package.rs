@@ -140,8 +140,7 @@ pub(crate) fn verify(
 
 /// Whether a package that was verified before is marked for repeated use.
 pub(crate) fn is_last_resort(bytes: &[u8]) -> bool {
-    let mut last_resort = false;
-    let mut find = || -> Result<(), KeyPackageError> {
+    let find = || -> Result<bool, KeyPackageError> {
         let mut reader = Reader::new(bytes);
         let (_version, _ciphersuite, _init_key) = (reader.u16()?, reader.u16()?, reader.vector()?);
         let (_encryption_key, _signature_key) = (reader.vector()?, reader.vector()?);
@@ -151,9 +150,9 @@ pub(crate) fn is_last_resort(bytes: &[u8]) -> bool {
         }
         let (_source, _not_before, _not_after) = (reader.u8()?, reader.u64()?, reader.u64()?);
         let (_leaf_extensions, _leaf_signature) = (reader.vector()?, reader.vector()?);
-        extensions(&mut reader, |kind| last_resort |= kind == LAST_RESORT)
+        Ok(extensions(&mut reader)?.contains(&LAST_RESORT))
     };
-    find().is_ok() && last_resort
+    find().unwrap_or(false)
 }
 
 /// RFC 9420 section 7.2.

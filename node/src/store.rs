@@ -416,8 +416,6 @@ pub(crate) struct NewInvite {
 pub(crate) trait Operate {
     /// Shuts an identity out and ends its issued tokens. False: it was banned already.
     async fn ban(&mut self, identity: IdentityKey, now: u64) -> Result<bool, StoreError>;
-    /// Stores the SHA-256 of a token that opens `NodeService` for one identity.
-    async fn issue_token(&mut self, hash: [u8; 32], token: StoredToken) -> Result<(), StoreError>;
     /// False: it was not banned.
     async fn unban(&mut self, identity: IdentityKey) -> Result<bool, StoreError>;
     /// Identities above `after`, at most `limit`, by key.
