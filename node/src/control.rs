@@ -81,11 +81,9 @@ pub(crate) async fn ask_backup(data_dir: &Path, target: &Path) -> Result<Backup,
         (Some("ok"), Some(records), Some(bytes)) => records.parse().ok().zip(bytes.parse().ok()),
         _ => None,
     };
-    match numbers {
-        Some((records, bytes)) => Ok(Backup { records, bytes }),
-        None => {
-            let error = answer.trim_end().strip_prefix("error ").unwrap_or("it has gone");
-            Err(BackupError::Node(error.to_owned()))
-        }
-    }
+    let Some((records, bytes)) = numbers else {
+        let error = answer.trim_end().strip_prefix("error ").unwrap_or("it has gone");
+        return Err(BackupError::Node(error.to_owned()));
+    };
+    Ok(Backup { records, bytes })
 }

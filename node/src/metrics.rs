@@ -207,7 +207,7 @@ impl Metrics {
         &self.writers[half as usize]
     }
 
-    /// The page for Prometheus, in the text format of OpenMetrics 1.0.
+    /// The page for Prometheus, in the text format of `OpenMetrics` 1.0.
     pub(crate) fn page(&self) -> String {
         let mut page = String::with_capacity(64 * 1024);
         if text::encode(&mut page, &self.registry).is_err() {

@@ -110,7 +110,7 @@ impl Operator {
     ) -> Result<Invite, OperatorError> {
         let mut bytes = Zeroizing::new([0; 24]);
         getrandom::fill(&mut *bytes).map_err(OperatorError::Random)?;
-        let code = Zeroizing::new(format!("qpi_{}", hex::encode(&*bytes)));
+        let code = Zeroizing::new(format!("qpi_{}", hex::encode(*bytes)));
         let now = self.clock.now();
         let expires_at =
             life_secs.map(|secs| now.saturating_add(secs).min(i64::MAX.cast_unsigned()));

@@ -80,7 +80,7 @@ impl Ops {
         let _ = self.0.serving.set(serving);
     }
 
-    /// The page for Prometheus, in the text format of OpenMetrics 1.0.
+    /// The page for Prometheus, in the text format of `OpenMetrics` 1.0.
     pub fn metrics(&self) -> String {
         self.sample();
         self.0.metrics.page()

@@ -298,15 +298,12 @@ impl<H: Half> WriterTask<H> {
 
     fn failure(&self, error: &StoreError) -> WriteError {
         tracing::error!(%error, "a write failed");
-        match error {
-            StoreError::Full => {
-                self.watch.failed(StoreFailure::Full);
-                WriteError::DiskFull
-            }
-            _ => {
-                self.watch.failed(StoreFailure::Write);
-                WriteError::Failed
-            }
+        if matches!(error, StoreError::Full) {
+            self.watch.failed(StoreFailure::Full);
+            WriteError::DiskFull
+        } else {
+            self.watch.failed(StoreFailure::Write);
+            WriteError::Failed
         }
     }
 }

@@ -47,7 +47,7 @@ enum Task {
     Loom,
     /// Run the node's fuzzers; needs cargo-fuzz.
     Fuzz {
-        /// One of node/fuzz/fuzz_targets; all of them when absent.
+        /// One of `node/fuzz/fuzz_targets`; all of them when absent.
         target: Option<String>,
         /// Seconds for each target.
         #[arg(long, default_value_t = 60)]

@@ -69,11 +69,10 @@ impl Session {
                     offset = usize::try_from(received).unwrap_or(usize::MAX);
                     length = bytes.len().saturating_sub(offset).min(BLOB_PIECE);
                 }
-                Err(RpcError::Coded { code: ErrorCode::BadOffset, text }) => {
-                    patience.after(text).await?;
-                    (offset, length) = (0, 0);
-                }
-                Err(RpcError::Unavailable(text)) => {
+                Err(
+                    RpcError::Coded { code: ErrorCode::BadOffset, text }
+                    | RpcError::Unavailable(text),
+                ) => {
                     patience.after(text).await?;
                     (offset, length) = (0, 0);
                 }

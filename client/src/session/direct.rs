@@ -51,9 +51,9 @@ impl Session {
                     return Ok(());
                 }
                 match self.ask_node(|answer| Request::DeleteIdentity { answer }).await {
-                    Ok(()) => return Ok(()),
                     // The node has just said why on the link itself, or it is gone already.
-                    Err(RpcError::Coded {
+                    Ok(())
+                    | Err(RpcError::Coded {
                         code:
                             ErrorCode::Displaced
                             | ErrorCode::Banned

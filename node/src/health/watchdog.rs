@@ -38,7 +38,6 @@ fn watch(health: &Health, metrics: &Metrics, heart: &Heart, stopped: &mpsc::Rece
         let measured = health.disk.measure();
         let failed = measured.is_err();
         match measured {
-            Ok(None) => {}
             Ok(Some(DiskChange::Low)) => {
                 let state = health.disk.describe();
                 tracing::error!(%state, "the disk is almost full; new rows are refused");
@@ -49,7 +48,7 @@ fn watch(health: &Health, metrics: &Metrics, heart: &Heart, stopped: &mpsc::Rece
             Err(error) if !disk_unknown => {
                 tracing::warn!(%error, "cannot see how full the disk is");
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         disk_unknown = failed;
     }
