@@ -364,6 +364,7 @@ const OF_CALLERS: [&str; 3] = ["QPQ_TOKEN", "QPQ_ADMIN_TOKEN", "QPQ_ADMIN_TOKEN_
 /// A misspelt variable would silently leave its setting at the default.
 pub(crate) fn check_environment() -> Result<(), Failure> {
     let mut known = OF_CALLERS.map(OsString::from).to_vec();
+    known.extend(crate::hooks::VARIABLES.map(OsString::from));
     variables(&Cli::command(), &mut known);
     let unknown = std::env::vars_os()
         .map(|(name, _)| name)

@@ -53,7 +53,7 @@ pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Copies a folder with everything below it.
+/// Copies a folder with every file below it.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir(to).expect("create a folder");
     for entry in fs::read_dir(from).expect("list a folder") {
@@ -61,7 +61,7 @@ pub fn copy_tree(from: &Path, to: &Path) {
         let to = to.join(path.file_name().expect("a name"));
         if path.is_dir() {
             copy_tree(&path, &to);
-        } else {
+        } else if path.is_file() {
             fs::copy(&path, &to).expect("copy a file");
         }
     }

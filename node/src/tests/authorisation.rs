@@ -143,7 +143,7 @@ fn state(dir: &Path) -> BTreeMap<PathBuf, [u8; 32]> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if !path.to_string_lossy().ends_with("-shm") {
+            } else if path.is_file() && !path.to_string_lossy().ends_with("-shm") {
                 let digest = Sha256::digest(std::fs::read(&path).unwrap()).into();
                 files.insert(path, digest);
             }

@@ -139,7 +139,7 @@ struct World {
 
 impl World {
     async fn new(rng: fastrand::Rng) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = TempDir::new().expect("a directory");
         let node = Launch::node(&dir.path().join("node")).log("warn").start().await;
         let proxy = Proxy::start(node.field("node").parse().expect("an address"), rng);
         let gateway = Launch::gateway(&dir.path().join("gateway"), &node)

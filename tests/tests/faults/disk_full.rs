@@ -181,7 +181,8 @@ async fn a_full_disk_refuses_rows_and_nothing_else() {
     let cycles = setting("QPQ_CYCLES", 3, 20);
     let logs = TempDir::new().unwrap();
     let disk = Disk::new(MIB);
-    let launch = Launch::node(&disk.path().join("node"));
+    // Without a watermark: the disk is to be full, not almost full.
+    let launch = Launch::node(&disk.path().join("node")).arg("--node-min-free-disk", "0");
     let node = launch.log("warn").log_file(&logs.path().join("log")).start().await;
     let work = async {
         let mut test = Test::connect(Target::of(&node), part(seed, 0)).await;
@@ -191,7 +192,8 @@ async fn a_full_disk_refuses_rows_and_nothing_else() {
             let ballast = disk.take(BALLAST);
             let filler = disk.fill([ROWS, BALLAST, 0][usize::try_from(cycle % 3).expect("small")]);
             test.fill().await;
-            assert_eq!(test.link.health().await.expect("the node is alive"), "ok");
+            let health = test.link.health().await.expect("the node is alive");
+            assert!(health == "ok" || health.starts_with("degraded"), "{health}");
             test.check().await;
             let free = disk.free();
             if test.acknowledge(2).await > 0 {

@@ -73,8 +73,11 @@ impl SmallDisk {
             return None;
         }
         let (image, at) = (dir.join("disk.img"), dir.join("disk"));
-        File::create(&image).unwrap().set_len(96 * MIB as u64).unwrap();
-        fs::create_dir(&at).unwrap();
+        File::create(&image)
+            .expect("a file of the disk image")
+            .set_len(96 * MIB as u64)
+            .expect("a file of the disk image");
+        fs::create_dir(&at).expect("a file of the disk image");
         let made = run("mkfs.ext4", &[Path::new("-q"), Path::new("-F"), &image]);
         assert!(made.status.success(), "{made:?}");
         let mounted = run("mount", &[Path::new("-o"), Path::new("loop"), &image, &at]);
@@ -85,14 +88,14 @@ impl SmallDisk {
     /// Fills it up to some MiB; returns what to remove.
     fn fill(&self, leave: usize) -> PathBuf {
         let path = self.0.join("filler");
-        let mut file = File::create(&path).unwrap();
+        let mut file = File::create(&path).expect("a file of the disk image");
         let zeros = vec![0; MIB];
         let mut written = 0;
         while file.write_all(&zeros).is_ok() {
             written += MIB;
         }
-        file.set_len(written.saturating_sub(leave * MIB) as u64).unwrap();
-        file.sync_all().unwrap();
+        file.set_len(written.saturating_sub(leave * MIB) as u64).expect("a file of the disk image");
+        file.sync_all().expect("a file of the disk image");
         path
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,6 +27,8 @@ pub(super) const MARK: &str = "queues.mark";
 const BALLAST: &str = "queues.ballast";
 /// The file of fjall that says that a directory is a store.
 const MARKER: &str = "version";
+/// Directories of fjall's own keyspace and of ours, in the order in which they are made.
+const KEYSPACES: RangeInclusive<u32> = 0..=5;
 /// Version of the keys and values.
 const VERSION: u64 = 1;
 
@@ -99,6 +102,18 @@ fn check_directory(path: &Path, existed: bool) -> Result<(), StoreError> {
     }
 }
 
+/// fjall takes a keyspace that has lost its pointer to its tables for a new one.
+fn check_keyspaces(path: &Path) -> Result<(), StoreError> {
+    for id in KEYSPACES {
+        let pointer = path.join("keyspaces").join(id.to_string()).join("current");
+        let io = |source| StoreError::Io { path: pointer.clone(), source };
+        if !pointer.try_exists().map_err(io)? {
+            return Err(corrupt(path, &format!("{} is missing", pointer.display())));
+        }
+    }
+    Ok(())
+}
+
 /// Opens the keyspaces; returns the number of the last commit and the next ids.
 pub(super) fn open_place(
     path: &Path,
@@ -106,6 +121,9 @@ pub(super) fn open_place(
     mark: u64,
 ) -> Result<(Opened, u64, Ids), StoreError> {
     if path.join(MARKER).exists() {
+        if mark > 0 {
+            check_keyspaces(path)?;
+        }
         journal::inspect(path, mark)?;
     }
     // Damage that the format does not foresee makes its readers panic.

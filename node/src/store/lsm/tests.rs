@@ -112,6 +112,23 @@ async fn a_lost_store_is_not_replaced_by_an_empty_one() {
 }
 
 #[tokio::test]
+async fn a_keyspace_without_its_tables_is_not_taken_for_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 0..3, 100).await;
+    for id in 0..=5 {
+        let keyspace = dir.path().join(format!("queues/keyspaces/{id}"));
+        let away = dir.path().join("away");
+        fs::rename(keyspace.join("current"), &away).unwrap();
+        assert!(matches!(refusal(dir.path()), StoreError::Corrupt { .. }));
+        fs::rename(&away, keyspace.join("current")).unwrap();
+        fs::rename(&keyspace, &away).unwrap();
+        assert!(matches!(refusal(dir.path()), StoreError::Corrupt { .. }));
+        fs::rename(&away, &keyspace).unwrap();
+    }
+    assert_eq!(serials(dir.path()).await.len(), 3);
+}
+
+#[tokio::test]
 async fn every_flipped_byte_of_a_journal_is_noticed_or_harmless() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 0..12, 40).await;
