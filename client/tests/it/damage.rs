@@ -172,7 +172,7 @@ async fn stocked(session: &Session, count: u32) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap();
 }
 
 /// Makes everything about key packages this much older.

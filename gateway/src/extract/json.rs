@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_list_is_no_object_at_the_root_or_inside() {
         for (text, pointer) in [
-            (r#"[[]]"#, ""),
+            (r"[[]]", ""),
             (r#" [[{"name":"a"}]]"#, ""),
             (r#"{"members":[["a"]]}"#, "/members/0"),
             (r#"{"members":[{"name":"a"},[]]}"#, "/members/1"),

@@ -11,6 +11,7 @@ use capnp_rpc::rpc_capnp::message;
 use quicproquo_schemas::close::CloseCode;
 use quicproquo_schemas::limits::ALPN;
 use quicproquo_schemas::node_capnp::node_service;
+use quicproquo_tests::seed::say;
 use quicproquo_tests::{LONG, Launch, Running, SOON, wait_for, within};
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use rustls::RootCertStore;
@@ -211,7 +212,7 @@ async fn strangers_cannot_make_a_node_hold_much() {
     let grown = |what: &str| {
         let now = resident(&node);
         let grown = now.saturating_sub(before);
-        println!("{what}: {} KiB more than {} KiB", grown / 1024, before / 1024);
+        say(&format!("{what}: {} KiB more than {} KiB", grown / 1024, before / 1024));
         assert!(grown <= GROWTH, "{what}: {grown} bytes more");
     };
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use quicproquo_tests::seed::say;
 use quicproquo_tests::{Bot, LONG, Launch, bots, wait_for};
 use reqwest::Method;
 use serde_json::json;
@@ -59,12 +60,11 @@ async fn change(bot: &Bot, group: &str, over: &AtomicBool) -> usize {
         let key = format!("{}-change-{n}", bot.name);
         wait_for("a change to be taken", LONG, || async {
             let path = format!("/v1/groups/{group}");
-            let request = match n % 3 {
-                0 => bot.api.request(Method::PATCH, &path).json(&json!({ "topic": key })),
-                _ => {
-                    let path = format!("{path}/update-keys");
-                    bot.api.request(Method::POST, &path).json(&json!({}))
-                }
+            let request = if n % 3 == 0 {
+                bot.api.request(Method::PATCH, &path).json(&json!({ "topic": key }))
+            } else {
+                let path = format!("{path}/update-keys");
+                bot.api.request(Method::POST, &path).json(&json!({}))
             };
             match bot.api.try_send(request.header("Idempotency-Key", &key)).await {
                 Ok(answer) if (200..=202).contains(&answer.status) => Some(()),
@@ -84,7 +84,7 @@ async fn change(bot: &Bot, group: &str, over: &AtomicBool) -> usize {
 async fn everything_taken_in_a_storm_is_heard_once_by_all() {
     let seed = number("STORM_SEED").unwrap_or_else(fresh_seed);
     let length = Duration::from_secs(number("STORM_SECONDS").unwrap_or(10));
-    println!("STORM_SEED={seed}");
+    say(&format!("STORM_SEED={seed}"));
     let mut dice = Dice(seed);
 
     let dir = TempDir::new().unwrap();
@@ -110,8 +110,8 @@ async fn everything_taken_in_a_storm_is_heard_once_by_all() {
         let mut kills = 0;
         while Instant::now() < end {
             sleep(dice.millis(200, 1200)).await;
-            let away = Duration::from_millis(if dice.roll() % 3 == 0 { 500 } else { 0 });
-            if dice.roll() % 2 == 0 {
+            let away = Duration::from_millis(if dice.roll().is_multiple_of(3) { 500 } else { 0 });
+            if dice.roll().is_multiple_of(2) {
                 let launch = node.kill().await;
                 sleep(away).await;
                 node = launch.start().await;
@@ -134,7 +134,7 @@ async fn everything_taken_in_a_storm_is_heard_once_by_all() {
         change(bob, &group, &over),
     );
     let (kills, _node, _gateway) = storm;
-    println!("{kills} kills, {} changes", by_alice + by_bob);
+    say(&format!("{kills} kills, {} changes", by_alice + by_bob));
     let said = BTreeMap::from([("alice", a), ("bob", b), ("carol", c)]);
     assert!(kills > 3 && by_alice > 0 && by_bob > 0);
     assert!(said.values().all(|said| !said.is_empty()), "all have spoken: {said:?}");

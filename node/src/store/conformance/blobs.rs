@@ -66,10 +66,12 @@ async fn whole(
     rig.one(write).await
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what it is compared with may be refused")]
 fn so_far(received: u64) -> Result<DirectoryWritten, Refusal> {
     Ok(DirectoryWritten::Blob(BlobProgress { received, complete: false }))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what it is compared with may be refused")]
 fn complete(received: u64) -> Result<DirectoryWritten, Refusal> {
     Ok(DirectoryWritten::Blob(BlobProgress { received, complete: true }))
 }
