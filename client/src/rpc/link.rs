@@ -20,6 +20,8 @@ use super::{
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// How long the answer to a deletion may take after the subscription has ended with it.
+const DELETION: Duration = Duration::from_secs(10);
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
 
 /// How one connection ended.
@@ -170,13 +172,15 @@ async fn serve(
         () = spec.stop.cancelled() => return End::Stopped,
     };
     let (live, _subscription) = live;
-    // A link whose identity is deleted must not come back by itself and register it again.
+    // A link whose identity is being deleted waits for the answer, and does not come back by
+    // itself to register it again.
     let mut deleting = false;
+    let mut unsubscribed = std::pin::pin!(None::<tokio::time::Sleep>);
     loop {
         tokio::select! {
             biased;
             () = spec.stop.cancelled() => return End::Stopped,
-            event = pushed.recv() => match event {
+            event = pushed.recv(), if unsubscribed.is_none() => match event {
                 Some(SinkEvent::Rows(rows, taken)) => {
                     if spec.events.send(LinkEvent::Rows(rows)).await.is_err() {
                         return End::Stopped;
@@ -187,7 +191,7 @@ async fn serve(
                     return End::Lost("a newer connection of this session".into());
                 }
                 Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
-                None if deleting => return End::Stopped,
+                None if deleting => unsubscribed.set(Some(tokio::time::sleep(DELETION))),
                 None => return ended(connection, &spec.instance.to_string()),
             },
             request = spec.requests.recv() => match request {
@@ -197,6 +201,12 @@ async fn serve(
                 }
                 None => return End::Stopped,
             },
+            Some(()) = async {
+                match unsubscribed.as_mut().as_pin_mut() {
+                    Some(waited) => Some(waited.await),
+                    None => None,
+                }
+            } => return ended(connection, &spec.instance.to_string()),
             _ = &mut system => return ended(connection, &spec.instance.to_string()),
         }
     }
