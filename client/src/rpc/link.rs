@@ -11,6 +11,7 @@ use quicproquo_schemas::node_capnp::auth;
 use quicproquo_schemas::session_capnp::{node, session};
 use quinn::{Connection, ConnectionError, Endpoint};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::sink::{RowSink, SinkEvent};
 use super::{
@@ -175,12 +176,12 @@ async fn serve(
     // A link whose identity is being deleted waits for the answer, and does not come back by
     // itself to register it again.
     let mut deleting = false;
-    let mut unsubscribed = std::pin::pin!(None::<tokio::time::Sleep>);
+    let mut answered_until = None;
     loop {
         tokio::select! {
             biased;
             () = spec.stop.cancelled() => return End::Stopped,
-            event = pushed.recv(), if unsubscribed.is_none() => match event {
+            event = pushed.recv(), if answered_until.is_none() => match event {
                 Some(SinkEvent::Rows(rows, taken)) => {
                     if spec.events.send(LinkEvent::Rows(rows)).await.is_err() {
                         return End::Stopped;
@@ -191,7 +192,7 @@ async fn serve(
                     return End::Lost("a newer connection of this session".into());
                 }
                 Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
-                None if deleting => unsubscribed.set(Some(tokio::time::sleep(DELETION))),
+                None if deleting => answered_until = Some(Instant::now() + DELETION),
                 None => return ended(connection, &spec.instance.to_string()),
             },
             request = spec.requests.recv() => match request {
@@ -201,12 +202,11 @@ async fn serve(
                 }
                 None => return End::Stopped,
             },
-            Some(()) = async {
-                match unsubscribed.as_mut().as_pin_mut() {
-                    Some(waited) => Some(waited.await),
-                    None => None,
-                }
-            } => return ended(connection, &spec.instance.to_string()),
+            () = sleep_until(answered_until.unwrap_or_else(Instant::now)),
+                if answered_until.is_some() =>
+            {
+                return ended(connection, &spec.instance.to_string());
+            }
             _ = &mut system => return ended(connection, &spec.instance.to_string()),
         }
     }
