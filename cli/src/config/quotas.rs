@@ -51,6 +51,8 @@ macro_rules! quotas {
 const COUNT: RangeInclusive<u64> = 1..=1_000_000_000;
 const BURST: RangeInclusive<u64> = 1..=u32::MAX as u64;
 const BYTES: RangeInclusive<u64> = 1..=1 << 50;
+/// Zero: none at all.
+const QUOTA: RangeInclusive<u64> = 0..=1 << 50;
 const SECS: RangeInclusive<u64> = 1..=u32::MAX as u64;
 /// Zero: no limit.
 const RATE: RangeInclusive<u64> = 0..=1_000_000_000;
@@ -73,7 +75,7 @@ quotas! {
         |limits| limits.stranger_rows, (0..=1_000_000_000);
     /// Payload bytes of such rows.
     stranger_bytes, "node-quotas-stranger-bytes", "QPQ_NODE_QUOTAS_STRANGER_BYTES",
-        |limits| limits.stranger_bytes, (0..=1_u64 << 50);
+        |limits| limits.stranger_bytes, QUOTA;
     /// Names of one identity.
     names, "node-quotas-names", "QPQ_NODE_QUOTAS_NAMES",
         |limits| limits.names as u64, (0..=1_000);
@@ -126,7 +128,7 @@ quotas! {
         |limits| limits.blob_bytes, (0..=100 * 1024 * 1024);
     /// Bytes of all blobs of one identity.
     blob_quota_bytes, "node-quotas-blob-quota-bytes", "QPQ_NODE_QUOTAS_BLOB_QUOTA_BYTES",
-        |limits| limits.blob_quota_bytes, (0..=1_u64 << 50);
+        |limits| limits.blob_quota_bytes, QUOTA;
     /// Blobs of one identity.
     blobs, "node-quotas-blobs", "QPQ_NODE_QUOTAS_BLOBS",
         |limits| limits.blobs, (0..=10_000_000);

@@ -11,6 +11,7 @@ use quicproquo_schemas::node_capnp::auth;
 use quicproquo_schemas::session_capnp::{node, session};
 use quinn::{Connection, ConnectionError, Endpoint};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::sink::{RowSink, SinkEvent};
 use super::{
@@ -20,6 +21,8 @@ use super::{
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// How long the answer to a deletion may take after the subscription has ended with it.
+const DELETION: Duration = Duration::from_secs(10);
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
 
 /// How one connection ended.
@@ -170,13 +173,15 @@ async fn serve(
         () = spec.stop.cancelled() => return End::Stopped,
     };
     let (live, _subscription) = live;
-    // A link whose identity is deleted must not come back by itself and register it again.
+    // A link whose identity is being deleted waits for the answer, and does not come back by
+    // itself to register it again.
     let mut deleting = false;
+    let mut answered_until = None;
     loop {
         tokio::select! {
             biased;
             () = spec.stop.cancelled() => return End::Stopped,
-            event = pushed.recv() => match event {
+            event = pushed.recv(), if answered_until.is_none() => match event {
                 Some(SinkEvent::Rows(rows, taken)) => {
                     if spec.events.send(LinkEvent::Rows(rows)).await.is_err() {
                         return End::Stopped;
@@ -187,7 +192,7 @@ async fn serve(
                     return End::Lost("a newer connection of this session".into());
                 }
                 Some(SinkEvent::Displaced(by)) => return End::Displaced(by),
-                None if deleting => return End::Stopped,
+                None if deleting => answered_until = Some(Instant::now() + DELETION),
                 None => return ended(connection, &spec.instance.to_string()),
             },
             request = spec.requests.recv() => match request {
@@ -197,6 +202,11 @@ async fn serve(
                 }
                 None => return End::Stopped,
             },
+            () = sleep_until(answered_until.unwrap_or_else(Instant::now)),
+                if answered_until.is_some() =>
+            {
+                return ended(connection, &spec.instance.to_string());
+            }
             _ = &mut system => return ended(connection, &spec.instance.to_string()),
         }
     }

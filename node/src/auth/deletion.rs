@@ -7,7 +7,7 @@
 use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::TRANSFER_DOMAIN;
 
-use super::live::Ended;
+use super::live::{Ended, Place};
 use super::{AuthError, verify};
 use crate::server::Shared;
 use crate::store::write::{DeleteQueue, Deletion, DirectoryWrite, QueueWrite, QueueWritten};
@@ -19,6 +19,7 @@ pub(crate) async fn run(
     shared: &Shared,
     identity: IdentityKey,
     session: u64,
+    place: &Place,
     heir: Option<IdentityKey>,
     signature: &[u8],
 ) -> Result<(), AuthError> {
@@ -29,6 +30,8 @@ pub(crate) async fn run(
         }
     }
     step(shared, Deletion::Mark { identity, heir }).await?;
+    // First, so that a Session that comes right after the deletion does not meet this one.
+    place.leave(Ended::Deleted);
     match delete_queue(shared, identity, Some(session)).await {
         Ok(()) => {}
         Err(WriteError::Refused(refusal)) => {
@@ -38,7 +41,6 @@ pub(crate) async fn run(
         Err(error) => return Err(error.into()),
     }
     step(shared, Deletion::Finish { identity }).await?;
-    shared.live.expel(&identity, Ended::Deleted);
     Ok(())
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Ended {
 
 #[derive(Debug)]
 struct Entry {
+    /// Which entry of this process it is: numbers of Sessions begin anew after a deletion.
+    id: u64,
     number: u64,
     instance: Instance,
     ended: oneshot::Sender<Ended>,
@@ -32,6 +34,7 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Inner {
     sessions: HashMap<IdentityKey, Entry>,
+    entered: u64,
     /// By SHA-256 of the token: whose it is and when it ends.
     tokens: HashMap<[u8; 32], (IdentityKey, u64)>,
 }
@@ -68,8 +71,10 @@ impl Live {
         instance: Instance,
     ) -> Admission {
         let (sender, ended) = oneshot::channel();
-        let place = Place { live: self.clone(), identity, number };
         let mut inner = self.lock();
+        inner.entered += 1;
+        let id = inner.entered;
+        let place = Place { live: self.clone(), identity, id };
         if let Some(newer) = inner.sessions.get(&identity).filter(|entry| entry.number > number) {
             let _ = sender.send(Ended::Displaced(newer.instance));
             drop(inner);
@@ -80,7 +85,7 @@ impl Live {
         }
         inner.sessions.insert(
             identity,
-            Entry { number, instance, ended: sender, tokens: Vec::new(), subscribed: false },
+            Entry { id, number, instance, ended: sender, tokens: Vec::new(), subscribed: false },
         );
         drop(inner);
         Admission { place, ended }
@@ -120,10 +125,20 @@ impl Live {
 pub(crate) struct Place {
     live: Live,
     identity: IdentityKey,
-    number: u64,
+    id: u64,
 }
 
 impl Place {
+    /// Gives the place up for a reason, with its tokens, if it is still the live one.
+    pub(crate) fn leave(&self, why: Ended) {
+        let mut inner = self.live.lock();
+        if self.entry(&mut inner).is_some()
+            && let Some(entry) = inner.leave(&self.identity)
+        {
+            let _ = entry.ended.send(why);
+        }
+    }
+
     /// Remembers a token. False: the Session is not live.
     pub(crate) fn add_token(&self, hash: [u8; 32], expires_at: u64) -> bool {
         let mut inner = self.live.lock();
@@ -148,7 +163,7 @@ impl Place {
     }
 
     fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Entry> {
-        inner.sessions.get_mut(&self.identity).filter(|entry| entry.number == self.number)
+        inner.sessions.get_mut(&self.identity).filter(|entry| entry.id == self.id)
     }
 }
 
@@ -194,6 +209,22 @@ mod tests {
         assert_eq!(live.token(&[2; 32], 0), Some(IDENTITY));
         drop(second);
         assert_eq!(live.token(&[2; 32], 0), None);
+    }
+
+    #[test]
+    fn a_deleted_identity_that_comes_again_is_not_taken_for_the_former() {
+        let live = Live::default();
+        let former = live.enter(IDENTITY, 7, FIRST);
+        former.place.leave(Ended::Deleted);
+        let again = live.enter(IDENTITY, 1, SECOND);
+        assert!(again.place.add_token([2; 32], 100));
+        former.place.leave(Ended::Deleted);
+        let same = live.enter(IDENTITY, 1, SECOND);
+        drop(again);
+        assert!(!former.place.add_token([1; 32], 100));
+        drop(former);
+        assert!(same.place.add_token([3; 32], 100));
+        assert_eq!(live.token(&[3; 32], 0), Some(IDENTITY));
     }
 
     #[test]

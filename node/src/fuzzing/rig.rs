@@ -1,7 +1,8 @@
 //! A node, a token, a live Session, and calls with whatever parameters.
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,9 +76,26 @@ struct Peer {
     address: SocketAddr,
     tls: Arc<QuicClientConfig>,
     endpoint: quinn::Endpoint,
-    _connection: quinn::Connection,
+    connection: quinn::Connection,
     node: node::Client,
-    session: session::Client,
+    session: RefCell<session::Client>,
+    data_dir: PathBuf,
+}
+
+/// Ordinal of `Session.deleteIdentity`, after which the identity has to come anew.
+const DELETE_IDENTITY: u8 = 14;
+
+impl Peer {
+    /// Authenticates again, with a token of the operator.
+    async fn come_anew(&self) {
+        // A deletion that was not waited for may still be under way.
+        let deleted =
+            async { while self.session.borrow().ack_request().send().promise.await.is_ok() {} };
+        timeout(LIMIT, deleted).await.expect("the deletion is done");
+        issue(&self.data_dir).await;
+        let session = authenticate(&self.connection, &self.node).await;
+        self.session.replace(session);
+    }
 }
 
 impl std::fmt::Debug for Peer {
@@ -102,10 +120,11 @@ impl Rig {
         let [interface, method, params @ ..] = data else {
             return Answer::Nothing;
         };
+        let session = self.peer.session.borrow().clone();
         let (client, id) = match interface % 3 {
             0 => (&self.peer.node.client, node_service::Client::TYPE_ID),
             1 => (&self.peer.node.client, node::Client::TYPE_ID),
-            _ => (&self.peer.session.client, session::Client::TYPE_ID),
+            _ => (&session.client, session::Client::TYPE_ID),
         };
         let mut words = capnp::Word::allocate_zeroed_vec(params.len().div_ceil(8).max(1));
         capnp::Word::words_to_bytes_mut(&mut words)[..params.len()].copy_from_slice(params);
@@ -119,7 +138,7 @@ impl Rig {
         if copied.is_err() {
             return Answer::Nothing;
         }
-        self.local.block_on(&self.runtime, async {
+        let answer = self.local.block_on(&self.runtime, async {
             match timeout(SHORT, request.send().promise).await {
                 Ok(Ok(_)) => Answer::Done,
                 Err(_) => Answer::Waiting,
@@ -131,7 +150,12 @@ impl Rig {
                     None => Answer::Malformed(error.to_string()),
                 },
             }
-        })
+        });
+        let deleted = (interface % 3, method % 32) == (2, DELETE_IDENTITY);
+        if deleted && matches!(answer, Answer::Done | Answer::Waiting) {
+            self.local.block_on(&self.runtime, self.peer.come_anew());
+        }
+        answer
     }
 
     /// Sends bytes on a stream of a new connection and ends it; the node must live.
@@ -170,12 +194,10 @@ impl Rig {
 }
 
 async fn start(dir: &Path, stop: CancellationToken) -> (Peer, tokio::task::JoinHandle<()>) {
-    let (key, identity) = identity();
     let mut config = NodeConfig::new(dir, (Ipv4Addr::LOCALHOST, 0).into());
     config.clock = Clock::from_fn(|| NOW);
     let node = Node::bind(config).await.expect("an empty directory");
-    let token = StoredToken { identity, expires_at: u64::from(u32::MAX) };
-    issue_token(dir, hash(&TOKEN), token).await.expect("a token");
+    issue(dir).await;
     let (address, pem) = (node.local_addr(), node.certificate_pem_path().to_owned());
     let served = tokio::task::spawn_local(async move {
         node.serve(stop).await.expect("the node serves");
@@ -204,7 +226,19 @@ async fn start(dir: &Path, stop: CancellationToken) -> (Peer, tokio::task::JoinH
     let mut system = RpcSystem::new(Box::new(network), None);
     let node: node::Client = system.bootstrap(rpc_twoparty_capnp::Side::Server);
     tokio::task::spawn_local(system);
+    let session = RefCell::new(authenticate(&connection, &node).await);
+    let data_dir = dir.to_owned();
+    (Peer { address, tls, endpoint, connection, node, session, data_dir }, served)
+}
 
+/// Issues [`TOKEN`] for the identity.
+async fn issue(dir: &Path) {
+    let token = StoredToken { identity: identity().1, expires_at: u64::from(u32::MAX) };
+    issue_token(dir, hash(&TOKEN), token).await.expect("a token");
+}
+
+async fn authenticate(connection: &quinn::Connection, node: &node::Client) -> session::Client {
+    let (key, identity) = identity();
     let claimed =
         Claimed { identity, incarnation: 1, instance: Instance::new([7; 16]), attempt: 1 };
     let mut exporter = [0; AUTH_EXPORTER_LEN];
@@ -219,6 +253,5 @@ async fn start(dir: &Path, stop: CancellationToken) -> (Peer, tokio::task::JoinH
     params.set_signature(&key.sign(&signed_bytes(&claimed, &exporter)).to_bytes());
     let answer = request.send().promise.await.expect("a Session");
     let answer = answer.get().expect("an answer");
-    let session = answer.get_session().expect("a Session");
-    (Peer { address, tls, endpoint, _connection: connection, node, session }, served)
+    answer.get_session().expect("a Session")
 }

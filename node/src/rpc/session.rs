@@ -118,7 +118,7 @@ impl session::Server for SessionServer {
             // Displaced a moment ago, and not told yet.
             return wire(Err(match shared.live.instance(&self.identity) {
                 Some(by) => Refusal::Displaced(by).into(),
-                None => Fault::internal("a token for a Session that has ended"),
+                None => Fault::new(ErrorCode::Unauthenticated, "the Session has ended"),
             }));
         }
         let mut results = results.get();
@@ -363,7 +363,10 @@ impl session::Server for SessionServer {
             (heir, params.get_signature()?.to_vec())
         };
         let shared = &self.peer.shared;
-        wire(deletion::run(shared, self.identity, self.number, heir, &signature).await)
+        let (identity, number) = (self.identity, self.number);
+        wire(deletion::run(shared, identity, number, &self.place, heir, &signature).await)?;
+        self.ended.set(Some(Ended::Deleted));
+        Ok(())
     }
 }
 

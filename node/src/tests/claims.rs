@@ -1,7 +1,4 @@
 //! Key packages under many claimers (T13), and attackers that want them all.
-//!
-//! `QPQ_T13_PACKAGES` sets the number of packages of each of the 100 identities; the short form
-//! has 5, the long form 100.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,11 +10,8 @@ use crate::key_package::tests::{NOW, Recipe};
 
 const IDENTITIES: u8 = 100;
 const CLAIMERS: u8 = 64;
-
-#[expect(clippy::disallowed_methods, reason = "the long form is asked for from outside")]
-fn packages_each() -> u32 {
-    std::env::var("QPQ_T13_PACKAGES").map_or(5, |text| text.parse().unwrap())
-}
+/// One-time packages of each identity.
+const PACKAGES: u32 = 100;
 
 async fn publish(session: &Session, one_time: &[Vec<u8>], last_resort: &[u8]) {
     let mut request = session.calls.publish_key_packages_request();
@@ -50,12 +44,11 @@ fn no_package_is_handed_out_twice_to_64_claimers() {
         (open.limits.claims_per_pair, open.limits.claims_per_target) = (no_limit, no_limit);
         let node = TestNode::start(open).await;
         let client = Client::connect(&node).await;
-        let each = packages_each();
         let owners: Vec<Who> = (1..=IDENTITIES).map(Who::new).collect();
         for owner in &owners {
             let session = client.authenticate(owner).await.unwrap();
             let packages: Vec<_> =
-                (0..each).map(|serial| Recipe::new(&owner.key, serial).bytes()).collect();
+                (0..PACKAGES).map(|serial| Recipe::new(&owner.key, serial).bytes()).collect();
             let last = Recipe::new(&owner.key, u32::MAX).last_resort().bytes();
             publish(&session, &packages, &last).await;
         }
@@ -83,7 +76,7 @@ fn no_package_is_handed_out_twice_to_64_claimers() {
                 }
             }
         }
-        assert_eq!(seen.len(), usize::from(IDENTITIES) * each as usize);
+        assert_eq!(seen.len(), usize::from(IDENTITIES) * PACKAGES as usize);
         node.stop().await;
     });
 }
