@@ -89,8 +89,14 @@ impl Peer {
     /// Authenticates again, with a token of the operator.
     async fn come_anew(&self) {
         // A deletion that was not waited for may still be under way.
-        let deleted =
-            async { while self.session.borrow().ack_request().send().promise.await.is_ok() {} };
+        let deleted = async {
+            loop {
+                let request = self.session.borrow().ack_request();
+                if request.send().promise.await.is_err() {
+                    break;
+                }
+            }
+        };
         timeout(LIMIT, deleted).await.expect("the deletion is done");
         issue(&self.data_dir).await;
         let session = authenticate(&self.connection, &self.node).await;
