@@ -147,7 +147,19 @@ impl Stack {
             let serve = |stop| door.serve(ops, stop);
             self.ops = Some(Part::start(&self.tasks, "door for operators", serve));
         }
-        let part = Part::start(&self.tasks, "node", |stop| node.serve(stop));
+        let mut part = Part::start(&self.tasks, "node", |stop| node.serve(stop));
+        let begun = async {
+            while !facts.ops.has_begun() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            begun = timeout(READY, begun) => {
+                let late = |_| Failure::new(Exit::Unreachable, "the node does not begin to serve");
+                begun.map_err(late)?;
+            }
+            failure = part.ended() => return Err(failure),
+        }
         self.node = Some((part, facts));
         Ok(())
     }

@@ -72,6 +72,7 @@ pub async fn backup(data_dir: &Path, target: &Path, clock: &Clock) -> Result<Bac
         return Err(BackupError::NoData(data_dir.to_owned()));
     }
     let target = std::path::absolute(target).map_err(|source| io_at(target, source))?;
+    check_empty(&target)?;
     match DirLock::take(data_dir) {
         Ok(_lock) => {
             let queues = lsm::open(data_dir, clock, Sync::Full)?;
@@ -132,14 +133,18 @@ async fn bring(from: &Path, to: &Path, clock: &Clock) -> Result<Restored, Backup
     Ok(Restored { queues, packages })
 }
 
+fn check_empty(target: &Path) -> Result<(), BackupError> {
+    match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BackupError::NotEmpty(target.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(io_at(target, source)),
+    }
+}
+
 /// A directory beside the target that takes its place when everything is in it.
 fn prepare(target: &Path) -> Result<PathBuf, BackupError> {
-    match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => {}
-        Ok(false) => return Err(BackupError::NotEmpty(target.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(io_at(target, source)),
-    }
+    check_empty(target)?;
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = target.with_file_name(name);

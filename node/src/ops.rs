@@ -96,6 +96,11 @@ impl Ops {
         self.0.health.summary()
     }
 
+    /// Whether the node has begun to serve.
+    pub fn has_begun(&self) -> bool {
+        self.0.serving.get().is_some()
+    }
+
     /// What is wrong now; empty: the node does all of its work. Writes to the database unless
     /// something has just been written, and waits for that at most 2 s.
     pub async fn ready(&self) -> Vec<Problem> {
