@@ -24,11 +24,6 @@ use args::{Cli, Command, Config, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
 
-/// Gives freed memory back to the system: glibc's keeps pages between live allocations, so that
-/// what a flood took stayed with the process.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How long threads that are still busy may hold up the end of the process.
 const LINGER: Duration = Duration::from_millis(200);
 
