@@ -277,6 +277,9 @@ fn weighted(data: &Path) -> Vec<(PathBuf, u64)> {
             )
         })
         .collect();
+    // SQLite takes a frame of its write-ahead log with a wrong checksum for the log's end and says
+    // nothing; docs/faults.md names it.
+    files.retain(|(path, _)| !path.ends_with("node.db-wal"));
     files.sort();
     files
 }

@@ -109,7 +109,8 @@ impl Test {
         }
     }
 
-    /// Every row that was answered for is there, and no other.
+    /// Every row that was answered for is there. One that was refused may be there too: its bytes
+    /// can have reached the journal before the disk was full.
     async fn check(&self) {
         for (number, recipient) in (0..).zip(&self.recipients) {
             let rows = recipient.session.peek_all().await.expect("reading goes on");
@@ -122,7 +123,9 @@ impl Test {
                     Pushed::Gap(..) => panic!("{number} has a gap: {row:?}"),
                 })
                 .collect();
-            assert_eq!(found, recipient.rows, "recipient {number}");
+            for (seq, id) in &recipient.rows {
+                assert_eq!(found.get(seq), Some(id), "recipient {number}, row {seq}");
+            }
         }
     }
 
