@@ -216,8 +216,8 @@ impl QueueBackend for Lsm {
         apply::apply(&opened, self.batch()?, &effects)
     }
 
-    /// Digests and sends that are over are passed by when they are read, and dropped when their
-    /// table is compacted.
+    /// Takes up the ballast again when there is room for it. Digests and sends that are over are
+    /// passed by when they are read, and dropped when their table is compacted.
     async fn purge(&mut self, _: u64, _: u32) -> Result<(), StoreError> {
         self.ballast.load();
         Ok(())
