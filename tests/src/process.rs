@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::api::Api;
 use crate::files;
@@ -163,7 +163,7 @@ impl Launch {
             return Err(Ended { code, stdout: String::new(), stderr });
         };
         let ready = serde_json::from_str(&line).expect("the ready line is JSON");
-        Ok(Running { child, launch: self.clone(), ready, log_file })
+        Ok(Running { child, launch: self.clone(), ready, log_file, stdout: lines.into_inner() })
     }
 
     /// Starts it and waits for its end, which must come by itself.
@@ -214,6 +214,8 @@ pub struct Running {
     launch: Launch,
     ready: Value,
     log_file: PathBuf,
+    /// What follows the ready line.
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Running {
@@ -254,10 +256,16 @@ impl Running {
         self.launch.clone().on_ports_of(&self)
     }
 
-    /// SIGTERM, and waits for the clean end.
+    /// SIGTERM, and waits for the clean end: no task has panicked, and nothing but the ready line
+    /// is on standard output.
     pub async fn stop(mut self) -> Launch {
         let status = self.terminate().await;
         assert!(status.success(), "qpq ended with {status}; its log: {}", self.log_file.display());
+        let log = String::from_utf8_lossy(&self.log()).into_owned();
+        assert!(!log.contains("panicked at"), "a thread or task panicked:\n{log}");
+        let mut more = String::new();
+        self.stdout.read_to_string(&mut more).await.expect("read stdout");
+        assert_eq!(more, "", "on standard output, after the ready line");
         self.launch.clone().on_ports_of(&self)
     }
 

@@ -86,12 +86,14 @@ impl capnp_rpc::Connection<Side> for Connection {
         })
     }
 
+    /// What `result` says is told by `drive_until_shutdown`, and so by the `RpcSystem`. capnp-rpc
+    /// prints an error of this promise on standard output.
     fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), capnp::Error> {
         self.link.shut(result);
         let link = self.link.clone();
         Promise::from_future(async move {
             link.ended().await;
-            link.result()
+            Ok(())
         })
     }
 }
