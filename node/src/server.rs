@@ -37,6 +37,7 @@ use crate::store::directory::DirectoryHalf;
 use crate::store::lsm::{self, Lsm, Queues};
 use crate::store::plan::{QueueHalf, QueueLimits};
 use crate::store::sqlite::{self, Database, Sqlite};
+use crate::store::tails::Tails;
 use crate::store::{DirectoryReads, QueueReads, StoreError};
 use crate::tls::{Certificate, CertificateReload, TlsError};
 use crate::writer::{Watch, WriteError, Writer, WriterTask};
@@ -95,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) queues: Arc<dyn QueueReads>,
     /// Reads the directory.
     pub(crate) reads: Arc<dyn DirectoryReads>,
+    /// The newest rows of queues that are pushed.
+    pub(crate) tails: Arc<Tails>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wait_slots: WaitSlots,
     pub(crate) leases: Leases,
@@ -120,7 +123,7 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     fn new(config: &NodeConfig, stores: Stores, waiters: Arc<Waiters>, ops: &Ops) -> Self {
-        let Stores { writer, directory, queues, reads } = stores;
+        let Stores { writer, directory, queues, reads, tails } = stores;
         let limits = config.limits.clone();
         Self {
             registration: config.registration,
@@ -130,6 +133,7 @@ impl Shared {
             directory,
             queues,
             reads,
+            tails,
             waiters,
             wait_slots: WaitSlots::default(),
             leases: Leases::new(limits.lease),
@@ -161,6 +165,7 @@ struct Stores {
     directory: Writer<DirectoryHalf<Sqlite>>,
     queues: Arc<dyn QueueReads>,
     reads: Arc<dyn DirectoryReads>,
+    tails: Arc<Tails>,
 }
 
 /// A node that is bound and not yet serving.
@@ -245,7 +250,9 @@ impl Node {
         };
         // The lock goes with the writers: it is given back after the last write.
         let lock = Arc::new(lock);
-        let half = QueueHalf { backend: queues.writer, limits: queue_limits };
+        let tails = Arc::<Tails>::default();
+        let half =
+            QueueHalf { backend: queues.writer, limits: queue_limits, tails: Arc::clone(&tails) };
         let watch = |half| Watch { health: Arc::clone(health), metrics: Arc::clone(metrics), half };
         let watchdog = Watchdog::start(health, metrics).map_err(NodeError::Thread)?;
         let told = watch(Half::Queues);
@@ -272,6 +279,7 @@ impl Node {
             directory,
             queues: Arc::new(queues.reads.clone()),
             reads: Arc::new(reads.clone()),
+            tails,
         };
         let shared = Arc::new(Shared::new(&config, stores, waiters, &ops));
         ops.serves(Serving {

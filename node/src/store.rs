@@ -22,6 +22,7 @@ pub(crate) mod lsm;
 mod memory;
 pub(crate) mod plan;
 pub(crate) mod sqlite;
+pub(crate) mod tails;
 pub(crate) mod write;
 
 use std::path::PathBuf;

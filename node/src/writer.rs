@@ -174,6 +174,8 @@ pub(crate) struct WriterTask<H: Half> {
     waiters: Arc<Waiters>,
     clock: Clock,
     watch: Watch,
+    /// A transaction failed, and what it did is not known.
+    unsure: bool,
 }
 
 impl<H: Half> std::fmt::Debug for WriterTask<H> {
@@ -192,7 +194,7 @@ impl<H: Half> WriterTask<H> {
         let (requests, backlog) = backlog(BACKLOG, BATCH, |asked: &Asked<_>| H::size(&asked.write));
         let requests = Arc::new(requests);
         let writer = Writer { requests, state: Arc::clone(watch.state()) };
-        (writer, Self { half, requests: backlog, waiters, clock, watch })
+        (writer, Self { half, requests: backlog, waiters, clock, watch, unsure: false })
     }
 
     /// Runs until every [`Writer`] is gone and all their requests are done.
@@ -266,7 +268,11 @@ impl<H: Half> WriterTask<H> {
     ) -> Result<Outcome<H::Written>, StoreError> {
         let started = Stopwatch::start();
         let now = self.clock.now();
-        let outcome = self.half.run(writes, now).await?;
+        let outcome = self.half.run(writes, now).await.inspect_err(|_| self.unsure = true)?;
+        if std::mem::take(&mut self.unsure) {
+            // A row of the failed transaction may be there, and its repetition adds none.
+            self.waiters.wake_all();
+        }
         self.watch.state().wrote();
         self.watch.counters().batch_seconds.observe_since(started);
         self.watch.counters().batch_requests.observe(writes.len() as u64);

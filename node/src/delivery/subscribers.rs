@@ -68,12 +68,14 @@ pub(crate) async fn run(
     cancelled: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut wakes = shared.waiters.register(identity);
+    let tail = shared.tails.follow(identity);
     let mut taken = FuturesUnordered::new();
     let mut after = 0;
     loop {
         let mut waits_for_rows = false;
         if let Some((rows, bytes)) = window.room() {
-            let page = shared.queues.rows(identity, Page { after, rows, bytes }).await?;
+            let wanted = Page { after, rows, bytes };
+            let page = tail.rows(&*shared.queues, wanted).await?;
             match page.last() {
                 None => waits_for_rows = true,
                 Some(last) if window.admits(&page, bytes) => {
@@ -88,8 +90,10 @@ pub(crate) async fn run(
                     }
                     continue;
                 }
-                Some(_) => {}
+                Some(_) => tail.stop(),
             }
+        } else {
+            tail.stop();
         }
         tokio::select! {
             () = cancelled.cancelled() => return Ok(()),

@@ -8,6 +8,7 @@ mod queues;
 mod sends;
 mod strangers;
 mod sweeping;
+mod tails;
 
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ fn queue_rig<B>(backend: B, reads: Arc<dyn QueueReads>) -> QueueRig<B> {
         stranger_rows: 1_000,
         stranger_bytes: 1_000_000,
     };
-    Rig { half: QueueHalf { backend, limits }, reads, now: 1_000_000 }
+    Rig { half: QueueHalf { backend, limits, tails: Arc::default() }, reads, now: 1_000_000 }
 }
 
 fn lsm_rig(dir: &tempfile::TempDir) -> QueueRig<lsm::Lsm> {

@@ -39,6 +39,13 @@ impl<K: Copy + Eq + Hash> Waiters<K> {
         }
     }
 
+    /// Wakes everybody.
+    pub(crate) fn wake_all(&self) {
+        self.lock().values().for_each(|sender| {
+            sender.send_replace(());
+        });
+    }
+
     /// Queues that somebody waits at.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()

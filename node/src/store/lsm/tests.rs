@@ -45,7 +45,7 @@ fn half(writer: Lsm) -> QueueHalf<Lsm> {
         stranger_rows: 1 << 30,
         stranger_bytes: 1 << 40,
     };
-    QueueHalf { backend: writer, limits }
+    QueueHalf { backend: writer, limits, tails: Arc::default() }
 }
 
 async fn fill(data_dir: &Path, serials: std::ops::Range<u32>, len: usize) {

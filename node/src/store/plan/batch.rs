@@ -1,8 +1,11 @@
 //! One batch is one transaction.
 
+use std::sync::Arc;
+
 use super::tally::Mark;
 use super::wanted::{shares_wanted, strangers_wanted};
 use super::{Planner, QueueLimits, Shares, Strangers, Swept, Tally, Wanted};
+use crate::store::tails::{Fresh, Tails};
 use crate::store::write::{QueueWrite, QueueWritten};
 use crate::store::{QueueBackend, StoreError};
 use crate::writer::{Half, Outcome};
@@ -15,6 +18,8 @@ const FORGET: u32 = 4_096;
 pub(crate) struct QueueHalf<B> {
     pub(crate) backend: B,
     pub(crate) limits: QueueLimits,
+    /// Who is handed what is committed.
+    pub(crate) tails: Arc<Tails>,
 }
 
 impl<B: QueueBackend> Half for QueueHalf<B> {
@@ -30,7 +35,7 @@ impl<B: QueueBackend> Half for QueueHalf<B> {
         batch: &[QueueWrite],
         now: u64,
     ) -> Result<Outcome<QueueWritten>, StoreError> {
-        run_batch(&mut self.backend, batch, self.limits, now).await
+        run_batch(self, batch, now).await
     }
 
     async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError> {
@@ -38,30 +43,39 @@ impl<B: QueueBackend> Half for QueueHalf<B> {
     }
 }
 
-/// Runs requests in one transaction, in order, and returns when it is durable.
-pub(crate) async fn run_batch<B: QueueBackend>(
-    backend: &mut B,
+async fn run_batch<B: QueueBackend>(
+    half: &mut QueueHalf<B>,
     batch: &[QueueWrite],
-    limits: QueueLimits,
     now: u64,
 ) -> Result<Outcome<QueueWritten>, StoreError> {
+    let QueueHalf { backend, limits, tails } = half;
     backend.begin().await?;
-    let outcome = match work(backend, batch, limits, now).await {
-        Ok(outcome) => backend.commit().await.map(|()| outcome),
+    let done = match work(backend, batch, *limits, tails, now).await {
+        Ok(done) => backend.commit().await.map(|()| done),
         Err(error) => Err(error),
     };
-    if outcome.is_err() {
-        backend.rollback().await;
+    match done {
+        Ok((outcome, fresh)) => {
+            tails.hand_over(fresh);
+            Ok(outcome)
+        }
+        Err(error) => {
+            backend.rollback().await;
+            // Some of it may turn out to be there.
+            tails.stop_all();
+            Err(error)
+        }
     }
-    outcome
 }
 
+/// What a batch comes to, and the rows that followers want.
 async fn work<B: QueueBackend>(
     backend: &mut B,
     batch: &[QueueWrite],
     limits: QueueLimits,
+    tails: &Tails,
     now: u64,
-) -> Result<Outcome<QueueWritten>, StoreError> {
+) -> Result<(Outcome<QueueWritten>, Vec<Fresh>), StoreError> {
     let loaded = backend.load(&Wanted::of(batch), now).await?;
     let share_keys = shares_wanted(batch, &loaded, limits);
     let shares = if share_keys.is_empty() {
@@ -87,6 +101,7 @@ async fn work<B: QueueBackend>(
     let effects = planner.finish();
     *backend.ids() = ids;
     let woken = effects.woken.iter().copied().collect();
+    let fresh = tails.pick(&effects);
     if !effects.is_empty() {
         backend.apply(effects).await?;
     }
@@ -99,7 +114,7 @@ async fn work<B: QueueBackend>(
             *done = QueueWritten::Deleted { more };
         }
     }
-    Ok(Outcome { answers, woken, tally })
+    Ok((Outcome { answers, woken, tally }, fresh))
 }
 
 /// Turns expired rows into gaps and forgets expired records, at most `limit` of each kind, in one
