@@ -24,6 +24,10 @@ pub(crate) use batch::QueueHalf;
 pub(crate) use tally::Volume;
 pub(crate) use tally::{Swept, Tally};
 
+/// A map for one batch. It is small, so that keys chosen to collide win nothing against a hash
+/// that is fast.
+pub(crate) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Next unused ids; a value is never given out twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ids {
@@ -157,19 +161,19 @@ pub(crate) struct Share {
 }
 
 /// Shares by queue and sender.
-pub(crate) type Shares = HashMap<ShareKey, Share>;
+pub(crate) type Shares = Map<ShareKey, Share>;
 
 /// What senders have waiting for recipients who have never been here.
-pub(crate) type Strangers = HashMap<Sender, Share>;
+pub(crate) type Strangers = Map<Sender, Share>;
 
 /// The working set of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    pub(crate) identities: HashMap<IdentityKey, IdentityRow>,
-    pub(crate) queues: HashMap<IdentityKey, QueueRow>,
-    pub(crate) digests: HashMap<(IdentityKey, [u8; 32]), u64>,
-    pub(crate) sends: HashMap<(IdentityKey, SendId), SendRow>,
-    pub(crate) rows: HashMap<IdentityKey, BTreeMap<u64, RowMeta>>,
+    pub(crate) identities: Map<IdentityKey, IdentityRow>,
+    pub(crate) queues: Map<IdentityKey, QueueRow>,
+    pub(crate) digests: Map<(IdentityKey, [u8; 32]), u64>,
+    pub(crate) sends: Map<(IdentityKey, SendId), SendRow>,
+    pub(crate) rows: Map<IdentityKey, BTreeMap<u64, RowMeta>>,
     pub(crate) expired: Vec<ExpiredRow>,
 }
 
@@ -266,7 +270,7 @@ pub(crate) struct Planner<'a> {
     strangers: Strangers,
     effects: Effects,
     /// Highest position that was committed before this batch, by recipient.
-    committed: HashMap<IdentityKey, u64>,
+    committed: Map<IdentityKey, u64>,
     ids: &'a mut Ids,
     ids_before: Ids,
     limits: QueueLimits,

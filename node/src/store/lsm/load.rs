@@ -61,7 +61,7 @@ pub(super) fn load(opened: &Opened, wanted: &Wanted, now: u64) -> Result<Loaded,
 }
 
 pub(super) fn strangers(opened: &Opened, wanted: &[Sender]) -> Result<Strangers, StoreError> {
-    let mut strangers = Strangers::new();
+    let mut strangers = Strangers::default();
     for sender in wanted {
         if let Some(value) = opened.state.get(codec::strangers(*sender))? {
             strangers.insert(*sender, codec::get_share(&value)?);

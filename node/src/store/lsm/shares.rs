@@ -33,7 +33,7 @@ impl ShareCache {
         if self.queues.len() > QUEUES {
             self.clear();
         }
-        let mut shares = Shares::new();
+        let mut shares = Shares::default();
         for (queue, sender) in wanted {
             if !self.queues.contains_key(queue) {
                 self.queues.insert(*queue, count(opened, *queue)?);

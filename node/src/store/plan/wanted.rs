@@ -1,10 +1,10 @@
 //! What a batch needs to have loaded.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use quicproquo_schemas::id::IdentityKey;
 
-use super::{Loaded, QueueLimits, ShareKey, Wanted};
+use super::{Loaded, Map, QueueLimits, ShareKey, Wanted};
 use crate::store::write::{QueueWrite, Sender};
 
 impl Wanted {
@@ -70,7 +70,7 @@ pub(crate) fn shares_wanted(
     loaded: &Loaded,
     limits: QueueLimits,
 ) -> Vec<ShareKey> {
-    let mut coming: HashMap<IdentityKey, (u64, u64)> = HashMap::new();
+    let mut coming: Map<IdentityKey, (u64, u64)> = Map::default();
     each_row(batch, |recipient, _, size| {
         let (rows, bytes) = coming.entry(recipient).or_default();
         *rows += 1;
