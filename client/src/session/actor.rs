@@ -79,7 +79,9 @@ impl Outgoing {
     pub(super) fn relink(&mut self) {
         self.in_flight = false;
         self.paused = false;
-        self.ask = !self.sent && self.record.parcel.is_some();
+        // Of a commit that waits for its echo too: a node that was restored may have lost it.
+        self.sent = false;
+        self.ask = self.record.parcel.is_some();
     }
 }
 

@@ -338,12 +338,16 @@ impl Actor {
         let members: Vec<_> =
             mls.members().into_iter().map(|member| (member.identity, member.role)).collect();
         let (name, topic, epoch) = (mls.name(), mls.topic(), summary.epoch);
+        let past_epochs = mls.past_epochs();
         let Some(slot) = self.groups.get_mut(group) else {
             return Ok(());
         };
         let record = &mut slot.record;
         let was_visible = record.is_visible();
         record.epoch = epoch;
+        record.ended.push(unit.now_ms);
+        let over = record.ended.len().saturating_sub(past_epochs);
+        record.ended.drain(..over);
         if !summary.self_removed {
             record.members = members;
             record.name.clone_from(&name);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quicproquo_core::group::CommitError;
+use quicproquo_core::group::{CommitError, Role};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
@@ -20,8 +20,11 @@ use crate::store::{GroupRecord, IntentSpec, OutboxKind, StoreError};
 /// Each member waits one of these longer than the one before it to commit a proposal.
 const COMMIT_TURN: Duration = Duration::from_millis(250);
 
-/// The longest wait, in turns.
-const LAST_TURN: u32 = 20;
+/// After so many turns nobody seems to be there, and the rest come faster.
+const LATE_TURNS: u32 = 20;
+
+/// A turn of those.
+const LATE_TURN: Duration = Duration::from_millis(50);
 
 impl Actor {
     pub(super) async fn leave(
@@ -56,6 +59,7 @@ impl Actor {
         };
         let kind = OutboxKind::Proposal;
         if let Err(error) = self.put_outgoing(group, kind, &proposal, others, unit) {
+            self.withdraw(group).await?;
             return Ok(Err(error));
         }
         if let Some(slot) = self.groups.get_mut(group) {
@@ -66,6 +70,26 @@ impl Actor {
         }
         unit.record_changed(group);
         Ok(Ok(Step::Proposed))
+    }
+
+    /// A proposal to leave that nobody has must not block what is sent.
+    pub(super) async fn withdraw(&mut self, group: &GroupId) -> Result<(), StoreError> {
+        if let Some(mls) = self.mls(group).await?
+            && let Err(error) = mls.withdraw_leave()
+        {
+            tracing::error!(%error, "a proposal to leave cannot be taken back");
+        }
+        Ok(())
+    }
+
+    /// Leaving has failed: the group can be used again.
+    pub(super) fn stay(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get_mut(group) else { return };
+        if slot.record.state == GroupState::Leaving {
+            slot.record.state = GroupState::Active;
+        }
+        slot.record.leave_proposed = None;
+        unit.record_changed(group);
     }
 
     /// We are no longer a member: leaving is done, everything else failed.
@@ -111,15 +135,20 @@ impl Actor {
             return;
         };
         let own = self.identity.key();
-        let others = slot.record.members.iter().map(|(key, _)| key).filter(|key| *key != leaver);
-        let turn = others.take_while(|key| **key != own).count();
-        let mut turn = u32::try_from(turn).unwrap_or(u32::MAX).min(LAST_TURN);
+        let members = || slot.record.members.iter().filter(|(key, _)| key != leaver);
+        // Admins first: their commit does not need the others to have the proposal.
+        let admins = members().filter(|(_, role)| *role == Role::Admin);
+        let rest = members().filter(|(_, role)| *role == Role::Member);
+        let turn = admins.chain(rest).take_while(|(key, _)| *key != own).count();
+        let turn = u32::try_from(turn).unwrap_or(u32::MAX);
+        let mut pause = COMMIT_TURN * turn.min(LATE_TURNS);
+        pause += LATE_TURN * turn.saturating_sub(LATE_TURNS);
         // Who leaves as well commits only when nobody stays.
         if matches!(slot.record.state, GroupState::Leaving | GroupState::Declined) {
-            turn += LAST_TURN;
+            pause += COMMIT_TURN * LATE_TURNS;
         }
         let input = Input::CommitProposals { group: group.clone(), epoch: slot.record.epoch };
-        self.after(COMMIT_TURN * turn, input);
+        self.after(pause, input);
     }
 
     /// Proposals that wait outlive us: their timers start again.

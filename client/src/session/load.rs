@@ -9,7 +9,6 @@ use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
 use super::actor::{Actor, Outgoing, Slot, Waits};
 use super::input::Input;
 use super::unit::Unit;
-use crate::clock;
 use crate::error::SessionError;
 use crate::event::Cursor;
 use crate::store::{Overlay, StoreError};
@@ -20,8 +19,8 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 const RELOADS_APART: Duration = Duration::from_secs(10);
 /// Between two sweeps.
 const SWEEP_PAUSE: Duration = Duration::from_hours(1);
-/// Secrets of a past epoch are kept for 24 h at most.
-const EPOCH_KEPT_SECS: u64 = 24 * 3600;
+/// Secrets of an epoch are kept for 24 h after its end at most, in milliseconds.
+const EPOCH_KEPT_MS: u64 = 24 * 3600 * 1000;
 /// A payload cannot come again after this, in milliseconds.
 const INBOX_KEPT_MS: u64 = (DEFAULT_TTL_SECS as u64 + DEDUP_GRACE_SECS as u64) * 1000;
 /// Idempotency keys and settled intents are kept for 48 h, in milliseconds.
@@ -156,13 +155,7 @@ impl Actor {
                 return Ok(None);
             };
             match Group::load(id, rows) {
-                Ok(mut mls) => {
-                    let before = clock::now_secs().saturating_sub(EPOCH_KEPT_SECS);
-                    if let Err(error) = mls.forget_epochs_before(before) {
-                        tracing::warn!(%error, "old epochs stay");
-                    }
-                    slot.mls = Some(mls);
-                }
+                Ok(mls) => slot.mls = Some(mls),
                 Err(error) => {
                     tracing::error!(%error, "a group's rows do not load");
                     return Ok(None);
@@ -184,6 +177,28 @@ impl Actor {
         }
     }
 
+    /// Forgets the secrets of epochs that ended too long ago.
+    async fn forget_epochs(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
+        let before = unit.now_ms.saturating_sub(EPOCH_KEPT_MS);
+        let over = self
+            .groups
+            .iter()
+            .filter(|(_, slot)| slot.record.ended.first().is_some_and(|ended| *ended < before));
+        let over: Vec<GroupId> = over.map(|(id, _)| id.clone()).collect();
+        for id in over {
+            let Some(slot) = self.groups.get_mut(&id) else { continue };
+            slot.record.ended.retain(|ended| *ended >= before);
+            let kept = slot.record.ended.len();
+            unit.record_changed(&id);
+            if let Some(mls) = self.mls(&id).await?
+                && let Err(error) = mls.keep_past_epochs(kept)
+            {
+                tracing::warn!(%error, "old epochs stay");
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets old payload hashes, requests and payloads that wait, and looks after the stock.
     pub(super) async fn sweep(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         let inbox_before = unit.now_ms.saturating_sub(INBOX_KEPT_MS);
@@ -192,12 +207,7 @@ impl Actor {
         self.expire_buffered(unit.now_ms.saturating_sub(BUFFER_KEPT_MS), unit);
         self.expire_outbox(unit).await?;
         self.forget_key_packages(unit).await?;
-        let before = (unit.now_ms / 1000).saturating_sub(EPOCH_KEPT_SECS);
-        for mls in self.groups.values_mut().filter_map(|slot| slot.mls.as_mut()) {
-            if let Err(error) = mls.forget_epochs_before(before) {
-                tracing::warn!(%error, "old epochs stay");
-            }
-        }
+        self.forget_epochs(unit).await?;
         if self.uplink.up {
             self.restock();
         }

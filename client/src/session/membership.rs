@@ -143,6 +143,9 @@ impl Actor {
         let Some(mut intent) = self.intents.remove(&n) else {
             return;
         };
+        if intent.spec == IntentSpec::Leave && outcome.is_err() {
+            self.stay(&intent.group, unit);
+        }
         intent.packages.clear();
         intent.outcome = Some(outcome.clone());
         unit.batch.intent(self.owner, &intent);
@@ -253,6 +256,7 @@ impl GroupRecord {
             pending: None,
             leave_proposed: None,
             proposed: None,
+            ended: Vec::new(),
             isolated_from: None,
         }
     }

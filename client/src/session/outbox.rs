@@ -15,7 +15,7 @@ use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
 use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
-use crate::store::{OutboxKind, OutboxRecord, Parcel, StoreError};
+use crate::store::{IntentSpec, OutboxKind, OutboxRecord, Parcel, StoreError};
 
 /// Sends that are out at once; the node takes 64 calls of a connection.
 const IN_FLIGHT: usize = 48;
@@ -256,7 +256,18 @@ impl Actor {
                 let reason = format!("a Welcome was refused: {reason}");
                 self.emit(unit, Some(&group), EventData::GroupChangeFailed { reason });
             }
-            OutboxKind::Proposal => self.drop_outgoing(counter, unit),
+            OutboxKind::Proposal => {
+                self.drop_outgoing(counter, unit);
+                self.withdraw(&group).await?;
+                let leaving = self
+                    .intents
+                    .values()
+                    .find(|intent| intent.group == group && intent.spec == IntentSpec::Leave);
+                if let Some(n) = leaving.map(|intent| intent.n) {
+                    let error = SessionError::NodeRefused(reason.to_owned());
+                    self.settle(n, &Err(error), unit);
+                }
+            }
         }
         unit.touched.insert(group);
         Ok(())

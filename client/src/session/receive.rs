@@ -19,6 +19,15 @@ use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
 use crate::store::{MessageContent, StoreError, StoredMessage};
 
+/// SHA-256 of what came.
+#[derive(Debug, Clone, Copy)]
+struct Hashes {
+    /// Of the `MLSMessage`.
+    mls: [u8; 32],
+    /// Of the payload as it was queued.
+    payload: [u8; 32],
+}
+
 impl Actor {
     /// Rows of our queue, in order.
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
@@ -141,7 +150,10 @@ impl Actor {
             mls.process(&opened.mls)
         }));
         match processed {
-            Ok(Ok(processed)) => self.processed(group, processed, hash, unit).await,
+            Ok(Ok(processed)) => {
+                let hashes = Hashes { mls: hash, payload: opened.hash };
+                self.processed(group, processed, hashes, unit).await
+            }
             Ok(Err(error)) => {
                 self.unprocessed(group, &error, &opened, unit);
                 Ok(())
@@ -158,7 +170,7 @@ impl Actor {
         &mut self,
         group: &GroupId,
         processed: Processed,
-        hash: [u8; 32],
+        hashes: Hashes,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         match processed {
@@ -166,7 +178,7 @@ impl Actor {
                 if hint_matches == Some(false) {
                     tracing::warn!("a member is at another state of this epoch");
                 }
-                self.message(group, sender, epoch, &plaintext, hash, unit);
+                self.message(group, sender, epoch, &plaintext, hashes, unit);
             }
             Processed::Commit(summary) => {
                 self.commit_lost(group, unit);
@@ -225,14 +237,14 @@ impl Actor {
         sender: IdentityKey,
         epoch: u64,
         plaintext: &[u8],
-        hash: [u8; 32],
+        hashes: Hashes,
         unit: &mut Unit,
     ) {
-        // What names no id of its own is known by its payload.
+        // What names no id of its own is known by its message, which is the same for all.
         let mut unnamed = [0; 16];
-        unnamed.copy_from_slice(&hash[..16]);
+        unnamed.copy_from_slice(&hashes.mls[..16]);
         let Ok(content) = Content::decode(plaintext, MessageId::new(unnamed)) else {
-            self.set_aside(hash, plaintext, "content", unit);
+            self.set_aside(hashes.payload, plaintext, "content", unit);
             return;
         };
         if content.kind == "dummy" {

@@ -112,6 +112,7 @@ impl Actor {
             pending: None,
             leave_proposed: None,
             proposed: None,
+            ended: Vec::new(),
             isolated_from: None,
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
@@ -121,6 +122,9 @@ impl Actor {
             // Others may hold the same package: replace it, and our keys in this group.
             self.intend(group.clone(), IntentSpec::Update, None, unit);
             self.rotate_last_resort(info.suite);
+            for reference in joined.used_refs {
+                unit.batch.last_resort_used(self.owner, reference);
+            }
         } else {
             for reference in joined.used_refs {
                 unit.batch.forget_key_package(self.owner, reference);

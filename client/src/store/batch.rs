@@ -121,6 +121,14 @@ impl Batch {
         );
     }
 
+    /// Others may hold this last-resort package too: it counts as missing from now on.
+    pub(crate) fn last_resort_used(&mut self, owner: Owner, reference: Vec<u8>) {
+        self.add(
+            "UPDATE key_packages SET last_resort = 2 WHERE owner = ? AND reference = ?",
+            values![owner.0, reference],
+        );
+    }
+
     pub(crate) fn forget_key_package(&mut self, owner: Owner, reference: Vec<u8>) {
         self.add(
             "DELETE FROM key_packages WHERE owner = ? AND reference = ?",

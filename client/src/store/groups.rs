@@ -31,6 +31,10 @@ pub(crate) struct GroupRecord {
     /// The newest proposal of somebody else to leave: its epoch, and who leaves.
     #[serde(default)]
     pub(crate) proposed: Option<(u64, IdentityKey)>,
+    /// When the newest past epochs ended whose secrets may be here (unix milliseconds), the
+    /// newest last.
+    #[serde(default)]
+    pub(crate) ended: Vec<u64>,
     /// The state in which it was isolated, until it is well again.
     #[serde(default)]
     pub(crate) isolated_from: Option<GroupState>,

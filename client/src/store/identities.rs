@@ -98,7 +98,7 @@ impl Store {
         })
     }
 
-    /// When the newest last-resort package of each suite was made, unix milliseconds.
+    /// When the newest unused last-resort package of each suite was made, unix milliseconds.
     pub(crate) async fn last_resorts(
         &self,
         owner: Owner,

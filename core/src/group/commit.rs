@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use openmls::group::{CommitBuilderStageError, LeaveGroupError, MergePendingCommitError};
+use openmls::group::{
+    CommitBuilderStageError, LeaveGroupError, MergePendingCommitError, RemoveProposalError,
+};
 use openmls::prelude::{KeyPackage, LeafNodeIndex, LeafNodeParameters, ProposalOrRefType};
 use openmls_traits::OpenMlsProvider as _;
 use sha2::{Digest as _, Sha256};
@@ -16,8 +18,8 @@ use super::context::{Builder, propose};
 use super::encrypt::to_bytes;
 use super::event::CommitSummary;
 use super::repair::RepairRequest;
-use super::roles::{Unauthorized, authorize, describe};
-use super::{Group, Member};
+use super::roles::{Unauthorized, authorize, describe, leaver};
+use super::{Group, Member, Role};
 use crate::extension::{ExtensionError, capabilities, leaf_extensions};
 use crate::identity::{Identity, IdentityKey};
 use crate::kem::HybridPublic;
@@ -176,7 +178,8 @@ impl Group {
         })
     }
 
-    /// Stages a commit of the stored leave proposals.
+    /// Stages a commit of the stored leave proposals. An admin removes who
+    /// leaves by value: others may not have the proposal.
     pub fn commit_proposals(&mut self, identity: &Identity) -> Result<Staged, CommitError> {
         if self.leaves_to_commit().is_empty() {
             return Err(CommitError::Nothing);
@@ -202,6 +205,24 @@ impl Group {
                     other => CommitError::Mls(other.to_string()),
                 })?;
             to_bytes(&message).map_err(CommitError::Mls)
+        })
+    }
+
+    /// Takes back a proposal to leave that has not been sent.
+    pub fn withdraw_leave(&mut self) -> Result<(), StoreError> {
+        let own = self.mls.own_leaf_index();
+        let proposals = self.mls.pending_proposals().filter(|it| leaver(it) == Ok(own));
+        let references: Vec<_> = proposals.map(|it| it.proposal_reference_ref().clone()).collect();
+        self.transact(|group| {
+            for reference in &references {
+                let removed =
+                    group.mls.remove_pending_proposal(group.provider.storage(), reference);
+                match removed {
+                    Ok(()) | Err(RemoveProposalError::ProposalNotFound) => {}
+                    Err(RemoveProposalError::Storage(error)) => return Err(error),
+                }
+            }
+            Ok(())
         })
     }
 
@@ -262,10 +283,14 @@ impl Group {
         self.ready(identity)?;
         let recipients = self.members();
         let leaves = if request.is_some() { Vec::new() } else { self.leaves_to_commit() };
+        let by_value = self.role_of(&identity.key()) == Some(Role::Admin);
+        let removed: Vec<_> =
+            leaves.iter().filter(|_| by_value).filter_map(|leave| leaver(leave).ok()).collect();
         self.transact(|group| {
             let request_bytes = request.map(RepairRequest::as_bytes).unwrap_or_default();
             group.mls.set_aad([group.hint().as_slice(), request_bytes].concat());
-            let builder = group.mls.commit_builder().consume_proposal_store(true);
+            let builder = group.mls.commit_builder().consume_proposal_store(!by_value);
+            let builder = builder.propose_removals(removed);
             let (commit, welcome, _) = build(builder)?
                 .load_psks(group.provider.storage())
                 .map_err(refused)?

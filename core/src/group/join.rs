@@ -35,6 +35,9 @@ pub enum JoinError {
     /// A leaf in the tree does not keep to its identity.
     #[error("a member's credential is not its signature key")]
     Identity,
+    /// A member of a standard group has no hybrid key.
+    #[error("a member has no hybrid key")]
+    NoHybridKey,
     /// The group context or a leaf is malformed.
     #[error(transparent)]
     Extension(#[from] ExtensionError),
@@ -211,10 +214,12 @@ fn open(welcome: &[u8], rows: Vec<ScopedRow>) -> Result<Opened, JoinError> {
 
 /// The rules that openmls leaves to the application.
 fn check(group: &Group, inviter: LeafNodeIndex) -> Result<IdentityKey, JoinError> {
-    StandardContext::read(group.mls.extensions())?;
+    let standard = StandardContext::read(group.mls.extensions())?.is_some();
     for (_, leaf) in group.leaves() {
         identity_of(leaf).map_err(|_| JoinError::Identity)?;
-        hybrid_of(leaf)?;
+        if hybrid_of(leaf)?.is_none() && standard {
+            return Err(JoinError::NoHybridKey);
+        }
     }
     let leaf = group.mls.public_group().leaf(inviter).ok_or(JoinError::Identity)?;
     identity_of(leaf).map_err(|_| JoinError::Identity)

@@ -4,15 +4,15 @@
 //! In both profiles: by reference only the Remove of its own proposer; no
 //! pre-shared keys, re-initialization, external or custom proposals; nobody
 //! changes its identity. In the standard profile only an admin adds, removes
-//! or changes the group context, the context keeps to the profile, and an
-//! admin is left. One exception: a member that asked for it may be added again
+//! or changes the group context, the context keeps to the profile, an admin is
+//! left, and every leaf has a hybrid key. One exception: a member that asked for it may be added again
 //! by anybody ([`super::repair`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use openmls::framing::Sender;
 use openmls::group::{MlsGroup, QueuedProposal, StagedCommit};
-use openmls::prelude::{LeafNodeIndex, Proposal, ProposalOrRefType};
+use openmls::prelude::{LeafNode, LeafNodeIndex, Proposal, ProposalOrRefType};
 
 use super::event::CommitSummary;
 use super::repair::RepairRequest;
@@ -45,6 +45,9 @@ pub enum Unauthorized {
     /// A new member cannot be in a group of this profile.
     #[error("a new member does not support the profile")]
     Capabilities,
+    /// A leaf of a standard group has no hybrid key: nothing could be sealed for its owner.
+    #[error("a leaf has no hybrid key")]
+    NoHybridKey,
     /// The group would change its profile.
     #[error("the profile of a group is fixed")]
     Profile,
@@ -98,7 +101,7 @@ pub(super) fn describe(
         if identity_of(leaf) != Ok(by) {
             return Err(Unauthorized::Identity);
         }
-        hybrid_of(leaf)?;
+        check_hybrid(leaf, after.is_some())?;
     }
 
     let mut present: BTreeMap<u32, IdentityKey> = leaves(mls)
@@ -112,7 +115,7 @@ pub(super) fn describe(
     let mut places = 0..=u32::MAX;
     for proposal in staged.add_proposals() {
         let leaf = proposal.add_proposal().key_package().leaf_node();
-        hybrid_of(leaf)?;
+        check_hybrid(leaf, after.is_some())?;
         if after.is_some() && !supports_standard(leaf) {
             return Err(Unauthorized::Capabilities);
         }
@@ -129,6 +132,14 @@ pub(super) fn describe(
         return Err(Unauthorized::NoAdminLeft);
     }
     Ok(CommitSummary::new(staged, by, added, removed, before.as_ref(), after.as_ref()))
+}
+
+/// A hybrid key is well-formed; in a standard group there is one.
+fn check_hybrid(leaf: &LeafNode, standard: bool) -> Result<(), Unauthorized> {
+    if hybrid_of(leaf)?.is_none() && standard {
+        return Err(Unauthorized::NoHybridKey);
+    }
+    Ok(())
 }
 
 fn judge_proposal(

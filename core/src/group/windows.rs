@@ -1,10 +1,10 @@
 //! How far messages may be out of order, and how long old epochs are kept.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use openmls::group::{
-    MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, PastEpochDeletion,
-    PastEpochDeletionPolicy, WireFormatPolicy,
+    DeletePastEpochSecretsError, MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
+    PastEpochDeletion, PastEpochDeletionPolicy, SetPastEpochDeletionPolicyError, WireFormatPolicy,
 };
 use openmls::prelude::SenderRatchetConfiguration;
 
@@ -47,52 +47,39 @@ pub(super) fn join_config() -> MlsGroupJoinConfig {
 }
 
 impl Group {
-    /// Forgets the secrets of epochs that ended before `before` (unix seconds).
-    /// Messages of those epochs cannot be read any more.
-    pub fn forget_epochs_before(&mut self, before: u64) -> Result<(), StoreError> {
-        self.transact(|group| {
-            let moment = UNIX_EPOCH + Duration::from_secs(before);
-            group
-                .mls
-                .delete_past_epoch_secrets(
-                    &group.provider,
-                    PastEpochDeletion::before_timestamp(moment),
-                )
-                .map_err(store_error)
-        })
+    /// Forgets the secrets of all past epochs but the newest `count`. Messages of the others cannot
+    /// be read any more.
+    pub fn keep_past_epochs(&mut self, count: usize) -> Result<(), StoreError> {
+        self.transact(|group| group.drop_past_epochs(count))
     }
 
-    /// Forgets the secrets of every past epoch.
-    pub fn forget_past_epochs(&mut self) -> Result<(), StoreError> {
-        self.transact(|group| {
-            group
-                .mls
-                .delete_past_epoch_secrets(&group.provider, PastEpochDeletion::delete_all())
-                .map_err(store_error)
-        })
+    fn drop_past_epochs(&mut self, but: usize) -> Result<(), StoreError> {
+        // No epoch began before this moment: only the count decides.
+        let oldest = PastEpochDeletion::before_timestamp(UNIX_EPOCH).max_past_epochs(but);
+        self.mls
+            .delete_past_epoch_secrets(&self.provider, oldest)
+            .map_err(|DeletePastEpochSecretsError::StorageError(error)| error)
     }
 
     /// Keeps as many past epochs as the size of the group allows.
     pub(super) fn fit_windows(&mut self) -> Result<(), StoreError> {
-        let wanted = PastEpochDeletionPolicy::MaxEpochs(past_epochs(self.mls.members().count()));
+        self.keep_at_most(self.past_epochs())
+    }
+
+    pub(super) fn keep_at_most(&mut self, count: usize) -> Result<(), StoreError> {
+        let wanted = PastEpochDeletionPolicy::MaxEpochs(count);
         if *self.mls.past_epoch_deletion_policy() == wanted {
             return Ok(());
         }
+        // A smaller policy alone may make openmls keep the oldest ones.
+        self.drop_past_epochs(count)?;
         self.mls
             .set_past_epoch_deletion_policy(&self.provider, wanted)
-            .map_err(|error| match error {
-                openmls::group::SetPastEpochDeletionPolicyError::StorageError(error) => error,
-            })
+            .map_err(|SetPastEpochDeletionPolicyError::StorageError(error)| error)
     }
 
     /// How many past epochs are kept at most.
     pub fn past_epochs(&self) -> usize {
         past_epochs(self.mls.members().count())
-    }
-}
-
-fn store_error(error: openmls::group::DeletePastEpochSecretsError<StoreError>) -> StoreError {
-    match error {
-        openmls::group::DeletePastEpochSecretsError::StorageError(error) => error,
     }
 }

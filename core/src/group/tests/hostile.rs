@@ -17,7 +17,7 @@ use crate::group::{CommitError, Group, JoinError, ProcessError, Unauthorized};
 use crate::id::GroupId;
 use crate::identity::Identity;
 use crate::key_package::for_adding;
-use crate::provider::IdentitySigner;
+use crate::provider::{IdentitySigner, MlsStore, Provider};
 use crate::suite::{Profile, Suite};
 
 /// A commit that no rule of ours has seen; the peer's rows stay as they were.
@@ -231,6 +231,35 @@ fn a_malformed_hybrid_key_is_refused() {
     let (commit, _) = forge(&peers[1], &id, |builder| builder.leaf_node_parameters(leaf));
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Extension(ExtensionError::Hybrid));
     assert!(leaf_extensions(peers[1].hybrid.public()).is_ok());
+}
+
+#[test]
+fn nobody_goes_without_a_hybrid_key() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let leaf = LeafNodeParameters::builder()
+        .with_capabilities(capabilities())
+        .with_extensions(Extensions::empty())
+        .build();
+    let (commit, _) = forge(&peers[1], &id, |builder| builder.leaf_node_parameters(leaf));
+    all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NoHybridKey);
+    // Nor does an admin add somebody without one.
+    let friend = Peer::new();
+    let package = bare_package(&friend);
+    let (commit, _) = forge(&peers[0], &id, |builder| builder.propose_adds([package]));
+    all_refuse(&mut peers, &id, 0, &commit, Unauthorized::NoHybridKey);
+}
+
+/// A key package with our capabilities and no extensions in its leaf.
+fn bare_package(peer: &Peer) -> openmls::prelude::KeyPackage {
+    let store = MlsStore::new();
+    let provider = Provider::new(store);
+    let signer = IdentitySigner(&peer.identity);
+    openmls::prelude::KeyPackage::builder()
+        .leaf_node_capabilities(capabilities())
+        .build(Suite::Envelope.ciphersuite(), &provider, &signer, credential_of(&peer.identity))
+        .unwrap()
+        .key_package()
+        .clone()
 }
 
 #[test]

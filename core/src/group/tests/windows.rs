@@ -74,12 +74,28 @@ fn past_epochs_can_be_forgotten() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let late = [peers[1].encrypt(&id, b"one"), peers[1].encrypt(&id, b"two")];
     next_epoch(&mut peers, &id);
-    peers[2].with(&id, |group, _| group.forget_epochs_before(now() - 3600)).unwrap();
+    next_epoch(&mut peers, &id);
+    let newer = peers[1].encrypt(&id, b"newer");
+    next_epoch(&mut peers, &id);
+    peers[2].with(&id, |group, _| group.keep_past_epochs(3)).unwrap();
     peers[2].reads(&id, &late[0], b"one");
-    peers[2].with(&id, |group, _| group.forget_epochs_before(now() + 3600)).unwrap();
+    peers[2].with(&id, |group, _| group.keep_past_epochs(1)).unwrap();
     assert!(peers[2].process(&id, &late[1]).is_err());
-    peers[0].with(&id, |group, _| group.forget_past_epochs()).unwrap();
-    assert!(peers[0].process(&id, &late[1]).is_err());
+    peers[2].reads(&id, &newer, b"newer");
+    peers[0].with(&id, |group, _| group.keep_past_epochs(0)).unwrap();
+    assert!(peers[0].process(&id, &newer).is_err());
+}
+
+#[test]
+fn a_group_that_grows_large_keeps_the_newest_epoch() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let old = peers[1].encrypt(&id, b"old");
+    next_epoch(&mut peers, &id);
+    let new = peers[1].encrypt(&id, b"new");
+    next_epoch(&mut peers, &id);
+    peers[2].with(&id, |group, _| group.transact(|group| group.keep_at_most(1))).unwrap();
+    peers[2].reads(&id, &new, b"new");
+    assert!(peers[2].process(&id, &old).is_err());
 }
 
 #[test]
