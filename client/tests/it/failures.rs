@@ -219,6 +219,39 @@ async fn all_members_may_leave_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_of_two_admins_who_leave_at_once_stays_until_there_is_another() {
+    use quicproquo_client::{ContextChange, GroupState, Role};
+    let world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let carol = bot(&first, "carol").await;
+    let group = meet(Suite::Envelope, &alice, &[&bob, &carol]).await;
+    let admin = |key| ContextChange { roles: vec![(key, Role::Admin)], ..ContextChange::default() };
+    alice.change_context(group.clone(), admin(bob.identity()), patient()).await.unwrap();
+    until(&bob, |event| matches!(event, EventData::GroupMembersChanged { .. })).await;
+
+    let (one, two) =
+        tokio::join!(alice.leave(group.clone(), patient()), bob.leave(group.clone(), patient()));
+    let stays = match (one, two) {
+        (Ok(left), Err(SessionError::LastAdmin)) => {
+            assert_eq!(left.value.group.state, GroupState::Left);
+            &bob
+        }
+        (Err(SessionError::LastAdmin), Ok(left)) => {
+            assert_eq!(left.value.group.state, GroupState::Left);
+            &alice
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(stays.group(&group).await.unwrap().state, GroupState::Active);
+    stays.change_context(group.clone(), admin(carol.identity()), patient()).await.unwrap();
+    let left = stays.leave(group.clone(), patient()).await.unwrap();
+    assert_eq!(left.value.group.state, GroupState::Left);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_admins_may_add_the_same_member_at_once() {
     use quicproquo_client::{ContextChange, Role};
     let world = World::new().await;
