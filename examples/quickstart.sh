@@ -7,17 +7,23 @@
 set -euo pipefail
 
 url=${QPQ_URL:-http://127.0.0.1:8080}
-data_home=${XDG_DATA_HOME:-$HOME/.local/share}
+data_home=${XDG_DATA_HOME:-${HOME:-}/.local/share}
 token_file=${QPQ_ADMIN_TOKEN_FILE:-$data_home/quicproquo/admin-token}
 admin=${QPQ_ADMIN_TOKEN:-$(cat "$token_file")}
 
-# call TOKEN METHOD PATH [JSON]: prints the answer; an error answer ends the script.
+# call TOKEN METHOD PATH [JSON]: prints the answer; an error answer is shown and ends the script.
 call() {
-    local token=$1 method=$2 path=$3 body=${4:-}
-    curl --silent --show-error --fail-with-body --max-time 60 \
-        --request "$method" "$url$path" \
-        --header "Authorization: Bearer $token" \
-        ${body:+--header "Content-Type: application/json" --data "$body"}
+    local token=$1 method=$2 path=$3 body=${4:-} answer
+    if ! answer=$(
+        curl --silent --show-error --fail-with-body --max-time 60 \
+            --request "$method" "$url$path" \
+            --header "Authorization: Bearer $token" \
+            ${body:+--header "Content-Type: application/json" --data "$body"}
+    ); then
+        printf '%s\n' "$answer" >&2
+        return 1
+    fi
+    printf '%s' "$answer"
 }
 
 # field NAME: the first text field of that name in the JSON on standard input.

@@ -4,6 +4,7 @@
 //! of flags with their variables, so that a setting has one name and one description.
 
 mod fingerprint;
+mod layers;
 mod limits;
 mod quotas;
 pub(crate) mod static_token;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use layers::{BotsLayer, HttpLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
 
@@ -64,191 +66,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One object per line.
     Json,
-}
-
-/// The gateway's HTTP door.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct HttpLayer {
-    /// Address of the gateway; loopback only [default: 127.0.0.1:8080].
-    #[arg(id = "http_listen", long = "http-listen", env = "QPQ_HTTP_LISTEN", value_name = "ADDR")]
-    listen: Option<SocketAddr>,
-    /// Further values of the Host header to answer, exactly as sent.
-    #[arg(
-        id = "http_allowed_hosts",
-        long = "http-allowed-host",
-        env = "QPQ_HTTP_ALLOWED_HOSTS",
-        value_name = "HOST",
-        value_delimiter = ','
-    )]
-    allowed_hosts: Option<Vec<String>>,
-    /// Further values of the Origin header to accept.
-    #[arg(
-        id = "http_allowed_origins",
-        long = "http-allowed-origin",
-        env = "QPQ_HTTP_ALLOWED_ORIGINS",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
-    allowed_origins: Option<Vec<String>>,
-}
-
-/// The node's own door.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct NodeLayer {
-    /// UDP address of the node [default: 127.0.0.1:7000].
-    #[arg(id = "node_listen", long = "node-listen", env = "QPQ_NODE_LISTEN", value_name = "ADDR")]
-    listen: Option<SocketAddr>,
-    /// PEM file with the certificate chain; needed unless the address is loopback.
-    #[arg(
-        id = "node_certificate",
-        long = "node-certificate",
-        env = "QPQ_NODE_CERTIFICATE",
-        value_name = "FILE",
-        requires = "node_key"
-    )]
-    certificate: Option<PathBuf>,
-    /// PEM file with the certificate's private key.
-    #[arg(
-        id = "node_key",
-        long = "node-key",
-        env = "QPQ_NODE_KEY",
-        value_name = "FILE",
-        requires = "node_certificate"
-    )]
-    key: Option<PathBuf>,
-    #[command(flatten)]
-    limits: LimitsLayer,
-    /// TCP address for operators: metrics and health; loopback unless --node-ops-public
-    /// [default: none].
-    #[arg(
-        id = "node_ops_listen",
-        long = "node-ops-listen",
-        env = "QPQ_NODE_OPS_LISTEN",
-        value_name = "ADDR"
-    )]
-    ops_listen: Option<SocketAddr>,
-    /// Let everybody who reaches the address for operators see them.
-    #[arg(
-        id = "node_ops_public",
-        long = "node-ops-public",
-        env = "QPQ_NODE_OPS_PUBLIC",
-        value_name = "BOOL",
-        num_args = 0..=1,
-        default_missing_value = "true"
-    )]
-    ops_public: Option<bool>,
-    /// Free disk space below which the node takes no new rows, like `256 MiB`; 0: none
-    /// [default: 256 MiB, or 5 % of the disk when that is less].
-    #[arg(
-        id = "node_min_free_disk",
-        long = "node-min-free-disk",
-        env = "QPQ_NODE_MIN_FREE_DISK",
-        value_name = "SIZE"
-    )]
-    min_free_disk: Option<ByteSize>,
-    /// Silence after which a thread of the node counts as stalled [default: 10].
-    #[arg(
-        id = "node_stall_seconds",
-        long = "node-stall-seconds",
-        env = "QPQ_NODE_STALL_SECONDS",
-        value_name = "SECONDS"
-    )]
-    stall_seconds: Option<u64>,
-    /// File (0600) with a token that opens enqueue and the fetches of keys, for one trusted sender.
-    #[arg(
-        id = "node_static_token_file",
-        long = "node-static-token-file",
-        env = "QPQ_NODE_STATIC_TOKEN_FILE",
-        value_name = "FILE"
-    )]
-    static_token_file: Option<PathBuf>,
-    /// Who may become an identity of the node [default: open on loopback, invite elsewhere].
-    #[arg(
-        id = "node_registration",
-        long = "node-registration",
-        env = "QPQ_NODE_REGISTRATION",
-        value_name = "POLICY"
-    )]
-    registration: Option<Registration>,
-    #[command(flatten)]
-    quotas: QuotasLayer,
-}
-
-/// Who may become an identity of the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Registration {
-    /// Everybody.
-    Open,
-    /// Whoever has an invite (`qpq node invite create`).
-    Invite,
-    /// Nobody new.
-    Closed,
-}
-
-/// The node that a gateway of its own speaks to.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LinkLayer {
-    /// UDP address of the node.
-    #[arg(long = "node", env = "QPQ_NODE", value_name = "ADDR", id = "link_node")]
-    node: Option<SocketAddr>,
-    /// SHA-256 of the node's certificate, as `qpq node` prints it.
-    #[arg(
-        id = "link_fingerprint",
-        long = "node-fingerprint",
-        env = "QPQ_NODE_FINGERPRINT",
-        value_name = "HEX",
-        conflicts_with_all = ["link_ca", "link_system_roots"]
-    )]
-    fingerprint: Option<Fingerprint>,
-    /// PEM file with the certificate that signed the node's.
-    #[arg(
-        id = "link_ca",
-        long = "node-ca",
-        env = "QPQ_NODE_CA",
-        value_name = "FILE",
-        conflicts_with = "link_system_roots"
-    )]
-    ca: Option<PathBuf>,
-    /// Trust the system's root certificates; needs --node-server-name.
-    #[arg(
-        id = "link_system_roots",
-        long = "node-system-roots",
-        env = "QPQ_NODE_SYSTEM_ROOTS",
-        value_name = "BOOL",
-        num_args = 0..=1,
-        default_missing_value = "true"
-    )]
-    system_roots: Option<bool>,
-    /// Name in the node's certificate [default: localhost].
-    #[arg(
-        id = "link_server_name",
-        long = "node-server-name",
-        env = "QPQ_NODE_SERVER_NAME",
-        value_name = "NAME"
-    )]
-    server_name: Option<String>,
-    /// Invite for bots that the node has not seen, where it asks for one.
-    #[arg(
-        id = "link_invite",
-        long = "node-invite",
-        env = "QPQ_NODE_INVITE",
-        value_name = "CODE",
-        hide_env_values = true
-    )]
-    invite: Option<String>,
-}
-
-/// The bots of the gateway.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct BotsLayer {
-    /// One-time key packages to keep at the node, per bot and ciphersuite [default: 100].
-    #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT", value_parser = whole_number)]
-    key_package_stock: Option<u32>,
 }
 
 /// The configuration file.
@@ -402,6 +219,19 @@ impl Settings {
             let message = format!("bots.key_package_stock is 1 to {MAX_KEY_PACKAGES}");
             return Err(Failure::usage(message));
         }
+        let Http { listen, .. } = self.http;
+        if !listen.ip().is_loopback() {
+            return Err(Failure::usage(format!(
+                "http.listen {listen} is not loopback: the gateway speaks HTTP without TLS; put a \
+                 proxy with TLS before it"
+            )));
+        }
+        if !self.node.listen.ip().is_loopback() && self.node.certificate.is_none() {
+            return Err(Failure::usage(format!(
+                "node.listen {} is not loopback: give node.certificate and node.key",
+                self.node.listen
+            )));
+        }
         if self.node.certificate.is_some() != self.node.key.is_some() {
             return Err(Failure::usage("node.certificate and node.key go together"));
         }
@@ -430,10 +260,6 @@ impl Settings {
         }
         Ok(self)
     }
-}
-
-fn whole_number(text: &str) -> Result<u32, &'static str> {
-    text.parse().map_err(|_| "not a whole number that fits")
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

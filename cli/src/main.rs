@@ -5,6 +5,7 @@ mod args;
 mod clock;
 mod commands;
 mod config;
+mod data_dir;
 mod exit;
 mod hooks;
 mod ops;

@@ -1,8 +1,14 @@
 //! SIGTERM and Ctrl-C end the process, SIGHUP reads certificates again.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::exit::Failure;
+
+/// Signals this close together are one.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,5 +50,12 @@ impl Signals {
     /// Waits for the next one that asks for the end.
     pub(crate) async fn end(&mut self) {
         while self.next().await != Asked::End {}
+    }
+
+    /// Waits for another one that asks for the end. One that follows the first closely is the
+    /// same wish: who signals a group of processes reaches some of them twice.
+    pub(crate) async fn end_again(&mut self) {
+        let first = Instant::now();
+        while self.next().await != Asked::End || first.elapsed() < SAME_WISH {}
     }
 }

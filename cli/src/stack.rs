@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Fingerprint, Settings};
+use crate::data_dir;
 use crate::exit::{Exit, Failure};
 use crate::ops::OpsDoor;
 use crate::rest::Rest;
@@ -87,6 +88,7 @@ impl Stack {
     }
 
     async fn start_both(&mut self, settings: &Settings) -> Result<(), Failure> {
+        data_dir::for_both(&settings.data_dir)?;
         // Each half has a directory of its own below the common one.
         own_directory(&settings.data_dir)?;
         self.start_node(&settings.node, settings.data_dir.join("node")).await?;
@@ -224,6 +226,7 @@ impl Stack {
     /// 10 s hard, at a second signal at once.
     pub(crate) async fn run(mut self, mut signals: Signals) -> Result<(), Failure> {
         let status = self.status();
+        tracing::info!("ready: {status}");
         let ops = self.node.as_ref().map(|(_, facts)| facts.ops.clone());
         systemd::ready(&status).await;
         let cause = {
@@ -248,7 +251,7 @@ impl Stack {
         systemd::stopping().await;
         let stopped = tokio::select! {
             stopped = self.stop() => stopped,
-            () = signals.end() => Err(Failure::new(Exit::Hurried, "stopped at once")),
+            () = signals.end_again() => Err(Failure::new(Exit::Hurried, "stopped at once")),
         };
         cause.and(stopped)
     }

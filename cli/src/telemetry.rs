@@ -7,10 +7,13 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{LogFormat, Settings};
 use crate::exit::Failure;
 
+/// Of the store's own libraries only what is wrong, unless the filter names them.
+const QUIET: &str = "fjall=warn,lsm_tree=warn";
+
 /// Starts logging as the settings say.
 pub(crate) fn start(settings: &Settings) -> Result<(), Failure> {
     let filter = EnvFilter::builder()
-        .parse(&settings.log)
+        .parse(format!("{QUIET},{}", settings.log))
         .map_err(|error| Failure::usage(format!("the log filter {:?}: {error}", settings.log)))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

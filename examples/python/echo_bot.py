@@ -12,14 +12,15 @@ key that is derived from the message it answers; a repeated answer is recognised
 import asyncio
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 URL = os.environ.get("QPQ_URL", "http://127.0.0.1:8080").rstrip("/")
-TOKEN = os.environ["QPQ_TOKEN"]
+TOKEN = os.environ.get("QPQ_TOKEN") or sys.exit("set QPQ_TOKEN to the bot's token")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -81,6 +82,8 @@ async def main():
             await listen()
             delay = 0.1
         except (OSError, TimeoutError, WebSocketException) as error:
+            if isinstance(error, InvalidStatus) and error.response.status_code in (401, 403):
+                sys.exit(f"the gateway refuses the token: {error.response.body.decode()}")
             print(f"reconnecting in {delay:.1f} s: {error}", flush=True)
         await asyncio.sleep(delay)
         delay = min(delay * 2, 5)

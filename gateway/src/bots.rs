@@ -93,6 +93,10 @@ pub(crate) async fn create(
     };
     let created = establish(state, &session, &row, once).await;
     if created.is_err() {
+        // The next try may come before the node can be told.
+        if let Err(error) = state.store.free_name(&row.bot_id).await {
+            tracing::warn!(%error, "the name of a bot that came to nothing is not free yet");
+        }
         remove(state, row.bot_id, row.identity).await;
     }
     created

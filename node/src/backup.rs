@@ -68,7 +68,7 @@ pub struct Restored {
 /// # Errors
 /// See [`BackupError`]; `target` is left as it was.
 pub async fn backup(data_dir: &Path, target: &Path, clock: &Clock) -> Result<Backup, BackupError> {
-    if !data_dir.is_dir() {
+    if !data_dir.join(sqlite::FILE).is_file() {
         return Err(BackupError::NoData(data_dir.to_owned()));
     }
     let target = std::path::absolute(target).map_err(|source| io_at(target, source))?;

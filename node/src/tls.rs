@@ -174,8 +174,15 @@ fn certified(
     key: &PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, TlsError> {
     let chain = [std::slice::from_ref(der), chain].concat();
-    CertifiedKey::from_der(chain, key.clone_key(), &provider())
-        .map_err(|error| TlsError::Unusable { path: path.to_owned(), detail: error.to_string() })
+    CertifiedKey::from_der(chain, key.clone_key(), &provider()).map_err(|error| {
+        let detail = match error {
+            rustls::Error::InconsistentKeys(_) => {
+                "the private key is of another certificate".into()
+            }
+            error => error.to_string(),
+        };
+        TlsError::Unusable { path: path.to_owned(), detail }
+    })
 }
 
 /// Connection ids without structure: quinn's default takes those of another start for noise and

@@ -6,6 +6,7 @@ use quicproquo_client::{NodeAddress, Trust};
 use serde_json::json;
 
 use crate::config::{Link, Settings};
+use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 use crate::shutdown::Signals;
@@ -16,6 +17,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
     let link = node_address(&settings.link, &settings.data_dir)?;
     let node = link.addr;
     let signals = Signals::install()?;
+    data_dir::for_gateway(&settings.data_dir)?;
     let mut stack = Stack::default();
     let token = settings.data_dir.join("admin-token");
     let started = stack.start_gateway(settings, settings.data_dir.clone(), token, link).await;

@@ -7,6 +7,7 @@ pub(crate) mod token;
 use serde_json::json;
 
 use crate::config::Settings;
+use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 use crate::shutdown::Signals;
@@ -15,6 +16,7 @@ use crate::stack::{NodeFacts, Stack};
 /// Starts a node, says what gateways need to know, and runs until a signal comes.
 pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> {
     let signals = Signals::install()?;
+    data_dir::for_node(&settings.data_dir)?;
     let mut stack = Stack::default();
     stack.start_node(&settings.node, settings.data_dir.clone()).await?;
     let node = stack.node_facts()?;

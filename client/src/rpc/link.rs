@@ -21,6 +21,8 @@ use super::{
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// Without a link for so long is told once.
+const OUTAGE: Duration = Duration::from_secs(5);
 /// How long the answer to a deletion may take after the subscription has ended with it.
 const DELETION: Duration = Duration::from_secs(10);
 const REFUSED_WAIT: Duration = Duration::from_secs(30);
@@ -44,12 +46,14 @@ pub(super) struct Live {
 /// Keeps the link up until it is stopped or displaced.
 pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec: LinkSpec) {
     let mut backoff = BACKOFF_MIN;
+    let mut outage = Outage::default();
     loop {
         let attempt = spec.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let mut was_up = false;
         let end = connect_and_serve(&endpoint, &connector, &mut spec, attempt, &mut was_up).await;
         if was_up {
             backoff = BACKOFF_MIN;
+            outage = Outage::default();
         }
         let pause = match end {
             End::Stopped => return,
@@ -63,7 +67,7 @@ pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec:
                 REFUSED_WAIT
             }
             End::Lost(reason) => {
-                tracing::debug!(reason, "the link to the node is down");
+                outage.tell(&reason);
                 let _ = spec.events.send(LinkEvent::Down).await;
                 let pause = backoff + jitter(backoff);
                 backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -73,6 +77,25 @@ pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec:
         let waiting = tokio::time::sleep(pause);
         if refuse_until(waiting, &mut spec).await.is_none() {
             return;
+        }
+    }
+}
+
+/// A time without a link. A restart of the node is not worth a word, a wrong address is.
+#[derive(Default)]
+struct Outage {
+    began: Option<Instant>,
+    told: bool,
+}
+
+impl Outage {
+    fn tell(&mut self, reason: &str) {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        if self.told || began.elapsed() < OUTAGE {
+            tracing::debug!(reason, "the link to the node is down");
+        } else {
+            tracing::warn!(reason, "the node cannot be reached; trying on");
+            self.told = true;
         }
     }
 }

@@ -116,6 +116,9 @@ pub(crate) fn master_key(path: &Path, create: bool) -> Result<Zeroizing<[u8; KEY
             file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
             Ok(key)
         }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(OpenError::WrongKey { path: path.to_owned() })
+        }
         Err(error) => Err(io(error)),
     }
 }

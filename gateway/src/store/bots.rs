@@ -107,6 +107,13 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Frees the name of a bot that came to nothing, while its identity waits for its deletion.
+    pub(crate) async fn free_name(&self, bot_id: &str) -> Result<(), StoreError> {
+        let query = sqlx::query("UPDATE bots SET name = bot_id WHERE bot_id = ?").bind(bot_id);
+        query.execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Forgets a bot whose identity is deleted.
     pub(crate) async fn forget_bot(&self, bot_id: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM bots WHERE bot_id = ?").bind(bot_id).execute(&self.pool).await?;

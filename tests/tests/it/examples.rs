@@ -40,7 +40,7 @@ fn readme(heading: &str, language: &str) -> String {
 async fn the_five_minutes_of_the_readme_run() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
-    let script = readme("Five minutes", "sh")
+    let script = readme("Five minutes", "bash")
         .replace("http://127.0.0.1:8080", &up.url())
         .replace("~/.local/share/quicproquo/admin-token", up.field("admin_token_file"));
     let run = Command::new("bash")

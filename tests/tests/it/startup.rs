@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, UdpSocket};
 
-use quicproquo_tests::{Api, Launch, pair};
+use quicproquo_tests::{Api, Launch, pair, tool};
 use tempfile::TempDir;
 
 /// Exit codes as `qpq --help` documents them.
@@ -131,10 +131,60 @@ async fn lost_and_damaged_files_are_named_and_never_replaced() {
 #[tokio::test]
 async fn a_public_address_is_refused_without_tls() {
     let dir = TempDir::new().unwrap();
-    let launch = Launch::up(&dir.path().join("up")).arg("--http-listen", "0.0.0.0:0");
-    let ended = launch.fail().await;
+    let data = dir.path().join("up");
+    for (door, names) in [("--http-listen", "http.listen"), ("--node-listen", "node.certificate")] {
+        let ended = Launch::up(&data).arg(door, "0.0.0.0:0").fail().await;
+        assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+        let line = one_line(&ended.stderr);
+        assert!(line.contains("0.0.0.0") && line.contains(names), "{line}");
+        assert!(!data.exists(), "something was made before the refusal");
+        let checked = tool(&data, &["config", "check", door, "0.0.0.0:0"]).await;
+        assert_eq!((checked.code, checked.stderr), (USAGE, ended.stderr));
+    }
+}
+
+#[tokio::test]
+async fn host_names_are_looked_up() {
+    let dir = TempDir::new().unwrap();
+    let node = Launch::node(&dir.path().join("node")).arg("--node-listen", "localhost:0");
+    let node = node.start().await;
+    let (_, port) = node.field("node").rsplit_once(':').unwrap();
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node);
+    let gateway = gateway.arg("--node", &format!("localhost:{port}")).start().await;
+    pair(&gateway).await;
+    let nowhere = Launch::gateway_to(&dir.path().join("other"), "nowhere.invalid:7000");
+    let ended = nowhere.arg("--node-fingerprint", node.field("node_fingerprint")).fail().await;
     assert_eq!(ended.code, USAGE, "{}", ended.stderr);
-    assert!(one_line(&ended.stderr).contains("0.0.0.0"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the host is not known"), "{}", ended.stderr);
+    gateway.stop().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn each_command_keeps_to_its_own_directory() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("up");
+    let up = Launch::up(&data).start().await;
+    // Beside the running ones, which hold only the folders in it.
+    for stray in [Launch::node(&data), Launch::gateway_to(&data, up.field("node"))] {
+        let ended = stray.fail().await;
+        assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+        assert!(one_line(&ended.stderr).contains("belongs to `qpq up`"), "{}", ended.stderr);
+    }
+    assert!(!data.join("node.db").exists() && !data.join("client.db").exists());
+    // Commands for the operator find the node in it.
+    let copy = dir.path().join("backup");
+    let ended = tool(&data, &["node", "backup", copy.to_str().unwrap()]).await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(copy.join("node.db").exists());
+    assert!(!data.join("node.lock").exists() && !data.join("queues").exists());
+    up.stop().await;
+
+    let alone = dir.path().join("alone");
+    Launch::node(&alone).start().await.stop().await;
+    let ended = Launch::up(&alone).fail().await;
+    assert_eq!(ended.code, USAGE, "{}", ended.stderr);
+    assert!(one_line(&ended.stderr).contains("belongs to `qpq node`"), "{}", ended.stderr);
 }
 
 #[tokio::test]

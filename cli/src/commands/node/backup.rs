@@ -6,12 +6,14 @@ use quicproquo_node::Clock;
 use serde_json::json;
 
 use crate::config::Settings;
+use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 
 /// Copies the node's data; a node that runs on it does the work.
 pub(crate) async fn backup(settings: &Settings, target: &Path, json: bool) -> Result<(), Failure> {
-    let backup = quicproquo_node::backup(&settings.data_dir, target, &Clock::system()).await?;
+    let dir = data_dir::of_node(&settings.data_dir)?;
+    let backup = quicproquo_node::backup(&dir, target, &Clock::system()).await?;
     if json {
         say_json(&json!({
             "target": target,

@@ -1,28 +1,17 @@
 //! `qpq node identity`, `invite`, `name`: who may use a node, and under which names.
 
-use std::path::{Path, PathBuf};
-
 use quicproquo_node::{Clock, IdentityKey, InviteInfo, NameInfo, Operator};
 use serde_json::json;
 
 use crate::args::{InviteCreate, NameRelease, NodeIdentity, NodeInvite, NodeName};
 use crate::config::Settings;
+use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 
 async fn operator(settings: &Settings) -> Result<Operator, Failure> {
-    let dir = node_dir(&settings.data_dir)?;
+    let dir = data_dir::of_node(&settings.data_dir)?;
     Ok(Operator::open(&dir, Clock::system()).await?)
-}
-
-/// `qpq up` keeps its node one level below the common directory.
-fn node_dir(data_dir: &Path) -> Result<PathBuf, Failure> {
-    let candidates = [data_dir.to_owned(), data_dir.join("node")];
-    let found = candidates.into_iter().find(|dir| dir.join("node.db").exists());
-    found.ok_or_else(|| {
-        let dir = data_dir.display();
-        Failure::usage(format_args!("{dir}: no node has run here; give its --data-dir"))
-    })
 }
 
 /// `qpq node identity`.

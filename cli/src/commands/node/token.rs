@@ -1,6 +1,6 @@
 //! `qpq node token`: access tokens for clients that know only `NodeService`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quicproquo_node::{
     Clock, IdentityKey, IssuedToken, TokenProof, issue_access_token, issue_proven_token,
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::args::{NodeToken, TokenIssue, TokenList, TokenRevoke};
 use crate::config::Settings;
+use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 
@@ -18,22 +19,12 @@ const ID_DIGITS: usize = 16;
 
 /// Runs one of the commands on the data directory of a node.
 pub(crate) async fn run(settings: &Settings, command: NodeToken) -> Result<(), Failure> {
-    let dir = node_dir(&settings.data_dir)?;
+    let dir = data_dir::of_node(&settings.data_dir)?;
     match command {
         NodeToken::Issue(args) => issue(&dir, args).await,
         NodeToken::List(args) => list(&dir, &args).await,
         NodeToken::Revoke(args) => revoke(&dir, args).await,
     }
-}
-
-/// `qpq up` keeps its node one level below the common directory.
-fn node_dir(data_dir: &Path) -> Result<PathBuf, Failure> {
-    let candidates = [data_dir.to_owned(), data_dir.join("node")];
-    let found = candidates.into_iter().find(|dir| dir.join("node.db").exists());
-    found.ok_or_else(|| {
-        let dir = data_dir.display();
-        Failure::usage(format_args!("{dir}: no node has run here; give its --data-dir"))
-    })
 }
 
 async fn issue(dir: &Path, args: TokenIssue) -> Result<(), Failure> {
