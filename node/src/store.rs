@@ -18,6 +18,7 @@ pub(crate) mod blob;
 mod conformance;
 pub(crate) mod directory;
 pub(crate) mod lsm;
+mod mark;
 #[cfg(test)]
 mod memory;
 pub(crate) mod plan;
@@ -75,6 +76,34 @@ pub enum StoreError {
     /// The data directory had a database, which is gone.
     #[error("the database {0} is missing, and a new one would hide the loss; restore it")]
     Missing(PathBuf),
+    /// The database lacks commits that were acknowledged.
+    #[error(
+        "the database {path} ends at commit {commits}, and commit {acknowledged} was acknowledged: \
+         restore a backup, or remove {mark} to go on without what is lost"
+    )]
+    Behind {
+        /// Its file.
+        path: PathBuf,
+        /// Its last commit.
+        commits: u64,
+        /// The last commit that was acknowledged.
+        acknowledged: u64,
+        /// The file that says so.
+        mark: PathBuf,
+    },
+    /// The database is of an earlier version, and only a node brings it to today's.
+    #[error(
+        "the database {path} has schema version {found}, which this program replaces by {known} \
+         when the node is started: start it once"
+    )]
+    Unmigrated {
+        /// Its file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Version that it will have.
+        known: i64,
+    },
     /// The disk is full.
     #[error("the disk is full")]
     Full,
