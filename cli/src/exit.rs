@@ -115,7 +115,7 @@ impl From<NodeError> for Failure {
                 Exit::Usage
             }
             NodeError::Store(StoreError::Full | StoreError::Io { .. }) => Exit::Failed,
-            NodeError::Store(_) => Exit::Data,
+            NodeError::Store(_) | NodeError::Tls(TlsError::Missing { .. }) => Exit::Data,
             _ => Exit::Failed,
         };
         Self::new(exit, error)

@@ -12,9 +12,10 @@ use crate::control;
 use crate::lock::{DirLock, LockError};
 use crate::store::lsm::{self, LsmReads};
 use crate::store::{StoreError, sqlite};
+use crate::tls;
 
 /// Files beside the stores that belong to a node. What is not there is left out.
-const FILES: [&str; 2] = ["certificate.pem", "certificate.key.pem"];
+const FILES: [&str; 3] = [tls::CHAIN, tls::KEY, tls::MADE];
 
 /// A backup was not taken, or not restored.
 #[derive(Debug, thiserror::Error)]

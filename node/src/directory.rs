@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use quicproquo_schemas::id::{IdentityKey, is_name};
-use quicproquo_schemas::limits::{HYBRID_PUBLIC_KEY_LEN, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN};
+use quicproquo_schemas::limits::{
+    FRAME_AFTER_AUTH, HYBRID_PUBLIC_KEY_LEN, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN,
+};
 
 use crate::auth::{Caller, verify};
 use crate::key_package::{self, KeyPackageError};
@@ -14,6 +16,9 @@ use crate::store::write::{
 };
 use crate::store::{StoreError, SuiteStock};
 use crate::writer::WriteError;
+
+/// Most bytes of the packages that one claim takes: an answer is no larger than a question.
+const CLAIM_BYTES: u64 = FRAME_AFTER_AUTH as u64;
 
 /// Why the directory refuses.
 #[derive(Debug, thiserror::Error)]
@@ -123,25 +128,36 @@ pub(crate) async fn publish(
     store(shared, identity, packages, last_resort).await
 }
 
-/// Takes one package of each identity, empty where there is none. Over the rate limit the last
-/// resort is handed out.
+/// Takes one package of each identity, empty where there is none or the identity is banned. Over
+/// the rate limit the last resort is handed out.
 pub(crate) async fn claim(
     shared: &Shared,
     caller: Caller,
     identities: Vec<IdentityKey>,
     ciphersuite: u16,
 ) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let banned: Vec<bool> = identities.iter().map(|of| shared.banned.contains(of)).collect();
     let targets = identities
         .into_iter()
-        .map(|identity| Target { identity, one_time: shared.rates.may_claim(caller, identity) })
+        .zip(&banned)
+        .filter(|(_, banned)| !**banned)
+        .map(|(identity, _)| Target {
+            identity,
+            one_time: shared.rates.may_claim(caller, identity),
+        })
         .collect();
     let write = DirectoryWrite::Claim(Claim {
         targets,
+        bytes: CLAIM_BYTES,
         ciphersuite,
         alive_until: shared.clock.now() + MIN_CLAIM_LIFE_SECS,
     });
     match shared.directory.submit(write).await? {
         DirectoryWritten::Claimed(packages) => {
+            let mut claimed = packages.into_iter();
+            let mut next = || claimed.next().unwrap_or_default();
+            let packages: Vec<Vec<u8>> =
+                banned.iter().map(|banned| if *banned { Vec::new() } else { next() }).collect();
             for package in &packages {
                 count_claim(&shared.metrics.packages, package);
             }

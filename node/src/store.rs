@@ -18,6 +18,7 @@ pub(crate) mod blob;
 mod conformance;
 pub(crate) mod directory;
 pub(crate) mod lsm;
+mod mark;
 #[cfg(test)]
 mod memory;
 pub(crate) mod plan;
@@ -76,6 +77,34 @@ pub enum StoreError {
     /// The data directory had a database, which is gone.
     #[error("the database {0} is missing, and a new one would hide the loss; restore it")]
     Missing(PathBuf),
+    /// The database lacks commits that were acknowledged.
+    #[error(
+        "the database {path} ends at commit {commits}, and commit {acknowledged} was acknowledged: \
+         restore a backup, or remove {mark} to go on without what is lost"
+    )]
+    Behind {
+        /// Its file.
+        path: PathBuf,
+        /// Its last commit.
+        commits: u64,
+        /// The last commit that was acknowledged.
+        acknowledged: u64,
+        /// The file that says so.
+        mark: PathBuf,
+    },
+    /// The database is of an earlier version, and only a node brings it to today's.
+    #[error(
+        "the database {path} has schema version {found}, which this program replaces by {known} \
+         when the node is started: start it once"
+    )]
+    Unmigrated {
+        /// Its file.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Version that it will have.
+        known: i64,
+    },
     /// The disk is full.
     #[error("the disk is full")]
     Full,
@@ -125,6 +154,14 @@ pub(crate) enum Refusal {
     /// As many packages as allowed.
     #[error("no more key packages of this ciphersuite")]
     StockFull,
+    /// The packages of a claim are too large together.
+    #[error("the packages have {bytes} bytes together; the limit is {limit}: claim fewer at once")]
+    ClaimTooLarge {
+        /// What they have.
+        bytes: u64,
+        /// What they may have.
+        limit: u64,
+    },
     /// The bytes are not those of the blob.
     #[error("{0}")]
     BadBlob(&'static str),
@@ -327,7 +364,7 @@ pub(crate) trait DirectoryBackend {
         publish: &Publish,
     ) -> Result<Result<Vec<SuiteStock>, Refusal>, StoreError>;
     /// Takes one package per target; empty when there is none.
-    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError>;
+    async fn claim(&mut self, claim: &Claim) -> Result<Result<Vec<Vec<u8>>, Refusal>, StoreError>;
     /// Replaces the hybrid key.
     async fn put_hybrid_key(&mut self, put: &PutHybridKey) -> Result<(), StoreError>;
     /// Gives a free name to an identity; a repetition changes nothing.

@@ -31,6 +31,12 @@ const ALL_INCOMING_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of the connection ids that this end chooses.
 const CONNECTION_ID_LEN: usize = 8;
 
+/// Names of the self-signed certificate and its key in the data directory.
+pub(crate) const CHAIN: &str = "certificate.pem";
+pub(crate) const KEY: &str = "certificate.key.pem";
+/// Says that the data directory has had a self-signed certificate.
+pub(crate) const MADE: &str = "certificate.created";
+
 /// The certificate is absent or unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -52,6 +58,17 @@ pub enum TlsError {
         path: PathBuf,
         /// Why.
         detail: String,
+    },
+    /// The self-signed certificate that was made, or its key, is gone.
+    #[error(
+        "{path} is missing, and clients that have pinned the node would refuse a new one: restore \
+         it, or remove {made} to have a new certificate made, and tell them its fingerprint"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The file that says that a certificate was made.
+        made: PathBuf,
     },
     /// Certificate and key do not make a TLS configuration.
     #[error("TLS: {0}")]
@@ -228,17 +245,24 @@ pub(crate) fn transport(limits: &TransportLimits) -> TransportConfig {
 }
 
 fn self_signed(data_dir: &Path) -> Result<CertificateFiles, TlsError> {
-    let files = CertificateFiles {
-        chain: data_dir.join("certificate.pem"),
-        key: data_dir.join("certificate.key.pem"),
-    };
-    if files.chain.exists() && files.key.exists() {
-        return Ok(files);
+    let files = CertificateFiles { chain: data_dir.join(CHAIN), key: data_dir.join(KEY) };
+    let marker = data_dir.join(MADE);
+    let missing = [&files.chain, &files.key].into_iter().find(|path| !path.exists());
+    match missing {
+        Some(path) if marker.exists() => {
+            return Err(TlsError::Missing { path: path.clone(), made: marker });
+        }
+        Some(_) => {
+            let made = make_certificate()?;
+            write_new(&files.key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
+            write_new(&files.chain, made.cert.pem().as_bytes(), 0o644)?;
+        }
+        None => {}
     }
-    let made = make_certificate()?;
-    // The key first: a chain without its key would be made again with another fingerprint.
-    write_new(&files.key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
-    write_new(&files.chain, made.cert.pem().as_bytes(), 0o644)?;
+    if !marker.exists() {
+        // Last: what a crash left half done may be made again, since nobody has seen it.
+        write_new(&marker, b"", 0o600)?;
+    }
     Ok(files)
 }
 
@@ -284,6 +308,31 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             let key = fs::metadata(dir.path().join("certificate.key.pem")).unwrap();
             assert_eq!(key.permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_lost_certificate_is_not_replaced_by_a_new_one_unless_that_is_asked_for() {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        for lost in [CHAIN, KEY] {
+            let dir = tempfile::tempdir().unwrap();
+            let load = || Certificate::load(None, dir.path(), listen);
+            let first = load().unwrap().fingerprint();
+            fs::rename(dir.path().join(lost), dir.path().join("away")).unwrap();
+            for _ in 0..2 {
+                let error = load().unwrap_err().to_string();
+                for part in [lost, "is missing", "remove", MADE] {
+                    assert!(error.contains(part), "{part}: {error}");
+                }
+            }
+            fs::copy(dir.path().join("away"), dir.path().join(lost)).unwrap();
+            assert_eq!(load().unwrap().fingerprint(), first);
+            fs::remove_file(dir.path().join(lost)).unwrap();
+            fs::remove_file(dir.path().join(MADE)).unwrap();
+            let second = load().unwrap().fingerprint();
+            assert_ne!(second, first);
+            assert_eq!(load().unwrap().fingerprint(), second);
+            assert!(dir.path().join(MADE).exists());
         }
     }
 

@@ -121,13 +121,12 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(files::qpq());
+        let mut command = program();
         command
             .args(&self.args)
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["--log", &self.log, "--json"])
-            .env_remove("RUST_LOG")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -188,13 +187,24 @@ impl Launch {
     }
 }
 
+/// `qpq` without the variables of this process: those of the tests are no settings of it.
+fn program() -> Command {
+    let mut command = Command::new(files::qpq());
+    command.env_remove("RUST_LOG");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("QPQ_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs a command that ends by itself, such as `node invite list`, on a data directory.
 pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
-    let work = Command::new(files::qpq())
+    let work = program()
         .args(args)
         .arg("--data-dir")
         .arg(data_dir)
-        .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

@@ -47,7 +47,7 @@ pub enum Answer {
     Done,
     /// It was refused with a code.
     Refused(ErrorCode),
-    /// The parameters are no message of the schema, or the method does not exist.
+    /// There is no code: the method does not exist.
     Malformed(String),
     /// It waits, and was dropped.
     Waiting,

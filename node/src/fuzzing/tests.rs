@@ -113,7 +113,8 @@ fn judge(documented: &BTreeMap<String, Vec<ErrorCode>>, data: &[u8], answer: &An
             assert!(documented[&name].contains(code), "{name} answers {code}: {data:?}");
         }
         Answer::Done => assert!(name.is_some(), "a method that is not declared"),
-        Answer::Malformed(_) | Answer::Waiting | Answer::Nothing => {}
+        Answer::Malformed(text) => assert_eq!(name, None, "an error without a code: {text}"),
+        Answer::Waiting | Answer::Nothing => {}
     }
 }
 

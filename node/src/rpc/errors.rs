@@ -55,7 +55,7 @@ impl From<Refusal> for Fault {
             Refusal::BadSendId(_) => ErrorCode::BadSendId,
             Refusal::NameTaken | Refusal::NameRetired => ErrorCode::NameTaken,
             Refusal::TooManyNames => ErrorCode::TooManyNames,
-            Refusal::StockFull => ErrorCode::TooLarge,
+            Refusal::StockFull | Refusal::ClaimTooLarge { .. } => ErrorCode::TooLarge,
             Refusal::BadBlob(_) => ErrorCode::BadBlob,
             Refusal::BadOffset(_) => ErrorCode::BadOffset,
             Refusal::QuotaExceeded(_) => ErrorCode::QuotaExceeded,
@@ -101,7 +101,7 @@ impl From<DeliveryError> for Fault {
         let code = match error {
             DeliveryError::Subscribed => ErrorCode::Subscribed,
             DeliveryError::TooManyWaits | DeliveryError::OverRate(_) => ErrorCode::RateLimited,
-            DeliveryError::Banned => ErrorCode::Banned,
+            DeliveryError::Banned | DeliveryError::RecipientBanned => ErrorCode::Banned,
             DeliveryError::DiskLow => ErrorCode::StorageFull,
             DeliveryError::Write(error) => return error.into(),
             DeliveryError::Store(error) => return error.into(),

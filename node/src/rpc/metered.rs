@@ -11,6 +11,7 @@ use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::node_capnp::node_service;
 use quicproquo_schemas::session_capnp::{node, session};
 
+use super::errors::Fault;
 use crate::metrics::calls::{CallMetrics, Outcome};
 
 /// Interfaces whose calls are counted, each with its methods by ordinal.
@@ -105,7 +106,7 @@ impl ClientHook for Metered {
         Promise::from_future(async move {
             let result = promise.await;
             timer.end(outcome(&result));
-            result
+            result.map_err(coded)
         })
     }
 
@@ -137,6 +138,17 @@ fn outcome(result: &Result<(), capnp::Error>) -> Outcome {
     }
 }
 
+/// Parameters that are no message of the schema are found out by the Cap'n Proto library, whose
+/// errors have no code.
+fn coded(error: capnp::Error) -> capnp::Error {
+    use capnp::ErrorKind::{Disconnected, Overloaded, Unimplemented};
+    let is_ours = code(&error.extra).is_some();
+    if is_ours || matches!(error.kind, Disconnected | Overloaded | Unimplemented) {
+        return error;
+    }
+    Fault::new(ErrorCode::BadRequest, error).into()
+}
+
 /// The code at the start of our own exceptions, `E0NN NAME: text`, without formatting all codes.
 fn code(text: &str) -> Option<ErrorCode> {
     let number: u16 = text.strip_prefix('E')?.get(..3)?.parse().ok()?;
@@ -148,7 +160,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::rpc::errors::Fault;
 
     /// Methods of an interface by ordinal, as its schema names them.
     fn in_schema(file: &str, interface: &str) -> Vec<String> {

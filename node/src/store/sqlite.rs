@@ -5,6 +5,7 @@
 mod accounts;
 mod backup;
 mod blobs;
+mod inspect;
 mod names;
 mod open;
 mod operator;
@@ -14,11 +15,15 @@ mod row;
 mod script;
 mod tokens;
 
-use sqlx::{Connection, SqliteConnection};
+use std::path::Path;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row, SqliteConnection};
 
 use quicproquo_schemas::id::IdentityKey;
 
 use super::blob::{BlobChange, BlobView, Upload};
+use super::mark::Mark;
 use super::write::{
     Admit, Claim, ClaimName, Deletion, Publish, PutBlob, PutHybridKey, ReleaseBlob,
 };
@@ -26,16 +31,49 @@ use super::{DirectoryBackend, Refusal, StoreError, SuiteStock};
 pub(crate) use backup::{copy, revive};
 pub(crate) use open::{Database, FILE, open};
 pub(crate) use reads::SqliteReads;
+use row::unsigned;
 use script::Script;
 pub(crate) use tokens::{issue as issue_token, list as list_tokens, revoke as revoke_token};
 
-/// The writing end.
+/// A writing end.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     connection: SqliteConnection,
+    mark: Mark,
+    /// Rows that this connection had changed when its transaction began.
+    changes: i64,
 }
 
 impl Sqlite {
+    fn new(connection: SqliteConnection, data_dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection, mark: Mark::open(&data_dir.join(open::MARK))?, changes: 0 })
+    }
+
+    /// Opens the database of a data directory that may be in use by a running node.
+    pub(crate) async fn open_beside(data_dir: &Path) -> Result<Self, StoreError> {
+        let (connection, found) = open::open_beside(data_dir).await?;
+        if found < open::VERSION {
+            let path = data_dir.join(FILE);
+            return Err(StoreError::Unmigrated { path, found, known: open::VERSION });
+        }
+        Self::new(connection, data_dir)
+    }
+
+    /// Runs changes in a transaction of their own.
+    async fn write(&mut self, script: Script) -> Result<Vec<SqliteRow>, StoreError> {
+        self.begin().await?;
+        let mut outcome = script.fetch(&mut self.connection).await;
+        if outcome.is_ok()
+            && let Err(error) = self.commit().await
+        {
+            outcome = Err(error);
+        }
+        if outcome.is_err() {
+            self.rollback().await;
+        }
+        outcome
+    }
+
     /// Closes the database; the last connection to close also empties the write-ahead log.
     pub(crate) async fn close(self) {
         if let Err(error) = self.connection.close().await {
@@ -61,12 +99,23 @@ impl From<sqlx::Error> for StoreError {
 
 impl DirectoryBackend for Sqlite {
     async fn begin(&mut self) -> Result<(), StoreError> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
+        let script = Script::new("BEGIN IMMEDIATE; SELECT total_changes()");
+        let rows = script.fetch(&mut self.connection).await?;
+        let row = rows.first().ok_or_else(|| StoreError::Database("no answer".into()))?;
+        self.changes = row.try_get(0)?;
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
-        sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        // One that has changed nothing needs no number, and no sync.
+        let mut script = Script::new(
+            "UPDATE commits SET number = number + 1 WHERE total_changes() <> ? RETURNING number;
+             COMMIT",
+        );
+        script.bind(self.changes);
+        if let Some(row) = script.fetch(&mut self.connection).await?.first() {
+            self.mark.raise(unsigned(row, 0)?);
+        }
         Ok(())
     }
 
@@ -101,7 +150,7 @@ impl DirectoryBackend for Sqlite {
         packages::publish(&mut self.connection, publish).await
     }
 
-    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn claim(&mut self, claim: &Claim) -> Result<Result<Vec<Vec<u8>>, Refusal>, StoreError> {
         packages::claim(&mut self.connection, claim).await
     }
 
@@ -114,7 +163,7 @@ impl DirectoryBackend for Sqlite {
     }
 
     async fn probe(&mut self) -> Result<(), StoreError> {
-        open::rewrite_header(&mut self.connection).await
+        Script::new("UPDATE commits SET number = number").execute(&mut self.connection).await
     }
 
     async fn admit(&mut self, admit: &Admit) -> Result<Result<(), Refusal>, StoreError> {

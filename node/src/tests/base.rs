@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use capnp::any_pointer;
+use capnp::capability::Request;
+use capnp::traits::HasTypeId as _;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::IdentityKey;
+use quicproquo_schemas::node_capnp::node_service;
 
 use super::client::{Client, TestNode, Who, code, config, put_token, run};
 use crate::{Clock, StaticToken, issue_access_token, key_package};
@@ -171,6 +175,21 @@ fn malformed_calls_get_their_codes() {
         assert_eq!(enqueue(to, b"", b"", 1).await, ErrorCode::Empty);
         let large = vec![0; 5 * 1024 * 1024 + 1];
         assert_eq!(enqueue(to, &large, b"", 1).await, ErrorCode::TooLarge);
+        // Parameters that are no struct, of a method that there is, and of one that there is not.
+        let no_struct = async |method| {
+            let service = client.service().client;
+            let mut request: Request<any_pointer::Owned, any_pointer::Owned> =
+                service.new_call(node_service::Client::TYPE_ID, method, None);
+            request.get().set_as::<capnp::text::Owned>("no struct").unwrap();
+            request.send().promise.await.map(|_| ()).unwrap_err()
+        };
+        for method in 0..8 {
+            // `health` looks at no parameters.
+            if method != 5 {
+                assert_eq!(code(Err::<(), _>(no_struct(method).await)), ErrorCode::BadRequest);
+            }
+        }
+        assert_eq!(no_struct(8).await.kind, capnp::ErrorKind::Unimplemented);
         client.enqueue(token, &bob, &large[1..], b"").await.unwrap();
         let got = client.fetch(token, &bob, b"", 0, NOT).await.unwrap();
         assert_eq!(got, [(1, large[1..].to_vec())]);

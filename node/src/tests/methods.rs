@@ -10,8 +10,8 @@ const SESSION: &str = include_str!("../../../schemas/capnp/session.capnp");
 const DOCUMENT: &str = include_str!("../../../docs/node.md");
 
 /// What the document says any method can answer.
-const ANYWHERE: [ErrorCode; 3] =
-    [ErrorCode::RateLimited, ErrorCode::Internal, ErrorCode::ShuttingDown];
+const ANYWHERE: [ErrorCode; 4] =
+    [ErrorCode::RateLimited, ErrorCode::BadRequest, ErrorCode::Internal, ErrorCode::ShuttingDown];
 
 /// Name and ordinal of each method of an interface.
 pub(crate) fn methods(interface: &str) -> Vec<(String, u16)> {

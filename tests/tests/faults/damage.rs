@@ -264,7 +264,9 @@ fn weighted(data: &Path) -> Vec<(PathBuf, u64)> {
         .into_iter()
         .map(|(path, bytes)| {
             // What holds the data is hit most; what is empty can only be deleted.
-            let holds_data = path.ends_with("node.db") || path.starts_with(data.join("queues"));
+            let holds_data = path.ends_with("node.db")
+                || path.ends_with("node.db-wal")
+                || path.starts_with(data.join("queues"));
             (
                 path,
                 if bytes.is_empty() {
@@ -277,9 +279,6 @@ fn weighted(data: &Path) -> Vec<(PathBuf, u64)> {
             )
         })
         .collect();
-    // SQLite takes a frame of its write-ahead log with a wrong checksum for the log's end and says
-    // nothing; docs/faults.md names it.
-    files.retain(|(path, _)| !path.ends_with("node.db-wal"));
     files.sort();
     files
 }

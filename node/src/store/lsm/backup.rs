@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use fjall::{Keyspace, PersistMode, Readable, Snapshot};
 
-use super::mark::Mark;
 use super::open::{DIRECTORY, MARK, open_keyspaces, open_place};
 use super::{LsmReads, Place, codec};
 use crate::clock::Clock;
 use crate::store::StoreError;
+use crate::store::mark::Mark;
 
 /// How far positions jump when a copy is restored: none that was given out after the copy was
 /// made is given out again.
@@ -53,8 +53,7 @@ fn copy(place: &Arc<Place>, data_dir: &Path) -> Result<Copied, StoreError> {
     // A copy that cannot be opened is none.
     let (opened, commits, _) = open_place(&path, &place.clock, 0)?;
     drop(opened);
-    let io = |source| StoreError::Io { path: data_dir.join(MARK), source };
-    Mark::create(&data_dir.join(MARK), commits).map_err(io)?;
+    Mark::create(&data_dir.join(MARK), commits)?;
     Ok(copied)
 }
 
@@ -92,7 +91,6 @@ pub(crate) fn revive(data_dir: &Path, clock: &Clock) -> Result<u64, StoreError> 
     batch.insert(&opened.state, codec::COMMITS, (commits + 1).to_be_bytes());
     batch.commit()?;
     drop(opened);
-    let io = |source| StoreError::Io { path: data_dir.join(MARK), source };
-    Mark::create(&data_dir.join(MARK), commits + 1).map_err(io)?;
+    Mark::create(&data_dir.join(MARK), commits + 1)?;
     Ok(queues)
 }

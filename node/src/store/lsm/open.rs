@@ -11,12 +11,12 @@ use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor
 use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
 use super::ballast::Ballast;
-use super::mark::Mark;
 use super::shares::ShareCache;
 use super::{Lsm, LsmReads, Opened, Place, codec, journal};
 use crate::clock::Clock;
 use crate::config::Sync;
 use crate::store::StoreError;
+use crate::store::mark::Mark;
 use crate::store::plan::Ids;
 
 /// Name of the store's directory in the data directory.
@@ -57,13 +57,13 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
         opened: RwLock::new(None),
     });
     let mark_path = data_dir.join(MARK);
-    let io = |source| StoreError::Io { path: mark_path.clone(), source };
-    let mark = Mark::read(&mark_path).map_err(io)?;
+    let mark = Mark::read(&mark_path)?;
     check_directory(&place.path, mark.is_some())?;
     let (opened, commits, ids) = open_place(&place.path, &place.clock, mark.unwrap_or_default())?;
     *place.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
-    let mark_file = Mark::open(&mark_path).map_err(io)?;
+    let mark_file = Mark::open(&mark_path)?;
     if mark.is_none() {
+        let io = |source| StoreError::Io { path: data_dir.to_owned(), source };
         File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(io)?;
     }
     let writer = Lsm {
@@ -146,12 +146,7 @@ pub(super) fn open_place(
             return Err(StoreError::Newer { path: path.to_owned(), found, known });
         }
     }
-    if commits < mark {
-        return Err(corrupt(
-            path,
-            &format!("it ends at commit {commits}, and commit {mark} was acknowledged"),
-        ));
-    }
+    Mark::check(&path.with_file_name(MARK), Some(mark), path, commits)?;
     let ids = match opened.state.get(codec::IDS)? {
         None => Ids { queue: 1, body: 1 },
         Some(value) => {

@@ -1,13 +1,14 @@
 //! Opens the database, or says why it must not be used.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::inspect::{Found, corrupt_if_malformed, inspect};
 use super::{Sqlite, SqliteReads};
 use crate::store::StoreError;
 
@@ -17,18 +18,21 @@ pub(crate) const FILE: &str = "node.db";
 /// Says that the data directory has had a database.
 pub(super) const MARKER: &str = "node.db.created";
 
+/// Name of the mark in the data directory.
+pub(super) const MARK: &str = "node.db.mark";
+
 /// `application_id` of our databases: "qpqn".
-const APPLICATION: i64 = 0x7170_716e;
+pub(super) const APPLICATION: i64 = 0x7170_716e;
 
 /// The oldest version that can be brought to today's.
-const FIRST: i64 = 2;
+pub(super) const FIRST: i64 = 2;
+
+/// The version since which commits are numbered.
+pub(super) const COUNTED: i64 = 4;
 
 /// Version that the last migration leads to.
 #[expect(clippy::cast_possible_wrap, reason = "there are few migrations")]
-const VERSION: i64 = FIRST - 1 + MIGRATIONS.len() as i64;
-
-/// Databases up to this size are checked as a whole at the start.
-const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const VERSION: i64 = FIRST - 1 + MIGRATIONS.len() as i64;
 
 /// Connections that read.
 const READERS: u32 = 2;
@@ -75,6 +79,8 @@ const MIGRATIONS: &[&str] = &[
         expires_at INTEGER NOT NULL, PRIMARY KEY (owner, blob)) STRICT, WITHOUT ROWID;
      CREATE INDEX blob_refs_blob ON blob_refs (blob);
      CREATE INDEX blob_refs_expiry ON blob_refs (expires_at);",
+    "CREATE TABLE commits (number INTEGER NOT NULL) STRICT;
+     INSERT INTO commits VALUES (0);",
 ];
 
 /// Both ends of an open database.
@@ -95,23 +101,25 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(io(error)),
     };
-    match size {
+    let found = match size {
         None if existed => return Err(StoreError::Missing(path)),
         Some(0) if existed => {
             return Err(StoreError::Corrupt { path, detail: "the file is empty".into() });
         }
-        Some(1..) => check_header(&path)?,
-        None | Some(0) => {}
-    }
+        Some(1..) => inspect(data_dir, true).await?,
+        None | Some(0) => Found { version: FIRST - 1, commits: 0 },
+    };
 
     let mut connection = options(&path)
         .create_if_missing(true)
         .connect()
         .await
         .map_err(|error| corrupt_if_malformed(error.into(), &path))?;
-    prepare(&mut connection, &path, size.unwrap_or_default())
+    migrate(&mut connection, found.version)
         .await
         .map_err(|error| corrupt_if_malformed(error, &path))?;
+    let writer = Sqlite::new(connection, data_dir)?;
+    writer.mark.raise(found.commits);
     if !existed {
         let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
         File::create(&marker).and_then(|file| file.sync_all()).map_err(io)?;
@@ -126,70 +134,43 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         .max_lifetime(None)
         .connect_with(options(&path).read_only(true))
         .await?;
-    Ok(Database { writer: Sqlite { connection }, reads: SqliteReads::new(pool) })
+    Ok(Database { writer, reads: SqliteReads::new(pool) })
 }
 
-/// Opens the database of a data directory that may be in use by a running node.
-pub(super) async fn open_beside(data_dir: &Path) -> Result<SqliteConnection, StoreError> {
+/// Opens the database of a data directory that may be in use by a running node; its version may
+/// be an earlier one.
+pub(super) async fn open_beside(data_dir: &Path) -> Result<(SqliteConnection, i64), StoreError> {
     let path = data_dir.join(FILE);
     if !path.exists() {
         return Err(StoreError::Missing(path));
     }
-    check_header(&path)?;
-    let mut connection = options(&path).connect().await?;
-    check_version(&mut connection, &path).await?;
-    Ok(connection)
+    let found = inspect(data_dir, false).await?;
+    Ok((options(&path).connect().await?, found.version))
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+/// For connections that must change nothing.
+pub(super) fn bare_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
-        .foreign_keys(true)
-        .pragma("cache_size", "-32768")
-        .pragma("wal_autocheckpoint", "4000")
         .disable_statement_logging()
 }
 
-fn check_header(path: &Path) -> Result<(), StoreError> {
-    let mut header = [0; 16];
-    File::open(path).and_then(|mut file| file.read_exact(&mut header)).map_err(|error| {
-        StoreError::Corrupt { path: path.to_owned(), detail: error.to_string() }
-    })?;
-    if &header == b"SQLite format 3\0" {
-        Ok(())
-    } else {
-        Err(StoreError::Corrupt { path: path.to_owned(), detail: "the header is damaged".into() })
-    }
-}
-
-async fn prepare(
-    connection: &mut SqliteConnection,
-    path: &Path,
-    size: u64,
-) -> Result<(), StoreError> {
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await?;
-    if tables == 0 && size == 0 {
-        return migrate(connection, FIRST - 1).await;
-    }
-    let found = check_version(connection, path).await?;
-    if size <= CHECKED_BYTES {
-        let found: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
-        if found != "ok" {
-            return Err(StoreError::Corrupt { path: path.to_owned(), detail: found });
-        }
-    }
-    migrate(connection, found).await
+fn options(path: &Path) -> SqliteConnectOptions {
+    bare_options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("cache_size", "-32768")
+        .pragma("wal_autocheckpoint", "4000")
 }
 
 /// Runs what is missing, each migration in a transaction of its own.
-async fn migrate(connection: &mut SqliteConnection, found: i64) -> Result<(), StoreError> {
+pub(super) async fn migrate(
+    connection: &mut SqliteConnection,
+    found: i64,
+) -> Result<(), StoreError> {
     for (version, migration) in (FIRST..).zip(MIGRATIONS) {
         if version <= found {
             continue;
@@ -206,92 +187,5 @@ async fn migrate(connection: &mut SqliteConnection, found: i64) -> Result<(), St
     Ok(())
 }
 
-/// Writes what the header says already: the smallest change that the commit has to sync.
-pub(super) async fn rewrite_header(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}")))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn check_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, StoreError> {
-    let application: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    if application != APPLICATION || found == 0 {
-        return Err(StoreError::Foreign(path.to_owned()));
-    }
-    if found < FIRST {
-        return Err(StoreError::Older { path: path.to_owned(), found, oldest: FIRST });
-    }
-    if found > VERSION {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
-    }
-    Ok(found)
-}
-
-/// `SQLite` says "malformed" or "not a database" where it stumbles over damage.
-fn corrupt_if_malformed(error: StoreError, path: &Path) -> StoreError {
-    match error {
-        StoreError::Database(detail)
-            if detail.contains("malformed") || detail.contains("not a database") =>
-        {
-            StoreError::Corrupt { path: PathBuf::from(path), detail }
-        }
-        other => other,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn refusal(data_dir: &Path) -> StoreError {
-        open(data_dir).await.map(drop).unwrap_err()
-    }
-
-    #[tokio::test]
-    async fn a_lost_database_is_not_replaced_by_an_empty_one() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(open(dir.path()).await.unwrap());
-        drop(open(dir.path()).await.unwrap());
-        fs::remove_file(dir.path().join(FILE)).unwrap();
-        assert!(matches!(refusal(dir.path()).await, StoreError::Missing(_)));
-        File::create(dir.path().join(FILE)).unwrap();
-        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
-        fs::write(dir.path().join(FILE), [7; 8192]).unwrap();
-        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
-    }
-
-    #[tokio::test]
-    async fn newer_foreign_and_damaged_databases_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut database = open(dir.path()).await.unwrap();
-        sqlx::raw_sql("PRAGMA user_version = 1000")
-            .execute(&mut database.writer.connection)
-            .await
-            .unwrap();
-        drop(database);
-        assert!(matches!(refusal(dir.path()).await, StoreError::Newer { found: 1000, .. }));
-
-        let dir = tempfile::tempdir().unwrap();
-        let mut database = open(dir.path()).await.unwrap();
-        sqlx::raw_sql("PRAGMA application_id = 1")
-            .execute(&mut database.writer.connection)
-            .await
-            .unwrap();
-        drop(database);
-        assert!(matches!(refusal(dir.path()).await, StoreError::Foreign(_)));
-
-        let dir = tempfile::tempdir().unwrap();
-        let database = open(dir.path()).await.unwrap();
-        database.reads.close().await;
-        database.writer.close().await;
-        let path = dir.path().join(FILE);
-        let mut bytes = fs::read(&path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[100..middle].fill(0xa5);
-        fs::write(&path, bytes).unwrap();
-        assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
-    }
-}
+mod tests;

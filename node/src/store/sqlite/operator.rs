@@ -1,60 +1,35 @@
 //! What the operator does, on a connection of its own.
 
-use std::path::Path;
-
 use quicproquo_schemas::id::IdentityKey;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::open::open_beside;
 use super::row::{key, unsigned};
 use super::script::Script;
 use crate::store::{IdentityInfo, InviteInfo, NameInfo, NewInvite, Operate, StoreError};
-
-/// What goes around each change, so that it is one transaction.
-const BEGIN: &str = "BEGIN IMMEDIATE;";
-const COMMIT: &str = "COMMIT;";
-
-impl Sqlite {
-    /// Opens the database of a data directory that may be in use by a running node.
-    pub(crate) async fn open_beside(data_dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_beside(data_dir).await? })
-    }
-
-    /// Returns whether a row was changed by the statement that returns what it changes.
-    async fn changes(&mut self, script: Script) -> Result<bool, StoreError> {
-        Ok(!script.fetch(&mut self.connection).await?.is_empty())
-    }
-}
 
 impl Operate for Sqlite {
     async fn ban(&mut self, identity: IdentityKey, now: u64) -> Result<bool, StoreError> {
         let identity = identity.as_bytes().as_slice();
         let mut script = Script::new("SELECT 1 FROM bans WHERE identity = ?");
         script.bind(identity);
-        let banned = self.changes(script).await?;
-        let mut script = Script::new(BEGIN);
-        script.push("DELETE FROM tokens WHERE identity = ?;");
+        let banned = !script.fetch(&mut self.connection).await?.is_empty();
+        let mut script = Script::new("DELETE FROM tokens WHERE identity = ?;");
         script.bind(identity);
         script.push("INSERT INTO bans VALUES (?, ?) ON CONFLICT DO NOTHING;");
         script.bind(identity).bind(now.cast_signed());
         script.push("UPDATE bans_version SET version = version + 1;");
-        script.push(COMMIT);
-        script.execute(&mut self.connection).await?;
+        self.write(script).await?;
         Ok(!banned)
     }
 
     async fn unban(&mut self, identity: IdentityKey) -> Result<bool, StoreError> {
         let identity = identity.as_bytes().as_slice();
-        let mut script = Script::new("DELETE FROM bans WHERE identity = ? RETURNING 1");
+        let mut script = Script::new("UPDATE bans_version SET version = version + 1;");
+        script.push("DELETE FROM bans WHERE identity = ? RETURNING 1");
         script.bind(identity);
-        let banned = self.changes(script).await?;
-        // A node that reads in between keeps the ban until it sees the new version.
-        Script::new("UPDATE bans_version SET version = version + 1")
-            .execute(&mut self.connection)
-            .await?;
-        Ok(banned)
+        Ok(!self.write(script).await?.is_empty())
     }
 
     async fn identities(
@@ -98,7 +73,7 @@ impl Operate for Sqlite {
             .bind(invite.uses)
             .bind(invite.now.cast_signed())
             .bind(invite.expires_at.map(u64::cast_signed));
-        let rows = script.fetch(&mut self.connection).await?;
+        let rows = self.write(script).await?;
         let row = rows.first().ok_or_else(|| StoreError::Database("no answer".into()))?;
         unsigned(row, 0)
     }
@@ -113,7 +88,7 @@ impl Operate for Sqlite {
     async fn revoke_invite(&mut self, id: u64) -> Result<bool, StoreError> {
         let mut script = Script::new("DELETE FROM invites WHERE id = ? RETURNING 1");
         script.bind(id.cast_signed());
-        self.changes(script).await
+        Ok(!self.write(script).await?.is_empty())
     }
 
     async fn names(&mut self) -> Result<Vec<NameInfo>, StoreError> {
@@ -147,7 +122,7 @@ impl Operate for Sqlite {
             script.push("DELETE FROM tombstones WHERE name = ? RETURNING 1");
             script.bind(name);
         }
-        self.changes(script).await
+        Ok(!self.write(script).await?.is_empty())
     }
 }
 

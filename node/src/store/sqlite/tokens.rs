@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
+use super::Sqlite;
 use super::open::open_beside;
 use super::row::{key, unsigned};
 use super::script::Script;
@@ -21,7 +23,7 @@ pub(crate) async fn issue(
         .bind(token.identity.as_bytes().as_slice())
         .bind(token.expires_at.cast_signed());
     script.push(" RETURNING hash");
-    Ok(!run(data_dir, script).await?.is_empty())
+    Ok(!write(data_dir, script).await?.is_empty())
 }
 
 /// All tokens, by identity and then by their end.
@@ -29,7 +31,9 @@ pub(crate) async fn list(data_dir: &Path) -> Result<Vec<([u8; 32], StoredToken)>
     let script = Script::new(
         "SELECT hash, identity, expires_at FROM tokens ORDER BY identity, expires_at, hash",
     );
-    let rows = run(data_dir, script).await?;
+    let (mut connection, _) = open_beside(data_dir).await?;
+    let rows = script.fetch(&mut connection).await?;
+    connection.close().await?;
     rows.iter()
         .map(|row| {
             let token = StoredToken { identity: key(row, 1)?, expires_at: unsigned(row, 2)? };
@@ -42,15 +46,16 @@ pub(crate) async fn list(data_dir: &Path) -> Result<Vec<([u8; 32], StoredToken)>
 
 /// Removes one token, by its SHA-256. Returns whether it was there.
 pub(crate) async fn revoke(data_dir: &Path, hash: [u8; 32]) -> Result<bool, StoreError> {
-    let mut script = Script::new("DELETE FROM tokens WHERE hash = ?");
+    // A running node looks after those who wait when the version rises.
+    let mut script = Script::new("UPDATE bans_version SET version = version + 1;");
+    script.push("DELETE FROM tokens WHERE hash = ? RETURNING hash");
     script.bind(hash.as_slice());
-    script.push(" RETURNING hash");
-    Ok(!run(data_dir, script).await?.is_empty())
+    Ok(!write(data_dir, script).await?.is_empty())
 }
 
-async fn run(data_dir: &Path, script: Script) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
-    let mut connection = open_beside(data_dir).await?;
-    let rows = script.fetch(&mut connection).await?;
-    connection.close().await?;
+async fn write(data_dir: &Path, script: Script) -> Result<Vec<SqliteRow>, StoreError> {
+    let mut store = Sqlite::open_beside(data_dir).await?;
+    let rows = store.write(script).await?;
+    store.close().await;
     Ok(rows)
 }
