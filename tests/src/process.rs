@@ -37,6 +37,16 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// The binary without the tests' own variables, which it would refuse as misspelt settings.
+fn qpq() -> Command {
+    let mut command = Command::new(files::qpq());
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"QPQ_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 impl Launch {
     fn new(command: &str, data_dir: &Path) -> Self {
         let args = vec![command.to_owned()];
@@ -121,7 +131,7 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(files::qpq());
+        let mut command = qpq();
         command
             .args(&self.args)
             .arg("--data-dir")
@@ -190,7 +200,7 @@ impl Launch {
 
 /// Runs a command that ends by itself, such as `node invite list`, on a data directory.
 pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
-    let work = Command::new(files::qpq())
+    let work = qpq()
         .args(args)
         .arg("--data-dir")
         .arg(data_dir)
