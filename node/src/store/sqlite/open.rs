@@ -109,7 +109,7 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         .connect()
         .await
         .map_err(|error| corrupt_if_malformed(error.into(), &path))?;
-    prepare(&mut connection, &path, size.unwrap_or_default())
+    prepare(&mut connection, &path, size.unwrap_or_default(), existed)
         .await
         .map_err(|error| corrupt_if_malformed(error, &path))?;
     if !existed {
@@ -170,11 +170,14 @@ async fn prepare(
     connection: &mut SqliteConnection,
     path: &Path,
     size: u64,
+    existed: bool,
 ) -> Result<(), StoreError> {
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await?;
-    if tables == 0 && size == 0 {
+    let number = async |connection: &mut SqliteConnection, query: &'static str| {
+        sqlx::query_scalar::<_, i64>(query).fetch_one(connection).await
+    };
+    let tables = number(connection, "SELECT count(*) FROM sqlite_schema").await?;
+    // A first start that was cut off can leave the header, which turns on the write-ahead log.
+    if tables == 0 && !existed && number(connection, "PRAGMA application_id").await? == 0 {
         return migrate(connection, FIRST - 1).await;
     }
     let found = check_version(connection, path).await?;
@@ -261,6 +264,24 @@ mod tests {
         assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
         fs::write(dir.path().join(FILE), [7; 8192]).unwrap();
         assert!(matches!(refusal(dir.path()).await, StoreError::Corrupt { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_first_start_that_was_cut_off_is_done_again() {
+        for existed in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(FILE);
+            let begun = options(&path).create_if_missing(true).connect().await.unwrap();
+            begun.close().await.unwrap();
+            assert!(fs::metadata(&path).unwrap().len() > 0, "a header, and no tables");
+            if existed {
+                File::create(dir.path().join(MARKER)).unwrap();
+                assert!(matches!(refusal(dir.path()).await, StoreError::Foreign(_)));
+            } else {
+                drop(open(dir.path()).await.unwrap());
+                drop(open(dir.path()).await.unwrap());
+            }
+        }
     }
 
     #[tokio::test]
