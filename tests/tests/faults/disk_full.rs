@@ -23,6 +23,10 @@ const MIB: u64 = 512;
 /// What is left for rows.
 const ROWS: u64 = 24 * 1024 * 1024;
 
+/// Large rows that are stored at first, so that in the first full disk the node wants to write out
+/// what it holds in memory.
+const BEFORE: u32 = 450;
+
 const RECIPIENTS: u16 = 3;
 
 /// With less than this free, nothing can be written down.
@@ -226,6 +230,10 @@ async fn a_full_disk_refuses_rows_and_nothing_else() {
         let mut test = Test::connect(Target::of(&node), part(seed, 0)).await;
         let mut slowest = Duration::ZERO;
         let (mut stored, mut helped) = (0, 0);
+        for _ in 0..BEFORE {
+            test.store(60_000).await.expect("there is room");
+        }
+        assert_eq!(test.acknowledge(1).await, 0, "there is room");
         for cycle in 0..cycles {
             let ballast = disk.take(BALLAST);
             let filler = disk.fill([ROWS, BALLAST, 0][usize::try_from(cycle % 3).expect("small")]);
