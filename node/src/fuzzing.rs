@@ -2,6 +2,7 @@
 //! node.
 #![doc(hidden)]
 
+mod frame;
 mod rig;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use quicproquo_schemas::limits::AUTH_EXPORTER_LEN;
 
 use crate::auth::{Claimed, TokenProof, signed_bytes, verify};
 use crate::key_package;
+pub use frame::frame;
 pub use rig::{Answer, Rig};
 
 /// When the packages of the corpus are valid: 2026-11-01.

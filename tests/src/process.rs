@@ -37,6 +37,17 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// The binary without the tests' own variables, which it would refuse as misspelt settings.
+fn qpq() -> Command {
+    let mut command = Command::new(files::qpq());
+    command.env_remove("RUST_LOG");
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"QPQ_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 impl Launch {
     fn new(command: &str, data_dir: &Path) -> Self {
         let args = vec![command.to_owned()];
@@ -121,7 +132,7 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = program();
+        let mut command = qpq();
         command
             .args(&self.args)
             .arg("--data-dir")
@@ -187,21 +198,9 @@ impl Launch {
     }
 }
 
-/// `qpq` without the variables of this process: those of the tests are no settings of it.
-fn program() -> Command {
-    let mut command = Command::new(files::qpq());
-    command.env_remove("RUST_LOG");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("QPQ_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
 /// Runs a command that ends by itself, such as `node invite list`, on a data directory.
 pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
-    let work = program()
+    let work = qpq()
         .args(args)
         .arg("--data-dir")
         .arg(data_dir)

@@ -13,8 +13,13 @@ use crate::config::NodeAddress;
 use crate::error::OpenError;
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
-const IDLE_MS: u32 = 30_000;
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Silence after which the node counts as gone. While nothing is answered QUIC repeats itself at
+/// intervals that double, up to half of this time and more: a new connection is sooner through
+/// than the next repetition.
+const IDLE_MS: u32 = 15_000;
+/// After a change of the path the node may send to where nobody is any more, until it hears from
+/// here; it has no other way to learn of it.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Knows where the node is and how to judge it.
 #[derive(Debug, Clone)]

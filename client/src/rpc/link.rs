@@ -20,7 +20,9 @@ use super::{
 };
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// With the gaps between the packets of a handshake in vain, nobody waits longer than 7 s for the
+/// next attempt.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Without a link for so long is told once.
 const OUTAGE: Duration = Duration::from_secs(5);
 /// How long the answer to a deletion may take after the subscription has ended with it.
@@ -69,7 +71,7 @@ pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec:
             End::Lost(reason) => {
                 outage.tell(&reason);
                 let _ = spec.events.send(LinkEvent::Down).await;
-                let pause = backoff + jitter(backoff);
+                let pause = backoff - jitter(backoff);
                 backoff = (backoff * 2).min(BACKOFF_MAX);
                 pause
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use quicproquo_schemas::code::ErrorCode;
 
-use super::{Answer, Rig, auth_proof, key_package, token_proof};
+use super::{Answer, Rig, auth_proof, frame, key_package, token_proof};
 use crate::tests::methods::{documented, methods};
 
 /// Longest input that mutation makes.
@@ -85,6 +85,11 @@ fn auth_proofs() {
 #[test]
 fn token_proofs() {
     replay_and_mutate("token_proof", 1_000, token_proof);
+}
+
+#[test]
+fn frames() {
+    replay_and_mutate("frame", 3_000, frame);
 }
 
 #[test]

@@ -87,6 +87,7 @@ pub(crate) struct Lsm {
     pending: Option<OwnedWriteBatch>,
     /// A commit failed: what is in memory may differ from the disk.
     broken: bool,
+    tasks: open::Tasks,
 }
 
 impl std::fmt::Debug for Lsm {
@@ -140,9 +141,7 @@ impl QueueBackend for Lsm {
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
-        if self.broken {
-            self.reopen()?;
-        }
+        self.keep_open()?;
         let mode = match self.sync {
             Sync::Full => PersistMode::SyncData,
             Sync::None => PersistMode::Buffer,

@@ -23,6 +23,10 @@ const MIB: u64 = 512;
 /// What is left for rows.
 const ROWS: u64 = 24 * 1024 * 1024;
 
+/// Large rows that are stored at first, so that in the first full disk the node wants to write out
+/// what it holds in memory.
+const BEFORE: u32 = 450;
+
 const RECIPIENTS: u16 = 3;
 
 /// With less than this free, nothing can be written down.
@@ -51,6 +55,28 @@ struct Test {
     counter: u64,
     recipients: Vec<Recipient>,
     rng: fastrand::Rng,
+    /// Takes a refused row for a stored one.
+    careless: bool,
+}
+
+/// Every row that was answered for is there, each once and in order; otherwise what is wrong. One
+/// that was refused may be there too: its bytes can have reached the journal before the disk was
+/// full.
+fn judge(promised: &BTreeMap<u64, MessageId>, found: &[(u64, MessageId)]) -> Result<(), String> {
+    let mut newest = (0, 0);
+    for (seq, id) in found {
+        if *seq <= newest.0 || id.counter <= newest.1 {
+            return Err(format!("{id} at {seq} came behind {} at {}", newest.1, newest.0));
+        }
+        newest = (*seq, id.counter);
+    }
+    let found: BTreeMap<_, _> = found.iter().copied().collect();
+    for (seq, id) in promised {
+        if found.get(seq) != Some(id) {
+            return Err(format!("{id} was promised at {seq}, where {:?} is", found.get(seq)));
+        }
+    }
+    Ok(())
 }
 
 impl Test {
@@ -67,7 +93,7 @@ impl Test {
             let rows = BTreeMap::new();
             recipients.push(Recipient { _link: link, session, rows });
         }
-        Self { link, session, token, counter: 0, recipients, rng }
+        Self { link, session, token, counter: 0, recipients, rng, careless: false }
     }
 
     /// Stores a row, sometimes one for each recipient.
@@ -99,7 +125,10 @@ impl Test {
                 assert!(stored < FAR_TOO_MANY, "the disk does not fill up");
                 match self.store(bytes).await {
                     Ok(()) => {}
-                    Err(Fault::Refused(ErrorCode::StorageFull, _)) => refused += 1,
+                    Err(Fault::Refused(ErrorCode::StorageFull, _)) => {
+                        refused += 1;
+                        self.refused();
+                    }
                     Err(other) => panic!("the disk is full, and the node says {other:?}"),
                 }
                 if refused == 3 {
@@ -109,24 +138,34 @@ impl Test {
         }
     }
 
-    /// Every row that was answered for is there. One that was refused may be there too: its bytes
-    /// can have reached the journal before the disk was full.
-    async fn check(&self) {
+    /// What a careless sender does about a refusal: nothing.
+    fn refused(&mut self) {
+        let rows = &mut self.recipients[0].rows;
+        if self.careless {
+            let next = rows.last_key_value().map_or(1, |(seq, _)| seq + 1);
+            rows.insert(next, MessageId { producer: 1, counter: self.counter });
+        }
+    }
+
+    /// Reads every queue; answers what is wrong.
+    async fn look(&self) -> Result<(), String> {
         for (number, recipient) in (0..).zip(&self.recipients) {
             let rows = recipient.session.peek_all().await.expect("reading goes on");
-            let found: BTreeMap<u64, MessageId> = rows
-                .into_iter()
-                .map(|row| match row {
-                    Pushed::Row(seq, payload) => {
-                        (seq, MessageId::read(&payload, number).expect("a whole row"))
-                    }
-                    Pushed::Gap(..) => panic!("{number} has a gap: {row:?}"),
-                })
-                .collect();
-            for (seq, id) in &recipient.rows {
-                assert_eq!(found.get(seq), Some(id), "recipient {number}, row {seq}");
-            }
+            let found = rows.into_iter().map(|row| match row {
+                Pushed::Row(seq, payload) => {
+                    let id = MessageId::read(&payload, number);
+                    id.map(|id| (seq, id)).map_err(ToOwned::to_owned)
+                }
+                Pushed::Gap(..) => Err(format!("a gap: {row:?}")),
+            });
+            let found: Vec<_> = found.collect::<Result<_, _>>()?;
+            judge(&recipient.rows, &found).map_err(|wrong| format!("to {number}: {wrong}"))?;
         }
+        Ok(())
+    }
+
+    async fn check(&self) {
+        assert_eq!(self.look().await, Ok(()));
     }
 
     /// Acknowledges a part of every queue; answers how many were refused for want of room.
@@ -191,6 +230,10 @@ async fn a_full_disk_refuses_rows_and_nothing_else() {
         let mut test = Test::connect(Target::of(&node), part(seed, 0)).await;
         let mut slowest = Duration::ZERO;
         let (mut stored, mut helped) = (0, 0);
+        for _ in 0..BEFORE {
+            test.store(60_000).await.expect("there is room");
+        }
+        assert_eq!(test.acknowledge(1).await, 0, "there is room");
         for cycle in 0..cycles {
             let ballast = disk.take(BALLAST);
             let filler = disk.fill([ROWS, BALLAST, 0][usize::try_from(cycle % 3).expect("small")]);
@@ -222,4 +265,52 @@ async fn a_full_disk_refuses_rows_and_nothing_else() {
     };
     LocalSet::new().run_until(work).await;
     node.stop().await;
+}
+
+/// The control: rows that were refused are missing, and the test sees it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_takes_a_refusal_for_an_answer_is_seen() {
+    if !disk::usable("disk_full control") {
+        return;
+    }
+    let seed = seed("disk_full control");
+    let logs = TempDir::new().unwrap();
+    let disk = Disk::new(MIB);
+    let launch = Launch::node(&disk.path().join("node")).arg("--node-min-free-disk", "0");
+    let node = launch.log("warn").log_file(&logs.path().join("log")).start().await;
+    let work = async {
+        let mut test = Test::connect(Target::of(&node), part(seed, 0)).await;
+        test.careless = true;
+        let filler = disk.fill(BALLAST);
+        test.fill().await;
+        drop(filler);
+        test.look().await
+    };
+    let wrong = LocalSet::new().run_until(work).await;
+    say(&format!("{wrong:?}"));
+    wrong.expect_err("the test sees no loss where there is one");
+    node.stop().await;
+}
+
+/// The control of the check: it sees a row that is lost, doubled, moved, or out of order.
+#[test]
+fn each_wrong_queue_is_seen() {
+    let id = |counter| MessageId { producer: 1, counter };
+    let judge = |found: &[(u64, u64)]| {
+        let promised = [(5, 1), (6, 2), (8, 4)].map(|(seq, counter)| (seq, id(counter)));
+        let found: Vec<_> = found.iter().map(|(seq, counter)| (*seq, id(*counter))).collect();
+        judge(&BTreeMap::from(promised), &found)
+    };
+    assert_eq!(judge(&[(5, 1), (6, 2), (8, 4)]), Ok(()));
+    assert_eq!(judge(&[(5, 1), (6, 2), (7, 3), (8, 4), (9, 5)]), Ok(()), "refused, and there");
+    for (what, found) in [
+        ("lost", [(5, 1), (6, 2), (7, 3), (9, 5)].as_slice()),
+        ("all lost", &[]),
+        ("doubled", &[(5, 1), (6, 2), (7, 2), (8, 4)]),
+        ("moved", &[(5, 1), (7, 2), (8, 4)]),
+        ("swapped", &[(5, 2), (6, 1), (8, 4)]),
+        ("out of order", &[(6, 2), (5, 1), (8, 4)]),
+    ] {
+        judge(found).expect_err(what);
+    }
 }

@@ -1,8 +1,7 @@
 //! Soft and hard restarts under load, of both halves together and of each alone: a listener that
 //! resumes where it was has no gap and nothing twice.
 
-use std::cell::Cell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use quicproquo_tests::bot::body_of;
@@ -37,11 +36,19 @@ async fn lane(bot: &Bot, group: &str, lane: usize, pace: Duration, stop: &Cell<b
 #[derive(Default)]
 struct Ear {
     cursor: Cell<Option<String>>,
-    heard: std::cell::RefCell<Vec<String>>,
+    heard: RefCell<Vec<String>>,
+    received: Cell<usize>,
     resumed: Cell<usize>,
+    /// Keeps an event only when the next one comes, when it has long moved on.
+    careless: bool,
+    unkept: RefCell<Option<String>>,
 }
 
 impl Ear {
+    async fn after_the_newest(bot: &Bot) -> Self {
+        Self { cursor: Cell::new(Some(bot.tail().await)), ..Self::default() }
+    }
+
     async fn listen(&self, bot: &Bot) {
         loop {
             let after = self.cursor.take().expect("a cursor");
@@ -52,6 +59,7 @@ impl Ear {
                 while let Ok(frame) = socket.next().await {
                     self.hear(&frame);
                 }
+                self.unkept.take();
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -61,40 +69,40 @@ impl Ear {
         if frame["type"] == "event" {
             let event = &frame["event"];
             self.cursor.set(Some(event["cursor"].as_str().expect("a cursor").to_owned()));
-            self.heard.borrow_mut().push(body_of(&event["data"]));
+            self.received.set(self.received.get() + 1);
+            let text = Some(body_of(&event["data"]));
+            let kept = if self.careless { self.unkept.replace(text) } else { text };
+            self.heard.borrow_mut().extend(kept);
         }
     }
 }
 
-/// Nothing is missing, nothing is there twice, each lane is in order.
-fn check(heard: &[String], sent: &[usize]) {
-    let mut next: HashMap<usize, usize> = HashMap::new();
+/// Nothing is missing, nothing is there twice, each lane is in order; otherwise what is wrong.
+fn check(heard: &[String], sent: &[usize]) -> Result<(), String> {
+    let mut next = vec![0; sent.len()];
     for text in heard {
         let (lane, number) = text.split_once('/').expect("lane/number");
-        let lane = lane.parse().expect("a lane");
-        let next = next.entry(lane).or_default();
-        assert_eq!(number.parse(), Ok(*next), "lane {lane}: a gap, a repetition or a wrong order");
-        *next += 1;
+        let lane: usize = lane.parse().expect("a lane");
+        if number.parse() != Ok(next[lane]) {
+            return Err(format!("lane {lane}: {number} came where {} was due", next[lane]));
+        }
+        next[lane] += 1;
     }
-    for (lane, sent) in sent.iter().enumerate() {
-        assert_eq!(next.get(&lane).copied().unwrap_or_default(), *sent, "lane {lane}");
-    }
+    if next == sent { Ok(()) } else { Err(format!("{next:?} of {sent:?} came")) }
 }
 
-/// Runs a load through restarts. `again` restarts what it likes, softly or hard.
+/// Runs a load through restarts and answers what is wrong with what `ear` has kept. `again`
+/// restarts what it likes, softly or hard.
 async fn through_restarts(
-    alice: &Bot,
-    bob: &Bot,
-    group: &str,
+    (alice, bob, group): (&Bot, &Bot, &str),
+    ear: Ear,
     hard: Vec<bool>,
     rng: &mut fastrand::Rng,
     mut again: impl AsyncFnMut(bool),
-) {
+) -> Result<(), String> {
     let rate = setting("QPQ_RATE", 500, 500);
     let pace = Duration::from_secs(1) * u32::try_from(LANES).expect("few")
         / u32::try_from(rate).expect("a rate");
-    let ear = Ear::default();
-    ear.cursor.set(Some(bob.tail().await));
     let stop = Cell::new(false);
     let began = Instant::now();
     let lanes = (0..LANES).map(|number| lane(alice, group, number, pace, &stop));
@@ -111,7 +119,7 @@ async fn through_restarts(
         let (sent, ()) = tokio::join!(lanes, restarts);
         let all: usize = sent.iter().sum();
         wait_for("everything to be heard", LONG, || async {
-            (ear.heard.borrow().len() >= all).then_some(())
+            (ear.received.get() >= all).then_some(())
         })
         .await;
         sent
@@ -127,8 +135,10 @@ async fn through_restarts(
         hard.len(),
         ear.resumed.get()
     ));
-    check(&ear.heard.borrow(), &sent);
     assert!(all > LANES, "messages were sent: {all}");
+    let mut heard = ear.heard.take();
+    heard.extend(ear.unkept.take());
+    check(&heard, &sent)
 }
 
 /// So many soft and so many hard ones, in an order of the seed's.
@@ -155,7 +165,9 @@ async fn both_halves_restart_together() {
     let mut up = Some(up);
     let order = order(&mut rng);
     let again = async |hard| restart(&mut up, hard).await;
-    through_restarts(&alice, &bob, &group, order, &mut rng, again).await;
+    let bots = (&alice, &bob, group.as_str());
+    let ear = Ear::after_the_newest(&bob).await;
+    assert_eq!(through_restarts(bots, ear, order, &mut rng, again).await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,5 +181,43 @@ async fn each_half_restarts_alone() {
     let mut halves = [Some(node), Some(gateway)];
     let order = order(&mut rng);
     let again = async |hard| restart(&mut halves[usize::from(which.bool())], hard).await;
-    through_restarts(&alice, &bob, &group, order, &mut rng, again).await;
+    let bots = (&alice, &bob, group.as_str());
+    let ear = Ear::after_the_newest(&bob).await;
+    assert_eq!(through_restarts(bots, ear, order, &mut rng, again).await, Ok(()));
+}
+
+/// The control: a listener that moves on before it has kept what it heard loses by a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_moves_on_too_early_is_seen() {
+    let mut rng = part(seed("restarts control"), 0);
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).log("warn").start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let mut up = Some(up);
+    let again = async |hard| restart(&mut up, hard).await;
+    let bots = (&alice, &bob, group.as_str());
+    let ear = Ear { careless: true, ..Ear::after_the_newest(&bob).await };
+    let wrong = through_restarts(bots, ear, vec![true, false], &mut rng, again).await;
+    say(&format!("{wrong:?}"));
+    wrong.expect_err("the test sees no gap where there is one");
+}
+
+/// The control of the check: it sees a message that is missing, twice there, or out of order.
+#[test]
+fn each_wrong_history_is_seen() {
+    let check = |heard: &str| {
+        let heard: Vec<_> = heard.split(' ').map(str::to_owned).collect();
+        check(&heard, &[3, 2])
+    };
+    assert_eq!(check("0/0 1/0 0/1 0/2 1/1"), Ok(()));
+    for (what, heard) in [
+        ("missing", "0/0 1/0 0/2 1/1"),
+        ("missing at the end", "0/0 1/0 0/1 1/1"),
+        ("twice", "0/0 1/0 0/1 0/1 0/2 1/1"),
+        ("twice at the end", "0/0 1/0 0/1 0/2 1/1 1/1"),
+        ("out of order", "0/1 1/0 0/0 0/2 1/1"),
+        ("never sent", "0/0 1/0 0/1 0/2 1/1 1/2"),
+    ] {
+        check(heard).expect_err(what);
+    }
 }

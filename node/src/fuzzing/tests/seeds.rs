@@ -190,6 +190,40 @@ fn streams() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Streams of frames, each behind the two bytes that say how it is cut.
+fn frames() -> Vec<Vec<u8>> {
+    // The first word of a table: segments less one, size of the first.
+    let table =
+        |segments: u32, words: u32| [(segments - 1).to_le_bytes(), words.to_le_bytes()].concat();
+    let text = |first_segment: u32, len: usize| {
+        let allocator = HeapAllocator::new().first_segment_words(first_segment);
+        let mut message = Builder::new(allocator);
+        message.set_root::<capnp::text::Owned>("x".repeat(len).as_str()).unwrap();
+        capnp::serialize::write_message_to_words(&message)
+    };
+    let cut = |sizes: [u8; 2], stream: Vec<u8>| [sizes.as_slice(), &stream].concat();
+    let empty = vec![0; 8];
+    let most = [table(512, 0), vec![0; 4 * 511], vec![0; 4]].concat();
+    let none_there = [table(2, 1), vec![0; 8], vec![0; 8]].concat();
+    let far_pointer = [table(1, 1), vec![2, 0, 0, 0, 9, 0, 0, 0]].concat();
+    let itself = [table(1, 1), vec![0xfc, 0xff, 0xff, 0xff, 0, 0, 1, 0]].concat();
+    vec![
+        cut([0, 0], text(64, 3)),
+        cut([6, 1], text(1, 3)),
+        cut([2, 255], [text(1, 900), text(64, 300), text(1, 40)].concat()),
+        cut([63, 3], [text(8, 6000), text(8, 6000), text(8, 6000)].concat()),
+        cut([7, 0], [empty.clone(), empty, text(4, 1)].concat()),
+        cut([4, 2], most),
+        cut([1, 1], none_there),
+        cut([8, 8], far_pointer),
+        cut([8, 8], itself),
+        cut([3, 0], table(513, 0)),
+        cut([3, 0], [table(1, 1 << 23), vec![0; 40]].concat()),
+        cut([3, 0], [table(2, u32::MAX), vec![0xff; 8]].concat()),
+        cut([9, 0], text(64, 2000)[..1000].to_vec()),
+    ]
+}
+
 fn auth_proof() -> Vec<u8> {
     let (key, identity) = identity();
     let claimed =
@@ -222,5 +256,6 @@ fn write_the_seeds() {
     write("auth_proof", &[auth_proof()]);
     write("token_proof", &[text(&proof(&key, [7; 32], NOW)).into_bytes()]);
     write("call", &[service_calls(), session_calls(), empty_calls()].concat());
+    write("frame", &frames());
     write("stream", &streams());
 }

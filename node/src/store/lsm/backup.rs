@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fjall::{Keyspace, PersistMode, Readable, Snapshot};
 
-use super::open::{DIRECTORY, MARK, open_keyspaces, open_place};
+use super::open::{DIRECTORY, MARK, Tasks, open_keyspaces, open_place};
 use super::{LsmReads, Place, codec};
 use crate::clock::Clock;
 use crate::store::StoreError;
@@ -36,7 +36,7 @@ fn copy(place: &Arc<Place>, data_dir: &Path) -> Result<Copied, StoreError> {
     let from = place.opened()?;
     let snapshot = from.db.snapshot();
     let path = data_dir.join(DIRECTORY);
-    let to = open_keyspaces(&path, &place.clock)?;
+    let to = open_keyspaces(&path, &place.clock, Tasks::Run)?;
     let mut copied = Copied::default();
     let spaces = [
         (&from.rows, &to.rows),
@@ -51,7 +51,7 @@ fn copy(place: &Arc<Place>, data_dir: &Path) -> Result<Copied, StoreError> {
     to.db.persist(PersistMode::SyncAll)?;
     drop(to);
     // A copy that cannot be opened is none.
-    let (opened, commits, _) = open_place(&path, &place.clock, 0)?;
+    let (opened, commits, _) = open_place(&path, &place.clock, 0, Tasks::Run)?;
     drop(opened);
     Mark::create(&data_dir.join(MARK), commits)?;
     Ok(copied)
@@ -77,7 +77,7 @@ fn copy_space(
 /// each queue says that rows may be missing.
 pub(crate) fn revive(data_dir: &Path, clock: &Clock) -> Result<u64, StoreError> {
     let path = data_dir.join(DIRECTORY);
-    let (opened, commits, _) = open_place(&path, clock, 0)?;
+    let (opened, commits, _) = open_place(&path, clock, 0, Tasks::Run)?;
     let mut queues = 0;
     let mut batch = opened.db.batch().durability(Some(PersistMode::SyncAll));
     for guard in opened.state.prefix(codec::QUEUES) {

@@ -67,7 +67,7 @@ pub(super) fn is_full(path: &Path) -> bool {
 }
 
 /// Bytes that this process may still write on the disk of `path`.
-fn free(path: &Path) -> Option<u64> {
+pub(super) fn free(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -39,15 +39,7 @@ struct Journal {
 pub(super) fn inspect(path: &Path, mark: u64) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
     let corrupt = |detail: String| StoreError::Corrupt { path: path.to_owned(), detail };
-    let mut files: Vec<(u64, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(path).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(id) = name.strip_suffix(".jnl").and_then(|id| id.parse().ok()) {
-            files.push((id, file));
-        }
-    }
-    files.sort_unstable();
+    let files = files(path).map_err(io)?;
     let mut last: Option<u64> = None;
     let newest = files.len().saturating_sub(1);
     for (at, (_, file)) in files.iter().enumerate() {
@@ -84,6 +76,26 @@ pub(super) fn inspect(path: &Path, mark: u64) -> Result<(), StoreError> {
         cut().map_err(io)?;
     }
     Ok(())
+}
+
+/// The journals, the oldest first, with their numbers.
+pub(super) fn files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let file = entry?.path();
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(id) = name.strip_suffix(".jnl").and_then(|id| id.parse().ok()) {
+            files.push((id, file));
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Whether a journal is whole and holds no commit.
+pub(super) fn is_blank(path: &Path) -> io::Result<bool> {
+    let journal = read(path)?;
+    Ok(journal.commits.is_none() && !journal.damaged)
 }
 
 fn read(path: &Path) -> io::Result<Journal> {

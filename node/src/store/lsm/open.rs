@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
-use super::ballast::Ballast;
+use super::ballast::{self, Ballast};
 use super::shares::ShareCache;
 use super::{Lsm, LsmReads, Opened, Place, codec, journal};
 use crate::clock::Clock;
@@ -39,6 +39,12 @@ const CACHE: u64 = 32 * 1024 * 1024;
 const JOURNALS: u64 = 256 * 1024 * 1024;
 /// Unsorted changes of one keyspace in memory, in bytes.
 const MEMTABLE: u64 = 32 * 1024 * 1024;
+/// With less than this free a background task is likely to find no room, in bytes: it writes a
+/// keyspace's unsorted changes out, and what it finds no room for stops all writes.
+const FLUSH_ROOM: u64 = 2 * MEMTABLE;
+/// Journals that a store without background tasks may have. Each former one leaves changes to be
+/// written out, and with four of those in a keyspace fjall lets writes wait for its tasks.
+const JOURNALS_AT_REST: usize = 4;
 /// Values from this size on are written once and not moved by compactions, in bytes.
 const SEPARATED: u32 = 8 * 1024;
 
@@ -58,8 +64,14 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
     });
     let mark_path = data_dir.join(MARK);
     let mark = Mark::read(&mark_path)?;
+    if mark.is_none() && is_unfinished(&place.path)? {
+        tracing::warn!("the first start was cut off: making the queues again");
+        fs::remove_dir_all(&place.path)
+            .map_err(|source| StoreError::Io { path: place.path.clone(), source })?;
+    }
     check_directory(&place.path, mark.is_some())?;
-    let (opened, commits, ids) = open_place(&place.path, &place.clock, mark.unwrap_or_default())?;
+    let mark_before = mark.unwrap_or_default();
+    let (opened, commits, ids) = open_place(&place.path, &place.clock, mark_before, Tasks::Run)?;
     *place.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
     let mark_file = Mark::open(&mark_path)?;
     if mark.is_none() {
@@ -77,8 +89,54 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
         swept: 0,
         pending: None,
         broken: false,
+        tasks: Tasks::Run,
     };
     Ok(Queues { writer, reads: LsmReads::new(place) })
+}
+
+/// Whether background tasks write unsorted changes out and merge tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tasks {
+    Run,
+    /// They would find no room. Commits go on, as far as there is room for their journal.
+    Rest,
+}
+
+impl Tasks {
+    /// What they should do on a disk as full as this one.
+    pub(super) fn suitable(path: &Path) -> Self {
+        let is_low = ballast::free(path).is_some_and(|free| free < FLUSH_ROOM);
+        let may_rest = journal::files(path).is_ok_and(|files| files.len() <= JOURNALS_AT_REST);
+        if is_low && may_rest { Self::Rest } else { Self::Run }
+    }
+}
+
+/// Whether a directory without a mark is what a first start has left that was cut off: without a
+/// commit in its journals, and without a table.
+fn is_unfinished(path: &Path) -> Result<bool, StoreError> {
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    if !path.try_exists().map_err(io)? {
+        return Ok(false);
+    }
+    for (_, file) in journal::files(path).map_err(io)? {
+        if !journal::is_blank(&file).map_err(io)? {
+            return Ok(false);
+        }
+    }
+    for id in KEYSPACES.skip(1) {
+        for kind in ["tables", "blobs"] {
+            let folder = path.join("keyspaces").join(id.to_string()).join(kind);
+            let first = match fs::read_dir(folder) {
+                Ok(mut entries) => entries.next(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(io(error)),
+            };
+            if first.is_some() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// A store that is gone is not replaced by an empty one.
@@ -119,6 +177,7 @@ pub(super) fn open_place(
     path: &Path,
     clock: &Clock,
     mark: u64,
+    tasks: Tasks,
 ) -> Result<(Opened, u64, Ids), StoreError> {
     if path.join(MARKER).exists() {
         if mark > 0 {
@@ -127,7 +186,7 @@ pub(super) fn open_place(
         journal::inspect(path, mark)?;
     }
     // Damage that the format does not foresee makes its readers panic.
-    let opened = catch_unwind(AssertUnwindSafe(|| open_keyspaces(path, clock)))
+    let opened = catch_unwind(AssertUnwindSafe(|| open_keyspaces(path, clock, tasks)))
         .map_err(|_| corrupt(path, "the store cannot be read"))?
         .map_err(|error| corrupt_if_damaged(error, path))?;
     let version = opened.state.get(codec::VERSION).map_err(|e| corrupt_if_damaged(e, path))?;
@@ -158,12 +217,13 @@ pub(super) fn open_place(
     Ok((opened, commits, ids))
 }
 
-pub(super) fn open_keyspaces(path: &Path, clock: &Clock) -> fjall::Result<Opened> {
+pub(super) fn open_keyspaces(path: &Path, clock: &Clock, tasks: Tasks) -> fjall::Result<Opened> {
     let clock = clock.clone();
     let db = Database::builder(path)
         .cache_size(CACHE)
         .max_journaling_size(JOURNALS)
-        .worker_threads(1)
+        // `worker_threads` takes no 0.
+        .worker_threads_unchecked(usize::from(tasks == Tasks::Run))
         .manual_journal_persist(true)
         .with_compaction_filter_factories(Arc::new(move |keyspace| {
             let over = Arc::new(Over(clock.clone()));
@@ -186,18 +246,40 @@ pub(super) fn open_keyspaces(path: &Path, clock: &Clock) -> fjall::Result<Opened
 }
 
 impl Lsm {
-    /// Opens the store anew after a failed commit: memory and disk may tell different stories
-    /// then, and the disk is right.
-    pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
-        tracing::warn!("opening the queues again after a failed commit");
+    /// Opens the store anew where it has stopped, or where its tasks should do otherwise on a disk
+    /// as full as it is now.
+    pub(super) fn keep_open(&mut self) -> Result<(), StoreError> {
+        if self.broken || self.has_stopped() {
+            let tasks = Tasks::suitable(&self.place.path);
+            tracing::warn!(?tasks, "opening the queues again after a failed write");
+            return self.reopen(tasks);
+        }
+        if self.tasks == Tasks::Rest && Tasks::suitable(&self.place.path) == Tasks::Run {
+            tracing::info!("opening the queues again: there is room for background tasks");
+            return self.reopen(Tasks::Run);
+        }
+        Ok(())
+    }
+
+    /// A background task that fails stops all writes.
+    fn has_stopped(&self) -> bool {
+        let place = self.place.read();
+        place.as_ref().is_some_and(|opened| opened.db.persist(PersistMode::Buffer).is_err())
+    }
+
+    /// After a failed commit memory and disk may tell different stories, and the disk is right.
+    fn reopen(&mut self, tasks: Tasks) -> Result<(), StoreError> {
         self.pending = None;
         self.shares.clear();
+        self.broken = true;
         let mut opened = self.place.opened.write().unwrap_or_else(PoisonError::into_inner);
         drop(opened.take());
-        let (fresh, commits, ids) = open_place(&self.place.path, &self.place.clock, self.commits)?;
+        let (path, clock) = (&self.place.path, &self.place.clock);
+        let (fresh, commits, ids) = open_place(path, clock, self.commits, tasks)?;
         *opened = Some(fresh);
         self.commits = commits;
         self.ids = ids;
+        self.tasks = tasks;
         self.broken = false;
         Ok(())
     }

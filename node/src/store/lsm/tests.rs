@@ -112,6 +112,27 @@ async fn a_lost_store_is_not_replaced_by_an_empty_one() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_was_cut_off_is_done_again() {
+    for version in [None, Some("")] {
+        let dir = tempfile::tempdir().unwrap();
+        let queues = dir.path().join("queues");
+        fs::create_dir_all(queues.join("keyspaces")).unwrap();
+        fs::File::create(queues.join("0.jnl")).unwrap().set_len(1 << 20).unwrap();
+        if let Some(version) = version {
+            fs::write(queues.join("version"), version).unwrap();
+        }
+        fill(dir.path(), 0..3, 100).await;
+        assert_eq!(serials(dir.path()).await, [0, 1, 2]);
+        // What holds a commit is not taken for a first start.
+        fs::remove_file(dir.path().join("queues.mark")).unwrap();
+        fs::write(queues.join("version"), "").unwrap();
+        assert!(matches!(refusal(dir.path()), StoreError::Corrupt { .. }));
+        fs::remove_file(queues.join("version")).unwrap();
+        assert!(matches!(refusal(dir.path()), StoreError::Corrupt { .. }));
+    }
+}
+
+#[tokio::test]
 async fn a_keyspace_without_its_tables_is_not_taken_for_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), 0..3, 100).await;

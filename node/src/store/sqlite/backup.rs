@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::Connection;
 
-use super::inspect::inspect;
+use super::inspect::{Look, inspect};
 use super::open::{FILE, MARK, MARKER, migrate, open_beside};
 use super::script::Script;
 use super::{Sqlite, packages};
@@ -24,7 +24,7 @@ pub(crate) async fn copy(data_dir: &Path, to: &Path) -> Result<(), StoreError> {
     created.sync_all().map_err(io)?;
     std::fs::File::open(&file).and_then(|file| file.sync_all()).map_err(io)?;
     // A copy that cannot be read is none.
-    let found = inspect(to, true).await?;
+    let found = inspect(to, Look { whole: true, first: false }).await?;
     Mark::create(&to.join(MARK), found.commits)
 }
 

@@ -27,9 +27,18 @@ pub(super) struct Found {
     pub(super) commits: u64,
 }
 
+/// How to look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// At all pages, when they are not too many.
+    pub(super) whole: bool,
+    /// No start has been finished here.
+    pub(super) first: bool,
+}
+
 /// Looks at the database of a data directory, which is there and not empty. Works beside a
 /// running node.
-pub(super) async fn inspect(data_dir: &Path, whole: bool) -> Result<Found, StoreError> {
+pub(super) async fn inspect(data_dir: &Path, how: Look) -> Result<Found, StoreError> {
     let path = data_dir.join(FILE);
     check_header(&path)?;
     // The mark first: beside a running node the database may go on meanwhile.
@@ -37,7 +46,7 @@ pub(super) async fn inspect(data_dir: &Path, whole: bool) -> Result<Found, Store
     let marked = Mark::read(&mark)?;
     let found = async {
         let mut connection = bare_options(&path).read_only(true).connect().await?;
-        let found = look(&mut connection, &path, &mark, marked, whole).await;
+        let found = look(&mut connection, &path, &mark, marked, how).await;
         connection.close().await?;
         found
     };
@@ -49,11 +58,11 @@ async fn look(
     path: &Path,
     mark: &Path,
     marked: Option<u64>,
-    whole: bool,
+    how: Look,
 ) -> Result<Found, StoreError> {
-    let found = find(connection, path, marked).await?;
+    let found = find(connection, path, marked, how.first).await?;
     Mark::check(mark, marked, path, found.commits)?;
-    if whole && fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_BYTES) {
+    if how.whole && fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_BYTES) {
         check_pages(connection, path).await?;
     }
     Ok(found)
@@ -75,6 +84,7 @@ async fn find(
     connection: &mut SqliteConnection,
     path: &Path,
     marked: Option<u64>,
+    first: bool,
 ) -> Result<Found, StoreError> {
     let application: i64 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
@@ -83,6 +93,14 @@ async fn find(
     if marked > Some(0) && application == 0 && version == 0 {
         // All that was ever written was in the log, which is gone.
         return Ok(Found { version, commits: 0 });
+    }
+    if first && application == 0 && version == 0 {
+        // A first start that was cut off can leave the header, which turns on the write-ahead log.
+        let query = "SELECT count(*) FROM sqlite_schema";
+        let tables: i64 = sqlx::query_scalar(query).fetch_one(&mut *connection).await?;
+        if tables == 0 {
+            return Ok(Found { version: FIRST - 1, commits: 0 });
+        }
     }
     if application != APPLICATION || version == 0 {
         return Err(StoreError::Foreign(path.to_owned()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::inspect::{Found, corrupt_if_malformed, inspect};
+use super::inspect::{Found, Look, corrupt_if_malformed, inspect};
 use super::{Sqlite, SqliteReads};
 use crate::store::StoreError;
 
@@ -106,7 +106,7 @@ pub(crate) async fn open(data_dir: &Path) -> Result<Database, StoreError> {
         Some(0) if existed => {
             return Err(StoreError::Corrupt { path, detail: "the file is empty".into() });
         }
-        Some(1..) => inspect(data_dir, true).await?,
+        Some(1..) => inspect(data_dir, Look { whole: true, first: !existed }).await?,
         None | Some(0) => Found { version: FIRST - 1, commits: 0 },
     };
 
@@ -144,7 +144,7 @@ pub(super) async fn open_beside(data_dir: &Path) -> Result<(SqliteConnection, i6
     if !path.exists() {
         return Err(StoreError::Missing(path));
     }
-    let found = inspect(data_dir, false).await?;
+    let found = inspect(data_dir, Look { whole: false, first: false }).await?;
     Ok((options(&path).connect().await?, found.version))
 }
 

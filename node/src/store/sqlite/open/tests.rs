@@ -28,6 +28,24 @@ async fn a_lost_database_is_not_replaced_by_an_empty_one() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_was_cut_off_is_done_again() {
+    for existed in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        let begun = options(&path).create_if_missing(true).connect().await.unwrap();
+        begun.close().await.unwrap();
+        assert!(fs::metadata(&path).unwrap().len() > 0, "a header, and no tables");
+        if existed {
+            File::create(dir.path().join(MARKER)).unwrap();
+            assert!(matches!(refusal(dir.path()).await, StoreError::Foreign(_)));
+        } else {
+            drop(open(dir.path()).await.unwrap());
+            drop(open(dir.path()).await.unwrap());
+        }
+    }
+}
+
+#[tokio::test]
 async fn newer_foreign_and_damaged_databases_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut database = open(dir.path()).await.unwrap();
