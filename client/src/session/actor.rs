@@ -143,13 +143,15 @@ impl Actor {
         tail: watch::Sender<Cursor>,
         health: watch::Sender<Health>,
     ) -> Self {
+        let mut positions = record.positions;
+        positions.link_gone();
         Self {
             owner: record.owner,
             identity: record.identity,
             store,
             hybrid: record.hybrid,
             incarnation: record.incarnation,
-            positions: record.positions,
+            positions,
             policy: record.policy,
             names: Names::default(),
             asked_names: BTreeSet::new(),
@@ -308,7 +310,7 @@ impl Actor {
             }
         }
         self.overlay.drain_into(self.owner, &mut unit.batch);
-        if !unit.batch.is_empty() || unit.received {
+        if !unit.batch.is_empty() || unit.received || unit.moved {
             unit.batch.positions(self.owner, self.positions);
         }
     }
@@ -368,15 +370,17 @@ impl Actor {
 
     async fn link_event(&mut self, event: LinkEvent, unit: &mut Unit) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Up { last_send, acked_up_to } => self.link_up(last_send, acked_up_to),
+            LinkEvent::Up { last_send, acked_up_to } => self.link_up(last_send, acked_up_to, unit),
             LinkEvent::Rows(rows) => self.rows(rows, unit).await?,
             LinkEvent::Down => self.link_down(),
             LinkEvent::Refused { code, text } => {
+                self.positions.link_gone();
                 self.uplink.up = false;
                 self.refuse_names(code, &text, unit);
                 self.uplink.state = LinkState::Refused(text);
             }
             LinkEvent::Displaced { by } => {
+                self.positions.link_gone();
                 self.uplink.up = false;
                 self.uplink.state = LinkState::Displaced(by.clone());
                 self.emit(unit, None, EventData::SessionDisplaced { by });

@@ -51,7 +51,7 @@ impl Actor {
             let waits = |slot: &Slot| {
                 slot.record.pending.is_some() || slot.record.state == GroupState::Isolated
             };
-            if self.uplink.stale || self.groups.get(group).is_some_and(waits) {
+            if self.positions.stale || self.groups.get(group).is_some_and(waits) {
                 return Ok(());
             }
             let next = self

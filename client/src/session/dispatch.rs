@@ -149,7 +149,7 @@ impl Actor {
     pub(super) fn refusal(&self) -> Option<SessionError> {
         match &self.uplink.state {
             LinkState::Displaced(by) => Some(SessionError::Displaced(by.clone())),
-            _ if self.uplink.stale => {
+            _ if self.positions.stale => {
                 Some(SessionError::Displaced("this database is an old copy".into()))
             }
             _ => None,

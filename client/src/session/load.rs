@@ -86,6 +86,7 @@ impl Actor {
             let loaded = match positions {
                 Ok(positions) => {
                     self.positions = positions;
+                    self.positions.link_gone();
                     self.load().await
                 }
                 Err(error) => Err(error),

@@ -31,7 +31,7 @@ const TTL_MS: u64 = DEFAULT_TTL_SECS as u64 * 1000;
 impl Actor {
     /// Sends what is ready, in order, once the backlog is processed.
     pub(super) fn pump(&mut self) {
-        if !self.uplink.up || self.uplink.draining || self.uplink.stale {
+        if !self.uplink.up || self.uplink.draining || self.positions.stale {
             return;
         }
         let mut room = IN_FLIGHT

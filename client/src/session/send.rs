@@ -284,7 +284,7 @@ impl Actor {
     /// No commit of ours is in flight, and nobody's proposal waits.
     pub(super) async fn can_encrypt(&mut self, group: &GroupId) -> Result<bool, StoreError> {
         let pending = self.groups.get(group).is_none_or(|slot| slot.record.pending.is_some());
-        if pending || self.uplink.stale {
+        if pending || self.positions.stale {
             return Ok(false);
         }
         let mls = self.mls(group).await?;

@@ -48,6 +48,8 @@ pub(super) struct Unit {
     pub(super) publish: Option<NewPackages>,
     /// Rows came in, so there is something to acknowledge.
     pub(super) received: bool,
+    /// What is remembered of the link has changed.
+    pub(super) moved: bool,
     keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
     after: Vec<After>,
 }
@@ -71,6 +73,7 @@ impl Unit {
             settled: HashMap::new(),
             publish: None,
             received: false,
+            moved: false,
             keys: HashMap::new(),
             after: Vec::new(),
         }

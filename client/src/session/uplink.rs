@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::{Actor, Outgoing};
 use super::input::Input;
 use super::outbox::RETRY;
+use super::unit::Unit;
 use crate::model::LinkState;
 use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
 
@@ -41,8 +42,6 @@ pub(super) struct Uplink {
     pub(super) number: u64,
     /// The backlog comes before the outbox.
     pub(super) draining: bool,
-    /// Our state is an old copy: it must not encrypt.
-    pub(super) stale: bool,
     /// Key packages of every suite are at the node.
     pub(super) published: bool,
     /// The stock of key packages is being refilled.
@@ -77,7 +76,6 @@ impl Uplink {
             up: false,
             number: 0,
             draining: false,
-            stale: false,
             published: false,
             filling: false,
             wake: BTreeSet::new(),
@@ -141,16 +139,17 @@ impl Uplink {
 }
 
 impl Actor {
-    pub(super) fn link_up(&mut self, last_send: SendId, acked_up_to: u64) {
-        let same = last_send.incarnation == self.incarnation;
-        if same && last_send.counter >= self.positions.next_counter
-            || acked_up_to > self.positions.received_up_to
-        {
+    pub(super) fn link_up(&mut self, last_send: SendId, acked_up_to: u64, unit: &mut Unit) {
+        unit.moved = true;
+        let last_send =
+            Some(last_send.counter).filter(|_| last_send.incarnation == self.incarnation);
+        if self.positions.stale || self.positions.are_behind(last_send, acked_up_to) {
             tracing::error!("this database is an old copy of the session's state");
-            self.uplink.stale = true;
+            self.positions.stale = true;
             self.uplink.state = LinkState::Refused("an old copy of this session's state".into());
             return;
         }
+        self.positions.sent_below = None;
         self.uplink.up = true;
         self.uplink.draining = true;
         self.uplink.number += 1;
@@ -172,6 +171,7 @@ impl Actor {
 
     /// Displaced, or the task of the link is gone.
     pub(super) fn link_over(&mut self) {
+        self.positions.link_gone();
         self.uplink.over = true;
         self.uplink.up = false;
         if !matches!(self.uplink.state, LinkState::Displaced(_)) {
@@ -182,6 +182,7 @@ impl Actor {
     }
 
     pub(super) fn link_down(&mut self) {
+        self.positions.link_gone();
         self.uplink.up = false;
         self.uplink.state = LinkState::Connecting;
     }

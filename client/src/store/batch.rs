@@ -92,10 +92,12 @@ impl Batch {
     }
 
     pub(crate) fn positions(&mut self, owner: Owner, positions: Positions) {
-        let Positions { next_counter, received_up_to, tail } = positions;
+        let Positions { next_counter, received_up_to, tail, sent_below, stale } = positions;
+        let sent_below = sent_below.unwrap_or_default();
         self.add(
-            "UPDATE identities SET next_counter = ?, received_up_to = ?, tail = ? WHERE id = ?",
-            values![next_counter, received_up_to, tail, owner.0],
+            "UPDATE identities SET next_counter = ?, received_up_to = ?, tail = ?, sent_below = ?, \
+             stale = ? WHERE id = ?",
+            values![next_counter, received_up_to, tail, sent_below, stale, owner.0],
         );
     }
 

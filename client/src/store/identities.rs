@@ -24,6 +24,37 @@ pub(crate) struct Positions {
     pub(crate) received_up_to: u64,
     /// The newest position of the event log.
     pub(crate) tail: u64,
+    /// Sends below this counter may be at the node; none: all that have a counter.
+    pub(crate) sent_below: Option<u64>,
+    /// The node knows of a later state than this database: nothing may be encrypted from it.
+    pub(crate) stale: bool,
+}
+
+impl Positions {
+    /// Of a new identity.
+    const FIRST: Self =
+        Self { next_counter: 1, received_up_to: 0, tail: 0, sent_below: None, stale: false };
+
+    fn new((next_counter, received_up_to, tail, sent_below, stale): PositionsRow) -> Self {
+        Self {
+            next_counter: uint(next_counter),
+            received_up_to: uint(received_up_to),
+            tail: uint(tail),
+            sent_below: Some(uint(sent_below)).filter(|counter| *counter > 0),
+            stale,
+        }
+    }
+
+    /// No link is up: from now on counters are given to sends that cannot be at the node yet.
+    pub(crate) fn link_gone(&mut self) {
+        self.sent_below.get_or_insert(self.next_counter);
+    }
+
+    /// Whether the node knows of later sends or acknowledgements than this database.
+    pub(crate) fn are_behind(&self, last_send: Option<u64>, acked_up_to: u64) -> bool {
+        let sent_below = self.sent_below.unwrap_or(self.next_counter);
+        last_send.is_some_and(|last| last >= sent_below) || acked_up_to > self.received_up_to
+    }
 }
 
 /// What a session starts from.
@@ -37,14 +68,16 @@ pub(crate) struct IdentityRecord {
     pub(crate) hybrid: Vec<HybridSecret>,
 }
 
-type Row = (i64, Vec<u8>, Vec<u8>, i64, i64, i64, i64, String);
+type Row = (i64, Vec<u8>, Vec<u8>, i64, String);
+
+/// `next_counter`, `received_up_to`, `tail`, `sent_below`, `stale`.
+type PositionsRow = (i64, i64, i64, i64, bool);
 
 impl Store {
     /// All identities in this database.
     pub(crate) async fn identities(&self) -> Result<Vec<IdentityRecord>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, identity, seed, incarnation, next_counter, received_up_to, tail, \
-             invite_policy FROM identities ORDER BY id",
+            "SELECT id, identity, seed, incarnation, invite_policy FROM identities ORDER BY id",
         )
         .fetch_all(&self.reads)
         .await?;
@@ -72,7 +105,7 @@ impl Store {
             owner,
             identity: Arc::new(identity),
             incarnation: 1,
-            positions: Positions { next_counter: 1, received_up_to: 0, tail: 0 },
+            positions: Positions::FIRST,
             policy: InvitePolicy::default(),
             hybrid: vec![hybrid],
         })
@@ -85,17 +118,14 @@ impl Store {
 
     /// The counters as they are committed.
     pub(crate) async fn positions(&self, owner: Owner) -> Result<Positions, StoreError> {
-        let (next_counter, received_up_to, tail): (i64, i64, i64) = sqlx::query_as(
-            "SELECT next_counter, received_up_to, tail FROM identities WHERE id = ?",
+        let row: PositionsRow = sqlx::query_as(
+            "SELECT next_counter, received_up_to, tail, sent_below, stale FROM identities \
+             WHERE id = ?",
         )
         .bind(owner.0)
         .fetch_one(&self.reads)
         .await?;
-        Ok(Positions {
-            next_counter: uint(next_counter),
-            received_up_to: uint(received_up_to),
-            tail: uint(tail),
-        })
+        Ok(Positions::new(row))
     }
 
     /// When the newest unused last-resort package of each suite was made, unix milliseconds.
@@ -152,7 +182,7 @@ impl Store {
     }
 
     async fn identity_record(&self, row: Row) -> Result<IdentityRecord, StoreError> {
-        let (owner, key, seed, incarnation, next_counter, received_up_to, tail, text) = row;
+        let (owner, key, seed, incarnation, text) = row;
         let plain = self.sealer.open("identities", &key, &seed)?;
         let seed: [u8; 32] = plain
             .as_slice()
@@ -175,11 +205,7 @@ impl Store {
             owner: Owner(owner),
             identity: Arc::new(identity),
             incarnation: uint(incarnation),
-            positions: Positions {
-                next_counter: uint(next_counter),
-                received_up_to: uint(received_up_to),
-                tail: uint(tail),
-            },
+            positions: self.positions(Owner(owner)).await?,
             policy: policy(&text)?,
             hybrid,
         })

@@ -50,6 +50,10 @@ impl World {
         task.await.unwrap();
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.node.is_none()
+    }
+
     pub(crate) async fn client(&self, name: &str) -> Client {
         Client::open(self.config(name)).await.unwrap()
     }
