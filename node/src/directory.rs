@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use quicproquo_schemas::id::{IdentityKey, is_name};
-use quicproquo_schemas::limits::{HYBRID_PUBLIC_KEY_LEN, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN};
+use quicproquo_schemas::limits::{
+    FRAME_AFTER_AUTH, HYBRID_PUBLIC_KEY_LEN, MIN_CLAIM_LIFE_SECS, NAME_DOMAIN,
+};
 
 use crate::auth::{Caller, verify};
 use crate::key_package::{self, KeyPackageError};
@@ -14,6 +16,9 @@ use crate::store::write::{
 };
 use crate::store::{StoreError, SuiteStock};
 use crate::writer::WriteError;
+
+/// Most bytes of the packages that one claim takes: an answer is no larger than a question.
+const CLAIM_BYTES: u64 = FRAME_AFTER_AUTH as u64;
 
 /// Why the directory refuses.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +142,7 @@ pub(crate) async fn claim(
         .collect();
     let write = DirectoryWrite::Claim(Claim {
         targets,
+        bytes: CLAIM_BYTES,
         ciphersuite,
         alive_until: shared.clock.now() + MIN_CLAIM_LIFE_SECS,
     });

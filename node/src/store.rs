@@ -153,6 +153,14 @@ pub(crate) enum Refusal {
     /// As many packages as allowed.
     #[error("no more key packages of this ciphersuite")]
     StockFull,
+    /// The packages of a claim are too large together.
+    #[error("the packages have {bytes} bytes together; the limit is {limit}: claim fewer at once")]
+    ClaimTooLarge {
+        /// What they have.
+        bytes: u64,
+        /// What they may have.
+        limit: u64,
+    },
     /// The bytes are not those of the blob.
     #[error("{0}")]
     BadBlob(&'static str),
@@ -355,7 +363,7 @@ pub(crate) trait DirectoryBackend {
         publish: &Publish,
     ) -> Result<Result<Vec<SuiteStock>, Refusal>, StoreError>;
     /// Takes one package per target; empty when there is none.
-    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError>;
+    async fn claim(&mut self, claim: &Claim) -> Result<Result<Vec<Vec<u8>>, Refusal>, StoreError>;
     /// Replaces the hybrid key.
     async fn put_hybrid_key(&mut self, put: &PutHybridKey) -> Result<(), StoreError>;
     /// Gives a free name to an identity; a repetition changes nothing.

@@ -55,7 +55,7 @@ impl From<Refusal> for Fault {
             Refusal::BadSendId(_) => ErrorCode::BadSendId,
             Refusal::NameTaken | Refusal::NameRetired => ErrorCode::NameTaken,
             Refusal::TooManyNames => ErrorCode::TooManyNames,
-            Refusal::StockFull => ErrorCode::TooLarge,
+            Refusal::StockFull | Refusal::ClaimTooLarge { .. } => ErrorCode::TooLarge,
             Refusal::BadBlob(_) => ErrorCode::BadBlob,
             Refusal::BadOffset(_) => ErrorCode::BadOffset,
             Refusal::QuotaExceeded(_) => ErrorCode::QuotaExceeded,

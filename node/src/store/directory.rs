@@ -72,7 +72,7 @@ async fn one<B: DirectoryBackend>(
         DirectoryWrite::Publish(publish) => {
             backend.publish(publish).await?.map(DirectoryWritten::Stock)
         }
-        DirectoryWrite::Claim(claim) => Ok(DirectoryWritten::Claimed(backend.claim(claim).await?)),
+        DirectoryWrite::Claim(claim) => backend.claim(claim).await?.map(DirectoryWritten::Claimed),
         DirectoryWrite::PutHybridKey(put) => {
             backend.put_hybrid_key(put).await?;
             Ok(DirectoryWritten::Done)

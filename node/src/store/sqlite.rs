@@ -150,7 +150,7 @@ impl DirectoryBackend for Sqlite {
         packages::publish(&mut self.connection, publish).await
     }
 
-    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn claim(&mut self, claim: &Claim) -> Result<Result<Vec<Vec<u8>>, Refusal>, StoreError> {
         packages::claim(&mut self.connection, claim).await
     }
 

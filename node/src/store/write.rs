@@ -199,6 +199,8 @@ pub(crate) struct Claim {
     pub(crate) targets: Vec<Target>,
     pub(crate) ciphersuite: u16,
     /// Packages that end before this time (unix seconds) are passed over.
+    /// Most bytes of all packages together; above it nothing is taken.
+    pub(crate) bytes: u64,
     pub(crate) alive_until: u64,
 }
 

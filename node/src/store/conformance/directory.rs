@@ -8,12 +8,14 @@ use crate::store::write::{DirectoryWrite, DirectoryWritten};
 on_each_directory_backend!(
     one_time_packages_leave_once_oldest_first_and_last_resorts_stay,
     packages_that_end_soon_are_passed_over_and_swept,
+    a_claim_above_its_bytes_takes_nothing,
     the_stock_is_bounded_and_spent_packages_do_not_come_back,
     names_go_to_the_first,
     the_last_hybrid_key_counts,
 );
 
 const NOW: u64 = 1_000_000;
+const CLAIM_BYTES: u64 = 20;
 
 fn package(serial: u8, ciphersuite: u16, life: u64) -> Package {
     Package {
@@ -36,7 +38,8 @@ fn publish(of: u8, one_time: Vec<Package>, last_resort: Option<Package>) -> Dire
 
 fn claim(of: &[u8], ciphersuite: u16, one_time: bool) -> DirectoryWrite {
     let targets = of.iter().map(|of| Target { identity: key(*of), one_time }).collect();
-    DirectoryWrite::Claim(Claim { targets, ciphersuite, alive_until: NOW + 35 * DAY })
+    let alive_until = NOW + 35 * DAY;
+    DirectoryWrite::Claim(Claim { targets, bytes: CLAIM_BYTES, ciphersuite, alive_until })
 }
 
 fn claimed(packages: &[&[u8]]) -> DirectoryWritten {
@@ -85,6 +88,22 @@ async fn packages_that_end_soon_are_passed_over_and_swept(
     rig.now = NOW + 34 * DAY + 1;
     rig.sweep(10).await;
     assert!(rig.reads.stock(key(5), NOW).await.unwrap().is_empty());
+}
+
+async fn a_claim_above_its_bytes_takes_nothing(mut rig: DirectoryRig<impl DirectoryBackend>) {
+    let sized = |serial, len: u8| Package {
+        data: Arc::from(vec![serial; len.into()]),
+        ..package(serial, 1, 70 * DAY)
+    };
+    rig.one(publish(5, vec![sized(1, 15), sized(2, 1)], None)).await.unwrap();
+    rig.one(publish(6, vec![sized(3, 5)], None)).await.unwrap();
+    rig.one(publish(7, vec![], Some(sized(4, 1)))).await.unwrap();
+    let refused = Err(Refusal::ClaimTooLarge { bytes: 21, limit: CLAIM_BYTES });
+    for _ in 0..2 {
+        assert_eq!(rig.one(claim(&[5, 6, 7], 1, true)).await, refused);
+    }
+    assert_eq!(rig.one(claim(&[5, 6], 1, true)).await, Ok(claimed(&[&[1; 15], &[3; 5]])));
+    assert_eq!(rig.one(claim(&[5, 6, 7], 1, true)).await, Ok(claimed(&[&[2], &[], &[4]])));
 }
 
 async fn the_stock_is_bounded_and_spent_packages_do_not_come_back(

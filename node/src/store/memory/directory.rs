@@ -7,7 +7,7 @@ use quicproquo_schemas::id::IdentityKey;
 use super::{Kept, Memory, State, Tables};
 use crate::store::blob::{BlobChange, BlobView, Upload};
 use crate::store::write::{
-    Admit, Claim, ClaimName, Deletion, Package, Publish, PutBlob, PutHybridKey, ReleaseBlob,
+    Admit, Claim, ClaimName, Deletion, Package, Publish, PutBlob, PutHybridKey, ReleaseBlob, Target,
 };
 use crate::store::{
     Bans, BlobBytes, DirectoryBackend, DirectoryReads, Read, Refusal, StoreError, StoredToken,
@@ -71,30 +71,37 @@ impl DirectoryBackend for Memory {
         Ok(Ok(tables.stock(publish.identity, publish.now)))
     }
 
-    async fn claim(&mut self, claim: &Claim) -> Result<Vec<Vec<u8>>, StoreError> {
+    async fn claim(&mut self, claim: &Claim) -> Result<Result<Vec<Vec<u8>>, Refusal>, StoreError> {
         let mut tables = self.tables();
-        let mut claimed = Vec::new();
-        for target in &claim.targets {
-            let fits = |kept: &Kept| {
-                kept.identity == target.identity
-                    && kept.package.ciphersuite == claim.ciphersuite
-                    && kept.package.not_after >= claim.alive_until
+        let find = |target: &Target| {
+            let of_state = |one_time| {
+                tables.packages.iter().position(|kept| {
+                    kept.identity == target.identity
+                        && kept.package.ciphersuite == claim.ciphersuite
+                        && kept.package.not_after >= claim.alive_until
+                        && match kept.state {
+                            State::OneTime => one_time,
+                            State::LastResort => !one_time,
+                            State::Spent => false,
+                        }
+                })
             };
-            let one_time = tables
-                .packages
-                .iter_mut()
-                .find(|kept| target.one_time && fits(kept) && matches!(kept.state, State::OneTime));
-            let found = if let Some(kept) = one_time {
-                kept.state = State::Spent;
-                Some(kept.package.data.to_vec())
-            } else {
-                let mut kept = tables.packages.iter();
-                kept.find(|kept| fits(kept) && matches!(kept.state, State::LastResort))
-                    .map(|kept| kept.package.data.to_vec())
-            };
-            claimed.push(found.unwrap_or_default());
+            target.one_time.then(|| of_state(true)).flatten().or_else(|| of_state(false))
+        };
+        let found: Vec<Option<usize>> = claim.targets.iter().map(find).collect();
+        let bytes =
+            found.iter().flatten().map(|at| tables.packages[*at].package.data.len() as u64).sum();
+        if bytes > claim.bytes {
+            return Ok(Err(Refusal::ClaimTooLarge { bytes, limit: claim.bytes }));
         }
-        Ok(claimed)
+        let mut take = |at: usize| {
+            let kept = &mut tables.packages[at];
+            if matches!(kept.state, State::OneTime) {
+                kept.state = State::Spent;
+            }
+            kept.package.data.to_vec()
+        };
+        Ok(Ok(found.into_iter().map(|at| at.map(&mut take).unwrap_or_default()).collect()))
     }
 
     async fn put_hybrid_key(&mut self, put: &PutHybridKey) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::MIN_CLAIM_LIFE_SECS;
 use sqlx::{Row, SqliteConnection};
 
-use super::row::{damaged, key};
+use super::row::{damaged, key, unsigned};
 use super::script::{Script, chunks};
 use crate::store::write::{Claim, Package, Publish};
 use crate::store::{Refusal, StoreError, SuiteStock};
@@ -128,11 +128,25 @@ async fn alive(
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     claim: &Claim,
-) -> Result<Vec<Vec<u8>>, StoreError> {
+) -> Result<Result<Vec<Vec<u8>>, Refusal>, StoreError> {
     let wanted: Vec<_> =
         claim.targets.iter().filter(|to| to.one_time).map(|to| to.identity).collect();
     let mut found = oldest(connection, claim, &wanted, ONE_TIME).await?;
     let spent: Vec<i64> = found.values().map(|(id, _)| *id).collect();
+    let missing: Vec<_> = claim
+        .targets
+        .iter()
+        .map(|to| to.identity)
+        .filter(|identity| !found.contains_key(identity))
+        .collect();
+    found.extend(oldest(connection, claim, &missing, LAST_RESORT).await?);
+    let bytes = found.values().map(|(_, bytes)| *bytes).sum();
+    if bytes > claim.bytes {
+        return Ok(Err(Refusal::ClaimTooLarge { bytes, limit: claim.bytes }));
+    }
+
+    let ids: Vec<i64> = found.values().map(|(id, _)| *id).collect();
+    let mut data = read(connection, &ids).await?;
     let mut script = Script::default();
     for ids in chunks(&spent, 1) {
         script.push("UPDATE packages SET data = x'', state = ");
@@ -144,31 +158,20 @@ pub(super) async fn claim(
         script.push(");");
     }
     script.execute(connection).await?;
-
-    let missing: Vec<_> = claim
-        .targets
-        .iter()
-        .map(|to| to.identity)
-        .filter(|identity| !found.contains_key(identity))
-        .collect();
-    found.extend(oldest(connection, claim, &missing, LAST_RESORT).await?);
-    Ok(claim
-        .targets
-        .iter()
-        .map(|to| found.remove(&to.identity).map(|(_, data)| data).unwrap_or_default())
-        .collect())
+    let mut take = |identity| data.remove(&found.get(identity)?.0);
+    Ok(Ok(claim.targets.iter().map(|to| take(&to.identity).unwrap_or_default()).collect()))
 }
 
-/// The oldest package of each identity that lives long enough: its id and bytes.
+/// The oldest package of each identity that lives long enough: its id and size in bytes.
 async fn oldest(
     connection: &mut SqliteConnection,
     claim: &Claim,
     identities: &[IdentityKey],
     state: i64,
-) -> Result<HashMap<IdentityKey, (i64, Vec<u8>)>, StoreError> {
+) -> Result<HashMap<IdentityKey, (i64, u64)>, StoreError> {
     let mut found = HashMap::new();
     for identities in chunks(identities, 1) {
-        let mut script = Script::new("SELECT p.identity, p.id, p.data FROM (VALUES ");
+        let mut script = Script::new("SELECT p.identity, p.id, length(p.data) FROM (VALUES ");
         script.tuples(identities, 1, |script, identity| {
             script.bind(identity.as_bytes().as_slice());
         });
@@ -180,10 +183,29 @@ async fn oldest(
         );
         script.bind(i64::from(claim.ciphersuite)).bind(state).bind(claim.alive_until.cast_signed());
         for row in script.fetch(connection).await? {
-            found.insert(key(&row, 0)?, (row.try_get(1)?, row.try_get(2)?));
+            found.insert(key(&row, 0)?, (row.try_get(1)?, unsigned(&row, 2)?));
         }
     }
     Ok(found)
+}
+
+/// The bytes of packages, by id.
+async fn read(
+    connection: &mut SqliteConnection,
+    ids: &[i64],
+) -> Result<HashMap<i64, Vec<u8>>, StoreError> {
+    let mut data = HashMap::new();
+    for ids in chunks(ids, 1) {
+        let mut script = Script::new("SELECT id, data FROM packages WHERE id IN (VALUES ");
+        script.tuples(ids, 1, |script, id| {
+            script.bind(*id);
+        });
+        script.push(")");
+        for row in script.fetch(connection).await? {
+            data.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    Ok(data)
 }
 
 /// Marks every one-time package as handed out; returns their number.
