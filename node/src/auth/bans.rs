@@ -1,13 +1,15 @@
 //! Whom the operator has shut out, as this process knows it.
 //!
 //! The operator's commands write into the database beside the running node. The node asks twice
-//! a second whether the version of the bans has changed, which reads one row.
+//! a second whether the version of the bans has changed, which reads one row. A token that is taken
+//! back raises it too.
 
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use quicproquo_schemas::id::IdentityKey;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::live::Ended;
@@ -19,7 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The bans of a process.
 #[derive(Debug, Default)]
-pub(crate) struct Banned(RwLock<State>);
+pub(crate) struct Banned {
+    state: RwLock<State>,
+    changes: watch::Sender<u64>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -30,20 +35,25 @@ struct State {
 impl Banned {
     /// Whether an identity is shut out.
     pub(crate) fn contains(&self, identity: &IdentityKey) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).identities.contains(identity)
+        self.state.read().unwrap_or_else(PoisonError::into_inner).identities.contains(identity)
+    }
+
+    /// Tells of every ban, and of every token that is taken back.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 
 /// Reads the bans if they have changed, and ends what new ones forbid: live Sessions with their
 /// tokens, and waiting fetches.
 async fn look(shared: &Shared) -> Result<(), StoreError> {
-    let known = shared.banned.0.read().unwrap_or_else(PoisonError::into_inner).version;
+    let known = shared.banned.state.read().unwrap_or_else(PoisonError::into_inner).version;
     let Some(bans) = shared.reads.bans(known).await? else {
         return Ok(());
     };
     let identities: HashSet<IdentityKey> = bans.identities.into_iter().collect();
     let new: Vec<IdentityKey> = {
-        let mut state = shared.banned.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = shared.banned.state.write().unwrap_or_else(PoisonError::into_inner);
         let new = identities.difference(&state.identities).copied().collect();
         *state = State { version: Some(bans.version), identities };
         new
@@ -52,6 +62,7 @@ async fn look(shared: &Shared) -> Result<(), StoreError> {
         shared.live.expel(identity, Ended::Banned);
     }
     shared.waiters.wake(&new);
+    shared.banned.changes.send_replace(bans.version);
     if !new.is_empty() {
         tracing::info!(count = new.len(), "identities were banned");
     }

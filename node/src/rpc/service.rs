@@ -3,15 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::MAX_WAIT_MS;
 use quicproquo_schemas::node_capnp::{envelope, node_service};
+use tokio::sync::watch;
 
 use super::errors::wire;
 use super::node::NodeServer;
 use super::params;
+use crate::auth::{AuthError, resolve};
 use crate::delivery::fetch::{Fetch, fetch};
 use crate::directory;
 use crate::key_package::CLASSIC;
+use crate::server::Shared;
 use crate::store::{QueuedRow, RowContent};
 
 impl node_service::Server for NodeServer {
@@ -120,11 +124,15 @@ impl node_service::Server for NodeServer {
             (request, wait, params::token(params.get_auth())?)
         };
         let shared = &self.peer.shared;
+        let changes = shared.banned.changes();
         wire(wire(self.peer.caller(token).await)?.must_be(&request.identity))?;
         // Who waits is bounded by its identity's slots, and may wait longer than others should.
         let link = self.peer.gate.link();
         let _turn = if wait.is_zero() { Some(link.turn().await) } else { None };
-        let rows = wire(fetch(shared, request, wait).await)?;
+        let rows = tokio::select! {
+            rows = fetch(shared, request, wait) => wire(rows)?,
+            error = shut_out(shared, token, &request.identity, changes) => return wire(Err(error)),
+        };
         let (rows, count) = payloads(&rows);
         put_payloads(results.get().init_payloads(count), rows);
         Ok(())
@@ -173,6 +181,25 @@ impl node_service::Server for NodeServer {
         results.get().set_hybrid_public_key(&key.unwrap_or_default());
         Ok(())
     }
+}
+
+/// Answers when a token that did open an identity does so no more.
+async fn shut_out(
+    shared: &Shared,
+    token: [u8; 32],
+    identity: &IdentityKey,
+    mut changes: watch::Receiver<u64>,
+) -> AuthError {
+    while changes.changed().await.is_ok() {
+        let opens = resolve(shared, token).await.and_then(|caller| caller.must_be(identity));
+        match opens {
+            // A ban takes the tokens away.
+            Err(_) if shared.banned.contains(identity) => return AuthError::Banned,
+            Err(error @ (AuthError::Unauthenticated | AuthError::Forbidden)) => return error,
+            _ => {}
+        }
+    }
+    std::future::pending().await
 }
 
 type Part<'a> = (u64, &'a [u8], &'a [u8]);

@@ -46,9 +46,10 @@ pub(crate) async fn list(data_dir: &Path) -> Result<Vec<([u8; 32], StoredToken)>
 
 /// Removes one token, by its SHA-256. Returns whether it was there.
 pub(crate) async fn revoke(data_dir: &Path, hash: [u8; 32]) -> Result<bool, StoreError> {
-    let mut script = Script::new("DELETE FROM tokens WHERE hash = ?");
+    // A running node looks after those who wait when the version rises.
+    let mut script = Script::new("UPDATE bans_version SET version = version + 1;");
+    script.push("DELETE FROM tokens WHERE hash = ? RETURNING hash");
     script.bind(hash.as_slice());
-    script.push(" RETURNING hash");
     Ok(!write(data_dir, script).await?.is_empty())
 }
 
