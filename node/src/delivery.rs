@@ -31,6 +31,8 @@ pub(crate) enum DeliveryError {
     DiskLow,
     #[error("the operator of this node has banned this identity")]
     Banned,
+    #[error("the operator of this node has banned the recipient")]
+    RecipientBanned,
     #[error(transparent)]
     OverRate(#[from] OverRate),
     #[error(transparent)]
@@ -48,6 +50,9 @@ pub(crate) async fn enqueue(
     payload: Arc<[u8]>,
     ttl_secs: u32,
 ) -> Result<u64, DeliveryError> {
+    if shared.banned.contains(&recipient) {
+        return Err(DeliveryError::RecipientBanned);
+    }
     room_on_disk(shared)?;
     shared.rates.transfer(caller.sender(), 1, payload.len() as u64)?;
     let mut digest = Sha256::new();
@@ -67,7 +72,8 @@ pub(crate) async fn enqueue(
     }
 }
 
-/// Queues one row for each recipient, all or none. `send.request` is filled in here.
+/// Queues one row for each recipient, all or none; a banned one counts as full. `send.request` and
+/// the bans are filled in here.
 pub(crate) async fn send(
     shared: &Shared,
     mut send: Multicast,
@@ -77,6 +83,9 @@ pub(crate) async fn send(
     let bytes = (prefixes + send.body.len()) as u64;
     shared.rates.transfer(Sender::from(&send.sender), send.deliveries.len(), bytes)?;
     send.request = request_digest(&send);
+    for to in &mut send.deliveries {
+        to.banned = shared.banned.contains(&to.recipient);
+    }
     match shared.writer.submit(QueueWrite::Multicast(send)).await? {
         QueueWritten::Sent(results) => Ok(results),
         _ => Err(WriteError::Failed.into()),

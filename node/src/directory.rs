@@ -128,17 +128,23 @@ pub(crate) async fn publish(
     store(shared, identity, packages, last_resort).await
 }
 
-/// Takes one package of each identity, empty where there is none. Over the rate limit the last
-/// resort is handed out.
+/// Takes one package of each identity, empty where there is none or the identity is banned. Over
+/// the rate limit the last resort is handed out.
 pub(crate) async fn claim(
     shared: &Shared,
     caller: Caller,
     identities: Vec<IdentityKey>,
     ciphersuite: u16,
 ) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let banned: Vec<bool> = identities.iter().map(|of| shared.banned.contains(of)).collect();
     let targets = identities
         .into_iter()
-        .map(|identity| Target { identity, one_time: shared.rates.may_claim(caller, identity) })
+        .zip(&banned)
+        .filter(|(_, banned)| !**banned)
+        .map(|(identity, _)| Target {
+            identity,
+            one_time: shared.rates.may_claim(caller, identity),
+        })
         .collect();
     let write = DirectoryWrite::Claim(Claim {
         targets,
@@ -148,6 +154,10 @@ pub(crate) async fn claim(
     });
     match shared.directory.submit(write).await? {
         DirectoryWritten::Claimed(packages) => {
+            let mut claimed = packages.into_iter();
+            let mut next = || claimed.next().unwrap_or_default();
+            let packages: Vec<Vec<u8>> =
+                banned.iter().map(|banned| if *banned { Vec::new() } else { next() }).collect();
             for package in &packages {
                 count_claim(&shared.metrics.packages, package);
             }

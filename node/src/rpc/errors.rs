@@ -101,7 +101,7 @@ impl From<DeliveryError> for Fault {
         let code = match error {
             DeliveryError::Subscribed => ErrorCode::Subscribed,
             DeliveryError::TooManyWaits | DeliveryError::OverRate(_) => ErrorCode::RateLimited,
-            DeliveryError::Banned => ErrorCode::Banned,
+            DeliveryError::Banned | DeliveryError::RecipientBanned => ErrorCode::Banned,
             DeliveryError::DiskLow => ErrorCode::StorageFull,
             DeliveryError::Write(error) => return error.into(),
             DeliveryError::Store(error) => return error.into(),

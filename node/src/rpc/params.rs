@@ -121,6 +121,7 @@ pub(super) fn deliveries(
             recipient: identity(delivery.get_recipient_key())?,
             prefix: Arc::from(prefix),
             include_body,
+            banned: false,
         });
     }
     unique(deliveries.iter().map(|to| &to.recipient))?;

@@ -192,6 +192,7 @@ fn multicast(from: u8, session: u64, counter: u64, to: &[u8], body: &[u8]) -> Mu
         recipient: key(*to),
         prefix: Arc::from([*to].as_slice()),
         include_body: true,
+        banned: false,
     };
     Multicast {
         sender: key(from),

@@ -133,6 +133,8 @@ pub(crate) struct Delivery {
     pub(crate) recipient: IdentityKey,
     pub(crate) prefix: Arc<[u8]>,
     pub(crate) include_body: bool,
+    /// The recipient is banned: it gets no row.
+    pub(crate) banned: bool,
 }
 
 /// One row for each of many recipients, all or none.
@@ -197,10 +199,10 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
     pub(crate) targets: Vec<Target>,
-    pub(crate) ciphersuite: u16,
-    /// Packages that end before this time (unix seconds) are passed over.
     /// Most bytes of all packages together; above it nothing is taken.
     pub(crate) bytes: u64,
+    pub(crate) ciphersuite: u16,
+    /// Packages that end before this time (unix seconds) are passed over.
     pub(crate) alive_until: u64,
 }
 

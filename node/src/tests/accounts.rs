@@ -8,7 +8,11 @@ use quicproquo_schemas::limits::{NAME_DOMAIN, TRANSFER_DOMAIN};
 use tempfile::TempDir;
 
 use super::client::{Client, Pushed, Session, TestNode, Who, code, config, run};
-use crate::{Clock, Operator, Rate, Registration, issue_access_token, key_package};
+use super::directory::{claim as claim_packages, publish};
+use crate::key_package::tests::Recipe;
+use crate::{
+    Clock, Operator, Rate, Registration, issue_access_token, key_package, revoke_access_token,
+};
 
 const NOT: Duration = Duration::ZERO;
 
@@ -90,12 +94,102 @@ fn a_ban_ends_the_session_its_tokens_and_waiting_fetches_within_a_second() {
         let again = Who { attempt: 2, ..bob.clone() };
         assert_eq!(code(come(&client, &again, "").await), ErrorCode::Banned);
         // Others do not notice.
-        client.enqueue(&alices, &bob, b"x", b"").await.unwrap();
         a.send(1, &[&alice], b"", b"x").await.unwrap();
 
         operator(&dir).await.unban(bob.identity()).await.unwrap();
         let session = wait_for_unban(&client, &again).await;
+        client.enqueue(&alices, &bob, b"x", b"").await.unwrap();
         assert_eq!(session.peek(0).await, [Pushed::Row(1, b"x".to_vec())]);
+        node.stop().await;
+    });
+}
+
+#[test]
+fn nothing_comes_to_a_banned_identity_and_its_packages_stay_until_it_is_let_in_again() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let node = TestNode::start(config(&dir)).await;
+        let (alice, bob, carol) = (Who::new(1), Who::new(2), Who::new(3));
+        let client = Client::connect(&node).await;
+        let (a, b) =
+            (client.authenticate(&alice).await.unwrap(), client.authenticate(&bob).await.unwrap());
+        let c = client.authenticate(&carol).await.unwrap();
+        let token = a.token().await.unwrap();
+        let package = |who: &Who, serial| Recipe::new(&who.key, serial).bytes();
+        let bobs = [package(&bob, 1), package(&bob, 2)];
+        let last = Recipe::new(&bob.key, 3).last_resort().bytes();
+        publish(&b, &bobs, &last).await.unwrap();
+        let carols = [package(&carol, 1), package(&carol, 2)];
+        publish(&c, &carols, b"").await.unwrap();
+        let claimed = claim_packages(&a, &[&bob, &carol]).await.unwrap();
+        assert_eq!(claimed, [bobs[0].clone(), carols[0].clone()]);
+        assert_eq!(a.send(1, &[&bob, &carol], b"", b"1").await.unwrap(), [Some(1), Some(1)]);
+        let before = client.enqueue(&token, &bob, b"2", b"").await;
+        assert_eq!(before.unwrap(), 2);
+
+        operator(&dir).await.ban(bob.identity()).await.unwrap();
+        while b.token().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let claimed = claim_packages(&a, &[&bob, &carol]).await.unwrap();
+        assert_eq!(claimed, [Vec::new(), carols[1].clone()]);
+        assert_eq!(a.send(2, &[&bob, &carol], b"", b"3").await.unwrap(), [None, Some(2)]);
+        let refused = client.enqueue(&token, &bob, b"4", b"").await;
+        assert!(refused.as_ref().unwrap_err().extra.ends_with("has banned the recipient"));
+        assert_eq!(code(refused), ErrorCode::Banned);
+
+        operator(&dir).await.unban(bob.identity()).await.unwrap();
+        let session = wait_for_unban(&client, &Who { attempt: 2, ..bob.clone() }).await;
+        // The answer of a send stays what it was.
+        assert_eq!(a.send(2, &[&bob, &carol], b"", b"3").await.unwrap(), [None, Some(2)]);
+        let after = client.enqueue(&token, &bob, b"5", b"").await.unwrap();
+        let row = |seq, payload: &[u8]| Pushed::Row(seq, payload.to_vec());
+        let expected = [row(1, b"1"), row(2, b"2"), Pushed::Gap(3, 1), row(4, b"5")];
+        assert_eq!(session.peek(0).await, expected);
+        assert_eq!(after, 4);
+        assert_eq!(claim_packages(&a, &[&bob]).await.unwrap(), [bobs[1].clone()]);
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_fetch_that_waits_ends_when_its_token_is_taken_back_and_no_other_does() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let node = TestNode::start(config(&dir)).await;
+        let (alice, bob) = (Who::new(1), Who::new(2));
+        let client = Client::connect(&node).await;
+        let issue = async |who: &Who| {
+            issue_access_token(dir.path(), who.identity(), 3_600, &clock()).await.unwrap()
+        };
+        let (revoked, alices) = issue(&alice).await;
+        let (_, kept) = issue(&alice).await;
+        let (_, bobs) = issue(&bob).await;
+        let long = Duration::from_mins(1);
+        let ends = async {
+            let answer = client.fetch(alices.as_bytes(), &alice, b"", 0, long).await;
+            assert_eq!(code(answer), ErrorCode::Unauthenticated);
+            // The others wait on, until something comes.
+            for (who, payload) in [(&alice, b"a"), (&bob, b"b")] {
+                client.enqueue(bobs.as_bytes(), who, payload, b"").await.unwrap();
+            }
+        };
+        let revoke = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(revoke_access_token(dir.path(), revoked.hash).await.unwrap());
+        };
+        let second = Client::connect(&node).await;
+        let all = async {
+            tokio::join!(
+                ends,
+                revoke,
+                second.fetch(kept.as_bytes(), &alice, b"", 0, long),
+                second.fetch(bobs.as_bytes(), &bob, b"", 0, long),
+            )
+        };
+        let (.., alices, bobs) = tokio::time::timeout(long / 2, all).await.expect("in time");
+        assert_eq!(alices.unwrap(), [(1, b"a".to_vec())]);
+        assert_eq!(bobs.unwrap(), [(1, b"b".to_vec())]);
         node.stop().await;
     });
 }

@@ -21,6 +21,8 @@ pub(super) enum Room {
     Full,
     /// The sender has as much waiting for strangers as it may.
     Strangers,
+    /// The recipient is banned.
+    Banned,
 }
 
 /// A row on its way into a queue.
@@ -165,10 +167,10 @@ impl Planner<'_> {
         if own_rows <= limits.pair_rows && (half_free || quarter) { Room::Free } else { Room::Full }
     }
 
-    /// Counts a row that found no room; a queue is not made for it where the sender is the
+    /// Counts a row that found no room; a queue is made for it only where the queue's room is the
     /// trouble.
     pub(super) fn lose(&mut self, recipient: IdentityKey, room: Room) {
-        if room == Room::Strangers && !self.loaded.queues.contains_key(&recipient) {
+        if room != Room::Full && !self.loaded.queues.contains_key(&recipient) {
             return;
         }
         let mut queue = self.queue(recipient);

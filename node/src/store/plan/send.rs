@@ -93,7 +93,11 @@ impl Planner<'_> {
         let mut rooms = Vec::with_capacity(request.deliveries.len());
         for to in &request.deliveries {
             let size = to.size(&request.body);
-            let room = self.room(&to.recipient, sender, size, pending);
+            let room = if to.banned {
+                Room::Banned
+            } else {
+                self.room(&to.recipient, sender, size, pending)
+            };
             let queue = self.loaded.queues.get(&to.recipient);
             if room == Room::Free && queue.is_none_or(|queue| queue.stranger) {
                 pending.rows += 1;
