@@ -1,10 +1,13 @@
 //! Blobs over the wire: pieces, resumption over a restart, owners.
 
+use std::path::Path;
+
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::limits::{BLOB_PIECE, MIN_BLOB_PIECE};
 use sha2::{Digest, Sha256};
 
 use super::client::{Client, Session, TestNode, Who, code, config, run};
+use crate::{NodeConfig, backup, restore};
 
 fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
@@ -136,6 +139,54 @@ fn what_is_wrong_with_a_blob_is_said_and_changes_nothing() {
         // It can be begun again: what was thrown away does not count.
         assert_eq!(put(&session, &data, 0, b"").await.unwrap(), (0, false));
         put(&session, &data, 0, &data[..BLOB_PIECE]).await.unwrap();
+        node.stop().await;
+    });
+}
+
+#[test]
+fn blobs_and_unfinished_uploads_are_in_a_backup_and_go_on_where_it_is_restored() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, copy, second) =
+            (dir.path().join("first"), dir.path().join("copy"), dir.path().join("second"));
+        let (alice, bob) = (Who::new(1), Who::new(2));
+        let config = |path: &Path| NodeConfig { data_dir: path.to_owned(), ..config(&dir) };
+        let clock = config(&first).clock;
+        let (whole, begun, late) = (data(), data().split_off(1), data().split_off(2));
+
+        let node = TestNode::start(config(&first)).await;
+        let client = Client::connect(&node).await;
+        let a = client.authenticate(&alice).await.unwrap();
+        for offset in (0..whole.len()).step_by(BLOB_PIECE) {
+            let end = whole.len().min(offset + BLOB_PIECE);
+            put(&a, &whole, offset, &whole[offset..end]).await.unwrap();
+        }
+        put(&a, &begun, 0, &begun[..BLOB_PIECE]).await.unwrap();
+        backup(&first, &copy, &clock).await.unwrap();
+        put(&a, &begun, BLOB_PIECE, &begun[BLOB_PIECE..2 * BLOB_PIECE]).await.unwrap();
+        put(&a, &late, 0, &late[..BLOB_PIECE]).await.unwrap();
+        node.stop().await;
+
+        restore(&copy, &second, &clock).await.unwrap();
+        let node = TestNode::start(config(&second)).await;
+        let client = Client::connect(&node).await;
+        let a = client.authenticate(&Who { attempt: 2, ..alice }).await.unwrap();
+        let b = client.authenticate(&bob).await.unwrap();
+        let mut read = Vec::new();
+        while read.len() < whole.len() {
+            let (chunk, size) = get(&b, &hash(&whole), read.len() as u64).await.unwrap();
+            assert!(!chunk.is_empty() && size == whole.len() as u64);
+            read.extend(chunk);
+        }
+        assert!(read == whole);
+        assert_eq!(put(&a, &late, 0, b"").await.unwrap(), (0, false));
+        assert_eq!(put(&a, &begun, 0, b"").await.unwrap(), (BLOB_PIECE as u64, false));
+        put(&a, &begun, BLOB_PIECE, &begun[BLOB_PIECE..2 * BLOB_PIECE]).await.unwrap();
+        let last = put(&a, &begun, 2 * BLOB_PIECE, &begun[2 * BLOB_PIECE..]).await.unwrap();
+        assert_eq!(last, (begun.len() as u64, true));
+        // The owner's reference came along: without it the blob goes.
+        release(&a, &hash(&whole)).await;
+        assert_eq!(code(get(&b, &hash(&whole), 0).await), ErrorCode::NoSuchBlob);
         node.stop().await;
     });
 }

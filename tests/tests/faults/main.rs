@@ -10,3 +10,4 @@ mod node_kill;
 mod power_loss;
 mod restarts;
 mod synced;
+mod transfers;
