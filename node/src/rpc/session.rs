@@ -12,6 +12,7 @@ use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::MAX_CLAIMS;
 use quicproquo_schemas::session_capnp::{delivery_result, session, stock};
 
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::errors::{Fault, wire};
@@ -362,11 +363,20 @@ impl session::Server for SessionServer {
             let heir = if heir.is_empty() { None } else { Some(params::identity(Ok(heir))?) };
             (heir, params.get_signature()?.to_vec())
         };
-        let shared = &self.peer.shared;
-        let (identity, number) = (self.identity, self.number);
-        wire(deletion::run(shared, identity, number, &self.place, heir, &signature).await)?;
-        self.ended.set(Some(Ended::Deleted));
-        Ok(())
+        // What has begun is finished, whether the caller waits for it or not.
+        let (done, outcome) = oneshot::channel();
+        let session = Rc::clone(&self);
+        self.peer.tasks.spawn_local(async move {
+            let Self { peer, identity, number, place, ended, .. } = &*session;
+            let run = deletion::run(&peer.shared, *identity, *number, place, heir, &signature);
+            let outcome = run.await;
+            if outcome.is_ok() {
+                ended.set(Some(Ended::Deleted));
+            }
+            let _ = done.send(outcome);
+        });
+        let outcome = wire(outcome.await.map_err(Fault::internal))?;
+        wire(outcome)
     }
 }
 
