@@ -71,7 +71,7 @@ pub(crate) async fn run(endpoint: Endpoint, connector: Arc<Connector>, mut spec:
             End::Lost(reason) => {
                 outage.tell(&reason);
                 let _ = spec.events.send(LinkEvent::Down).await;
-                let pause = backoff - jitter(backoff);
+                let pause = some_of(backoff);
                 backoff = (backoff * 2).min(BACKOFF_MAX);
                 pause
             }
@@ -102,10 +102,10 @@ impl Outage {
     }
 }
 
-/// Up to half of `base`, so that many links do not come back at once.
-fn jitter(base: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(0);
-    base.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+/// Half of `most` to all of it, so that many links do not come back at once.
+fn some_of(most: Duration) -> Duration {
+    let random = f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX);
+    most.mul_f64(0.5 + random / 2.0)
 }
 
 /// Waits for `work`, answering requests meanwhile with "unavailable". `None`: stop.
