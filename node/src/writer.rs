@@ -230,11 +230,12 @@ impl<H: Half> WriterTask<H> {
             batch.into_iter().map(|request| (request.write.write, request.reply)).unzip();
         match self.transaction(&writes).await {
             Ok(outcome) => {
+                // First who waits for what was sent, then who sent it.
+                self.waiters.wake(&outcome.woken);
                 for (reply, answer) in replies.into_iter().zip(outcome.answers) {
                     // The caller may have gone; the write stands.
                     let _ = reply.send(answer.map_err(WriteError::Refused));
                 }
-                self.waiters.wake(&outcome.woken);
             }
             Err(error) if writes.len() == 1 => {
                 let error = self.failure(&error);
