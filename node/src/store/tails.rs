@@ -4,7 +4,7 @@
 //! back. A tail keeps little and only while somebody waits at the end of the queue; nothing hangs
 //! on it: whoever finds no tail reads the store.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quicproquo_schemas::id::IdentityKey;
@@ -17,8 +17,14 @@ const ROWS: usize = 64;
 /// Payload bytes that one tail keeps.
 const BYTES: usize = 128 * 1024;
 
-/// A new row, and whose queue it is in.
-pub(crate) type Fresh = (IdentityKey, QueuedRow);
+/// New rows that followers want.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh {
+    /// Whose tails they are for: all of their new rows are here.
+    of: HashSet<IdentityKey>,
+    /// In order.
+    rows: Vec<(IdentityKey, QueuedRow)>,
+}
 
 /// The tails, by recipient.
 #[derive(Debug, Default)]
@@ -67,11 +73,11 @@ impl Tails {
         Follower { tails: Arc::clone(self), recipient, tail }
     }
 
-    /// New rows that followers want, in order.
-    pub(crate) fn pick(&self, effects: &Effects) -> Vec<Fresh> {
+    /// What followers want of a batch that is not committed yet.
+    pub(crate) fn pick(&self, effects: &Effects) -> Fresh {
         let map = self.lock();
         if map.is_empty() {
-            return Vec::new();
+            return Fresh::default();
         }
         let wanted =
             effects.woken.iter().filter(|key| map.get(*key).is_some_and(|tail| tail.lock().on));
@@ -80,7 +86,7 @@ impl Tails {
             .collect();
         drop(map);
         if wanted.is_empty() {
-            return Vec::new();
+            return Fresh::default();
         }
         let bodies: HashMap<i64, _> =
             effects.bodies.iter().map(|body| (body.id, &body.data)).collect();
@@ -97,16 +103,22 @@ impl Tails {
             };
             Some((*recipient, QueuedRow { seq: new.seq, channel: new.meta.channel, content }))
         });
-        rows.collect()
+        Fresh { rows: rows.collect(), of: wanted.values().copied().collect() }
     }
 
-    /// Hands over rows that have been committed.
-    pub(crate) fn hand_over(&self, rows: Vec<Fresh>) {
-        if rows.is_empty() {
+    /// Hands over rows that have been committed, before anybody is woken. Whoever has begun to
+    /// follow since they were picked may have read the store before the commit, and reads it again.
+    pub(crate) fn hand_over(&self, woken: &[IdentityKey], fresh: Fresh) {
+        let map = self.lock();
+        if map.is_empty() {
             return;
         }
-        let map = self.lock();
-        for (recipient, row) in rows {
+        for key in woken.iter().filter(|key| !fresh.of.contains(*key)) {
+            if let Some(tail) = map.get(key) {
+                tail.lock().stop();
+            }
+        }
+        for (recipient, row) in fresh.rows {
             let Some(tail) = map.get(&recipient) else { continue };
             let mut kept = tail.lock();
             if kept.on {
@@ -207,5 +219,63 @@ impl Drop for Follower {
         if map.get(&self.recipient).is_some_and(|tail| Arc::ptr_eq(tail, &self.tail)) {
             map.remove(&self.recipient);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{NewRow, QueueRow, RowMeta};
+    use crate::store::write::Sender;
+
+    const KEY: IdentityKey = IdentityKey::new([2; 32]);
+    const PAGE: Page = Page { after: 0, rows: 10, bytes: 1000 };
+
+    /// One new row at position 1 of the queue.
+    fn batch() -> Effects {
+        let mut effects = Effects::default();
+        let queue = QueueRow {
+            id: 7,
+            next_seq: 2,
+            first: 1,
+            acked: 0,
+            rows: 1,
+            bytes: 1,
+            lost: 0,
+            stranger: false,
+        };
+        let sender = Sender::from(&KEY);
+        let meta = RowMeta { sender, size: 1, gap: 0, expires_at: 9, ..RowMeta::of_gap(0) };
+        effects.woken.insert(KEY);
+        effects.queues.insert(KEY, queue);
+        effects.rows.push(NewRow { queue: 7, seq: 1, meta, head: Arc::from([1].as_slice()) });
+        effects
+    }
+
+    #[test]
+    fn who_begins_to_follow_in_the_middle_of_a_commit_reads_the_store() {
+        let tails = Arc::<Tails>::default();
+        for followed_before in [false, true] {
+            let before = followed_before.then(|| tails.follow(KEY));
+            let fresh = tails.pick(&batch());
+            let follower = before.unwrap_or_else(|| tails.follow(KEY));
+            // The store was read before the commit and had nothing.
+            follower.start();
+            follower.at_end();
+            assert_eq!(follower.take(PAGE), Some(Vec::new()));
+            tails.hand_over(&[KEY], fresh);
+            assert_eq!(follower.take(PAGE), None);
+        }
+    }
+
+    #[test]
+    fn who_follows_is_handed_the_row() {
+        let tails = Arc::<Tails>::default();
+        let follower = tails.follow(KEY);
+        follower.start();
+        let fresh = tails.pick(&batch());
+        follower.at_end();
+        tails.hand_over(&[KEY], fresh);
+        assert_eq!(follower.take(PAGE).map(|rows| rows.len()), Some(1));
     }
 }

@@ -56,7 +56,7 @@ async fn run_batch<B: QueueBackend>(
     };
     match done {
         Ok((outcome, fresh)) => {
-            tails.hand_over(fresh);
+            tails.hand_over(&outcome.woken, fresh);
             Ok(outcome)
         }
         Err(error) => {
@@ -75,7 +75,7 @@ async fn work<B: QueueBackend>(
     limits: QueueLimits,
     tails: &Tails,
     now: u64,
-) -> Result<(Outcome<QueueWritten>, Vec<Fresh>), StoreError> {
+) -> Result<(Outcome<QueueWritten>, Fresh), StoreError> {
     let loaded = backend.load(&Wanted::of(batch), now).await?;
     let share_keys = shares_wanted(batch, &loaded, limits);
     let shares = if share_keys.is_empty() {
