@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::delivery::waiters::Waiters;
 use crate::store::write::Delivered;
 use crate::store::{QueuedRow, Read, Totals};
 
@@ -10,6 +11,7 @@ on_each_queue_backend!(
     a_follower_sees_every_row_once_and_in_order,
     at_the_end_of_a_queue_the_store_is_not_read,
     after_a_failure_the_store_is_read,
+    rows_come_to_who_begins_to_follow_at_any_moment,
 );
 
 /// Not to be read.
@@ -117,4 +119,51 @@ async fn after_a_failure_the_store_is_read<B: QueueBackend>(mut rig: QueueRig<B>
     rig.one(enqueue(1, 2, b"third")).await.unwrap();
     let rows = follower.rows(&*rig.reads, page(1, 10, 1000)).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [2, 3]);
+}
+
+async fn rows_come_to_who_begins_to_follow_at_any_moment<B>(mut rig: QueueRig<B>)
+where
+    B: QueueBackend + Send + 'static,
+{
+    const ROWS: u64 = 1_500;
+    (rig.half.limits.rows, rig.half.limits.bytes) = (1 << 20, 1 << 30);
+    (rig.half.limits.pair_rows, rig.half.limits.stranger_rows) = (1 << 20, 1 << 20);
+    let tails = Arc::clone(&rig.half.tails);
+    let reads = Arc::clone(&rig.reads);
+    let waiters = Arc::<Waiters>::default();
+    let wake = Arc::clone(&waiters);
+    // The next row comes when the one before has arrived: none comes that would make up for it.
+    let (arrived, arrivals) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for n in 1..=ROWS {
+                let batch = [enqueue(1, 2, &n.to_be_bytes())];
+                let outcome = rig.half.run(&batch, rig.now).await.unwrap();
+                assert!(outcome.answers[0].is_ok());
+                wake.wake(&outcome.woken);
+                while arrivals.recv().is_ok_and(|seq| seq < n) {}
+            }
+        });
+    });
+    // As a subscription does it, but begun anew after each row, while the next is on its way.
+    let mut wakes = waiters.register(key(2));
+    let mut follower = None;
+    let mut after = 0;
+    while after < ROWS {
+        let follows = follower.get_or_insert_with(|| tails.follow(key(2)));
+        let rows = follows.rows(&*reads, page(after, 10, 1000)).await.unwrap();
+        if rows.is_empty() {
+            let woken = tokio::time::timeout(std::time::Duration::from_secs(10), wakes.woken());
+            woken.await.unwrap_or_else(|_| panic!("nothing came after {after}"));
+        }
+        for row in rows {
+            assert_eq!(row.seq, after + 1);
+            after = row.seq;
+            follower = None;
+            let _ = arrived.send(after);
+            std::thread::sleep(std::time::Duration::from_micros(after % 16 * 10));
+        }
+    }
+    writer.join().unwrap();
 }
