@@ -28,6 +28,7 @@ mod buffer;
 mod claim;
 pub(crate) mod command;
 mod commit;
+mod damage;
 mod direct;
 mod dispatch;
 mod input;

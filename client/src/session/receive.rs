@@ -269,6 +269,7 @@ impl Actor {
                 relates_to: content.relates_to,
                 sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),
                 suite,
+                damaged: false,
             },
         };
         if visible {
@@ -329,6 +330,7 @@ pub(super) fn reveal(message: Message) -> StoredMessage {
             relates_to: message.relates_to,
             sent_at_ms: message.sent_at_ms,
             suite: message.suite,
+            damaged: false,
         },
     }
 }

@@ -15,7 +15,7 @@ use super::unit::{Opened, Unit};
 use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::{ChangeState, GroupInfo, GroupState, Invitation, InvitePolicy};
-use crate::store::{GroupRecord, IntentSpec, StoreError};
+use crate::store::{Damage, GroupRecord, IntentSpec, StoreError};
 
 /// Unanswered invitations, in all and by one inviter.
 const PENDING: usize = 200;
@@ -114,6 +114,7 @@ impl Actor {
             proposed: None,
             ended: Vec::new(),
             isolated_from: None,
+            damage: Damage::None,
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
         self.groups.insert(group.clone(), slot);
