@@ -77,7 +77,8 @@ pub enum EventData {
     #[serde(rename = "message.undecryptable")]
     MessageUndecryptable {
         /// Why, in a stable word: `malformed`, `envelope`, `downgrade`, `mls`, `unauthorized`,
-        /// `content`, `welcome_refused`, `buffer_full`, `expired`, `damaged`.
+        /// `content`, `welcome_refused`, `buffer_full`, `expired`, `damaged`,
+        /// `internal`.
         reason: String,
         /// SHA-256 of the payload, or of the damaged row, hex.
         payload_hash: String,

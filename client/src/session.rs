@@ -43,7 +43,7 @@ mod receive;
 mod refusal;
 mod send;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unit;
 mod uplink;
 mod welcome;

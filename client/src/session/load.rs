@@ -13,6 +13,7 @@ use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::Cursor;
+use crate::guard::guarded;
 use crate::store::{Overlay, StoreError};
 
 /// Between two tries to read the database again.
@@ -163,12 +164,13 @@ impl Actor {
             let Some(slot) = self.groups.get_mut(id) else {
                 return Ok(None);
             };
-            match Group::load(id, rows) {
-                Ok(mls) => slot.mls = Some(mls),
-                Err(error) => {
+            match guarded("load", id.as_bytes(), || Group::load(id, rows)) {
+                Some(Ok(mls)) => slot.mls = Some(mls),
+                Some(Err(error)) => {
                     tracing::error!(%error, "a group's rows do not load");
                     return Ok(None);
                 }
+                None => return Ok(None),
             }
         }
         Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_mut()))

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::damage::intact;
 use super::{Overlay, Owner, Store, StoreError, record};
 use crate::error::SessionError;
+use crate::guard::guarded;
 use crate::model::{GroupInfo, GroupState, Invitation, MemberInfo};
 
 /// What is kept of a group beside its MLS state.
@@ -229,7 +230,9 @@ impl Store {
         }
         let scope = group_scope(id.as_bytes());
         let rows = self.mls_scope(owner, &scope, &Overlay::default()).await?;
-        let mls = Group::load(&id, rows).map_err(|error| bad(error.to_string()))?;
+        let mls = guarded("load", id.as_bytes(), || Group::load(&id, rows));
+        let mls = mls.ok_or_else(|| bad("its MLS state panics".into()))?;
+        let mls = mls.map_err(|error| bad(error.to_string()))?;
         let damage = if isolated { Damage::Told } else { Damage::Untold };
         Ok((id, GroupRecord::unread(&mls, damage)))
     }
