@@ -6,6 +6,7 @@ use std::str::FromStr;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::model::{Invitation, MemberInfo, Message};
 
@@ -72,13 +73,14 @@ pub enum EventData {
     /// An own message was given up; its `delivery` says why.
     #[serde(rename = "message.failed")]
     MessageFailed(Message),
-    /// A payload cannot be read and was set aside.
+    /// A payload cannot be read and was set aside, or this entry of the log is damaged.
     #[serde(rename = "message.undecryptable")]
     MessageUndecryptable {
         /// Why, in a stable word: `malformed`, `envelope`, `downgrade`, `mls`, `unauthorized`,
-        /// `content`, `welcome_refused`, `buffer_full`, `expired`.
+        /// `content`, `welcome_refused`, `buffer_full`, `expired`, `damaged`,
+        /// `internal`.
         reason: String,
-        /// SHA-256 of the payload, hex.
+        /// SHA-256 of the payload, or of the damaged row, hex.
         payload_hash: String,
     },
     /// This identity became a visible member.
@@ -164,6 +166,12 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// Stands for a row of the database that does not read.
+    pub(crate) fn damaged(row: &[u8]) -> Self {
+        let payload_hash = hex::encode(Sha256::digest(row));
+        Self::MessageUndecryptable { reason: "damaged".to_owned(), payload_hash }
+    }
+
     /// Every type, as [`EventData::kind`] gives it.
     pub const KINDS: [&str; 15] = [
         "message.received",

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+mod guard;
 pub use quicproquo_core::floor;
 pub mod model;
 mod rpc;

@@ -28,6 +28,7 @@ mod buffer;
 mod claim;
 pub(crate) mod command;
 mod commit;
+mod damage;
 mod direct;
 mod dispatch;
 mod input;
@@ -42,7 +43,7 @@ mod receive;
 mod refusal;
 mod send;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unit;
 mod uplink;
 mod welcome;

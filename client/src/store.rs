@@ -20,6 +20,7 @@ use crate::error::{OpenError, SessionError};
 
 mod batch;
 mod contacts;
+mod damage;
 mod events;
 mod groups;
 mod identities;
@@ -34,7 +35,8 @@ mod writer;
 
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Contact, Names};
-pub(crate) use groups::{GroupRecord, PendingCommit};
+pub(crate) use damage::{DamagedRow, Place};
+pub(crate) use groups::{Damage, GroupRecord, PendingCommit};
 pub(crate) use identities::{IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{MessageContent, StoredMessage};

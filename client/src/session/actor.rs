@@ -32,8 +32,8 @@ use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
 use crate::rpc::{LinkEvent, Request, Stock};
 use crate::store::{
-    GroupRecord, IdentityRecord, IntentRecord, Names, OutboxRecord, Overlay, Owner, Positions,
-    Store, StoreError,
+    Damage, DamagedRow, GroupRecord, IdentityRecord, IntentRecord, Names, OutboxRecord, Overlay,
+    Owner, Positions, Store, StoreError,
 };
 
 /// Inputs that one transaction takes.
@@ -118,6 +118,8 @@ pub(super) struct Actor {
     pub(super) buffered: Buffered,
     pub(super) last_buffered: u64,
     pub(super) last_hidden: u64,
+    /// Rows that did not read and are to be set aside.
+    pub(super) damaged: Vec<DamagedRow>,
     pub(super) overlay: Overlay,
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
@@ -164,6 +166,7 @@ impl Actor {
             buffered: HashMap::new(),
             last_buffered: 0,
             last_hidden: 0,
+            damaged: Vec::new(),
             overlay: Overlay::default(),
             uplink,
             stock: Vec::new(),
@@ -185,7 +188,7 @@ impl Actor {
             Ok(()) => self.uplink.open(),
             Err(error) => {
                 tracing::error!(%error, "a session cannot read its state");
-                if !self.reload().await {
+                if !self.reload(&mut commands).await {
                     return;
                 }
             }
@@ -206,7 +209,7 @@ impl Actor {
             if stop {
                 self.answer_waiting(&mut unit).await;
             }
-            if !self.finish(unit).await || stop {
+            if !self.finish(unit, &mut commands).await || stop {
                 break;
             }
         }
@@ -254,7 +257,7 @@ impl Actor {
 
     /// Lets groups go on, commits, and lets out what waited for the commit. `false`: the store
     /// is closed.
-    async fn finish(&mut self, mut unit: Unit) -> bool {
+    async fn finish(&mut self, mut unit: Unit, commands: &mut mpsc::Receiver<Command>) -> bool {
         if !self.uplink.broken
             && let Err(error) = self.go_on(&mut unit).await
         {
@@ -263,7 +266,7 @@ impl Actor {
         }
         if self.uplink.broken {
             unit.answer(&Err(SessionError::StorageUnavailable));
-            return self.reload().await;
+            return self.reload(commands).await;
         }
         self.collect(&mut unit);
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
@@ -274,7 +277,7 @@ impl Actor {
         };
         unit.answer(&committed);
         if committed.is_err() {
-            return self.reload().await;
+            return self.reload(commands).await;
         }
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
@@ -305,7 +308,8 @@ impl Actor {
             }
         }
         for id in std::mem::take(&mut unit.records) {
-            if let Some(slot) = self.groups.get(&id) {
+            let slot = self.groups.get(&id);
+            if let Some(slot) = slot.filter(|slot| slot.record.damage == Damage::None) {
                 unit.batch.group(self.owner, &id, &slot.record, unit.now_ms);
             }
         }

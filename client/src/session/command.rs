@@ -4,6 +4,7 @@ use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
 use super::Reply;
+use crate::error::SessionError;
 use crate::model::{
     Change, ContextChange, GroupInfo, InvitePolicy, Message, NewGroup, Options, Outcome, Outgoing,
 };
@@ -74,4 +75,27 @@ pub(crate) enum Command {
     /// A request to the node that does not touch the session's state.
     Direct(Request),
     Stop,
+}
+
+impl Command {
+    /// Answers that it cannot be done.
+    pub(super) fn refuse(self, error: SessionError) {
+        match self {
+            Self::ClaimName { reply, .. }
+            | Self::Decline { reply, .. }
+            | Self::SetInvitePolicy { reply, .. } => drop(reply.send(Err(error))),
+            Self::Resolve { reply, .. } => drop(reply.send(Err(error))),
+            Self::CreateGroup { reply, .. }
+            | Self::Invite { reply, .. }
+            | Self::Remove { reply, .. }
+            | Self::ChangeContext { reply, .. }
+            | Self::UpdateKeys { reply, .. }
+            | Self::Leave { reply, .. } => drop(reply.send(Err(error))),
+            Self::Send { reply, .. } => drop(reply.send(Err(error))),
+            Self::Accept { reply, .. } => drop(reply.send(Err(error))),
+            // Its caller learns that the link is gone.
+            Self::Direct(request) => drop(request),
+            Self::Stop => {}
+        }
+    }
 }

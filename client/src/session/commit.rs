@@ -19,9 +19,10 @@ use serde_bytes::ByteBuf;
 
 use super::actor::{Actor, Slot};
 use super::refusal::explain;
-use super::unit::Unit;
+use super::unit::{Opened, Unit};
 use crate::error::SessionError;
 use crate::event::EventData;
+use crate::guard::guarded;
 use crate::model::{GroupState, NewGroup};
 use crate::store::{GroupRecord, IntentRecord, IntentSpec, OutboxKind, PendingCommit, StoreError};
 
@@ -77,7 +78,7 @@ impl Actor {
                     Ok(true) => return Ok(()),
                     Ok(false) => {
                         // We are the only member: nobody can race us.
-                        self.commit_won(group, unit).await?;
+                        self.commit_won(group, None, unit).await?;
                     }
                     Err(error) => {
                         if let Some(mls) = self.mls(group).await? {
@@ -243,37 +244,45 @@ impl Actor {
         Ok(!alone)
     }
 
-    /// Our commit came back first: merge it, then send the Welcome.
+    /// Our commit came back first (as `echo`, unless we are alone): merge it, then send the
+    /// Welcome.
     pub(super) async fn commit_won(
         &mut self,
         group: &GroupId,
+        echo: Option<&Opened>,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let pending = self.groups.get_mut(group).and_then(|slot| slot.record.pending.take());
-        let Some(pending) = pending else {
-            return Ok(());
-        };
         let Some(mls) = self.mls(group).await? else {
             return Ok(());
         };
-        let merged = mls.merge_pending();
-        self.drop_outgoing(pending.counter, unit);
-        match merged {
-            Ok(summary) => {
+        let merged = guarded("merge", group.as_bytes(), || mls.merge_pending());
+        let reason = match merged {
+            Some(Ok(summary)) => {
+                let slot = self.groups.get_mut(group);
+                let Some(pending) = slot.and_then(|slot| slot.record.pending.take()) else {
+                    return Ok(());
+                };
+                self.drop_outgoing(pending.counter, unit);
                 if let Some(welcome) = &pending.welcome {
                     self.send_welcome(group, welcome, &pending.added, unit);
                 }
                 self.apply(group, &summary, unit).await?;
                 self.settle(pending.intent, &Ok(()), unit);
+                return Ok(());
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::error!(%error, "an own commit does not merge");
-                self.isolate(group, "an own commit does not merge", unit);
-                let failure = SessionError::Internal(error.to_string());
-                self.settle(pending.intent, &Err(failure), unit);
+                "an own commit does not merge"
             }
+            None => "merging an own commit panicked",
+        };
+        self.isolate(group, reason, unit);
+        if let Some(echo) = echo {
+            // The commit stays pending: the others have it, so it must merge in the end.
+            self.buffer(group.as_bytes(), echo, unit);
+            return Ok(());
         }
-        Ok(())
+        self.commit_refused(group, SessionError::Internal(reason.to_owned()), unit).await
     }
 
     fn send_welcome(

@@ -107,6 +107,7 @@ impl Actor {
                 self.commit_proposals(&group, epoch, unit).await?;
             }
             Input::Sweep => self.sweep(unit).await?,
+            Input::Damaged => self.set_damaged_aside(unit).await?,
             Input::RetryIsolated { group, retries } => {
                 self.retry_isolated(&group, retries, unit).await?;
             }

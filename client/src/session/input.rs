@@ -89,6 +89,8 @@ pub(super) enum Input {
     },
     /// Try again what a group could not do.
     Wake(GroupId),
+    /// Set aside rows that do not read.
+    Damaged,
     /// Try to take up an isolated group.
     RetryIsolated {
         group: GroupId,

@@ -12,7 +12,7 @@ use super::input::Input;
 use super::unit::Unit;
 use crate::event::EventData;
 use crate::model::GroupState;
-use crate::store::StoreError;
+use crate::store::{Damage, StoreError};
 
 /// Before an isolated group is tried again; doubled each time, up to an hour.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -84,6 +84,18 @@ impl Actor {
         let Some(slot) = self.groups.get_mut(group).filter(|slot| isolated(slot)) else {
             return Ok(());
         };
+        // Its record is read again with everything else.
+        match slot.record.damage {
+            Damage::None => {}
+            Damage::Told => return Ok(()),
+            Damage::Untold => {
+                slot.record.damage = Damage::Told;
+                unit.batch.group_damaged(self.owner, group);
+                let reason = "its record does not read".to_owned();
+                self.tell_aloud(unit, group, &EventData::GroupIsolated { reason });
+                return Ok(());
+            }
+        }
         slot.retries += 1;
         let before = slot.record.isolated_from.unwrap_or(GroupState::Active);
         slot.record.isolated_from = Some(before);

@@ -5,12 +5,15 @@ use std::time::Duration;
 use quicproquo_core::group::Group;
 use quicproquo_core::id::GroupId;
 use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
+use tokio::sync::mpsc;
 
 use super::actor::{Actor, Outgoing, Slot, Waits};
+use super::command::Command;
 use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::Cursor;
+use crate::guard::guarded;
 use crate::store::{Overlay, StoreError};
 
 /// Between two tries to read the database again.
@@ -35,34 +38,37 @@ type MlsRows = Vec<(Vec<u8>, Vec<u8>)>;
 impl Actor {
     /// Reads everything from the database, except MLS state, which is read when needed.
     pub(super) async fn load(&mut self) -> Result<(), StoreError> {
+        let mut damaged = Vec::new();
         self.names = self.store.names(self.owner).await?;
         self.policy = self.store.invite_policy(self.owner).await?;
         self.groups.clear();
         for (id, record) in self.store.group_records(self.owner).await? {
             let mut slot = Slot::new(record);
             if !slot.record.is_visible() {
-                slot.hidden = self.store.hidden_events(self.owner, &id).await?;
+                slot.hidden = self.store.hidden_events(self.owner, &id, &mut damaged).await?;
             }
             self.groups.insert(id, slot);
         }
         self.last_resorts = self.store.last_resorts(self.owner).await?;
         self.outbox.clear();
-        for (counter, record) in self.store.outbox(self.owner).await? {
+        for (counter, record) in self.store.outbox(self.owner, &mut damaged).await? {
             let mut outgoing = Outgoing::new(record);
             outgoing.relink();
             self.outbox.insert(counter, outgoing);
         }
-        let intents = self.store.open_intents(self.owner).await?;
+        let intents = self.store.open_intents(self.owner, &mut damaged).await?;
         self.intents = intents.into_iter().map(|intent| (intent.n, intent)).collect();
         // Answers to requests for intents that were rolled back may still come.
         self.last_intent = self.last_intent.max(self.store.last_intent(self.owner).await?);
         self.last_hidden = self.store.last_hidden(self.owner).await?;
         self.buffered.clear();
         self.last_buffered = 0;
-        for (group, n, at, payload) in self.store.buffered(self.owner).await? {
+        for (group, n, at, payload) in self.store.buffered(self.owner, &mut damaged).await? {
             self.last_buffered = self.last_buffered.max(n);
             self.buffered.entry(group).or_default().push((at, payload));
         }
+        self.damaged = damaged;
+        self.plan_damaged();
         self.plan_commits();
         self.plan_retries();
         self.tail.send_replace(Cursor(self.positions.tail));
@@ -71,15 +77,16 @@ impl Actor {
     }
 
     /// Throws the memory away. Rows that were pushed and not committed come again on a new link.
-    /// `false`: the store is closed.
-    pub(super) async fn reload(&mut self) -> bool {
+    /// `false`: the store is closed, or the session is to stop.
+    pub(super) async fn reload(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
         self.uplink.close();
         self.overlay = Overlay::default();
         self.claiming.clear();
         // What fails again and again must not keep the processor busy.
         let now = tokio::time::Instant::now();
-        if self.reloaded.replace(now).is_some_and(|last| now - last < RELOADS_APART) {
-            tokio::time::sleep(RELOAD_PAUSE).await;
+        let soon = self.reloaded.replace(now).is_some_and(|last| now - last < RELOADS_APART);
+        if soon && !refuse_for(RELOAD_PAUSE, commands).await {
+            return false;
         }
         loop {
             let positions = self.store.positions(self.owner).await;
@@ -96,7 +103,9 @@ impl Actor {
                 Err(StoreError::Closed) => return false,
                 Err(error) => {
                     tracing::error!(%error, "the client database cannot be read");
-                    tokio::time::sleep(RELOAD_PAUSE).await;
+                    if !refuse_for(RELOAD_PAUSE, commands).await {
+                        return false;
+                    }
                 }
             }
         }
@@ -155,12 +164,13 @@ impl Actor {
             let Some(slot) = self.groups.get_mut(id) else {
                 return Ok(None);
             };
-            match Group::load(id, rows) {
-                Ok(mls) => slot.mls = Some(mls),
-                Err(error) => {
+            match guarded("load", id.as_bytes(), || Group::load(id, rows)) {
+                Some(Ok(mls)) => slot.mls = Some(mls),
+                Some(Err(error)) => {
                     tracing::error!(%error, "a group's rows do not load");
                     return Ok(None);
                 }
+                None => return Ok(None),
             }
         }
         Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_mut()))
@@ -215,4 +225,17 @@ impl Actor {
         self.after(SWEEP_PAUSE, Input::Sweep);
         Ok(())
     }
+}
+
+/// Refuses commands for this long. `false`: one of them says to stop.
+async fn refuse_for(pause: Duration, commands: &mut mpsc::Receiver<Command>) -> bool {
+    let refusing = async {
+        while let Some(command) = commands.recv().await {
+            if matches!(command, Command::Stop) {
+                break;
+            }
+            command.refuse(SessionError::StorageUnavailable);
+        }
+    };
+    tokio::time::timeout(pause, refusing).await.is_err()
 }

@@ -15,7 +15,7 @@ use crate::error::SessionError;
 use crate::model::{
     Change, ChangeState, ContextChange, GroupState, Idempotency, NewGroup, Options, Outcome,
 };
-use crate::store::{GroupRecord, IdempotencyTarget, IntentRecord, IntentSpec};
+use crate::store::{Damage, GroupRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 
 /// Longest name and topic of a group, in bytes.
 const MAX_NAME: usize = 256;
@@ -258,6 +258,7 @@ impl GroupRecord {
             proposed: None,
             ended: Vec::new(),
             isolated_from: None,
+            damage: Damage::None,
         }
     }
 

@@ -123,6 +123,9 @@ impl Actor {
             Ok(None) => {
                 // Final: the fence refuses the Session that might have sent it.
                 outgoing.ask = false;
+                if outgoing.record.is_lost() {
+                    return self.give_up(counter, "its row was damaged", unit).await;
+                }
                 if outgoing.record.created_at_ms.saturating_add(TTL_MS) < unit.now_ms {
                     return self.give_up(counter, "older than its time to live", unit).await;
                 }
@@ -241,11 +244,10 @@ impl Actor {
         };
         let group = outgoing.record.group.clone();
         match outgoing.record.kind {
-            OutboxKind::Message(seq) => {
-                if let Some(message) = self.stored_message(seq, unit).await? {
-                    self.fail_message(counter, message, reason, unit);
-                }
-            }
+            OutboxKind::Message(seq) => match self.stored_message(seq, unit).await? {
+                Some(message) => self.fail_message(counter, message, reason, unit),
+                None => self.drop_outgoing(counter, unit),
+            },
             OutboxKind::Commit => {
                 let error = SessionError::NodeRefused(reason.to_owned());
                 self.commit_refused(&group, error, unit).await?;

@@ -1,7 +1,5 @@
 //! Receiving: payload hash, ratchet, and event in one transaction, then the acknowledgement.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use quicproquo_core::content::Content;
 use quicproquo_core::envelope::{self, PayloadKind};
 use quicproquo_core::group::{ProcessError, Processed};
@@ -15,9 +13,13 @@ use zeroize::Zeroizing;
 use super::actor::Actor;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
+use crate::guard::guarded;
 use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
 use crate::store::{MessageContent, StoreError, StoredMessage};
+
+/// Why a payload is set aside that made the protocol stack panic.
+pub(super) const INTERNAL: &str = "internal";
 
 /// SHA-256 of what came.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +71,15 @@ impl Actor {
         let opened = match envelope::kind(&payload) {
             PayloadKind::BareMls => Opened { mls: Zeroizing::new(payload), sealed: false, hash },
             PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
-                let Ok(mls) = envelope::open(&self.hybrid, &payload) else {
-                    self.set_aside(hash, &payload, "envelope", unit);
-                    return Ok(());
-                };
-                Opened { mls, sealed: true, hash }
+                let open = || envelope::open(&self.hybrid, &payload);
+                match guarded("envelope", self.identity.key().as_bytes(), open) {
+                    Some(Ok(mls)) => Opened { mls, sealed: true, hash },
+                    failed => {
+                        let reason = if failed.is_some() { "envelope" } else { INTERNAL };
+                        self.set_aside(hash, &payload, reason, unit);
+                        return Ok(());
+                    }
+                }
             }
             PayloadKind::Unknown => {
                 self.set_aside(hash, &payload, "malformed", unit);
@@ -94,9 +100,14 @@ impl Actor {
 
     /// One `MLSMessage`, new or out of the buffer.
     async fn opened(&mut self, opened: Opened, unit: &mut Unit) -> Result<(), StoreError> {
-        let Ok(info) = message_info(&opened.mls) else {
-            self.set_aside(opened.hash, &opened.mls, "malformed", unit);
-            return Ok(());
+        let own = self.identity.key();
+        let info = match guarded("frame", own.as_bytes(), || message_info(&opened.mls)) {
+            Some(Ok(info)) => info,
+            failed => {
+                let reason = if failed.is_some() { "malformed" } else { INTERNAL };
+                self.set_aside(opened.hash, &opened.mls, reason, unit);
+                return Ok(());
+            }
         };
         match (info.kind, info.group_id.clone()) {
             (MessageKind::Welcome, _) => self.welcome(opened, unit).await,
@@ -141,24 +152,18 @@ impl Actor {
             return Ok(());
         };
         if info.is_commit() && pending == Some(hash) {
-            return self.commit_won(group, unit).await;
+            return self.commit_won(group, Some(&opened), unit).await;
         }
-        // A panic in the protocol stack must not hold the queue of all other groups.
-        let processed = catch_unwind(AssertUnwindSafe(|| {
-            #[cfg(test)]
-            super::tests::strike(group);
-            mls.process(&opened.mls)
-        }));
-        match processed {
-            Ok(Ok(processed)) => {
+        match guarded("process", group.as_bytes(), || mls.process(&opened.mls)) {
+            Some(Ok(processed)) => {
                 let hashes = Hashes { mls: hash, payload: opened.hash };
                 self.processed(group, processed, hashes, unit).await
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 self.unprocessed(group, &error, &opened, unit);
                 Ok(())
             }
-            Err(_) => {
+            None => {
                 self.isolate(group, "processing panicked", unit);
                 self.buffer(group.as_bytes(), &opened, unit);
                 Ok(())
@@ -243,9 +248,13 @@ impl Actor {
         // What names no id of its own is known by its message, which is the same for all.
         let mut unnamed = [0; 16];
         unnamed.copy_from_slice(&hashes.mls[..16]);
-        let Ok(content) = Content::decode(plaintext, MessageId::new(unnamed)) else {
-            self.set_aside(hashes.payload, plaintext, "content", unit);
-            return;
+        let decode = || Content::decode(plaintext, MessageId::new(unnamed));
+        let content = match guarded("content", self.identity.key().as_bytes(), decode) {
+            Some(Ok(content)) => content,
+            failed => {
+                let reason = if failed.is_some() { "content" } else { INTERNAL };
+                return self.set_aside(hashes.payload, plaintext, reason, unit);
+            }
         };
         if content.kind == "dummy" {
             return;
@@ -269,6 +278,7 @@ impl Actor {
                 relates_to: content.relates_to,
                 sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),
                 suite,
+                damaged: false,
             },
         };
         if visible {
@@ -329,6 +339,7 @@ pub(super) fn reveal(message: Message) -> StoredMessage {
             relates_to: message.relates_to,
             sent_at_ms: message.sent_at_ms,
             suite: message.suite,
+            damaged: false,
         },
     }
 }

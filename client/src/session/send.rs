@@ -92,6 +92,7 @@ impl Actor {
             relates_to: message.relates_to,
             sent_at_ms: unit.now_ms,
             suite,
+            damaged: false,
         };
         // Now, so that what a profile cannot carry is refused before anything is written.
         plaintext(id, &content, profile)?;
@@ -156,8 +157,13 @@ impl Actor {
         }
         for (counter, seq) in waiting {
             let Some(message) = self.stored_message(seq, unit).await? else {
+                self.drop_outgoing(counter, unit);
                 continue;
             };
+            if message.content.damaged {
+                self.fail_message(counter, message, "its content is damaged", unit);
+                continue;
+            }
             if !active {
                 self.fail_message(counter, message, "no longer a member of the group", unit);
                 continue;
@@ -297,7 +303,7 @@ impl Actor {
         }
     }
 
-    /// A message row, as this unit has left it.
+    /// A message row, as this unit has left it. `None`: there is none that reads.
     pub(super) async fn stored_message(
         &mut self,
         seq: u64,
@@ -305,7 +311,13 @@ impl Actor {
     ) -> Result<Option<StoredMessage>, StoreError> {
         match unit.messages.get(&seq) {
             Some(message) => Ok(Some(message.clone())),
-            None => self.store.message_at(self.owner, seq).await,
+            None => match self.store.message_at(self.owner, seq).await {
+                Err(error) if error.is_damage() => {
+                    tracing::error!(table = "messages", row = seq, %error, "a row is damaged");
+                    Ok(None)
+                }
+                read => read,
+            },
         }
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use quicproquo_core::id::GroupId;
 use quicproquo_core::suite::Suite;
 
-use crate::event::EventData;
-use crate::model::GroupState;
+use crate::event::{Event, EventData};
+use crate::model::{GroupState, Options};
+use crate::session::Session;
 
 #[expect(
     dead_code,
@@ -17,14 +17,32 @@ use crate::model::GroupState;
 #[path = "../../tests/it/world.rs"]
 mod world;
 
-use world::{World, bot, heard, meet, patient, text, until};
+use world::{World, bot, group_of, heard, meet, patient, text, until};
 
-static STRUCK: Mutex<BTreeSet<GroupId>> = Mutex::new(BTreeSet::new());
+static STRUCK: Mutex<BTreeSet<(&str, Vec<u8>)>> = Mutex::new(BTreeSet::new());
 
-/// Panics inside the protocol stack, for groups that a test has named.
-pub(super) fn strike(group: &GroupId) {
-    let struck = STRUCK.lock().unwrap_or_else(PoisonError::into_inner).contains(group);
-    assert!(!struck, "struck by a test");
+/// Panics at a place of the protocol stack, for groups and identities that a test has named.
+pub(crate) fn strike(at: &'static str, whose: &[u8]) {
+    let struck = STRUCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let hit = struck.contains(&(at, whose.to_vec()));
+    drop(struck);
+    assert!(!hit, "struck by a test");
+}
+
+fn break_at(at: &'static str, whose: &[u8]) {
+    STRUCK.lock().unwrap().insert((at, whose.to_vec()));
+}
+
+fn mend(at: &'static str, whose: &[u8]) {
+    STRUCK.lock().unwrap().remove(&(at, whose.to_vec()));
+}
+
+fn is_internal(event: &EventData) -> bool {
+    matches!(event, EventData::MessageUndecryptable { reason, .. } if reason == "internal")
+}
+
+async fn told(session: &Session, fits: impl Fn(&EventData) -> bool) -> usize {
+    world::all(session).await.iter().filter(|event| fits(&event.data)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +53,7 @@ async fn a_panic_isolates_its_group_alone_until_it_is_well_again() {
     let broken = meet(Suite::Native, &alice, &[&bob]).await;
     let whole = meet(Suite::Native, &alice, &[&bob]).await;
 
-    STRUCK.lock().unwrap().insert(broken.clone());
+    break_at("process", broken.as_bytes());
     for said in ["first", "second"] {
         alice.send(broken.clone(), text(said), patient()).await.unwrap();
     }
@@ -52,17 +70,115 @@ async fn a_panic_isolates_its_group_alone_until_it_is_well_again() {
     alice.send(whole.clone(), text("again"), patient()).await.unwrap();
     assert_eq!(heard(&bob, "again").await, ["elsewhere", "again"]);
     let log = world::all(&bob).await;
-    let isolated = |event: &&crate::Event| matches!(event.data, EventData::GroupIsolated { .. });
+    let isolated = |event: &&Event| matches!(event.data, EventData::GroupIsolated { .. });
     assert_eq!(log.iter().filter(isolated).count(), 1);
     other.shutdown().await;
 
-    STRUCK.lock().unwrap().remove(&broken);
+    mend("process", broken.as_bytes());
     let other = world.client("b").await;
     let bob = other.session(&identity).unwrap();
     alice.send(broken.clone(), text("third"), patient()).await.unwrap();
     assert_eq!(heard(&bob, "third").await, ["elsewhere", "again", "first", "second", "third"]);
     until(&bob, |event| matches!(event, EventData::GroupRepaired {})).await;
     assert_eq!(bob.group(&broken).await.unwrap().state, GroupState::Active);
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_on_which_the_stack_panics_is_set_aside_and_the_session_lives_on() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let identity = bob.identity();
+    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
+    let mut expected = Vec::new();
+    for (n, at) in ["envelope", "frame", "content", "welcome", "peek", "join"].iter().enumerate() {
+        break_at(at, identity.as_bytes());
+        if n < 3 {
+            alice.send(group.clone(), text("poison"), patient()).await.unwrap();
+        } else {
+            alice.create_group(group_of(Suite::Native, &[&bob]), patient()).await.unwrap();
+        }
+        let mut tail = bob.tail();
+        let wait = async {
+            while told(&bob, is_internal).await <= n {
+                tail.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.expect(at);
+        mend(at, identity.as_bytes());
+        expected.push((*at).to_owned());
+        alice.send(group.clone(), text(at), patient()).await.unwrap();
+        assert_eq!(heard(&bob, at).await, expected);
+        assert_eq!(told(&bob, is_internal).await, n + 1);
+    }
+    // None of these rows comes again.
+    other.shutdown().await;
+    let other = world.client("b").await;
+    let bob = other.session(&identity).unwrap();
+    alice.send(group.clone(), text("end"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "end").await.len(), expected.len() + 1);
+    assert_eq!(told(&bob, is_internal).await, expected.len());
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_state_panics_is_isolated_alone() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let identity = bob.identity();
+    let broken = meet(Suite::Native, &alice, &[&bob]).await;
+    let whole = meet(Suite::Native, &alice, &[&bob]).await;
+    other.shutdown().await;
+
+    break_at("load", broken.as_bytes());
+    let other = world.client("b").await;
+    let bob = other.session(&identity).unwrap();
+    alice.send(broken.clone(), text("kept"), patient()).await.unwrap();
+    alice.send(whole.clone(), text("elsewhere"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "elsewhere").await, ["elsewhere"]);
+    until(&bob, |event| matches!(event, EventData::GroupIsolated { .. })).await;
+    other.shutdown().await;
+
+    mend("load", broken.as_bytes());
+    let other = world.client("b").await;
+    let bob = other.session(&identity).unwrap();
+    assert_eq!(heard(&bob, "kept").await, ["elsewhere", "kept"]);
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_commit_that_does_not_merge_is_kept_and_merged_later() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let carol = bot(&other, "carol").await;
+    let identity = alice.identity();
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+
+    break_at("merge", group.as_bytes());
+    let invited = vec![carol.identity()];
+    alice.invite(group.clone(), invited, Options::default()).await.unwrap();
+    until(&alice, |event| matches!(event, EventData::GroupIsolated { .. })).await;
+    // The others have merged it and go on in the new epoch.
+    until(&bob, |event| matches!(event, EventData::GroupMembersChanged { .. })).await;
+    bob.send(group.clone(), text("after"), patient()).await.unwrap();
+    client.shutdown().await;
+
+    mend("merge", group.as_bytes());
+    let client = world.client("a").await;
+    let alice = client.session(&identity).unwrap();
+    assert_eq!(heard(&alice, "after").await, ["after"]);
+    until(&alice, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&carol, |event| matches!(event, EventData::InvitationReceived(_))).await;
+    carol.accept(group.clone()).await.unwrap();
+    alice.send(group.clone(), text("all"), patient()).await.unwrap();
+    assert_eq!(heard(&carol, "all").await.last().unwrap(), "all");
+    assert_eq!(heard(&bob, "all").await, ["all"]);
     client.shutdown().await;
     other.shutdown().await;
 }

@@ -10,12 +10,13 @@ use quicproquo_core::provider::{ScopedRow, group_scope, key_package_scope};
 use quicproquo_core::suite::Suite;
 
 use super::actor::{Actor, Slot};
-use super::receive::reveal;
+use super::receive::{INTERNAL, reveal};
 use super::unit::{Opened, Unit};
 use crate::error::SessionError;
 use crate::event::EventData;
+use crate::guard::guarded;
 use crate::model::{ChangeState, GroupInfo, GroupState, Invitation, InvitePolicy};
-use crate::store::{GroupRecord, IntentSpec, StoreError};
+use crate::store::{Damage, GroupRecord, IntentSpec, StoreError};
 
 /// Unanswered invitations, in all and by one inviter.
 const PENDING: usize = 200;
@@ -29,9 +30,15 @@ impl Actor {
         opened: Opened,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let Ok(references) = welcome_key_package_refs(&opened.mls) else {
-            self.set_aside(opened.hash, &opened.mls, "malformed", unit);
-            return Ok(());
+        let own = self.identity.key();
+        let read = || welcome_key_package_refs(&opened.mls);
+        let references = match guarded("welcome", own.as_bytes(), read) {
+            Some(Ok(references)) => references,
+            failed => {
+                let reason = if failed.is_some() { "malformed" } else { INTERNAL };
+                self.set_aside(opened.hash, &opened.mls, reason, unit);
+                return Ok(());
+            }
         };
         let mut rows: Vec<ScopedRow> = Vec::new();
         for reference in &references {
@@ -42,10 +49,11 @@ impl Actor {
             };
             rows.extend(found.into_iter().map(|(key, value)| (scope.clone(), key, value)));
         }
-        let info = match Group::peek_welcome(&opened.mls, rows.clone()) {
-            Ok(info) => info,
-            Err(error) => {
-                self.refuse_welcome(&error, &opened, unit);
+        let peek = || Group::peek_welcome(&opened.mls, rows.clone());
+        let info = match guarded("peek", own.as_bytes(), peek) {
+            Some(Ok(info)) => info,
+            failed => {
+                self.refuse_welcome(failed.and_then(Result::err).as_ref(), &opened, unit);
                 return Ok(());
             }
         };
@@ -72,21 +80,23 @@ impl Actor {
             self.buffer(NO_PLACE, &opened, unit);
             return Ok(());
         }
-        match Group::join(&self.identity, &opened.mls, rows) {
-            Ok(joined) => {
-                self.joined(joined, info, known, unit);
-                Ok(())
-            }
-            Err(error) => {
-                self.refuse_welcome(&error, &opened, unit);
-                Ok(())
-            }
+        let join = || Group::join(&self.identity, &opened.mls, rows);
+        match guarded("join", own.as_bytes(), join) {
+            Some(Ok(joined)) => self.joined(joined, info, known, unit),
+            failed => self.refuse_welcome(failed.and_then(Result::err).as_ref(), &opened, unit),
         }
+        Ok(())
     }
 
-    fn refuse_welcome(&mut self, error: &JoinError, opened: &Opened, unit: &mut Unit) {
-        tracing::warn!(%error, "a Welcome is refused");
-        self.set_aside(opened.hash, &opened.mls, "welcome_refused", unit);
+    /// Without an error it made the protocol stack panic.
+    fn refuse_welcome(&mut self, error: Option<&JoinError>, opened: &Opened, unit: &mut Unit) {
+        let reason = if let Some(error) = error {
+            tracing::warn!(%error, "a Welcome is refused");
+            "welcome_refused"
+        } else {
+            INTERNAL
+        };
+        self.set_aside(opened.hash, &opened.mls, reason, unit);
     }
 
     fn joined(&mut self, joined: Joined, info: WelcomeInfo, known_group: bool, unit: &mut Unit) {
@@ -114,6 +124,7 @@ impl Actor {
             proposed: None,
             ended: Vec::new(),
             isolated_from: None,
+            damage: Damage::None,
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
         self.groups.insert(group.clone(), slot);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
+use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
 use super::seal::Sealer;
 use super::{
-    Contact, GroupRecord, IdempotencyRecord, IdempotencyTarget, IntentRecord, OutboxRecord, Owner,
-    Positions, StoreError, StoredMessage, record,
+    Contact, DamagedRow, GroupRecord, IdempotencyRecord, IdempotencyTarget, IntentRecord,
+    OutboxRecord, Owner, Place, Positions, StoreError, StoredMessage, record,
 };
 use crate::event::EventData;
 use crate::model::{DeliveryState, InvitePolicy};
@@ -147,6 +148,38 @@ impl Batch {
              VALUES (?, ?, ?, ?, ?, ?)",
             values![owner.0, id.as_bytes(), state, group.epoch, at, sealed],
         );
+    }
+
+    /// The record of this group does not read, and the log says so; the record stays as it is.
+    pub(crate) fn group_damaged(&mut self, owner: Owner, id: &GroupId) {
+        let state = super::groups::state_text(crate::model::GroupState::Isolated);
+        self.add(
+            "UPDATE groups SET state = ? WHERE owner = ? AND group_id = ?",
+            values![state, owner.0, id.as_bytes()],
+        );
+    }
+
+    /// Takes a damaged row out of the way; its bytes are kept.
+    pub(crate) fn damaged_row(&mut self, owner: Owner, row: &DamagedRow, at: u64) {
+        match &row.place {
+            Place::Outbox(counter) => self.drop_outbox(owner, *counter),
+            Place::Buffered(group, n) => self.add(
+                "DELETE FROM buffered WHERE owner = ? AND group_id = ? AND n = ?",
+                values![owner.0, &group[..], *n],
+            ),
+            Place::Hidden(group, n) => self.add(
+                "DELETE FROM hidden_events WHERE owner = ? AND group_id = ? AND n = ?",
+                values![owner.0, group.as_bytes(), *n],
+            ),
+            // Its number stays taken: idempotency keys may name it.
+            Place::Intent(_, n) => {
+                return self.add(
+                    "UPDATE intents SET settled = 2 WHERE owner = ? AND n = ?",
+                    values![owner.0, *n],
+                );
+            }
+        }
+        self.set_aside(owner, Sha256::digest(&row.bytes).into(), "damaged", at, &row.bytes);
     }
 
     /// Ignored when this sender has used this message id in this group before.

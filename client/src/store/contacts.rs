@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use quicproquo_core::identity::IdentityKey;
 
+use super::damage::intact;
 use super::{Owner, Store, StoreError, batch};
 use crate::error::SessionError;
 use crate::model::TrustState;
@@ -54,7 +55,10 @@ impl Store {
                 .await?;
         let mut names = HashMap::with_capacity(rows.len());
         for (identity, name, changed) in rows {
-            names.insert(batch::identity(&identity)?, (name, changed));
+            let key = batch::identity(&identity);
+            if let Some(key) = intact("contacts", owner, hex::encode(identity), key)? {
+                names.insert(key, (name, changed));
+            }
         }
         Ok(Names(names))
     }

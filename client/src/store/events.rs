@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
+use super::damage::{DamagedRow, Place, intact};
 use super::seal::Sealer;
 use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
@@ -39,37 +40,42 @@ impl Store {
         let messages = self.messages_of(owner, &rows).await?;
         let names = self.names(owner).await?;
         let full = rows.len() == limit.clamp(1, 1000) as usize;
+        let last = rows.last().map(|row| Cursor(uint(row.0)));
         let mut items = Vec::with_capacity(rows.len());
         for (seq, kind, group, occurred_at, message, sealed) in rows {
             let seq = uint(seq);
-            let data = match (message, sealed) {
+            let read = match (message, sealed) {
                 (Some(message), _) => {
                     let stored = messages.get(&uint(message)).cloned();
-                    let stored = stored.ok_or_else(|| gone("the message is gone"))?;
-                    let message = stored.into_message(own, &names);
-                    match kind.as_str() {
-                        "message.received" => EventData::MessageReceived(message),
-                        "message.sent" => EventData::MessageSent(message),
-                        _ => EventData::MessageFailed(message),
-                    }
+                    stored.ok_or_else(|| gone("the message is gone")).map(|stored| {
+                        let message = stored.into_message(own, &names);
+                        match kind.as_str() {
+                            "message.received" => EventData::MessageReceived(message),
+                            "message.sent" => EventData::MessageSent(message),
+                            _ => EventData::MessageFailed(message),
+                        }
+                    })
                 }
-                (None, Some(sealed)) => {
-                    let row = record::row(owner.0, seq);
-                    record::open(&self.sealer, "events", &row, &sealed)?
-                }
-                (None, None) => return Err(gone("no data").into()),
+                (None, Some(sealed)) => self.event_row(owner, seq, &sealed),
+                (None, None) => Err(gone("no data")),
             };
-            let group = group.map(|id| GroupId::from_slice(&id)).transpose();
+            let Some(data) = intact("events", owner, seq, read)? else { continue };
             items.push(Event {
                 cursor: Cursor(seq),
                 occurred_at_ms: uint(occurred_at),
-                group: group.map_err(|error| gone(&error.to_string()))?,
+                group: group.and_then(|id| GroupId::from_slice(&id).ok()),
                 data,
             });
         }
         // Positions of queued own messages carry no event, so a short page reaches the tail.
-        let next = if full { items.last().map_or(tail, |event| event.cursor) } else { tail };
+        let next = last.filter(|_| full).unwrap_or(tail);
         Ok(EventPage { items, next })
+    }
+
+    /// What a row says; a damaged one says in its place that something cannot be read.
+    fn event_row(&self, owner: Owner, seq: u64, sealed: &[u8]) -> Result<EventData, StoreError> {
+        let read = record::open(&self.sealer, "events", &record::row(owner.0, seq), sealed);
+        Ok(intact("events", owner, seq, read)?.unwrap_or_else(|| EventData::damaged(sealed)))
     }
 
     async fn messages_of(
@@ -89,7 +95,8 @@ impl Store {
             }
         } else {
             for seq in positions() {
-                if let Some(message) = self.message_at(owner, seq).await? {
+                let read = self.message_at(owner, seq).await;
+                if let Some(Some(message)) = intact("messages", owner, seq, read)? {
                     found.insert(seq, message);
                 }
             }
@@ -112,6 +119,7 @@ impl Store {
         &self,
         owner: Owner,
         group: &GroupId,
+        damaged: &mut Vec<DamagedRow>,
     ) -> Result<Vec<(u64, EventData)>, StoreError> {
         let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
             "SELECT n, occurred_at, data FROM hidden_events \
@@ -121,13 +129,19 @@ impl Store {
         .bind(group.as_bytes())
         .fetch_all(&self.reads)
         .await?;
-        rows.into_iter()
-            .map(|(n, at, sealed)| {
-                let row = hidden_row(owner, group, uint(n));
-                let data = record::open(&self.sealer, "hidden_events", &row, &sealed)?;
-                Ok((uint(at), data))
-            })
-            .collect()
+        let mut events = Vec::with_capacity(rows.len());
+        for (n, at, sealed) in rows {
+            let n = uint(n);
+            let row = hidden_row(owner, group, n);
+            let read = record::open(&self.sealer, "hidden_events", &row, &sealed);
+            if let Some(data) = intact("hidden_events", owner, n, read)? {
+                events.push((uint(at), data));
+            } else {
+                let place = Place::Hidden(group.clone(), n);
+                damaged.push(DamagedRow { place, bytes: sealed });
+            }
+        }
+        Ok(events)
     }
 }
 

@@ -1,13 +1,16 @@
 //! Groups as callers see them, mirrored from MLS in the same transaction.
 
-use quicproquo_core::group::Role;
+use quicproquo_core::group::{Group, Role};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::provider::group_scope;
 use quicproquo_core::suite::{Profile, Suite};
 use serde::{Deserialize, Serialize};
 
-use super::{Owner, Store, StoreError, record};
+use super::damage::intact;
+use super::{Overlay, Owner, Store, StoreError, record};
 use crate::error::SessionError;
+use crate::guard::guarded;
 use crate::model::{GroupInfo, GroupState, Invitation, MemberInfo};
 
 /// What is kept of a group beside its MLS state.
@@ -38,6 +41,19 @@ pub(crate) struct GroupRecord {
     /// The state in which it was isolated, until it is well again.
     #[serde(default)]
     pub(crate) isolated_from: Option<GroupState>,
+    #[serde(skip)]
+    pub(crate) damage: Damage,
+}
+
+/// Whether the record is what its row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Damage {
+    #[default]
+    None,
+    /// The row does not read: this stands for it, and is never written.
+    Untold,
+    /// The same, and the log says so.
+    Told,
 }
 
 /// A commit of ours, until the queue has decided its epoch.
@@ -86,6 +102,28 @@ impl GroupRecord {
         }
     }
 
+    /// What MLS knows of a group whose record does not read.
+    fn unread(mls: &Group, damage: Damage) -> Self {
+        let members = mls.members();
+        Self {
+            state: GroupState::Isolated,
+            epoch: mls.epoch(),
+            name: mls.name(),
+            topic: mls.topic(),
+            suite: mls.suite(),
+            profile: mls.profile(),
+            members: members.into_iter().map(|member| (member.identity, member.role)).collect(),
+            inviter: None,
+            known_group: false,
+            pending: None,
+            leave_proposed: None,
+            proposed: None,
+            ended: Vec::new(),
+            isolated_from: None,
+            damage,
+        }
+    }
+
     /// Whether callers may know of it.
     pub(crate) fn is_visible(&self) -> bool {
         let state = self.isolated_from.unwrap_or(self.state);
@@ -93,19 +131,46 @@ impl GroupRecord {
     }
 }
 
+/// Id, state, sealed record.
+type Row = (Vec<u8>, String, Vec<u8>);
+
 impl Store {
     /// Every group of an identity, hidden ones included.
     pub(crate) async fn group_records(
         &self,
         owner: Owner,
     ) -> Result<Vec<(GroupId, GroupRecord)>, StoreError> {
-        let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
-            "SELECT group_id, record FROM groups WHERE owner = ? ORDER BY changed_at DESC",
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT group_id, state, record FROM groups WHERE owner = ? ORDER BY changed_at DESC",
         )
         .bind(owner.0)
         .fetch_all(&self.reads)
         .await?;
-        rows.into_iter().map(|(id, sealed)| self.group_row(owner, &id, &sealed)).collect()
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            let name = hex::encode(&row.0);
+            let read = self.group_row(owner, row).await;
+            records.extend(intact("groups", owner, name, read)?);
+        }
+        Ok(records)
+    }
+
+    /// One group, hidden or not.
+    pub(crate) async fn group_record(
+        &self,
+        owner: Owner,
+        id: &GroupId,
+    ) -> Result<Option<GroupRecord>, StoreError> {
+        let query = "SELECT group_id, state, record FROM groups WHERE owner = ? AND group_id = ?";
+        let row: Option<Row> = sqlx::query_as(query)
+            .bind(owner.0)
+            .bind(id.as_bytes())
+            .fetch_optional(&self.reads)
+            .await?;
+        match row {
+            Some(row) => self.group_row(owner, row).await.map(|(_, record)| Some(record)),
+            None => Ok(None),
+        }
     }
 
     pub(crate) async fn groups(
@@ -125,20 +190,10 @@ impl Store {
         own: &IdentityKey,
         id: &GroupId,
     ) -> Result<Option<GroupInfo>, SessionError> {
-        let sealed: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT record FROM groups WHERE owner = ? AND group_id = ?")
-                .bind(owner.0)
-                .bind(id.as_bytes())
-                .fetch_optional(&self.reads)
-                .await
-                .map_err(StoreError::from)?;
-        let Some(sealed) = sealed else {
+        let group = self.group_record(owner, id).await?;
+        let Some(group) = group.filter(GroupRecord::is_visible) else {
             return Ok(None);
         };
-        let (_, group) = self.group_row(owner, id.as_bytes(), &sealed)?;
-        if !group.is_visible() {
-            return Ok(None);
-        }
         let contacts = self.names(owner).await?;
         Ok(Some(group.info(id, own, &contacts)))
     }
@@ -155,17 +210,31 @@ impl Store {
         Ok(invitations)
     }
 
-    fn group_row(
+    async fn group_row(
         &self,
         owner: Owner,
-        id: &[u8],
-        sealed: &[u8],
+        (id, state, sealed): Row,
     ) -> Result<(GroupId, GroupRecord), StoreError> {
-        let row = record::named(owner.0, id);
-        let group = record::open(&self.sealer, "groups", &row, sealed)?;
-        let id = GroupId::from_slice(id)
-            .map_err(|error| StoreError::Row("groups", error.to_string()))?;
-        Ok((id, group))
+        let bad = |error: String| StoreError::Row("groups", error);
+        let row = record::named(owner.0, &id);
+        let read = record::open::<GroupRecord>(&self.sealer, "groups", &row, &sealed);
+        let id = GroupId::from_slice(&id).map_err(|error| bad(error.to_string()))?;
+        let isolated = state == state_text(GroupState::Isolated);
+        if let Some(mut group) = intact("groups", owner, hex::encode(id.as_bytes()), read)? {
+            // The row did not read for a while: what was kept meanwhile comes first.
+            if isolated && group.state != GroupState::Isolated {
+                group.isolated_from = Some(group.state);
+                group.state = GroupState::Isolated;
+            }
+            return Ok((id, group));
+        }
+        let scope = group_scope(id.as_bytes());
+        let rows = self.mls_scope(owner, &scope, &Overlay::default()).await?;
+        let mls = guarded("load", id.as_bytes(), || Group::load(&id, rows));
+        let mls = mls.ok_or_else(|| bad("its MLS state panics".into()))?;
+        let mls = mls.map_err(|error| bad(error.to_string()))?;
+        let damage = if isolated { Damage::Told } else { Damage::Untold };
+        Ok((id, GroupRecord::unread(&mls, damage)))
     }
 }
 

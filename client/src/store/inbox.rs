@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
 use zeroize::Zeroizing;
 
+use super::damage::{DamagedRow, Place, intact};
 use super::seal::Sealer;
 use super::{Owner, Store, StoreError, record, uint};
 
@@ -35,21 +36,29 @@ impl Store {
     }
 
     /// Opened payloads that wait for a group or an epoch, in the order they came.
-    pub(crate) async fn buffered(&self, owner: Owner) -> Result<Vec<Buffered>, StoreError> {
+    pub(crate) async fn buffered(
+        &self,
+        owner: Owner,
+        damaged: &mut Vec<DamagedRow>,
+    ) -> Result<Vec<Buffered>, StoreError> {
         let rows: Vec<(Vec<u8>, i64, i64, Vec<u8>)> = sqlx::query_as(
             "SELECT group_id, n, created_at, payload FROM buffered WHERE owner = ? ORDER BY n",
         )
         .bind(owner.0)
         .fetch_all(&self.reads)
         .await?;
-        rows.into_iter()
-            .map(|(group, n, at, sealed)| {
-                let n = uint(n);
-                let row = buffered_row(owner, &group, n);
-                let payload = self.sealer.open("buffered", &row, &sealed)?;
-                Ok((group, n, uint(at), payload))
-            })
-            .collect()
+        let mut buffered = Vec::with_capacity(rows.len());
+        for (group, n, at, sealed) in rows {
+            let n = uint(n);
+            let opened = self.sealer.open("buffered", &buffered_row(owner, &group, n), &sealed);
+            match intact("buffered", owner, n, opened.map_err(Into::into))? {
+                Some(payload) => buffered.push((group, n, uint(at), payload)),
+                None => {
+                    damaged.push(DamagedRow { place: Place::Buffered(group, n), bytes: sealed });
+                }
+            }
+        }
+        Ok(buffered)
     }
 }
 

@@ -5,6 +5,7 @@ use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::damage::{DamagedRow, Place, intact};
 use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
 use crate::model::{ContextChange, NewGroup};
@@ -57,14 +58,30 @@ type IdempotencyRow = (Vec<u8>, Option<i64>, Option<i64>, i64);
 
 impl Store {
     /// Intents that are not over, in order.
-    pub(crate) async fn open_intents(&self, owner: Owner) -> Result<Vec<IntentRecord>, StoreError> {
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT n, record FROM intents WHERE owner = ? AND settled = 0 ORDER BY n",
+    pub(crate) async fn open_intents(
+        &self,
+        owner: Owner,
+        damaged: &mut Vec<DamagedRow>,
+    ) -> Result<Vec<IntentRecord>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+            "SELECT n, group_id, record FROM intents WHERE owner = ? AND settled = 0 ORDER BY n",
         )
         .bind(owner.0)
         .fetch_all(&self.reads)
         .await?;
-        rows.into_iter().map(|(n, sealed)| self.intent_row(owner, uint(n), &sealed)).collect()
+        let mut intents = Vec::with_capacity(rows.len());
+        for (n, group, sealed) in rows {
+            let n = uint(n);
+            match intact("intents", owner, n, self.intent_row(owner, n, &sealed))? {
+                Some(intent) => intents.push(intent),
+                None => {
+                    if let Ok(group) = GroupId::from_slice(&group) {
+                        damaged.push(DamagedRow { place: Place::Intent(group, n), bytes: sealed });
+                    }
+                }
+            }
+        }
+        Ok(intents)
     }
 
     /// One intent, over or not.

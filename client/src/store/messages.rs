@@ -9,6 +9,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::contacts::Names;
+use super::damage::intact;
 use super::{Owner, Store, StoreError, batch, int, record, uint};
 use crate::error::SessionError;
 use crate::event::Cursor;
@@ -37,6 +38,16 @@ pub(crate) struct MessageContent {
     pub(crate) relates_to: Option<RelatesTo>,
     pub(crate) sent_at_ms: u64,
     pub(crate) suite: Suite,
+    /// The row is damaged; this stands for what was in it.
+    #[serde(skip)]
+    pub(crate) damaged: bool,
+}
+
+impl MessageContent {
+    fn damaged(suite: Suite, sent_at_ms: u64) -> Self {
+        let (kind, body) = ("quicproquo.damaged".to_owned(), serde_json::Value::Null);
+        Self { kind, body, relates_to: None, sent_at_ms, suite, damaged: true }
+    }
 }
 
 impl StoredMessage {
@@ -83,7 +94,21 @@ impl Store {
             .bind(int(seq))
             .fetch_optional(&self.reads)
             .await?;
-        row.map(|row| self.message_row(owner, &row)).transpose()
+        match row {
+            Some(row) => self.message_row(owner, &row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Positions of own messages that are not known to be at the node.
+    pub(crate) async fn queued_messages(&self, owner: Owner) -> Result<Vec<u64>, StoreError> {
+        let query = "SELECT seq FROM messages WHERE owner = ? AND state = ? ORDER BY seq";
+        let seqs: Vec<i64> = sqlx::query_scalar(query)
+            .bind(owner.0)
+            .bind(state_text(&DeliveryState::Queued))
+            .fetch_all(&self.reads)
+            .await?;
+        Ok(seqs.into_iter().map(uint).collect())
     }
 
     /// Messages with these positions, for a page of events.
@@ -99,7 +124,7 @@ impl Store {
             .bind(int(last))
             .fetch_all(&self.reads)
             .await?;
-        rows.iter().map(|row| self.message_row(owner, row)).collect()
+        self.message_rows(owner, &rows).await
     }
 
     /// Of several senders' messages with this id, the oldest.
@@ -120,7 +145,7 @@ impl Store {
         .await
         .map_err(StoreError::from)?;
         let Some(row) = row else { return Ok(None) };
-        let message = self.message_row(owner, &row)?;
+        let message = self.message_row(owner, &row).await?;
         let names = self.names(owner).await?;
         Ok(Some(message.into_message(own, &names)))
     }
@@ -136,7 +161,7 @@ impl Store {
         let limit = query.limit.clamp(1, 200);
         let before = query.before.map_or(i64::MAX, |cursor| int(cursor.0));
         let after = query.after.map_or(0, |cursor| int(cursor.0));
-        let rows = sqlx::query(select!(
+        let mut rows = sqlx::query(select!(
             "WHERE owner = ? AND group_id = ? AND seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?"
         ))
         .bind(owner.0)
@@ -147,28 +172,54 @@ impl Store {
         .fetch_all(&self.reads)
         .await
         .map_err(StoreError::from)?;
-        let mut stored = Vec::with_capacity(rows.len());
-        for row in &rows {
-            stored.push(self.message_row(owner, row)?);
-        }
-        let more = stored.len() > limit as usize;
-        stored.truncate(limit as usize);
-        let next = stored.last().filter(|_| more).map(|message| Cursor(message.seq));
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let stored = self.message_rows(owner, &rows).await?;
+        let last = rows.last().filter(|_| more);
+        let last = last.map(|row| row.try_get("seq")).transpose().map_err(StoreError::from)?;
+        let next = last.map(|seq| Cursor(uint(seq)));
         let names = self.names(owner).await?;
         let items = stored.into_iter().map(|message| message.into_message(own, &names)).collect();
         Ok(History { items, next })
     }
 
-    fn message_row(&self, owner: Owner, row: &SqliteRow) -> Result<StoredMessage, StoreError> {
+    /// Those of the rows that read.
+    async fn message_rows(
+        &self,
+        owner: Owner,
+        rows: &[SqliteRow],
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (seq, read) = (row.try_get::<i64, _>("seq")?, self.message_row(owner, row).await);
+            messages.extend(intact("messages", owner, seq, read)?);
+        }
+        Ok(messages)
+    }
+
+    /// A message whose content does not read is still a message: who sent it, and where it is.
+    async fn message_row(
+        &self,
+        owner: Owner,
+        row: &SqliteRow,
+    ) -> Result<StoredMessage, StoreError> {
         let seq = uint(row.try_get("seq")?);
         let sealed: Vec<u8> = row.try_get("content")?;
-        let content = record::open(&self.sealer, "messages", &record::row(owner.0, seq), &sealed)?;
+        let read = record::open(&self.sealer, "messages", &record::row(owner.0, seq), &sealed);
         let bad =
             |error: quicproquo_core::id::IdError| StoreError::Row("messages", error.to_string());
         let state: String = row.try_get("state")?;
+        let group = GroupId::from_slice(row.try_get("group_id")?).map_err(bad)?;
+        let content = if let Some(content) = intact("messages", owner, seq, read)? {
+            content
+        } else {
+            let record = self.group_record(owner, &group).await?;
+            let record = record.ok_or_else(|| StoreError::Row("messages", "damaged".into()))?;
+            MessageContent::damaged(record.suite, uint(row.try_get("received_at")?))
+        };
         Ok(StoredMessage {
             seq,
-            group: GroupId::from_slice(row.try_get("group_id")?).map_err(bad)?,
+            group,
             sender: batch::identity(row.try_get("sender")?)?,
             id: MessageId::from_slice(row.try_get("message_id")?).map_err(bad)?,
             epoch: uint(row.try_get("epoch")?),

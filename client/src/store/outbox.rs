@@ -4,6 +4,7 @@ use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
 
+use super::damage::{DamagedRow, Place, intact};
 use super::{Owner, Store, StoreError, record, uint};
 
 /// One send, until the node has it and, for a commit, until its epoch is decided.
@@ -46,23 +47,41 @@ impl std::fmt::Debug for Parcel {
     }
 }
 
+impl OutboxRecord {
+    /// A commit whose row is damaged: the node can be asked about it, but it cannot be sent.
+    pub(crate) fn lost(group: GroupId, epoch: u64, created_at_ms: u64) -> Self {
+        let parcel = Some(Parcel { recipients: Vec::new(), body: Vec::new() });
+        Self { group, kind: OutboxKind::Commit, epoch, parcel, created_at_ms }
+    }
+
+    /// Made by [`OutboxRecord::lost`]: what has bytes has recipients.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.parcel.as_ref().is_some_and(|parcel| parcel.recipients.is_empty())
+    }
+}
+
 impl Store {
     /// Everything still on its way, in order.
     pub(crate) async fn outbox(
         &self,
         owner: Owner,
+        damaged: &mut Vec<DamagedRow>,
     ) -> Result<Vec<(u64, OutboxRecord)>, StoreError> {
         let rows: Vec<(i64, Vec<u8>)> =
             sqlx::query_as("SELECT counter, record FROM outbox WHERE owner = ? ORDER BY counter")
                 .bind(owner.0)
                 .fetch_all(&self.reads)
                 .await?;
-        rows.into_iter()
-            .map(|(counter, sealed)| {
-                let counter = uint(counter);
-                let row = record::row(owner.0, counter);
-                Ok((counter, record::open(&self.sealer, "outbox", &row, &sealed)?))
-            })
-            .collect()
+        let mut outbox = Vec::with_capacity(rows.len());
+        for (counter, sealed) in rows {
+            let counter = uint(counter);
+            let row = record::row(owner.0, counter);
+            let read = record::open(&self.sealer, "outbox", &row, &sealed);
+            match intact("outbox", owner, counter, read)? {
+                Some(record) => outbox.push((counter, record)),
+                None => damaged.push(DamagedRow { place: Place::Outbox(counter), bytes: sealed }),
+            }
+        }
+        Ok(outbox)
     }
 }

@@ -8,6 +8,8 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::world::{World, all, bot, group_of, heard, meet, patient, text, until};
 
+mod rows;
+
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// The database of a client that is shut down, or of the node when it is stopped.
