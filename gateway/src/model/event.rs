@@ -57,7 +57,9 @@ pub(crate) enum EventDataDto {
         /// `downgrade` (no envelope where one is due), `mls` (it does not decrypt),
         /// `unauthorized` (the sender may not do this), `content` (no valid content),
         /// `welcome_refused` (an invitation that cannot be joined), `buffer_full` (too much waits
-        /// for the group), `expired` (its group or epoch did not come within 7 days).
+        /// for the group), `expired` (its group or epoch did not come within 7 days), `internal`
+        /// (the protocol stack failed on it), `damaged` (its row in the gateway's database is
+        /// broken).
         reason: String,
         /// SHA-256 of the payload, hexadecimal.
         payload_hash: String,
