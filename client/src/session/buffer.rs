@@ -14,19 +14,21 @@ const BUFFER_PER_GROUP: usize = 256;
 const BUFFER_ISOLATED: usize = 4096;
 /// Unknown groups that payloads wait for.
 const BUFFER_GROUPS: usize = 64;
+/// Bytes that wait for unknown groups, all together: anybody can make them wait. 16 MiB.
+const BUFFER_STRANGE_BYTES: usize = if cfg!(test) { 64 * 1024 } else { 16 * 1024 * 1024 };
+/// Bytes that wait for one group that we are in, or are Welcomes without a place. 32 MiB.
+const BUFFER_GROUP_BYTES: usize = if cfg!(test) { 96 * 1024 } else { 32 * 1024 * 1024 };
 
 impl Actor {
     /// Keeps a payload whose group or epoch is not there yet.
     pub(super) fn buffer(&mut self, group: &[u8], opened: &Opened, unit: &mut Unit) {
-        let kept = self.buffered.get(group).map_or(0, Vec::len);
-        let most = if self.is_isolated(group) { BUFFER_ISOLATED } else { BUFFER_PER_GROUP };
-        if kept >= most || (kept == 0 && self.is_strange(group) && self.strangers_full()) {
+        let kept = opened.to_kept();
+        if !self.has_room(group, kept.len()) {
             self.set_aside(opened.hash, &opened.mls, "buffer_full", unit);
             return;
         }
         self.last_buffered += 1;
         let n = self.last_buffered;
-        let kept = opened.to_kept();
         unit.batch.buffer(self.owner, group, n, unit.now_ms, &kept);
         self.buffered.entry(group.to_vec()).or_default().push((unit.now_ms, kept));
     }
@@ -37,8 +39,20 @@ impl Actor {
             && !GroupId::from_slice(group).is_ok_and(|group| self.groups.contains_key(&group))
     }
 
-    fn strangers_full(&self) -> bool {
-        self.buffered.keys().filter(|group| self.is_strange(group)).count() >= BUFFER_GROUPS
+    /// Whether so many bytes more may wait for a group.
+    fn has_room(&self, group: &[u8], size: usize) -> bool {
+        let kept = self.buffered.get(group).map_or(&[][..], Vec::as_slice);
+        let most = if self.is_isolated(group) { BUFFER_ISOLATED } else { BUFFER_PER_GROUP };
+        if kept.len() >= most {
+            return false;
+        }
+        if !self.is_strange(group) {
+            return bytes(kept) + size <= BUFFER_GROUP_BYTES;
+        }
+        let strange = self.buffered.iter().filter(|(group, _)| self.is_strange(group));
+        let waiting: usize = strange.clone().map(|(_, kept)| bytes(kept)).sum();
+        let one_more = !kept.is_empty() || strange.count() < BUFFER_GROUPS;
+        one_more && waiting + size <= BUFFER_STRANGE_BYTES
     }
 
     fn is_isolated(&self, group: &[u8]) -> bool {
@@ -77,6 +91,10 @@ impl Actor {
         unit.batch.drop_buffered(self.owner, group);
         unit.replay.extend(kept.into_iter().filter_map(|(_, kept)| Opened::from_kept(&kept)));
     }
+}
+
+fn bytes(kept: &[(u64, Zeroizing<Vec<u8>>)]) -> usize {
+    kept.iter().map(|(_, kept)| kept.len()).sum()
 }
 
 impl Opened {

@@ -1,8 +1,11 @@
 //! A protocol stack that panics: its group is isolated, all others go on, and nothing is lost.
+//! Payloads that wait take no more bytes than they may.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use quicproquo_core::id::GroupId;
 use quicproquo_core::suite::Suite;
 
 use crate::event::{Event, EventData};
@@ -179,6 +182,95 @@ async fn an_own_commit_that_does_not_merge_is_kept_and_merged_later() {
     alice.send(group.clone(), text("all"), patient()).await.unwrap();
     assert_eq!(heard(&carol, "all").await.last().unwrap(), "all");
     assert_eq!(heard(&bob, "all").await, ["all"]);
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+/// Sends texts of 20,000 letters; what is kept is far below 24 KiB each.
+async fn send_large(from: &Session, group: &GroupId, texts: &[&str]) {
+    for said in texts {
+        from.send(group.clone(), text(&large(said)), patient()).await.unwrap();
+    }
+}
+
+fn large(said: &str) -> String {
+    format!("{said}{}", "x".repeat(20_000))
+}
+
+/// Waits until so many payloads were set aside because too many bytes wait, and no more.
+async fn turned_away(session: &Session, count: usize) {
+    let seen = RefCell::new(BTreeSet::new());
+    until(session, |event| {
+        if let EventData::MessageUndecryptable { reason, payload_hash } = event
+            && reason == "buffer_full"
+        {
+            seen.borrow_mut().insert(payload_hash.clone());
+        }
+        seen.borrow().len() == count
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_ours_makes_us_keep_so_many_bytes_and_no_more() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let broken = meet(Suite::Native, &alice, &[&bob]).await;
+    break_at("process", broken.as_bytes());
+    // 96 KiB.
+    send_large(&alice, &broken, &["1", "2", "3", "4"]).await;
+    let identity = bob.identity();
+    until(&bob, |event| matches!(event, EventData::GroupIsolated { .. })).await;
+    send_large(&alice, &broken, &["5"]).await;
+    turned_away(&bob, 1).await;
+    other.shutdown().await;
+    let other = world.client("b").await;
+    let bob = other.session(&identity).unwrap();
+    send_large(&alice, &broken, &["6"]).await;
+    turned_away(&bob, 2).await;
+    other.shutdown().await;
+
+    mend("process", broken.as_bytes());
+    let other = world.client("b").await;
+    let bob = other.session(&identity).unwrap();
+    alice.send(broken.clone(), text("small"), patient()).await.unwrap();
+    let kept = heard(&bob, "small").await;
+    assert_eq!(kept, [large("1"), large("2"), large("3"), large("4"), "small".to_owned()]);
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_unknown_groups_together_make_us_keep_so_many_bytes_and_no_more() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let identity = bob.identity();
+    // Two more than an inviter may have pending: their Welcomes wait, their groups are unknown.
+    let mut groups = Vec::new();
+    for _ in 0..22 {
+        let new = group_of(Suite::Envelope, &[&bob]);
+        groups.push(alice.create_group(new, patient()).await.unwrap().value.group.id);
+    }
+    let [one, two] = [&groups[20], &groups[21]];
+    // 64 KiB.
+    send_large(&alice, one, &["1", "2"]).await;
+    send_large(&alice, two, &["1", "2"]).await;
+    turned_away(&bob, 1).await;
+    other.shutdown().await;
+    let other = world.client("b").await;
+    let bob = other.session(&identity).unwrap();
+    send_large(&alice, one, &["3"]).await;
+    turned_away(&bob, 2).await;
+
+    // What was kept comes with the place for its group.
+    bob.accept(groups[0].clone()).await.unwrap();
+    until(&bob, |event| matches!(event, EventData::InvitationReceived(new) if new.id == *one))
+        .await;
+    bob.accept(one.clone()).await.unwrap();
+    alice.send(one.clone(), text("small"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "small").await, [large("1"), large("2"), "small".to_owned()]);
     client.shutdown().await;
     other.shutdown().await;
 }
