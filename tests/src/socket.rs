@@ -99,6 +99,12 @@ impl Socket {
         self.send(&json!({ "type": "ack", "ids": [delivery["delivery_id"]] })).await;
     }
 
+    /// Waits until everything that was sent has been handled; what comes meanwhile is skipped.
+    pub async fn ping(&mut self) {
+        self.send(&json!({ "type": "ping" })).await;
+        while self.frame().await.expect("the stream is open")["type"] != "pong" {}
+    }
+
     /// Reads until the stream ends and answers how.
     pub async fn closed(&mut self) -> Closed {
         loop {
