@@ -90,3 +90,22 @@ async fn both_restart_and_groups_still_change() {
     bob.hears(&bobs, &group, &["all three".into()]).await;
     carol.hears(&carols, &group, &["all three".into()]).await;
 }
+
+#[tokio::test]
+async fn a_bot_that_could_not_be_made_leaves_its_name_free_and_the_absence_of_the_node_is_told() {
+    let dir = TempDir::new().unwrap();
+    let node = Launch::node(&dir.path().join("node")).start().await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).log("warn").start().await;
+    let away = node.stop().await;
+    let new = json!({ "name": "alice" });
+    let (admin, path) = (gateway.admin(), "/v1/bots");
+    for _ in 0..2 {
+        admin.post(path, &new).await.expect_problem(503, "node-unreachable");
+    }
+    let log = String::from_utf8(gateway.log()).unwrap();
+    assert!(log.contains("the node cannot be reached"), "{log}");
+    let node = away.start().await;
+    admin.post(path, &new).await.expect(201);
+    gateway.stop().await;
+    node.stop().await;
+}
