@@ -148,7 +148,7 @@ async fn a_power_cut_in_the_first_start_leaves_a_node_that_starts() {
     }
     let mut rng = part(seed("power_loss first start"), 0);
     let logs = TempDir::new().expect("a folder");
-    for cut in 0..setting("QPQ_IMAGES", 6, 50) {
+    for cut in 0..setting("QPQ_IMAGES", 16, 50) {
         let mut disk = PowerDisk::new(96);
         let log = logs.path().join("first.log");
         let moment = Duration::from_millis(rng.u64(0..=150));

@@ -1,7 +1,8 @@
 //! Looks at a database before it is used, and says why it must not be.
 //!
 //! The connection cannot write, not even the log into the database: what is refused stays as it
-//! is.
+//! is. The one exception is a first start that was cut off while it turned on the write-ahead log:
+//! only a connection that can write can undo the half of it.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -17,6 +18,9 @@ use crate::store::mark::Mark;
 
 /// Databases up to this size are checked as a whole at the start.
 const CHECKED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What `SQLite` undoes an unfinished change with before there is a write-ahead log.
+pub(super) const ROLLBACK: &str = "node.db-journal";
 
 /// What is in a database that may be used.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +49,8 @@ pub(super) async fn inspect(data_dir: &Path, how: Look) -> Result<Found, StoreEr
     let mark = data_dir.join(MARK);
     let marked = Mark::read(&mark)?;
     let found = async {
-        let mut connection = bare_options(&path).read_only(true).connect().await?;
+        let half_made = how.first && data_dir.join(ROLLBACK).exists();
+        let mut connection = bare_options(&path).read_only(!half_made).connect().await?;
         let found = look(&mut connection, &path, &mark, marked, how).await;
         connection.close().await?;
         found

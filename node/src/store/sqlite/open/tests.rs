@@ -7,6 +7,7 @@ use std::path::Path;
 use quicproquo_schemas::id::IdentityKey;
 
 use super::*;
+use crate::store::sqlite::inspect::ROLLBACK;
 use crate::store::mark::Mark;
 use crate::store::{DirectoryBackend as _, DirectoryReads as _, Operate as _};
 
@@ -38,6 +39,34 @@ async fn a_first_start_that_was_cut_off_is_done_again() {
         if existed {
             File::create(dir.path().join(MARKER)).unwrap();
             assert!(matches!(refusal(dir.path()).await, StoreError::Foreign(_)));
+        } else {
+            drop(open(dir.path()).await.unwrap());
+            drop(open(dir.path()).await.unwrap());
+        }
+    }
+}
+
+/// What `SQLite` keeps beside a database of one page while it turns on the write-ahead log.
+fn rollback_of_an_empty_database() -> Vec<u8> {
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let [records, nonce, pages, sector, page] = [0_u32, 7, 0, 512, 4096].map(u32::to_be_bytes);
+    let mut journal = [&magic[..], &records, &nonce, &pages, &sector, &page].concat();
+    journal.resize(512, 0);
+    journal
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_off_in_its_first_change_is_done_again() {
+    for existed in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        options(&path).create_if_missing(true).connect().await.unwrap().close().await.unwrap();
+        fs::write(dir.path().join(ROLLBACK), rollback_of_an_empty_database()).unwrap();
+        if existed {
+            File::create(dir.path().join(MARKER)).unwrap();
+            let before = files(dir.path());
+            let _ = refusal(dir.path()).await;
+            assert_eq!(files(dir.path()), before, "what is refused stays as it is");
         } else {
             drop(open(dir.path()).await.unwrap());
             drop(open(dir.path()).await.unwrap());
