@@ -38,6 +38,7 @@ mod load;
 mod membership;
 mod names;
 mod outbox;
+mod pace;
 mod receive;
 mod refusal;
 mod send;
