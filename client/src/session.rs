@@ -39,6 +39,7 @@ mod load;
 mod membership;
 mod names;
 mod outbox;
+mod pace;
 mod receive;
 mod refusal;
 mod send;

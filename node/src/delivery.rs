@@ -2,11 +2,13 @@
 
 pub(crate) mod fetch;
 pub(crate) mod leases;
+pub(crate) mod order;
 pub(crate) mod subscribers;
 pub(crate) mod waiters;
 
 use std::sync::Arc;
 
+use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::{FETCH_BYTES, MAX_WINDOW_ROWS};
 use sha2::{Digest, Sha256};
@@ -73,15 +75,18 @@ pub(crate) async fn enqueue(
 }
 
 /// Queues one row for each recipient, all or none; a banned one counts as full. `send.request` and
-/// the bans are filled in here.
+/// the bans are filled in here. To be polled first in the order of [`order::Order::enter`].
 pub(crate) async fn send(
     shared: &Shared,
     mut send: Multicast,
 ) -> Result<Vec<Delivered>, DeliveryError> {
-    room_on_disk(shared)?;
+    room_on_disk(shared).inspect_err(|_| send.turn.refuse(ErrorCode::StorageFull))?;
     let prefixes = send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>();
     let bytes = (prefixes + send.body.len()) as u64;
-    shared.rates.transfer(Sender::from(&send.sender), send.deliveries.len(), bytes)?;
+    shared
+        .rates
+        .transfer(Sender::from(&send.sender), send.deliveries.len(), bytes)
+        .inspect_err(|_| send.turn.refuse(ErrorCode::RateLimited))?;
     send.request = request_digest(&send);
     for to in &mut send.deliveries {
         to.banned = shared.banned.contains(&to.recipient);

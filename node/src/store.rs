@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
+use crate::delivery::order::HeldUp;
 use blob::{BlobChange, BlobView, Upload};
 use plan::{Effects, Ids, Loaded, ShareKey, Shares, Strangers, Wanted};
 use write::{
@@ -139,6 +140,9 @@ pub(crate) enum Refusal {
     /// The operator has shut the identity out.
     #[error("the operator of this node has banned this identity")]
     Banned,
+    /// A send before it was refused for now.
+    #[error(transparent)]
+    HeldUp(#[from] HeldUp),
     /// The send id names another send, or another incarnation.
     #[error("{0}")]
     BadSendId(&'static str),

@@ -13,5 +13,6 @@ mod leases;
 mod lifecycle;
 pub(crate) mod methods;
 mod operations;
+mod order;
 mod raw;
 mod session;

@@ -67,6 +67,11 @@ pub(crate) trait Half {
         now: u64,
     ) -> Result<Outcome<Self::Written>, StoreError>;
 
+    /// A write was not done, and the next one has not begun.
+    fn failed(write: &Self::Write, error: &WriteError) {
+        let _ = (write, error);
+    }
+
     /// Forgets at most `limit` of each kind of expired record in one transaction.
     async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError>;
 }
@@ -239,6 +244,9 @@ impl<H: Half> WriterTask<H> {
             }
             Err(error) if writes.len() == 1 => {
                 let error = self.failure(&error);
+                for write in &writes {
+                    H::failed(write, &error);
+                }
                 for reply in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
@@ -255,7 +263,13 @@ impl<H: Half> WriterTask<H> {
                                 answer.map_err(WriteError::Refused)
                             })
                         }
-                        Err(error) => Err(self.failure(&error)),
+                        Err(error) => {
+                            let error = self.failure(&error);
+                            for write in &single {
+                                H::failed(write, &error);
+                            }
+                            Err(error)
+                        }
                     };
                     let _ = reply.send(answer);
                 }

@@ -40,10 +40,12 @@ interface Session {
   # Atomic multicast: all queue positions in one transaction. `id.incarnation` must be the
   # Session's own. A replay of `id` answers the kept results word for word.
   # ttlSecs 0: the default.
+  # After one was refused for now (QUEUE_FULL, STORAGE_FULL, RATE_LIMITED, INTERNAL), those with a
+  # higher counter are refused too, until it comes again or is asked about.
   send @4 (id :SendId, deliveries :List(Delivery), body :Data, channelId :Data, ttlSecs :UInt32)
       -> (results :List(DeliveryResult));
 
-  # What became of a send.
+  # What became of a send. One that was refused for now need not come again then.
   sendResult @5 (id :SendId) -> (known :Bool, results :List(DeliveryResult));
 
   # The node pushes from the oldest unacknowledged row on, within the window. One at a time:

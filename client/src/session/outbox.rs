@@ -10,6 +10,7 @@ use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
 
 use super::actor::{Actor, Outgoing};
 use super::input::Input;
+use super::pace::{IN_FLIGHT, is_for_now};
 use super::send::{Recipients, wrap};
 use super::unit::Unit;
 use crate::error::SessionError;
@@ -17,8 +18,6 @@ use crate::event::EventData;
 use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
 use crate::store::{IntentSpec, OutboxKind, OutboxRecord, Parcel, StoreError};
 
-/// Sends that are out at once; the node takes 64 calls of a connection.
-const IN_FLIGHT: usize = 48;
 /// After a queue was full.
 const FULL_PAUSE: Duration = Duration::from_secs(30);
 /// After the node refused for now.
@@ -34,8 +33,9 @@ impl Actor {
         if !self.uplink.up || self.uplink.draining || self.positions.stale {
             return;
         }
-        let mut room = IN_FLIGHT
-            .saturating_sub(self.outbox.values().filter(|outgoing| outgoing.in_flight).count());
+        let out = self.outbox.values().filter(|outgoing| outgoing.in_flight);
+        let mut room = IN_FLIGHT.saturating_sub(out.clone().count());
+        let mut sends = out.filter(|outgoing| !outgoing.ask).count();
         // In its group nothing overtakes a send whose fate is not known: order per sender is kept.
         let mut uncertain: HashSet<&GroupId> = HashSet::new();
         // Nor does a message overtake one that waits for a commit: that commit may.
@@ -57,8 +57,11 @@ impl Actor {
                 uncertain.insert(group);
             }
             let blocked = uncertain.contains(group) || (is_message && unwritten.contains(group));
-            let waits = blocked && !outgoing.ask;
-            if outgoing.in_flight || outgoing.paused || outgoing.sent || waits {
+            if outgoing.in_flight || outgoing.paused || outgoing.sent {
+                continue;
+            }
+            let may_leave = !blocked && self.uplink.pace.lets(*counter, sends);
+            if !outgoing.ask && !may_leave {
                 continue;
             }
             let (counter, incarnation) = (*counter, self.incarnation);
@@ -67,6 +70,7 @@ impl Actor {
                 let ask = |answer| Request::SendResult { id, answer };
                 self.uplink.ask(ask, move |result| Input::SendResult { counter, link, result })
             } else {
+                sends += 1;
                 let deliveries = parcel.recipients.iter().map(|(recipient, prefix)| Delivery {
                     recipient: *recipient,
                     prefix: prefix.to_vec(),
@@ -89,11 +93,16 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let Some(outgoing) = self.outbox.get_mut(&counter) else {
+            if matches!(&result, Err(RpcError::Coded { code, .. }) if is_for_now(*code)) {
+                self.uplink.pace.refused(counter);
+                self.forgo(counter);
+            }
             return Ok(());
         };
         outgoing.in_flight = false;
         match result {
             Ok(results) => {
+                self.uplink.pace.accepted();
                 let full = results.iter().filter(|result| **result == DeliveryResult::Full).count();
                 if full > 0 {
                     tracing::warn!(full, "queues are full; their owners will see a gap");
@@ -114,7 +123,13 @@ impl Actor {
         result: Result<Option<Vec<DeliveryResult>>, RpcError>,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
+        if result.is_ok() {
+            self.uplink.pace.asked(counter);
+        }
         let Some(outgoing) = self.outbox.get_mut(&counter) else {
+            if result.is_err() {
+                self.after(RETRY, Input::Unpause { counter, link: self.uplink.number });
+            }
             return Ok(());
         };
         outgoing.in_flight = false;
@@ -149,7 +164,18 @@ impl Actor {
     pub(super) fn unpause(&mut self, counter: u64) {
         if let Some(outgoing) = self.outbox.get_mut(&counter) {
             outgoing.paused = false;
+        } else if self.uplink.pace.is_refused(counter) {
+            self.forgo(counter);
         }
+    }
+
+    /// Asks about a refused send that was given up, for the node to wait for it no longer.
+    fn forgo(&mut self, counter: u64) {
+        let link = self.uplink.number;
+        let id = SendId { incarnation: self.incarnation, counter };
+        let ask = |answer| Request::SendResult { id, answer };
+        let input = move |result| Input::SendResult { counter, link, result };
+        self.jobs.push(self.uplink.ask(ask, input));
     }
 
     /// The node has it.
@@ -216,21 +242,13 @@ impl Actor {
         text: &str,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        match code {
-            ErrorCode::Displaced
-            | ErrorCode::Fenced
-            | ErrorCode::Unauthenticated
-            | ErrorCode::RateLimited
-            | ErrorCode::StorageFull
-            | ErrorCode::QueueFull
-            | ErrorCode::Internal
-            | ErrorCode::ShuttingDown => self.hold(counter),
-            _ => {
-                tracing::error!(%code, "the node refuses a send for good");
-                self.give_up(counter, text, unit).await?;
-            }
+        if is_for_now(code) {
+            self.uplink.pace.refused(counter);
+            self.hold(counter);
+            return Ok(());
         }
-        Ok(())
+        tracing::error!(%code, "the node refuses a send for good");
+        self.give_up(counter, text, unit).await
     }
 
     async fn give_up(
@@ -320,6 +338,9 @@ impl Actor {
     pub(super) fn drop_outgoing(&mut self, counter: u64, unit: &mut Unit) {
         self.outbox.remove(&counter);
         unit.batch.drop_outbox(self.owner, counter);
+        if self.uplink.pace.is_refused(counter) {
+            self.forgo(counter);
+        }
     }
 
     /// Puts a commit, proposal or Welcome on its way.

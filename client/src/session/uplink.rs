@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::{Actor, Outgoing};
 use super::input::Input;
 use super::outbox::RETRY;
+use super::pace::Pace;
 use super::unit::Unit;
 use crate::model::LinkState;
 use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
@@ -42,6 +43,7 @@ pub(super) struct Uplink {
     pub(super) number: u64,
     /// The backlog comes before the outbox.
     pub(super) draining: bool,
+    pub(super) pace: Pace,
     /// Key packages of every suite are at the node.
     pub(super) published: bool,
     /// The stock of key packages is being refilled.
@@ -76,6 +78,7 @@ impl Uplink {
             up: false,
             number: 0,
             draining: false,
+            pace: Pace::new(),
             published: false,
             filling: false,
             wake: BTreeSet::new(),
@@ -153,6 +156,7 @@ impl Actor {
         self.uplink.up = true;
         self.uplink.draining = true;
         self.uplink.number += 1;
+        self.uplink.pace = Pace::new();
         self.after(DRAIN, Input::DrainedLongEnough { link: self.uplink.number });
         self.uplink.state = LinkState::Up;
         self.outbox.values_mut().for_each(Outgoing::relink);

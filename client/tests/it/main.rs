@@ -10,4 +10,5 @@ mod bench;
 mod conversation;
 mod damage;
 mod failures;
+mod refusals;
 mod world;

@@ -21,20 +21,27 @@ pub(crate) struct World {
     node: Option<(CancellationToken, JoinHandle<()>)>,
     addr: SocketAddr,
     fingerprint: [u8; 32],
+    adjust: fn(&mut NodeConfig),
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a node of another configuration.
+    pub(crate) async fn with(adjust: fn(&mut NodeConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
-        let mut world = Self { dir, node: None, addr: any, fingerprint: [0; 32] };
+        let mut world = Self { dir, node: None, addr: any, fingerprint: [0; 32], adjust };
         world.start().await;
         world
     }
 
     /// Starts the node, again on the same port.
     pub(crate) async fn start(&mut self) {
-        let config = NodeConfig::new(self.dir.path().join("node"), self.addr);
+        let mut config = NodeConfig::new(self.dir.path().join("node"), self.addr);
+        (self.adjust)(&mut config);
         let node = Node::bind(config).await.unwrap();
         self.addr = node.local_addr();
         self.fingerprint = node.fingerprint();

@@ -8,6 +8,7 @@ use quicproquo_schemas::id::IdError;
 use crate::auth::AuthError;
 use crate::blobs::BlobError;
 use crate::delivery::DeliveryError;
+use crate::delivery::order::HeldUp;
 use crate::directory::DirectoryError;
 use crate::key_package::KeyPackageError;
 use crate::store::{Refusal, StoreError};
@@ -52,6 +53,7 @@ impl From<Refusal> for Fault {
             Refusal::Fenced => ErrorCode::Fenced,
             Refusal::RegistrationRefused(_) => ErrorCode::RegistrationRefused,
             Refusal::Banned => ErrorCode::Banned,
+            Refusal::HeldUp(HeldUp { code, .. }) => code,
             Refusal::BadSendId(_) => ErrorCode::BadSendId,
             Refusal::NameTaken | Refusal::NameRetired => ErrorCode::NameTaken,
             Refusal::TooManyNames => ErrorCode::TooManyNames,
@@ -61,6 +63,12 @@ impl From<Refusal> for Fault {
             Refusal::QuotaExceeded(_) => ErrorCode::QuotaExceeded,
         };
         Self::new(code, refusal)
+    }
+}
+
+impl From<HeldUp> for Fault {
+    fn from(held: HeldUp) -> Self {
+        Self::new(held.code, held)
     }
 }
 

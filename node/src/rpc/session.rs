@@ -23,6 +23,7 @@ use crate::auth::live::{Ended, Place};
 use crate::auth::{AccessToken, Caller, NewSession, deletion, hash};
 use crate::blobs;
 use crate::delivery;
+use crate::delivery::order::Order;
 use crate::directory;
 use crate::store::write::{Delivered, Multicast};
 use crate::store::{Refusal, SuiteStock};
@@ -38,6 +39,7 @@ pub(super) struct SessionServer {
     identity: IdentityKey,
     number: u64,
     place: Place,
+    order: Arc<Order>,
     ended: Cell<Option<Ended>>,
     live: RefCell<Option<LiveSession>>,
     subscribed: RefCell<Option<Rc<Subscribed>>>,
@@ -54,6 +56,7 @@ impl SessionServer {
             identity,
             number: new.number,
             place: new.admission.place,
+            order: Arc::default(),
             ended: Cell::new(None),
             live,
             subscribed: RefCell::new(None),
@@ -201,17 +204,20 @@ impl session::Server for SessionServer {
         let shared = &self.peer.shared;
         let send = {
             let params = params.get()?;
+            let id = params::send_id(params.get_id()?);
+            let turn = wire(self.order.enter(id))?;
             let body = params.get_body()?;
             let limit = shared.limits.payload_bytes;
             Multicast {
                 sender: self.identity,
                 session: self.number,
-                id: params::send_id(params.get_id()?),
+                id,
                 request: [0; 32],
                 deliveries: params::deliveries(params.get_deliveries()?, body.len(), limit)?,
                 body: Arc::from(body),
                 channel: params::channel(params.get_channel_id())?,
                 ttl_secs: params.get_ttl_secs(),
+                turn,
             }
         };
         drop(params);
@@ -228,6 +234,7 @@ impl session::Server for SessionServer {
         let _call = wire(self.peer.calls.enter())?;
         wire(self.live())?;
         let id = params::send_id(params.get()?.get_id()?);
+        self.order.asked(id);
         let kept = {
             let shared = &self.peer.shared;
             let now = shared.clock.now();

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::config::Sync;
+use crate::delivery::order::Order;
 use crate::writer::Half;
 
 type Answers<H> = Vec<Result<<H as Half>::Written, Refusal>>;
@@ -195,15 +196,18 @@ fn multicast(from: u8, session: u64, counter: u64, to: &[u8], body: &[u8]) -> Mu
         include_body: true,
         banned: false,
     };
+    let id = SendId { incarnation: 1, counter };
+    let order: Arc<Order> = Arc::default();
     Multicast {
         sender: key(from),
         session,
-        id: SendId { incarnation: 1, counter },
+        id,
         request: [u8::try_from(counter).unwrap(); 32],
         deliveries: to.iter().map(deliver).collect(),
         body: Arc::from(body),
         channel: channel(0),
         ttl_secs: 0,
+        turn: order.enter(id).unwrap(),
     }
 }
 

@@ -6,6 +6,7 @@ use quicproquo_schemas::id::{ChannelId, IdentityKey, Instance, SendId};
 
 use super::SuiteStock;
 use super::blob::BlobProgress;
+use crate::delivery::order::Turn;
 
 /// A row's label inside the queue; none is a channel of its own.
 pub(crate) type Channel = Option<ClientChannel>;
@@ -149,6 +150,8 @@ pub(crate) struct Multicast {
     pub(crate) body: Arc<[u8]>,
     pub(crate) channel: Channel,
     pub(crate) ttl_secs: u32,
+    /// Among the sends of its Session.
+    pub(crate) turn: Arc<Turn>,
 }
 
 /// Removes all rows up to a position.

@@ -3,12 +3,14 @@
 use super::*;
 use crate::store::write::Delivered::Queued;
 use crate::store::write::{Authenticated, Delivered, QueueWrite};
+use crate::writer::WriteError;
 
 on_each_queue_backend!(
     a_lower_incarnation_or_attempt_is_refused_and_anything_else_takes_over,
     a_multicast_is_ordered_alike_in_all_queues_and_its_body_is_shared,
     a_send_id_is_replayed_word_for_word,
     a_full_recipient_is_said_and_a_full_sender_stops_the_send,
+    nothing_overtakes_a_send_that_is_refused_in_the_same_batch,
     only_the_live_session_sends_and_acknowledges,
 );
 
@@ -94,6 +96,38 @@ async fn a_send_id_is_replayed_word_for_word(mut rig: QueueRig<impl QueueBackend
     rig.now += 31 * DAY;
     rig.sweep(10).await;
     assert_eq!(rig.reads.send_result(key(1), id, rig.now).await.unwrap(), None);
+}
+
+/// What the writer does when a transaction of one request fails.
+fn fail<B: QueueBackend>(_: &QueueRig<B>, write: &QueueWrite) {
+    QueueHalf::<B>::failed(write, &WriteError::DiskFull);
+}
+
+async fn nothing_overtakes_a_send_that_is_refused_in_the_same_batch(
+    mut rig: QueueRig<impl QueueBackend>,
+) {
+    rig.half.limits.rows = 2;
+    let session = rig.session(1).await;
+    rig.one(enqueue(9, 1, b"full")).await.unwrap();
+    let sends = |order: &Arc<Order>| {
+        [(1, [2, 1]), (2, [3, 4])].map(|(counter, to)| {
+            let send = multicast(1, session, counter, &to, b"x");
+            let turn = order.enter(send.id).unwrap();
+            QueueWrite::Multicast(Multicast { turn, ..send })
+        })
+    };
+    let order = Arc::default();
+    let answers = rig.batch(&sends(&order)).await;
+    assert_eq!(answers[0], Err(Refusal::QueueFull));
+    assert!(matches!(answers[1], Err(Refusal::HeldUp(_))), "{answers:?}");
+    assert!(rig.rows(3).await.is_empty());
+
+    rig.one(ack(1, session, 1)).await.unwrap();
+    let [first, second] = sends(&order);
+    fail(&rig, &first);
+    assert!(matches!(rig.one(second).await, Err(Refusal::HeldUp(_))));
+    drop(first);
+    assert!(rig.batch(&sends(&order)).await.iter().all(Result::is_ok));
 }
 
 async fn a_full_recipient_is_said_and_a_full_sender_stops_the_send(

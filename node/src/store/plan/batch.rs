@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use quicproquo_schemas::code::ErrorCode;
+
 use super::tally::Mark;
 use super::wanted::{shares_wanted, strangers_wanted};
 use super::{Planner, QueueLimits, Shares, Strangers, Swept, Tally, Wanted};
 use crate::store::tails::{Fresh, Tails};
 use crate::store::write::{QueueWrite, QueueWritten};
 use crate::store::{QueueBackend, StoreError};
-use crate::writer::{Half, Outcome};
+use crate::writer::{Half, Outcome, WriteError};
 
 /// Records of a deleted identity that are removed at once.
 const FORGET: u32 = 4_096;
@@ -36,6 +38,15 @@ impl<B: QueueBackend> Half for QueueHalf<B> {
         now: u64,
     ) -> Result<Outcome<QueueWritten>, StoreError> {
         run_batch(self, batch, now).await
+    }
+
+    fn failed(write: &QueueWrite, error: &WriteError) {
+        if let QueueWrite::Multicast(send) = write {
+            send.turn.fail(match error {
+                WriteError::DiskFull => ErrorCode::StorageFull,
+                _ => ErrorCode::Internal,
+            });
+        }
     }
 
     async fn sweep(&mut self, now: u64, limit: u32) -> Result<Swept, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
 
 use super::queue::{Incoming, Room};
@@ -23,6 +24,7 @@ impl Planner<'_> {
         if request.id.incarnation != identity.incarnation {
             return Err(Refusal::BadSendId("the send id is not of this Session's incarnation"));
         }
+        request.turn.check()?;
         let key = (request.sender, request.id);
         if let Some(kept) = self.loaded.sends.get(&key) {
             return if kept.request == request.request {
@@ -40,6 +42,7 @@ impl Planner<'_> {
             .zip(&rooms)
             .any(|(to, room)| to.recipient == request.sender && *room != Room::Free);
         if own_is_full {
+            request.turn.fail(ErrorCode::QueueFull);
             return Err(Refusal::QueueFull);
         }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use quicproquo_schemas::id::IdentityKey;
 
 use super::*;
-use crate::store::sqlite::inspect::ROLLBACK;
 use crate::store::mark::Mark;
+use crate::store::sqlite::inspect::ROLLBACK;
 use crate::store::{DirectoryBackend as _, DirectoryReads as _, Operate as _};
 
 async fn refusal(data_dir: &Path) -> StoreError {
