@@ -40,9 +40,12 @@ mod membership;
 mod names;
 mod outbox;
 mod pace;
+mod readd;
 mod receive;
 mod refusal;
+mod repair;
 mod send;
+mod stale;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unit;

@@ -36,7 +36,7 @@ mod writer;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Contact, Names};
 pub(crate) use damage::{DamagedRow, Place};
-pub(crate) use groups::{Damage, GroupRecord, PendingCommit};
+pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{MessageContent, StoredMessage};

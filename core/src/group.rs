@@ -195,9 +195,7 @@ impl Group {
     /// The hint that messages of this epoch carry: the first 8 bytes of the
     /// SHA-256 of the authenticator.
     pub fn hint(&self) -> [u8; 8] {
-        let mut hint = [0; 8];
-        hint.copy_from_slice(&Sha256::digest(self.authenticator())[..8]);
-        hint
+        hint_of(&self.mls)
     }
 
     /// `false` once we were removed.
@@ -282,4 +280,10 @@ fn member(
         hybrid: hybrid_of(node).ok().flatten(),
         leaf: leaf.u32(),
     })
+}
+
+fn hint_of(mls: &MlsGroup) -> [u8; 8] {
+    let mut hint = [0; 8];
+    hint.copy_from_slice(&Sha256::digest(mls.epoch_authenticator().as_slice())[..8]);
+    hint
 }

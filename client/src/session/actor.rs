@@ -46,11 +46,47 @@ pub(super) struct Slot {
     pub(super) hidden: Vec<(u64, EventData)>,
     /// Tries to take it up again since it was isolated.
     pub(super) retries: u32,
+    /// Payloads of its epoch that did not decrypt and carried no hint.
+    pub(super) failures: u32,
+    /// A later epoch that others are in, with its hint.
+    pub(super) ahead: Option<(u64, Option<[u8; 8]>)>,
+    /// A timer runs for the commit to that epoch.
+    pub(super) late: bool,
+    /// A timer runs for the next request to be added again.
+    pub(super) asking: bool,
+    /// Nothing is sent for a while, since we may have to be added again.
+    pub(super) held: bool,
+    /// Counts what was processed.
+    pub(super) heard: u64,
 }
 
 impl Slot {
     pub(super) fn new(record: GroupRecord) -> Self {
-        Self { record, mls: None, hidden: Vec::new(), retries: 0 }
+        Self {
+            record,
+            mls: None,
+            hidden: Vec::new(),
+            retries: 0,
+            failures: 0,
+            ahead: None,
+            late: false,
+            asking: false,
+            held: false,
+            heard: 0,
+        }
+    }
+
+    /// Nothing may be sent or changed: an old copy, or a suspicion that is young.
+    pub(super) fn blocks(&self) -> bool {
+        self.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
+    }
+
+    /// The group was joined again.
+    pub(super) fn restart(&mut self, mls: Group) {
+        self.mls = Some(mls);
+        self.failures = 0;
+        self.ahead = None;
+        self.held = false;
     }
 }
 
@@ -127,6 +163,8 @@ pub(super) struct Actor {
     /// When the last-resort package of a suite was made, unix milliseconds.
     pub(super) last_resorts: BTreeMap<Suite, u64>,
     pub(super) making: bool,
+    /// Suites whose packages at the node were replaced, when all are to be.
+    pub(super) replaced: BTreeSet<Suite>,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
     /// When the memory was last thrown away.
@@ -173,6 +211,7 @@ impl Actor {
             stock_target,
             last_resorts: BTreeMap::new(),
             making: false,
+            replaced: BTreeSet::new(),
             waiting_names: Vec::new(),
             waits: Waits::default(),
             reloaded: None,

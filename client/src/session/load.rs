@@ -71,6 +71,7 @@ impl Actor {
         self.plan_damaged();
         self.plan_commits();
         self.plan_retries();
+        self.hold_lost();
         self.tail.send_replace(Cursor(self.positions.tail));
         self.report();
         Ok(())
@@ -215,6 +216,7 @@ impl Actor {
         let inbox_before = unit.now_ms.saturating_sub(INBOX_KEPT_MS);
         let requests_before = unit.now_ms.saturating_sub(REQUESTS_KEPT_MS);
         unit.batch.sweep(self.owner, inbox_before, requests_before);
+        self.expire_suspicions(unit);
         self.expire_buffered(unit.now_ms.saturating_sub(BUFFER_KEPT_MS), unit);
         self.expire_outbox(unit).await?;
         self.forget_key_packages(unit).await?;

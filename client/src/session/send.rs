@@ -289,8 +289,8 @@ impl Actor {
 
     /// No commit of ours is in flight, and nobody's proposal waits.
     pub(super) async fn can_encrypt(&mut self, group: &GroupId) -> Result<bool, StoreError> {
-        let pending = self.groups.get(group).is_none_or(|slot| slot.record.pending.is_some());
-        if pending || self.positions.stale {
+        let waits = |slot: &actor::Slot| slot.record.pending.is_some() || slot.blocks();
+        if self.groups.get(group).is_none_or(waits) {
             return Ok(false);
         }
         let mls = self.mls(group).await?;

@@ -12,6 +12,7 @@ use crate::event::{Event, EventData};
 use crate::model::{GroupState, Options};
 use crate::session::Session;
 
+pub(crate) mod forks;
 #[expect(
     dead_code,
     clippy::disallowed_methods,

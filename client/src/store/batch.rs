@@ -93,12 +93,13 @@ impl Batch {
     }
 
     pub(crate) fn positions(&mut self, owner: Owner, positions: Positions) {
-        let Positions { next_counter, received_up_to, tail, sent_below, stale } = positions;
+        let Positions { next_counter, received_up_to, tail, sent_below, replace_packages } =
+            positions;
         let sent_below = sent_below.unwrap_or_default();
         self.add(
             "UPDATE identities SET next_counter = ?, received_up_to = ?, tail = ?, sent_below = ?, \
-             stale = ? WHERE id = ?",
-            values![next_counter, received_up_to, tail, sent_below, stale, owner.0],
+             replace_packages = ? WHERE id = ?",
+            values![next_counter, received_up_to, tail, sent_below, replace_packages, owner.0],
         );
     }
 

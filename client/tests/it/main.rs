@@ -11,4 +11,5 @@ mod conversation;
 mod damage;
 mod failures;
 mod refusals;
+mod repair;
 mod world;
