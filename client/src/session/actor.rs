@@ -268,7 +268,11 @@ impl Actor {
             unit.answer(&Err(SessionError::StorageUnavailable));
             return self.reload(commands).await;
         }
-        self.collect(&mut unit);
+        if let Err(error) = self.collect(&mut unit) {
+            tracing::error!(%error, "the state of a group cannot be written");
+            unit.answer(&Err(SessionError::StorageUnavailable));
+            return self.reload(commands).await;
+        }
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
         let committed = if batch.is_empty() {
             Ok(())
@@ -298,14 +302,12 @@ impl Actor {
     }
 
     /// Puts MLS writes, records and positions into the batch.
-    fn collect(&mut self, unit: &mut Unit) {
+    fn collect(&mut self, unit: &mut Unit) -> Result<(), quicproquo_core::StoreError> {
         for slot in self.groups.values_mut() {
-            let Some(mls) = slot.mls.as_ref().filter(|mls| mls.dirty()) else {
+            let Some(mls) = slot.mls.as_mut().filter(|mls| mls.dirty()) else {
                 continue;
             };
-            for write in mls.take_writes() {
-                self.overlay.put(write.scope, write.key, write.value);
-            }
+            self.overlay.put_all(mls.take_writes()?);
         }
         for id in std::mem::take(&mut unit.records) {
             let slot = self.groups.get(&id);
@@ -317,6 +319,7 @@ impl Actor {
         if !unit.batch.is_empty() || unit.received || unit.moved {
             unit.batch.positions(self.owner, self.positions);
         }
+        Ok(())
     }
 
     /// The next position of the event log.
