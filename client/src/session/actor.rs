@@ -39,7 +39,7 @@ use crate::store::{
 /// Inputs that one transaction takes.
 const INPUTS: usize = 256;
 
-/// A group: its record, its MLS state when loaded, its events while hidden.
+/// A group: its record, its MLS state while a unit uses it, its events while hidden.
 pub(super) struct Slot {
     pub(super) record: GroupRecord,
     pub(super) mls: Option<Group>,
@@ -121,6 +121,8 @@ pub(super) struct Actor {
     /// Rows that did not read and are to be set aside.
     pub(super) damaged: Vec<DamagedRow>,
     pub(super) overlay: Overlay,
+    /// Bytes of the groups that this unit has loaded, about.
+    pub(super) in_use: usize,
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
     pub(super) stock_target: u32,
@@ -168,6 +170,7 @@ impl Actor {
             last_hidden: 0,
             damaged: Vec::new(),
             overlay: Overlay::default(),
+            in_use: 0,
             uplink,
             stock: Vec::new(),
             stock_target,
@@ -214,6 +217,7 @@ impl Actor {
             }
         }
         self.uplink.close();
+        self.store.loaded().forget(self.owner);
     }
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
@@ -283,6 +287,7 @@ impl Actor {
         if committed.is_err() {
             return self.reload(commands).await;
         }
+        self.give_back();
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;

@@ -24,6 +24,7 @@ impl Actor {
         let Some(slot) = self.groups.get_mut(group) else {
             return;
         };
+        drop(self.store.loaded().take(self.owner, group));
         // What was done before the failure stays done.
         if let Some(mut mls) = slot.mls.take() {
             mls.undo();
