@@ -19,7 +19,7 @@ mod rpc;
 pub mod session;
 mod store;
 
-pub use client::Client;
+pub use client::{Client, Usage};
 pub use config::{ClientConfig, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};
 pub use event::{Cursor, Event, EventData, EventPage};

@@ -25,6 +25,7 @@ use command::Command;
 mod actor;
 mod blobs;
 mod buffer;
+mod cache;
 mod claim;
 pub(crate) mod command;
 mod commit;

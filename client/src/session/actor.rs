@@ -39,7 +39,7 @@ use crate::store::{
 /// Inputs that one transaction takes.
 const INPUTS: usize = 256;
 
-/// A group: its record, its MLS state when loaded, its events while hidden.
+/// A group: its record, its MLS state while a unit uses it, its events while hidden.
 pub(super) struct Slot {
     pub(super) record: GroupRecord,
     pub(super) mls: Option<Group>,
@@ -157,6 +157,8 @@ pub(super) struct Actor {
     /// Rows that did not read and are to be set aside.
     pub(super) damaged: Vec<DamagedRow>,
     pub(super) overlay: Overlay,
+    /// Bytes of the groups that this unit has loaded, about.
+    pub(super) in_use: usize,
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
     pub(super) stock_target: u32,
@@ -206,6 +208,7 @@ impl Actor {
             last_hidden: 0,
             damaged: Vec::new(),
             overlay: Overlay::default(),
+            in_use: 0,
             uplink,
             stock: Vec::new(),
             stock_target,
@@ -253,6 +256,7 @@ impl Actor {
             }
         }
         self.uplink.close();
+        self.store.loaded().forget(self.owner);
     }
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
@@ -307,7 +311,11 @@ impl Actor {
             unit.answer(&Err(SessionError::StorageUnavailable));
             return self.reload(commands).await;
         }
-        self.collect(&mut unit);
+        if let Err(error) = self.collect(&mut unit) {
+            tracing::error!(%error, "the state of a group cannot be written");
+            unit.answer(&Err(SessionError::StorageUnavailable));
+            return self.reload(commands).await;
+        }
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
         let committed = if batch.is_empty() {
             Ok(())
@@ -318,6 +326,7 @@ impl Actor {
         if committed.is_err() {
             return self.reload(commands).await;
         }
+        self.give_back();
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;
@@ -337,14 +346,12 @@ impl Actor {
     }
 
     /// Puts MLS writes, records and positions into the batch.
-    fn collect(&mut self, unit: &mut Unit) {
+    fn collect(&mut self, unit: &mut Unit) -> Result<(), quicproquo_core::StoreError> {
         for slot in self.groups.values_mut() {
-            let Some(mls) = slot.mls.as_ref().filter(|mls| mls.dirty()) else {
+            let Some(mls) = slot.mls.as_mut().filter(|mls| mls.dirty()) else {
                 continue;
             };
-            for write in mls.take_writes() {
-                self.overlay.put(write.scope, write.key, write.value);
-            }
+            self.overlay.put_all(mls.take_writes()?);
         }
         for id in std::mem::take(&mut unit.records) {
             let slot = self.groups.get(&id);
@@ -356,6 +363,7 @@ impl Actor {
         if !unit.batch.is_empty() || unit.received || unit.moved {
             unit.batch.positions(self.owner, self.positions);
         }
+        Ok(())
     }
 
     /// The next position of the event log.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use quicproquo_core::group::Group;
 use quicproquo_core::id::GroupId;
 use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
 use tokio::sync::mpsc;
@@ -13,7 +12,6 @@ use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::Cursor;
-use crate::guard::guarded;
 use crate::store::{Overlay, StoreError};
 
 /// Between two tries to read the database again.
@@ -82,6 +80,7 @@ impl Actor {
     pub(super) async fn reload(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
         self.uplink.close();
         self.overlay = Overlay::default();
+        self.store.loaded().forget(self.owner);
         self.claiming.clear();
         // What fails again and again must not keep the processor busy.
         let now = tokio::time::Instant::now();
@@ -150,31 +149,6 @@ impl Actor {
                 tracing::warn!(%error, "a send that waits cannot be read");
             }
         }
-    }
-
-    /// The MLS state of a group, loaded when it is not.
-    pub(super) async fn mls(&mut self, id: &GroupId) -> Result<Option<&mut Group>, StoreError> {
-        let Some(slot) = self.groups.get(id) else {
-            return Ok(None);
-        };
-        if slot.mls.is_none() {
-            let scope = quicproquo_core::provider::group_scope(id.as_bytes());
-            let Some(rows) = self.mls_rows(&scope).await? else {
-                return Ok(None);
-            };
-            let Some(slot) = self.groups.get_mut(id) else {
-                return Ok(None);
-            };
-            match guarded("load", id.as_bytes(), || Group::load(id, rows)) {
-                Some(Ok(mls)) => slot.mls = Some(mls),
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a group's rows do not load");
-                    return Ok(None);
-                }
-                None => return Ok(None),
-            }
-        }
-        Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_mut()))
     }
 
     /// Rows of MLS state. `None`: they are damaged, which concerns only what they belong to.

@@ -50,6 +50,11 @@ impl Batch {
         self.statements.is_empty()
     }
 
+    /// Bytes of the values it writes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.statements.iter().flat_map(|statement| &statement.values).map(Value::bytes).sum()
+    }
+
     fn add(&mut self, sql: &'static str, values: Vec<Value>) {
         self.statements.push(Statement { sql: sql.into(), values });
     }

@@ -12,4 +12,5 @@ mod damage;
 mod failures;
 mod refusals;
 mod repair;
+mod scale;
 mod world;
