@@ -132,6 +132,12 @@ pub enum SessionError {
     /// The identity holds as many names as it may.
     #[error("the identity holds as many names as it may")]
     TooManyNames,
+    /// The safety number that was given is not that of this identity and the other.
+    #[error("the safety number is not the one of this identity and {0}")]
+    SafetyNumberMismatch(IdentityKey),
+    /// A member of the group is not verified, and the caller wants all to be.
+    #[error("{0} is not verified")]
+    NotVerified(IdentityKey),
     /// Nobody has this name.
     #[error("nobody has the name {0}")]
     NameUnknown(String),

@@ -27,6 +27,6 @@ pub use model::*;
 pub use quicproquo_core::content::RelatesTo;
 pub use quicproquo_core::group::Role;
 pub use quicproquo_core::id::{GroupId, MessageId};
-pub use quicproquo_core::identity::IdentityKey;
+pub use quicproquo_core::identity::{IdentityKey, SafetyNumber, fingerprint};
 pub use quicproquo_core::suite::{Profile, Suite};
 pub use session::{BlobHash, Session};

@@ -34,7 +34,7 @@ pub(crate) mod seal;
 mod writer;
 
 pub(crate) use batch::Batch;
-pub(crate) use contacts::{Contact, Names};
+pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, PendingCommit};
 pub(crate) use identities::{IdentityRecord, Owner, Positions};

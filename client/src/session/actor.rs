@@ -307,6 +307,7 @@ impl Actor {
                 self.overlay.put(write.scope, write.key, write.value);
             }
         }
+        self.meet_members(unit);
         for id in std::mem::take(&mut unit.records) {
             let slot = self.groups.get(&id);
             if let Some(slot) = slot.filter(|slot| slot.record.damage == Damage::None) {

@@ -19,6 +19,10 @@ impl Actor {
         match command {
             Command::ClaimName { name, reply } => self.claim_name(name, reply, unit),
             Command::Resolve { name, reply } => self.resolve(name, reply, unit),
+            Command::Verify { identity, verified, shown, reply } => {
+                let result = self.verify(identity, verified, shown.as_deref(), unit);
+                unit.reply(reply, result);
+            }
             Command::CreateGroup { new, options, reply } => {
                 let group = GroupId::random();
                 self.mutate(group, IntentSpec::Create(new), options, reply, unit).await;

@@ -79,6 +79,9 @@ impl Actor {
             tracing::debug!(epoch, "the roster has moved");
             return Err(SessionError::EpochMismatch { current: slot.record.epoch });
         }
+        if options.verified_only {
+            self.check_verified(&slot.record)?;
+        }
         if self.outbox.len() >= MAX_OUTBOX {
             return Err(SessionError::StorageUnavailable);
         }

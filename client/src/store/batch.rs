@@ -12,14 +12,15 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::seal::Sealer;
 use super::{
-    Contact, DamagedRow, GroupRecord, IdempotencyRecord, IdempotencyTarget, IntentRecord,
-    OutboxRecord, Owner, Place, Positions, StoreError, StoredMessage, record,
+    DamagedRow, GroupRecord, IdempotencyRecord, IdempotencyTarget, IntentRecord, OutboxRecord,
+    Owner, Place, Positions, StoreError, StoredMessage, record,
 };
 use crate::event::EventData;
 use crate::model::{DeliveryState, InvitePolicy};
 use statement::{Statement, Value};
 
 mod statement;
+mod trust;
 
 /// Rows of one multi-row statement.
 const ROWS: usize = 500;
@@ -358,15 +359,6 @@ impl Batch {
             "INSERT INTO idempotency (owner, key, fingerprint, intent, message, created_at) \
              VALUES (?, ?, ?, ?, ?, ?)",
             values![owner.0, key, &fingerprint[..], intent, message, created_at_ms],
-        );
-    }
-
-    pub(crate) fn contact(&mut self, owner: Owner, contact: Contact) {
-        let Contact { identity, name, changed } = contact;
-        self.add(
-            "INSERT OR REPLACE INTO contacts (owner, identity, name, changed) \
-             VALUES (?, ?, ?, ?)",
-            values![owner.0, &identity.as_bytes()[..], name, changed],
         );
     }
 

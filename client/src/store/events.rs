@@ -38,7 +38,8 @@ impl Store {
         .await
         .map_err(StoreError::from)?;
         let messages = self.messages_of(owner, &rows).await?;
-        let names = self.names(owner).await?;
+        let senders = messages.values().map(|message| message.sender).collect();
+        let names = self.names_of(owner, senders).await?;
         let full = rows.len() == limit.clamp(1, 1000) as usize;
         let last = rows.last().map(|row| Cursor(uint(row.0)));
         let mut items = Vec::with_capacity(rows.len());

@@ -248,7 +248,7 @@ pub(super) async fn insert(
 }
 
 /// Every table that holds rows of an identity.
-const DELETE: [&str; 15] = [
+const DELETE: [&str; 16] = [
     "DELETE FROM hybrid_keys WHERE owner = ?",
     "DELETE FROM mls WHERE owner = ?",
     "DELETE FROM key_packages WHERE owner = ?",
@@ -262,7 +262,8 @@ const DELETE: [&str; 15] = [
     "DELETE FROM set_aside WHERE owner = ?",
     "DELETE FROM intents WHERE owner = ?",
     "DELETE FROM idempotency WHERE owner = ?",
-    "DELETE FROM contacts WHERE owner = ?",
+    "DELETE FROM names WHERE owner = ?",
+    "DELETE FROM trust WHERE owner = ?",
     "DELETE FROM identities WHERE id = ?",
 ];
 

@@ -10,4 +10,5 @@ mod bench;
 mod conversation;
 mod damage;
 mod failures;
+mod trust;
 mod world;

@@ -74,8 +74,10 @@ kinds! {
     TooManyNames "too-many-names" CONFLICT false "The identity holds as many names as it may.";
     IdempotencyRunning "idempotency-running" CONFLICT true "The first request with this idempotency key is still running.";
     BotDisplaced "bot-displaced" CONFLICT false "Another instance runs this bot's identity.";
+    SafetyNumberMismatch "safety-number-mismatch" CONFLICT false "The safety number is not the one of the two identities.";
     CursorExpired "cursor-expired" GONE false "The cursor is older than what is kept.";
     EpochMismatch "epoch-mismatch" PRECONDITION_FAILED false "The group has moved on from the epoch in If-Match.";
+    NotVerified "not-verified" PRECONDITION_FAILED false "A member of the group is not verified.";
     TooLarge "too-large" PAYLOAD_TOO_LARGE false "The request is too large.";
     MediaTypeRefused "media-type-refused" UNSUPPORTED_MEDIA_TYPE false "The body is not declared as JSON.";
     IdempotencyMismatch "idempotency-mismatch" UNPROCESSABLE_ENTITY false "The idempotency key was used for another request.";

@@ -28,6 +28,8 @@ impl From<SessionError> for Problem {
             SessionError::NameInvalid | SessionError::Invalid(_) => {
                 Self::new(Kind::RequestInvalid).detail(text)
             }
+            SessionError::SafetyNumberMismatch(_) => Self::new(Kind::SafetyNumberMismatch),
+            SessionError::NotVerified(_) => Self::new(Kind::NotVerified).detail(text),
             SessionError::TooManyNames => Self::new(Kind::TooManyNames),
             SessionError::NameUnknown(_) => Self::new(Kind::NameUnknown).detail(text),
             SessionError::TooLarge { .. } => Self::new(Kind::TooLarge).detail(text),

@@ -27,6 +27,7 @@ mod storm;
 mod streams;
 mod swagger;
 mod tokens;
+mod trust;
 
 #[rustfmt::skip]
 #[expect(
