@@ -4,6 +4,7 @@
 //! of flags with their variables, so that a setting has one name and one description.
 
 mod fingerprint;
+pub(crate) mod keys;
 mod layers;
 mod limits;
 mod quotas;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use keys::KeySource;
 pub(crate) use layers::{BotsLayer, HttpLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
@@ -97,6 +99,8 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Bots {
     pub(crate) key_package_stock: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) master_key: Option<KeySource>,
 }
 
 /// The gateway's HTTP door.
@@ -209,6 +213,7 @@ impl Settings {
                     .key_package_stock
                     .or(file.bots.key_package_stock)
                     .unwrap_or(KEY_PACKAGES),
+                master_key: bots.master_key.or(file.bots.master_key),
             },
         };
         settings.check()

@@ -35,16 +35,28 @@ pub enum OpenError {
         detail: String,
     },
     /// The master key does not open the database.
-    #[error("the master key {path} does not open this database")]
+    #[error("{key} does not open this database")]
     WrongKey {
-        /// The key file.
-        path: PathBuf,
+        /// Which key.
+        key: String,
+    },
+    /// The master key is malformed.
+    #[error("{key} is not 64 hexadecimal digits")]
+    KeyInvalid {
+        /// Which key.
+        key: String,
+    },
+    /// A new master key can be made only where this program keeps it.
+    #[error("{key} is kept elsewhere: name the new key")]
+    KeyElsewhere {
+        /// Which key.
+        key: String,
     },
     /// The master key is gone, and there is a database that needs it.
-    #[error("the master key {path} is missing, and nothing else opens this database; restore it")]
+    #[error("{key} is missing, and nothing else opens this database; restore it")]
     KeyMissing {
-        /// The key file.
-        path: PathBuf,
+        /// Which key.
+        key: String,
     },
     /// The certificate to trust cannot be read.
     #[error("cannot use the certificate {path}: {detail}")]

@@ -18,7 +18,7 @@ use crate::session::Session;
     reason = "the helpers of the other tests, of which some are used here"
 )]
 #[path = "../../tests/it/world.rs"]
-mod world;
+pub(crate) mod world;
 
 use world::{World, bot, group_of, heard, meet, patient, text, until};
 

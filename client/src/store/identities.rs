@@ -8,6 +8,7 @@ use quicproquo_core::kem::HybridSecret;
 use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
+use super::tables::{MLS, TABLES};
 use super::{Store, StoreError, int, uint};
 use crate::model::InvitePolicy;
 
@@ -247,33 +248,18 @@ pub(super) async fn insert(
     Ok(Owner(owner))
 }
 
-/// Every table that holds rows of an identity.
-const DELETE: [&str; 16] = [
-    "DELETE FROM hybrid_keys WHERE owner = ?",
-    "DELETE FROM mls WHERE owner = ?",
-    "DELETE FROM key_packages WHERE owner = ?",
-    "DELETE FROM groups WHERE owner = ?",
-    "DELETE FROM messages WHERE owner = ?",
-    "DELETE FROM events WHERE owner = ?",
-    "DELETE FROM hidden_events WHERE owner = ?",
-    "DELETE FROM outbox WHERE owner = ?",
-    "DELETE FROM inbox WHERE owner = ?",
-    "DELETE FROM buffered WHERE owner = ?",
-    "DELETE FROM set_aside WHERE owner = ?",
-    "DELETE FROM intents WHERE owner = ?",
-    "DELETE FROM idempotency WHERE owner = ?",
-    "DELETE FROM names WHERE owner = ?",
-    "DELETE FROM trust WHERE owner = ?",
-    "DELETE FROM identities WHERE id = ?",
-];
-
 /// Statements that delete an identity, for the writer.
 pub(super) async fn delete(
     connection: &mut sqlx::SqliteConnection,
     owner: Owner,
 ) -> Result<(), sqlx::Error> {
-    for statement in DELETE {
-        sqlx::query(statement).bind(owner.0).execute(&mut *connection).await?;
+    let tables = TABLES.iter().chain([&MLS]).map(|table| table.name).chain(["hybrid_keys"]);
+    for table in tables {
+        let statement = format!("DELETE FROM {table} WHERE owner = ?");
+        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
+        statement.bind(owner.0).execute(&mut *connection).await?;
     }
+    let statement = sqlx::query("DELETE FROM identities WHERE id = ?");
+    statement.bind(owner.0).execute(connection).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod errors;
 mod examples;
 mod gaps;
 mod idempotency;
+mod keys;
 mod kill;
 mod logs;
 mod membership;
