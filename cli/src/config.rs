@@ -8,11 +8,13 @@ pub(crate) mod keys;
 mod layers;
 mod limits;
 mod quotas;
+mod span;
 pub(crate) mod static_token;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
@@ -24,6 +26,7 @@ pub(crate) use keys::KeySource;
 pub(crate) use layers::{BotsLayer, HttpLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
+pub(crate) use span::Span;
 
 /// Port of the gateway.
 const HTTP_PORT: u16 = 8080;
@@ -38,6 +41,9 @@ const STALL_SECONDS: u64 = 10;
 
 /// One-time key packages per bot and ciphersuite.
 const KEY_PACKAGES: u32 = 100;
+
+/// How long messages and events are kept.
+const RETENTION: Span = Span(Duration::from_hours(30 * 24));
 
 /// Most that the node keeps.
 const MAX_KEY_PACKAGES: u32 = 500;
@@ -101,6 +107,7 @@ pub(crate) struct Bots {
     pub(crate) key_package_stock: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) master_key: Option<KeySource>,
+    pub(crate) retention: Span,
 }
 
 /// The gateway's HTTP door.
@@ -214,6 +221,7 @@ impl Settings {
                     .or(file.bots.key_package_stock)
                     .unwrap_or(KEY_PACKAGES),
                 master_key: bots.master_key.or(file.bots.master_key),
+                retention: bots.retention.or(file.bots.retention).unwrap_or(RETENTION),
             },
         };
         settings.check()

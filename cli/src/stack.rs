@@ -177,6 +177,7 @@ impl Stack {
         own_directory(&data_dir)?;
         let mut config = ClientConfig::new(&data_dir, link);
         config.key_package_stock = settings.bots.key_package_stock;
+        config.retention = settings.bots.retention.0;
         config.master_key = KeySource::of(settings.bots.master_key.as_ref(), &config.data_dir)?;
         config.invite.clone_from(&settings.link.invite);
         let client = Client::open(config).await?;

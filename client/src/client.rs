@@ -40,7 +40,7 @@ impl Client {
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
-        let store = Store::open(&config.data_dir, &config.master_key).await?;
+        let store = Store::open(&config.data_dir, &config.master_key, config.retention).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         let mut instance = [0; Instance::LEN];

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -14,6 +15,9 @@ pub struct ClientConfig {
     pub data_dir: PathBuf,
     /// Opens the database.
     pub master_key: MasterKey,
+    /// How long messages and events are kept after they were written; deleted within an hour
+    /// after that.
+    pub retention: Duration,
     /// The node that serves all identities of this client.
     pub node: NodeAddress,
     /// One-time key packages to keep in stock per ciphersuite.
@@ -29,6 +33,7 @@ impl ClientConfig {
         Self {
             master_key: MasterKey::File(data_dir.join("master.key")),
             data_dir,
+            retention: Duration::from_hours(30 * 24),
             node,
             key_package_stock: 100,
             invite: None,

@@ -185,6 +185,9 @@ pub enum SessionError {
     /// The session is stopping or stopped.
     #[error("the session is stopped")]
     Stopped,
+    /// Too many sends are on their way, or too many bytes.
+    #[error("too much is waiting to be sent")]
+    OutboxFull,
     /// The database cannot take more.
     #[error("the database cannot be written")]
     StorageUnavailable,

@@ -21,9 +21,11 @@ use crate::rpc::Driver;
 use crate::store::{IdentityRecord, Owner, Store};
 pub use blobs::BlobHash;
 use command::Command;
+pub(crate) use hidden::Hidden;
 
 mod actor;
 mod blobs;
+mod budget;
 mod buffer;
 mod claim;
 pub(crate) mod command;
@@ -31,6 +33,7 @@ mod commit;
 mod damage;
 mod direct;
 mod dispatch;
+mod hidden;
 mod input;
 mod isolate;
 mod key_packages;
@@ -41,6 +44,7 @@ mod names;
 mod outbox;
 mod receive;
 mod refusal;
+mod retention;
 mod send;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -318,6 +322,15 @@ impl Session {
     pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
         let tail = *self.tail.borrow();
         self.store.events(self.owner, &self.identity, after, tail, limit).await
+    }
+
+    /// Where the log begins: a cursor before this one has expired, and reading after this one gives
+    /// the oldest event that is kept.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn oldest(&self) -> Result<Cursor, SessionError> {
+        Ok(Cursor(self.store.forgotten_up_to(self.owner).await?))
     }
 
     /// The newest position of the log; changes whenever events become readable.

@@ -33,6 +33,7 @@ mod mls;
 mod outbox;
 mod record;
 mod rekey;
+mod retention;
 mod seal;
 mod tables;
 mod writer;
@@ -85,11 +86,16 @@ pub(crate) struct Store {
     writer: writer::Writer,
     sealer: Arc<seal::Sealer>,
     lock: File,
+    retention: Duration,
 }
 
 impl Store {
     /// Opens or creates the database in `dir` and takes its lock.
-    pub(crate) async fn open(dir: &Path, key: &MasterKey) -> Result<Arc<Self>, OpenError> {
+    pub(crate) async fn open(
+        dir: &Path,
+        key: &MasterKey,
+        retention: Duration,
+    ) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| io(dir, source))?;
         let Opened { connection, sealer, lock, options } = open_files(dir, key).await?;
         let reads = SqlitePoolOptions::new()
@@ -98,7 +104,12 @@ impl Store {
             .await
             .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
         let writer = writer::Writer::start(connection);
-        Ok(Arc::new(Self { reads, writer, sealer: Arc::new(sealer), lock }))
+        Ok(Arc::new(Self { reads, writer, sealer: Arc::new(sealer), lock, retention }))
+    }
+
+    /// How long what was decrypted is kept, in milliseconds.
+    pub(crate) fn retention_ms(&self) -> u64 {
+        u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// An empty unit of work.

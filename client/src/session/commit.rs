@@ -378,6 +378,7 @@ impl Actor {
                 self.emit(unit, Some(group), EventData::GroupLeft { reason });
             }
             self.end_intents(group, unit);
+            self.forget_group_state(group, unit);
         } else if !added.is_empty() || !summary.removed.is_empty() || summary.admins.is_some() {
             let (by, removed) = (summary.by, summary.removed.clone());
             let data = EventData::GroupMembersChanged { epoch, by, added, removed };

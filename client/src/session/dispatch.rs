@@ -111,6 +111,7 @@ impl Actor {
                 self.commit_proposals(&group, epoch, unit).await?;
             }
             Input::Sweep => self.sweep(unit).await?,
+            Input::Forget => self.forget_history(unit).await?,
             Input::Damaged => self.set_damaged_aside(unit).await?,
             Input::RetryIsolated { group, retries } => {
                 self.retry_isolated(&group, retries, unit).await?;
@@ -132,6 +133,7 @@ impl Actor {
     pub(super) async fn go_on(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         let woken = std::mem::take(&mut self.uplink.wake);
         unit.touched.extend(woken);
+        self.wake_backlog(unit);
         loop {
             self.replay(unit).await?;
             let Some(group) = unit.touched.pop_first() else {

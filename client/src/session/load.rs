@@ -216,6 +216,7 @@ impl Actor {
         let requests_before = unit.now_ms.saturating_sub(REQUESTS_KEPT_MS);
         unit.batch.sweep(self.owner, inbox_before, requests_before);
         self.expire_buffered(unit.now_ms.saturating_sub(BUFFER_KEPT_MS), unit);
+        self.forget_history(unit).await?;
         self.expire_outbox(unit).await?;
         self.forget_key_packages(unit).await?;
         self.forget_epochs(unit).await?;

@@ -19,6 +19,7 @@ use crate::event::EventData;
 use crate::model::{DeliveryState, InvitePolicy};
 use statement::{Statement, Value};
 
+mod retention;
 mod statement;
 mod trust;
 
@@ -29,6 +30,7 @@ const ROWS: usize = 500;
 pub(crate) struct Batch {
     sealer: Arc<Sealer>,
     statements: Vec<Statement>,
+    scrub: bool,
 }
 
 impl std::fmt::Debug for Batch {
@@ -44,7 +46,7 @@ macro_rules! values {
 
 impl Batch {
     pub(super) fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer, statements: Vec::new() }
+        Self { sealer, statements: Vec::new(), scrub: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -256,7 +258,7 @@ impl Batch {
         );
     }
 
-    /// An event of a group whose invitation is not answered.
+    /// An event of a group whose invitation is not answered; answers the bytes of its row.
     pub(crate) fn hidden_event(
         &mut self,
         owner: Owner,
@@ -264,13 +266,15 @@ impl Batch {
         n: u64,
         at: u64,
         data: &EventData,
-    ) {
+    ) -> usize {
         let sealed = super::events::seal_hidden(&self.sealer, owner, group, n, data);
+        let size = sealed.len();
         self.add(
             "INSERT INTO hidden_events (owner, group_id, n, occurred_at, data) \
              VALUES (?, ?, ?, ?, ?)",
             values![owner.0, group.as_bytes(), n, at, sealed],
         );
+        size
     }
 
     pub(crate) fn drop_hidden(&mut self, owner: Owner, group: &GroupId) {

@@ -10,6 +10,7 @@ use super::seal::Sealer;
 use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
 use crate::event::{Cursor, Event, EventData, EventPage};
+use crate::session::Hidden;
 
 type Row = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
 
@@ -25,6 +26,9 @@ impl Store {
     ) -> Result<EventPage, SessionError> {
         if after > tail {
             return Err(SessionError::CursorInvalid);
+        }
+        if after.0 < self.forgotten_up_to(owner).await? {
+            return Err(SessionError::CursorExpired);
         }
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT seq, kind, group_id, occurred_at, message, data FROM events \
@@ -121,7 +125,7 @@ impl Store {
         owner: Owner,
         group: &GroupId,
         damaged: &mut Vec<DamagedRow>,
-    ) -> Result<Vec<(u64, EventData)>, StoreError> {
+    ) -> Result<Vec<Hidden>, StoreError> {
         let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
             "SELECT n, occurred_at, data FROM hidden_events \
              WHERE owner = ? AND group_id = ? ORDER BY n",
@@ -136,7 +140,7 @@ impl Store {
             let row = hidden_row(owner, group, n);
             let read = record::open(&self.sealer, "hidden_events", &row, &sealed);
             if let Some(data) = intact("hidden_events", owner, n, read)? {
-                events.push((uint(at), data));
+                events.push(Hidden { n, at_ms: uint(at), size: sealed.len(), data });
             } else {
                 let place = Place::Hidden(group.clone(), n);
                 damaged.push(DamagedRow { place, bytes: sealed });

@@ -86,6 +86,7 @@ kinds! {
     NodeRefused "node-refused" BAD_GATEWAY false "The node refused the request.";
     NodeUnreachable "node-unreachable" SERVICE_UNAVAILABLE true "The node cannot be reached.";
     BotStopped "bot-stopped" SERVICE_UNAVAILABLE true "The bot is not running.";
+    OutboxFull "outbox-full" SERVICE_UNAVAILABLE true "Too much is waiting to be sent.";
     StorageUnavailable "storage-unavailable" SERVICE_UNAVAILABLE true "The database cannot be written.";
     NotReady "not-ready" SERVICE_UNAVAILABLE true "The gateway is not ready.";
 }

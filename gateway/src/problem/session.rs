@@ -42,6 +42,7 @@ impl From<SessionError> for Problem {
             SessionError::NodeRefused(_) => Self::new(Kind::NodeRefused).detail(text),
             SessionError::Displaced(_) => Self::new(Kind::BotDisplaced),
             SessionError::Stopped => Self::new(Kind::BotStopped),
+            SessionError::OutboxFull => Self::new(Kind::OutboxFull),
             SessionError::StorageUnavailable => Self::new(Kind::StorageUnavailable),
             SessionError::Internal(id) => {
                 tracing::error!(%id, "the session reports a fault of its own");

@@ -21,6 +21,7 @@ mod operations;
 mod published;
 mod races;
 mod restart;
+mod retention;
 mod secrecy;
 mod showcase;
 mod startup;

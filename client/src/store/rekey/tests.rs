@@ -169,7 +169,7 @@ async fn a_rotated_database_goes_on_and_holds_nothing_under_the_former_key() {
 async fn every_table_is_on_the_list_with_its_row_key() {
     let dir = tempfile::tempdir().unwrap();
     let from = MasterKey::File(dir.path().join("master.key"));
-    let store = Store::open(dir.path(), &from).await.unwrap();
+    let store = Store::open(dir.path(), &from, std::time::Duration::MAX).await.unwrap();
     let (owner, group) = (Owner(7), GroupId::random());
     let mut batch = store.batch();
     batch.hidden_event(owner, &group, 1, 2, &EventData::GroupRepaired {});
