@@ -52,7 +52,8 @@ impl Client {
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
-        let store = Store::open(&config.data_dir, &config.master_key, config.loaded_bytes).await?;
+        let (key, retention) = (&config.master_key, config.retention);
+        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         let mut instance = [0; Instance::LEN];

@@ -97,6 +97,7 @@ async fn run(
 async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
     match transaction(connection, jobs).await {
         Ok(owners) => {
+            scrub(connection, jobs).await;
             for (job, owner) in jobs.drain(..).zip(owners) {
                 let _ = job.done.send(Ok(owner));
             }
@@ -110,9 +111,28 @@ async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             }
             for job in jobs.drain(..) {
                 let alone = transaction(connection, std::slice::from_ref(&job)).await;
+                scrub(connection, std::slice::from_ref(&job)).await;
                 let _ = job.done.send(alone.map(|owners| owners[0]));
             }
         }
+    }
+}
+
+/// Takes what was deleted out of the write-ahead log too. While somebody reads, the next time does.
+async fn scrub(connection: &mut SqliteConnection, jobs: &[Job]) {
+    let scrubs = |job: &Job| match &job.work {
+        Work::Batch(batch) => batch.scrubs(),
+        Work::DeleteIdentity(_) => true,
+        Work::CreateIdentity { .. } => false,
+    };
+    if !jobs.iter().any(scrubs) {
+        return;
+    }
+    // Writes must not wait long for readers.
+    let sql = "PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(TRUNCATE); \
+               PRAGMA busy_timeout = 10000";
+    if let Err(error) = connection.execute(sql).await {
+        tracing::warn!(%error, "the log of the client database is not truncated");
     }
 }
 
