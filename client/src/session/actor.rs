@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::command::Command;
 use super::input::Input;
+use super::repair::Doubts;
 use super::unit::Unit;
 use super::uplink::Uplink;
 use super::{Hidden, Reply};
@@ -48,16 +49,7 @@ pub(super) struct Slot {
     pub(super) forgotten: bool,
     /// Tries to take it up again since it was isolated.
     pub(super) retries: u32,
-    /// Payloads of its epoch that did not decrypt and carried no hint.
-    pub(super) failures: u32,
-    /// A later epoch that others are in, with its hint.
-    pub(super) ahead: Option<(u64, Option<[u8; 8]>)>,
-    /// A timer runs for the commit to that epoch.
-    pub(super) late: bool,
-    /// A timer runs for the next request to be added again.
-    pub(super) asking: bool,
-    /// Nothing is sent for a while, since we may have to be added again.
-    pub(super) held: bool,
+    pub(super) doubts: Doubts,
     /// Counts what was processed.
     pub(super) heard: u64,
 }
@@ -70,26 +62,20 @@ impl Slot {
             hidden: Vec::new(),
             forgotten: false,
             retries: 0,
-            failures: 0,
-            ahead: None,
-            late: false,
-            asking: false,
-            held: false,
+            doubts: Doubts::default(),
             heard: 0,
         }
     }
 
     /// Nothing may be sent or changed: an old copy, or a suspicion that is young.
     pub(super) fn blocks(&self) -> bool {
-        self.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
+        self.doubts.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
     }
 
     /// The group was joined again.
     pub(super) fn restart(&mut self, mls: Group) {
         self.mls = Some(mls);
-        self.failures = 0;
-        self.ahead = None;
-        self.held = false;
+        self.doubts = Doubts::default();
     }
 }
 
