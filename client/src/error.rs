@@ -182,6 +182,9 @@ pub enum SessionError {
     /// Another process runs this identity; this session stopped.
     #[error("another instance runs this identity: {0}")]
     Displaced(String),
+    /// The identity was exported and goes on elsewhere.
+    #[error("this identity was exported")]
+    Exported,
     /// The session is stopping or stopped.
     #[error("the session is stopped")]
     Stopped,

@@ -306,6 +306,15 @@ pub enum LinkState {
     Up,
     /// The node refuses this identity.
     Refused(String),
-    /// Another instance runs this identity.
+    /// Another instance runs this identity; an operator can resume this one.
     Displaced(String),
+    /// The identity was exported and goes on elsewhere; an operator can resume this one.
+    Exported,
+}
+
+impl LinkState {
+    /// Whether the session stands still until an operator resumes it.
+    pub fn is_halted(&self) -> bool {
+        matches!(self, Self::Displaced(_) | Self::Exported)
+    }
 }

@@ -33,6 +33,7 @@ mod commit;
 mod damage;
 mod direct;
 mod dispatch;
+mod halt;
 mod hidden;
 mod input;
 mod isolate;
@@ -336,6 +337,15 @@ impl Session {
     /// The newest position of the log; changes whenever events become readable.
     pub fn tail(&self) -> watch::Receiver<Cursor> {
         self.tail.clone()
+    }
+
+    /// Goes on after another instance has displaced this one, or after an export: an operator says
+    /// that no other runs. While one does, it is displaced. A session that runs just goes on.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn resume(&self) -> Result<(), SessionError> {
+        self.call(|reply| Command::Resume { reply }).await
     }
 
     /// Starts the task of a session.

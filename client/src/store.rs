@@ -42,7 +42,7 @@ pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, PendingCommit};
-pub(crate) use identities::{IdentityRecord, Owner, Positions};
+pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{MessageContent, StoredMessage};
 pub(crate) use mls::Overlay;

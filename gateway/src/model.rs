@@ -12,7 +12,7 @@ mod query;
 mod time;
 mod token;
 
-pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot};
+pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
 pub(crate) use event::{Ack, EventDto};
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};

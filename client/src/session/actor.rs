@@ -32,8 +32,8 @@ use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
 use crate::rpc::{LinkEvent, Request, Stock};
 use crate::store::{
-    Damage, DamagedRow, GroupRecord, IdentityRecord, IntentRecord, Names, OutboxRecord, Overlay,
-    Owner, Positions, Store, StoreError,
+    Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
+    Overlay, Owner, Positions, Store, StoreError,
 };
 
 /// Inputs that one transaction takes.
@@ -392,6 +392,7 @@ impl Actor {
                 self.positions.link_gone();
                 self.uplink.up = false;
                 self.uplink.state = LinkState::Displaced(by.clone());
+                unit.batch.halted(self.owner, Some(&Halted::Displaced(by.clone())));
                 self.emit(unit, None, EventData::SessionDisplaced { by });
             }
         }

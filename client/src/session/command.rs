@@ -80,6 +80,9 @@ pub(crate) enum Command {
         policy: InvitePolicy,
         reply: Reply<()>,
     },
+    Resume {
+        reply: Reply<()>,
+    },
     /// A request to the node that does not touch the session's state.
     Direct(Request),
     Stop,
@@ -91,6 +94,7 @@ impl Command {
         match self {
             Self::ClaimName { reply, .. }
             | Self::Decline { reply, .. }
+            | Self::Resume { reply }
             | Self::SetInvitePolicy { reply, .. } => drop(reply.send(Err(error))),
             Self::Resolve { reply, .. } => drop(reply.send(Err(error))),
             Self::Verify { reply, .. } => drop(reply.send(Err(error))),

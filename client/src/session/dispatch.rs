@@ -58,6 +58,10 @@ impl Actor {
                 self.policy = policy;
                 unit.reply(reply, Ok(()));
             }
+            Command::Resume { reply } => {
+                self.resume(unit);
+                unit.reply(reply, Ok(()));
+            }
             Command::Direct(request) => self.uplink.pass(request),
             Command::Stop => {}
         }
@@ -156,6 +160,7 @@ impl Actor {
     pub(super) fn refusal(&self) -> Option<SessionError> {
         match &self.uplink.state {
             LinkState::Displaced(by) => Some(SessionError::Displaced(by.clone())),
+            LinkState::Exported => Some(SessionError::Exported),
             _ if self.positions.stale => {
                 Some(SessionError::Displaced("this database is an old copy".into()))
             }

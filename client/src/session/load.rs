@@ -39,6 +39,7 @@ impl Actor {
     /// Reads everything from the database, except MLS state, which is read when needed.
     pub(super) async fn load(&mut self) -> Result<(), StoreError> {
         let mut damaged = Vec::new();
+        self.load_halted().await?;
         self.names = self.store.names(self.owner).await?;
         self.policy = self.store.invite_policy(self.owner).await?;
         self.groups.clear();

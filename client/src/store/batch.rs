@@ -12,8 +12,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::seal::Sealer;
 use super::{
-    DamagedRow, GroupRecord, IdempotencyRecord, IdempotencyTarget, IntentRecord, OutboxRecord,
-    Owner, Place, Positions, StoreError, StoredMessage, record,
+    DamagedRow, GroupRecord, Halted, IdempotencyRecord, IdempotencyTarget, IntentRecord,
+    OutboxRecord, Owner, Place, Positions, StoreError, StoredMessage, record,
 };
 use crate::event::EventData;
 use crate::model::{DeliveryState, InvitePolicy};
@@ -102,6 +102,14 @@ impl Batch {
             "UPDATE identities SET next_counter = ?, received_up_to = ?, tail = ?, sent_below = ?, \
              stale = ? WHERE id = ?",
             values![next_counter, received_up_to, tail, sent_below, stale, owner.0],
+        );
+    }
+
+    /// The session stands still from now on, or goes on (`None`).
+    pub(crate) fn halted(&mut self, owner: Owner, halted: Option<&Halted>) {
+        self.add(
+            "UPDATE identities SET halted = ? WHERE id = ?",
+            values![halted.map(Halted::text), owner.0],
         );
     }
 

@@ -58,6 +58,31 @@ impl Positions {
     }
 }
 
+/// Why a session does not run until an operator says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Halted {
+    /// This instance runs the identity.
+    Displaced(String),
+    /// The identity goes on elsewhere.
+    Exported,
+}
+
+impl Halted {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Displaced(by) => format!("displaced {by}"),
+            Self::Exported => "exported".to_owned(),
+        }
+    }
+
+    fn of(text: &str) -> Self {
+        match text.strip_prefix("displaced ") {
+            Some(by) => Self::Displaced(by.to_owned()),
+            None => Self::Exported,
+        }
+    }
+}
+
 /// What a session starts from.
 pub(crate) struct IdentityRecord {
     pub(crate) owner: Owner,
@@ -115,6 +140,15 @@ impl Store {
     /// Deletes everything of an identity.
     pub(crate) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
         self.writer.delete_identity(owner).await
+    }
+
+    pub(crate) async fn halted(&self, owner: Owner) -> Result<Option<Halted>, StoreError> {
+        let text: Option<Option<String>> =
+            sqlx::query_scalar("SELECT halted FROM identities WHERE id = ?")
+                .bind(owner.0)
+                .fetch_optional(&self.reads)
+                .await?;
+        Ok(text.flatten().as_deref().map(Halted::of))
     }
 
     /// The counters as they are committed.

@@ -30,7 +30,7 @@ async fn break_outbox(database: &mut SqliteConnection, how: &'static str) {
     database.execute(trigger).await.unwrap();
 }
 
-async fn link(session: &Session, wanted: LinkState) {
+pub(crate) async fn link(session: &Session, wanted: LinkState) {
     let wait = async {
         while session.health().link != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -219,7 +219,7 @@ async fn all_members_may_leave_at_once() {
     second.shutdown().await;
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -10,5 +10,6 @@ mod bench;
 mod conversation;
 mod damage;
 mod failures;
+mod halt;
 mod trust;
 mod world;

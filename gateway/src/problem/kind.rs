@@ -75,6 +75,7 @@ kinds! {
     IdempotencyRunning "idempotency-running" CONFLICT true "The first request with this idempotency key is still running.";
     BotDisplaced "bot-displaced" CONFLICT false "Another instance runs this bot's identity.";
     SafetyNumberMismatch "safety-number-mismatch" CONFLICT false "The safety number is not the one of the two identities.";
+    BotExported "bot-exported" CONFLICT false "This bot was exported and goes on elsewhere.";
     CursorExpired "cursor-expired" GONE false "The cursor is older than what is kept.";
     EpochMismatch "epoch-mismatch" PRECONDITION_FAILED false "The group has moved on from the epoch in If-Match.";
     NotVerified "not-verified" PRECONDITION_FAILED false "A member of the group is not verified.";

@@ -41,6 +41,7 @@ impl From<SessionError> for Problem {
             }
             SessionError::NodeRefused(_) => Self::new(Kind::NodeRefused).detail(text),
             SessionError::Displaced(_) => Self::new(Kind::BotDisplaced),
+            SessionError::Exported => Self::new(Kind::BotExported),
             SessionError::Stopped => Self::new(Kind::BotStopped),
             SessionError::OutboxFull => Self::new(Kind::OutboxFull),
             SessionError::StorageUnavailable => Self::new(Kind::StorageUnavailable),
