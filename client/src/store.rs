@@ -19,6 +19,7 @@ use sqlx::sqlite::{
 use crate::config::MasterKey;
 use crate::error::{OpenError, SessionError};
 
+mod archive;
 mod batch;
 mod contacts;
 mod damage;
@@ -38,6 +39,7 @@ mod seal;
 mod tables;
 mod writer;
 
+pub(crate) use archive::Exported;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};

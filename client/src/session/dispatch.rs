@@ -58,6 +58,7 @@ impl Actor {
                 self.policy = policy;
                 unit.reply(reply, Ok(()));
             }
+            Command::Export { reply } => self.export(reply, unit),
             Command::Resume { reply } => {
                 self.resume(unit);
                 unit.reply(reply, Ok(()));
