@@ -6,6 +6,7 @@
 #[cfg(test)]
 extern crate self as quicproquo_client;
 
+mod archive;
 pub mod bench;
 pub mod client;
 pub mod clock;
@@ -19,6 +20,7 @@ mod rpc;
 pub mod session;
 mod store;
 
+pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
 pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};

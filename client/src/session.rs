@@ -18,7 +18,7 @@ use crate::model::{
     KnownIdentity, LinkState, Message, NewGroup, Options, Outcome, Outgoing,
 };
 use crate::rpc::Driver;
-use crate::store::{IdentityRecord, Owner, Store};
+use crate::store::{Exported, IdentityRecord, Owner, Store};
 pub use blobs::BlobHash;
 use command::Command;
 pub(crate) use hidden::Hidden;
@@ -34,6 +34,7 @@ mod commit;
 mod damage;
 mod direct;
 mod dispatch;
+mod export;
 mod halt;
 mod hidden;
 mod input;
@@ -381,6 +382,11 @@ impl Session {
         );
         tracker.spawn(actor.run(queue));
         Self { identity, owner, commands, store: Arc::clone(store), tail, health }
+    }
+
+    /// Everything of the identity, which stands still from now on.
+    pub(crate) async fn export(&self) -> Result<Exported, SessionError> {
+        self.call(|reply| Command::Export { reply }).await
     }
 
     /// Stops the task once what it has taken is durable.

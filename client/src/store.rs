@@ -20,6 +20,7 @@ use sqlx::sqlite::{
 use crate::config::MasterKey;
 use crate::error::{OpenError, SessionError};
 
+mod archive;
 mod batch;
 mod contacts;
 mod damage;
@@ -40,6 +41,7 @@ mod seal;
 mod tables;
 mod writer;
 
+pub(crate) use archive::Exported;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};

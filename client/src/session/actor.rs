@@ -282,6 +282,8 @@ impl Actor {
                 self.command(command, unit).await;
                 Ok(())
             }
+            // What a link that was cut off for good still says is for who goes on.
+            Input::Link(_) if self.uplink.state == LinkState::Exported => Ok(()),
             Input::Link(event) => self.link_event(event, unit).await,
             input => self.answered(input, unit).await,
         };
@@ -322,6 +324,7 @@ impl Actor {
             return self.reload(commands).await;
         }
         self.give_back();
+        self.answer_exports(std::mem::take(&mut unit.exports)).await;
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;

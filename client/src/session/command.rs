@@ -10,6 +10,7 @@ use crate::model::{
     Outcome, Outgoing,
 };
 use crate::rpc::Request;
+use crate::store::Exported;
 
 /// One call on a session.
 #[derive(Debug)]
@@ -80,6 +81,9 @@ pub(crate) enum Command {
         policy: InvitePolicy,
         reply: Reply<()>,
     },
+    Export {
+        reply: Reply<Exported>,
+    },
     Resume {
         reply: Reply<()>,
     },
@@ -97,6 +101,7 @@ impl Command {
             | Self::Resume { reply }
             | Self::SetInvitePolicy { reply, .. } => drop(reply.send(Err(error))),
             Self::Resolve { reply, .. } => drop(reply.send(Err(error))),
+            Self::Export { reply } => drop(reply.send(Err(error))),
             Self::Verify { reply, .. } => drop(reply.send(Err(error))),
             Self::CreateGroup { reply, .. }
             | Self::Invite { reply, .. }

@@ -58,9 +58,10 @@ impl Actor {
                 self.policy = policy;
                 unit.reply(reply, Ok(()));
             }
+            Command::Export { reply } => self.export(reply, unit),
             Command::Resume { reply } => {
-                let result = self.resume(unit);
-                unit.reply(reply, result);
+                self.resume(unit);
+                unit.reply(reply, Ok(()));
             }
             Command::Direct(request) => self.uplink.pass(request),
             Command::Stop => {}

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::actor::Actor;
 use super::input::Input;
 use super::unit::Unit;
-use crate::error::SessionError;
 use crate::model::LinkState;
 use crate::store::{Halted, StoreError};
 
@@ -27,12 +26,11 @@ impl Actor {
     }
 
     /// An operator says that this is the one that runs the identity from now on.
-    pub(super) fn resume(&mut self, unit: &mut Unit) -> Result<(), SessionError> {
+    pub(super) fn resume(&mut self, unit: &mut Unit) {
         if self.uplink.state.is_halted() {
             unit.batch.halted(self.owner, None);
             self.uplink.state = LinkState::Connecting;
             self.after(Duration::ZERO, Input::OpenLink);
         }
-        Ok(())
     }
 }

@@ -121,6 +121,17 @@ impl Store {
         Ok(records)
     }
 
+    /// One identity, which must be there.
+    pub(super) async fn identity_of(&self, owner: Owner) -> Result<IdentityRecord, StoreError> {
+        let row: Row = sqlx::query_as(
+            "SELECT id, identity, seed, incarnation, invite_policy FROM identities WHERE id = ?",
+        )
+        .bind(owner.0)
+        .fetch_one(&self.reads)
+        .await?;
+        self.identity_record(row).await
+    }
+
     /// Writes a new identity with its first hybrid key; its positions start at zero.
     pub(crate) async fn create_identity(
         &self,

@@ -1,12 +1,15 @@
 //! The one writer: what queued up while the last transaction synced goes into the next.
 
+use std::sync::Arc;
+
 use quicproquo_core::identity::IdentityKey;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Executor as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use super::{Batch, Owner, StoreError, identities};
+use super::seal::Sealer;
+use super::{Batch, Exported, Owner, StoreError, archive, identities};
 
 const MOST: usize = 256;
 const QUEUE: usize = 1024;
@@ -21,6 +24,7 @@ enum Work {
     Batch(Batch),
     CreateIdentity { key: IdentityKey, seed: Vec<u8>, secret: Vec<u8>, now: i64 },
     DeleteIdentity(Owner),
+    Import { sealer: Arc<Sealer>, exported: Box<Exported> },
 }
 
 /// A handle on the writer task.
@@ -56,6 +60,14 @@ impl Writer {
         now: i64,
     ) -> Result<Owner, StoreError> {
         self.run(Work::CreateIdentity { key: *key, seed, secret, now }).await
+    }
+
+    pub(super) async fn import(
+        &self,
+        sealer: Arc<Sealer>,
+        exported: Exported,
+    ) -> Result<Owner, StoreError> {
+        self.run(Work::Import { sealer, exported: Box::new(exported) }).await
     }
 
     pub(super) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
@@ -123,7 +135,7 @@ async fn scrub(connection: &mut SqliteConnection, jobs: &[Job]) {
     let scrubs = |job: &Job| match &job.work {
         Work::Batch(batch) => batch.scrubs(),
         Work::DeleteIdentity(_) => true,
-        Work::CreateIdentity { .. } => false,
+        Work::CreateIdentity { .. } | Work::Import { .. } => false,
     };
     if !jobs.iter().any(scrubs) {
         return;
@@ -165,6 +177,9 @@ async fn apply(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Vec<Ow
             }
             Work::CreateIdentity { key, seed, secret, now } => {
                 identities::insert(connection, key, seed, secret, *now).await?
+            }
+            Work::Import { sealer, exported } => {
+                archive::insert(connection, sealer, exported).await?
             }
             Work::DeleteIdentity(owner) => {
                 identities::delete(connection, *owner).await?;

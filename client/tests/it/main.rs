@@ -6,6 +6,7 @@
     reason = "helpers of tests are not tests to the lint, and test tasks are joined by hand"
 )]
 
+mod archive;
 mod bench;
 mod conversation;
 mod damage;
