@@ -17,6 +17,8 @@ pub use quicproquo_core::floor;
 pub mod model;
 mod rpc;
 pub mod session;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod store;
 
 pub use client::Client;

@@ -26,7 +26,7 @@ use super::command::Command;
 use super::input::Input;
 use super::unit::Unit;
 use super::uplink::Uplink;
-use crate::clock;
+use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
@@ -124,6 +124,7 @@ pub(super) struct Actor {
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
     pub(super) stock_target: u32,
+    pub(super) clock: Clock,
     /// When the last-resort package of a suite was made, unix milliseconds.
     pub(super) last_resorts: BTreeMap<Suite, u64>,
     pub(super) making: bool,
@@ -142,6 +143,7 @@ impl Actor {
         record: IdentityRecord,
         uplink: Uplink,
         stock_target: u32,
+        clock: Clock,
         tail: watch::Sender<Cursor>,
         health: watch::Sender<Health>,
     ) -> Self {
@@ -171,6 +173,7 @@ impl Actor {
             uplink,
             stock: Vec::new(),
             stock_target,
+            clock,
             last_resorts: BTreeMap::new(),
             making: false,
             waiting_names: Vec::new(),
@@ -184,21 +187,16 @@ impl Actor {
 
     /// Runs until it is told to stop or every handle is gone.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        match self.load().await {
-            Ok(()) => self.uplink.open(),
-            Err(error) => {
-                tracing::error!(%error, "a session cannot read its state");
-                if !self.reload(&mut commands).await {
-                    return;
-                }
-            }
+        if !self.first_load(&mut commands).await {
+            return;
         }
         self.after(Duration::ZERO, Input::Sweep);
         loop {
             let Some(first) = self.next(&mut commands).await else {
                 break;
             };
-            let mut unit = Unit::new(self.store.batch(), clock::now_ms());
+            let _busy = self.clock.busy();
+            let mut unit = Unit::new(self.store.batch(), self.clock.now_ms());
             let mut stop = self.take(first, &mut unit).await;
             for _ in 1..INPUTS {
                 match self.queued(&mut commands) {
@@ -214,6 +212,19 @@ impl Actor {
             }
         }
         self.uplink.close();
+    }
+
+    /// `false`: the session is to stop.
+    async fn first_load(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
+        let _busy = self.clock.busy();
+        match self.load().await {
+            Ok(()) => self.uplink.open(),
+            Err(error) => {
+                tracing::error!(%error, "a session cannot read its state");
+                return self.reload(commands).await;
+            }
+        }
+        true
     }
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
@@ -273,7 +284,10 @@ impl Actor {
         let committed = if batch.is_empty() {
             Ok(())
         } else {
-            self.store.write(batch).await.map_err(SessionError::from)
+            self.clock.at(Point::BeforeCommit).await;
+            let written = self.store.write(batch).await;
+            self.clock.at(Point::AfterCommit).await;
+            written.map_err(SessionError::from)
         };
         unit.answer(&committed);
         if committed.is_err() {
@@ -284,6 +298,7 @@ impl Actor {
             tail.0 = self.positions.tail;
             moved
         });
+        self.clock.at(Point::AfterAnswer).await;
         if let Some(packages) = unit.publish {
             self.publish(packages);
         }
@@ -291,8 +306,10 @@ impl Actor {
             let up_to = self.positions.received_up_to;
             let ack = |answer| Request::Ack { up_to, answer };
             self.jobs.push(self.uplink.ask(ack, Input::Acked));
+            self.clock.at(Point::AfterAck).await;
         }
         self.pump();
+        self.clock.at(Point::AfterSend).await;
         self.report();
         true
     }
@@ -352,7 +369,7 @@ impl Actor {
 
     /// Later, this input.
     pub(super) fn after(&self, pause: Duration, input: Input) {
-        self.jobs.push(tokio::time::sleep(pause).map(|()| input).boxed());
+        self.jobs.push(self.clock.sleep(pause).map(|()| input).boxed());
     }
 
     pub(super) fn report(&self) {

@@ -1,0 +1,5 @@
+//! The proving ground: sessions under simulation, whatever happens to them.
+//!
+//! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
+
+mod seeds;
