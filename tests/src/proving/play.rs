@@ -203,6 +203,18 @@ impl World {
     pub async fn arrive(&mut self) -> bool {
         let keys = self.keys();
         let moves = self.sim.node().moves(&keys);
+        self.arrive_of(&moves).await
+    }
+
+    /// As [`World::arrive`], but no rows.
+    pub async fn arrive_but_rows(&mut self) -> bool {
+        let keys = self.keys();
+        let mut moves = self.sim.node().moves(&keys);
+        moves.retain(|a_move| !matches!(a_move, Move::Push(..)));
+        self.arrive_of(&moves).await
+    }
+
+    async fn arrive_of(&mut self, moves: &[Move]) -> bool {
         if moves.is_empty() {
             return false;
         }
@@ -294,7 +306,12 @@ impl World {
 
     fn break_promise(&mut self, how: Sabotage) -> bool {
         let member = self.rng.usize(0..self.members.len());
-        let Member { key, name } = Member::of(self, member);
+        self.break_promise_to(member, how)
+    }
+
+    /// Breaks a promise to this member, if it is the time for it.
+    pub fn break_promise_to(&mut self, member: usize, how: Sabotage) -> bool {
+        let (key, name) = (self.members[member].key, self.members[member].name);
         let done = match how {
             Sabotage::ForgetRow => self.sim.node().forget_row(&key),
             Sabotage::SwapRows => self.sim.node().swap_rows(&key),
@@ -303,17 +320,5 @@ impl World {
             self.tell(&format!("the node breaks a promise to {name}: {how:?}"));
         }
         done
-    }
-}
-
-struct Member {
-    key: IdentityKey,
-    name: &'static str,
-}
-
-impl Member {
-    fn of(world: &World, member: usize) -> Self {
-        let member = &world.members[member];
-        Self { key: member.key, name: member.name }
     }
 }

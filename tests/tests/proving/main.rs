@@ -2,4 +2,5 @@
 //!
 //! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
 
+mod races;
 mod seeds;
