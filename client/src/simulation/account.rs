@@ -33,6 +33,8 @@ pub(super) struct Account {
     pub(super) full: bool,
     /// Sends that were refused for now and have not come again.
     refused: BTreeSet<u64>,
+    /// A promise that is broken: what was pushed counts as acknowledged.
+    pub(super) careless: bool,
     /// How many of the next sends are refused for now.
     pub(super) refusing: u32,
 }
@@ -51,6 +53,11 @@ impl Account {
             has_last_resort: packages.last_resort.is_some(),
         });
         stock.collect()
+    }
+
+    /// Breaks a promise: what became of sends is not known any more.
+    pub(super) fn forget_sends(&mut self) {
+        self.sends.clear();
     }
 
     fn append(&mut self, content: RowContent) {

@@ -182,6 +182,16 @@ impl FakeNode {
         place.is_some_and(|place| account.rows.remove(place).is_some())
     }
 
+    /// Breaks the node's promise: what is pushed counts as acknowledged from now on.
+    pub fn take_pushed_for_acknowledged(&self, identity: &IdentityKey) {
+        self.state().account(identity).careless = true;
+    }
+
+    /// Breaks the node's promise: it forgets what became of an identity's sends.
+    pub fn forget_sends(&self, identity: &IdentityKey) {
+        self.state().account(identity).forget_sends();
+    }
+
     /// Breaks the node's promise: the two newest rows of a queue change places.
     pub fn swap_rows(&self, identity: &IdentityKey) -> bool {
         let mut state = self.state();
@@ -268,8 +278,13 @@ impl State {
             return "nothing".into();
         };
         let said = format!("{name} gets rows {} to {}", first.seq, last.seq);
-        link.pushed_up_to = last.seq;
+        let last_pushed = last.seq;
+        link.pushed_up_to = last_pushed;
         let _ = link.spec.events.try_send(LinkEvent::Rows(rows));
+        if account.careless {
+            account.acked_up_to = last_pushed;
+            account.rows.retain(|row| row.seq > last_pushed);
+        }
         said
     }
 }

@@ -2,5 +2,6 @@
 //!
 //! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
 
+mod crash_points;
 mod races;
 mod seeds;
