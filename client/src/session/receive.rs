@@ -133,7 +133,10 @@ impl Actor {
             return Ok(());
         };
         match slot.record.state {
-            GroupState::Left | GroupState::Removed => return Ok(()),
+            GroupState::Left | GroupState::Removed => {
+                self.after_us(group, info, &opened, unit);
+                return Ok(());
+            }
             GroupState::Isolated => {
                 self.buffer(group.as_bytes(), &opened, unit);
                 return Ok(());
@@ -151,6 +154,10 @@ impl Actor {
             self.buffer(group.as_bytes(), &opened, unit);
             return Ok(());
         };
+        if !mls.is_active() {
+            self.after_us(group, info, &opened, unit);
+            return Ok(());
+        }
         if info.is_commit() && pending == Some(hash) {
             return self.commit_won(group, Some(&opened), unit).await;
         }
@@ -168,6 +175,15 @@ impl Actor {
                 self.buffer(group.as_bytes(), &opened, unit);
                 Ok(())
             }
+        }
+    }
+
+    /// A payload of a group that goes on without us. It may have overtaken the Welcome that
+    /// brings us back.
+    fn after_us(&mut self, group: &GroupId, info: &MessageInfo, opened: &Opened, unit: &mut Unit) {
+        let left = self.groups.get(group).map(|slot| slot.record.epoch);
+        if info.epoch > left {
+            self.buffer(group.as_bytes(), opened, unit);
         }
     }
 

@@ -60,6 +60,11 @@ impl Account {
         self.sends.clear();
     }
 
+    /// Nobody can add the identity until it has published again.
+    pub(super) fn forget_key_packages(&mut self) {
+        self.packages.clear();
+    }
+
     fn append(&mut self, content: RowContent) {
         self.newest += 1;
         self.rows.push_back(Row { seq: self.newest, content });

@@ -153,6 +153,11 @@ impl FakeNode {
         self.state().account(identity).full = full;
     }
 
+    /// No key package of an identity is left.
+    pub fn forget_key_packages(&self, identity: &IdentityKey) {
+        self.state().account(identity).forget_key_packages();
+    }
+
     /// Refuses the next sends of an identity for now.
     pub fn refuse_sends(&self, identity: &IdentityKey, sends: u32) {
         self.state().account(identity).refusing += sends;

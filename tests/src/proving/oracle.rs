@@ -285,6 +285,17 @@ impl World {
         }
     }
 
+    /// The operations whose messages a member has heard, in order.
+    pub fn heard_by(&self, index: usize) -> Vec<usize> {
+        let heard = self.members[index].log.iter().filter_map(|event| match &event.data {
+            EventData::MessageReceived(message) => {
+                Operation::number(message.body["body"].as_str().unwrap_or_default())
+            }
+            _ => None,
+        });
+        heard.collect()
+    }
+
     /// How often a member has heard what, which it must have heard in order.
     fn heard(
         &self,

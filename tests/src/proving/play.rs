@@ -206,15 +206,8 @@ impl World {
         self.arrive_of(&moves).await
     }
 
-    /// As [`World::arrive`], but no rows.
-    pub async fn arrive_but_rows(&mut self) -> bool {
-        let keys = self.keys();
-        let mut moves = self.sim.node().moves(&keys);
-        moves.retain(|a_move| !matches!(a_move, Move::Push(..)));
-        self.arrive_of(&moves).await
-    }
-
-    async fn arrive_of(&mut self, moves: &[Move]) -> bool {
+    /// One of these.
+    pub(super) async fn arrive_of(&mut self, moves: &[Move]) -> bool {
         if moves.is_empty() {
             return false;
         }

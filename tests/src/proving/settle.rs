@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quicproquo_client::simulation::Move;
 use quicproquo_client::{GroupState, Idempotency};
 
 use super::operation::Kind;
@@ -22,6 +23,18 @@ impl World {
             }
         }
         self.fault("it does not come to rest".into());
+    }
+
+    /// Lets everything arrive but what is held up, without time passing.
+    pub async fn rest_but(&mut self, held_up: impl Fn(&Move) -> bool) {
+        loop {
+            let keys = self.keys();
+            let mut moves = self.sim.node().moves(&keys);
+            moves.retain(|a_move| !held_up(a_move));
+            if !self.arrive_of(&moves).await {
+                return;
+            }
+        }
     }
 
     /// As [`World::rest`], while time passes for as long as somebody waits for something soon.

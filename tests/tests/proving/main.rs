@@ -5,3 +5,4 @@
 mod crash_points;
 mod races;
 mod seeds;
+mod stories;

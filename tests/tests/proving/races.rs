@@ -1,5 +1,6 @@
 //! Everybody commits at once, round after round: one branch, and everybody gets their change.
 
+use quicproquo_client::simulation::Move;
 use quicproquo_client::{GroupId, Role, Suite};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, Sabotage, Verdict, World};
@@ -83,9 +84,8 @@ fn a_queue_in_another_order_is_a_fork() {
         for member in 0..2 {
             world.ask(member, Some(group.clone()), Kind::Update).await;
         }
-        while !world.break_promise_to(2, Sabotage::SwapRows) {
-            assert!(world.arrive_but_rows().await, "two commits are queued");
-        }
+        world.rest_but(|a_move| matches!(a_move, Move::Push(..))).await;
+        assert!(world.break_promise_to(2, Sabotage::SwapRows), "two commits are queued");
         world.settle().await;
         world.judge().await;
         world.end().await
