@@ -119,7 +119,7 @@ async fn run(seed: u64, death: Option<Death>, careless: Option<Careless>) -> (Ve
             life.world.sim.node().take_pushed_for_acknowledged(&member.key);
         }
     }
-    let suite = if seed % 2 == 0 { Suite::Envelope } else { Suite::Native };
+    let suite = if seed.is_multiple_of(2) { Suite::Envelope } else { Suite::Native };
     life.live(suite).await;
     let mut deaths = Vec::new();
     for (member, it) in life.world.members.iter().enumerate() {

@@ -3,6 +3,8 @@
 //! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
 
 mod crash_points;
+mod model;
 mod races;
 mod seeds;
+mod sequences;
 mod stories;
