@@ -40,6 +40,10 @@ pub enum Kind {
     Update,
     /// To go.
     Leave,
+    /// To come, where it was invited.
+    Accept,
+    /// Not to come.
+    Decline,
 }
 
 impl Operation {
@@ -115,6 +119,9 @@ impl World {
             }
             Kind::Update => session.update_keys(id, options).await.map(drop),
             Kind::Leave => session.leave(id, options).await.map(drop),
+            // Both are safe to repeat as they are.
+            Kind::Accept => session.accept(id).await.map(drop),
+            Kind::Decline => session.decline(id).await,
         };
         if result == Err(SessionError::Stopped) {
             self.tell(&format!("{said}, and gets no answer"));
@@ -159,6 +166,8 @@ impl World {
             Kind::Promote(key, Role::Member) => format!("makes {} a member", self.name(key)),
             Kind::Update => "renews its keys".into(),
             Kind::Leave => "leaves".into(),
+            Kind::Accept => "accepts".into(),
+            Kind::Decline => "declines".into(),
         };
         let room = group.as_ref().map_or_else(String::new, |group| self.room(group));
         format!("{} {what} in {room}", self.members[*member].name)
@@ -176,5 +185,6 @@ fn is_allowed(error: &SessionError) -> bool {
             | SessionError::NotAMember(_)
             | SessionError::AlreadyMember(_)
             | SessionError::NoKeyPackage(_)
+            | SessionError::InvitationNotFound
     )
 }

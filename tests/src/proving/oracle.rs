@@ -107,6 +107,7 @@ impl World {
                     | EventData::GroupMembersChanged { .. }
                     | EventData::GroupRenamed { .. }
                     | EventData::GroupLeft { .. }
+                    | EventData::InvitationReceived(_)
                     | EventData::GroupChangeFailed { .. } => false,
                     // Judged with the message that is missing.
                     EventData::MessageUndecryptable { reason, .. } => reason != "mls",

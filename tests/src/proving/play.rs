@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quicproquo_client::simulation::{Move, Point};
-use quicproquo_client::{GroupId, GroupState, IdentityKey, Role, Suite};
+use quicproquo_client::{GroupId, GroupState, IdentityKey, InvitePolicy, Role, Suite};
 
 use super::operation::Kind;
 use super::world::World;
@@ -28,6 +28,8 @@ pub struct Odds {
     pub change: u32,
     /// Somebody leaves or removes somebody.
     pub part: u32,
+    /// Somebody answers an invitation.
+    pub answer: u32,
     /// A link breaks.
     pub drop_link: u32,
     /// Somebody is cut off from the node, or is no longer.
@@ -52,6 +54,7 @@ impl Odds {
         create: 1,
         change: 5,
         part: 0,
+        answer: 4,
         drop_link: 0,
         cut_off: 0,
         crash: 0,
@@ -66,7 +69,7 @@ impl Odds {
         let mut maybe = |most| if rng.bool() { rng.u32(0..=most) } else { 0 };
         Self {
             change: 2 + maybe(8),
-            part: maybe(3),
+            part: maybe(5),
             drop_link: maybe(4),
             cut_off: maybe(2),
             crash: maybe(5),
@@ -77,13 +80,14 @@ impl Odds {
         }
     }
 
-    fn weights(&self) -> [(What, u32); 12] {
+    fn weights(&self) -> [(What, u32); 13] {
         [
             (What::Arrive, self.arrive),
             (What::Send, self.send),
             (What::Create, self.create),
             (What::Change, self.change),
             (What::Part, self.part),
+            (What::Answer, self.answer),
             (What::DropLink, self.drop_link),
             (What::CutOff, self.cut_off),
             (What::Crash, self.crash),
@@ -102,6 +106,7 @@ enum What {
     Create,
     Change,
     Part,
+    Answer,
     DropLink,
     CutOff,
     Crash,
@@ -114,6 +119,15 @@ enum What {
 impl World {
     /// Lets as much happen as the plan says.
     pub async fn play(&mut self, plan: &Plan) {
+        for member in 0..self.members.len() {
+            // What is kept while nobody answers must not be lost either.
+            if self.rng.u32(0..3) == 0
+                && let Some((_, session)) = &self.members[member].running
+            {
+                session.set_invite_policy(InvitePolicy::Ask).await.expect("a policy");
+                self.tell(&format!("{} answers invitations itself", self.members[member].name));
+            }
+        }
         self.create().await;
         let mut sabotage = plan.sabotage;
         let weights = plan.odds.weights();
@@ -158,6 +172,7 @@ impl World {
             What::Create => {}
             What::Change => self.change(member).await,
             What::Part => self.part(member).await,
+            What::Answer => self.answer(member).await,
             What::DropLink => {
                 self.tell(&format!("{name}'s link breaks"));
                 node.drop_link(&key);
@@ -300,6 +315,15 @@ impl World {
     fn break_promise(&mut self, how: Sabotage) -> bool {
         let member = self.rng.usize(0..self.members.len());
         self.break_promise_to(member, how)
+    }
+
+    /// Who keeps invitations mostly accepts them.
+    async fn answer(&mut self, member: usize) {
+        let Some((_, session)) = &self.members[member].running else { return };
+        let invitations = session.invitations().await.expect("invitations");
+        let Some(invitation) = invitations.into_iter().next() else { return };
+        let kind = if self.rng.u32(0..4) > 0 { Kind::Accept } else { Kind::Decline };
+        self.ask(member, Some(invitation.id), kind).await;
     }
 
     /// Breaks a promise to this member, if it is the time for it.

@@ -65,6 +65,8 @@ impl World {
             self.start(member).await;
         }
         self.rest_well().await;
+        self.accept_all().await;
+        self.rest_well().await;
         self.tell("everybody says a last word");
         for member in 0..self.members.len() {
             for group in self.groups.clone() {
@@ -75,6 +77,16 @@ impl World {
         }
         self.rest_well().await;
         self.ask_for_outcomes().await;
+    }
+
+    /// Nobody keeps an invitation for ever.
+    async fn accept_all(&mut self) {
+        for member in 0..self.members.len() {
+            let Some((_, session)) = &self.members[member].running else { continue };
+            for invitation in session.invitations().await.expect("invitations") {
+                self.ask(member, Some(invitation.id), Kind::Accept).await;
+            }
+        }
     }
 
     /// Where a member stands in a group.

@@ -3,7 +3,7 @@
 use quicproquo_client::simulation::Move;
 use quicproquo_client::{GroupId, Suite};
 use quicproquo_tests::proving::world::block_on;
-use quicproquo_tests::proving::{Kind, World};
+use quicproquo_tests::proving::{Kind, Verdict, World};
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
@@ -45,4 +45,37 @@ fn who_comes_back_hears_what_came_before_the_welcome() {
         assert!(world.heard_by(CAROL).contains(&said), "{}", world.verdict);
         judged(world).await;
     });
+}
+
+/// Alice dies before she learns that the node has her message, and the group goes on without her.
+fn a_lost_answer(the_node_forgets: bool) -> Verdict {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let group = group(&mut world).await;
+        let alice = world.keys()[ALICE];
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest_but(|a_move| matches!(a_move, Move::Answer(to, _) if *to == alice)).await;
+        world.crash(ALICE).await;
+        world.ask(BOB, Some(group.clone()), Kind::Update).await;
+        world.rest().await;
+        if the_node_forgets {
+            world.sim.node().forget_sends(&alice);
+        }
+        world.start(ALICE).await;
+        world.settle().await;
+        world.judge().await;
+        world.end().await
+    })
+}
+
+#[test]
+fn a_send_whose_answer_is_lost_is_asked_about() {
+    a_lost_answer(false).assert_clean("at the end");
+}
+
+/// The control: who does not ask encrypts again what the others have.
+#[test]
+fn a_send_that_nobody_knows_of_is_encrypted_again() {
+    let verdict = a_lost_answer(true);
+    assert!(!verdict.faults.is_empty(), "nobody notices: {verdict}");
 }
