@@ -60,6 +60,12 @@ impl Account {
         self.sends.clear();
     }
 
+    /// A new Session: what a former one was refused need not come again.
+    pub(super) fn begin_session(&mut self) {
+        self.ghosts.clear();
+        self.refused.clear();
+    }
+
     /// Nobody can add the identity until it has published again.
     pub(super) fn forget_key_packages(&mut self) {
         self.packages.clear();

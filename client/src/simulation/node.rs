@@ -251,7 +251,7 @@ impl State {
         let name = self.name(identity);
         let account = self.account(identity);
         // The fence: nothing of a former link is taken any more.
-        account.ghosts.clear();
+        account.begin_session();
         let (last_send, acked_up_to) = (account.last_send, account.acked_up_to);
         if let Some(link) = &mut account.link {
             link.up = true;
