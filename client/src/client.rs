@@ -15,6 +15,18 @@ use crate::rpc::{Connector, Driver};
 use crate::session::Session;
 use crate::store::{IdentityRecord, Store};
 
+/// What all sessions of a client use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Groups in memory that no unit of work holds at the moment.
+    pub loaded_groups: usize,
+    /// Bytes of memory that they take, about.
+    pub loaded_bytes: usize,
+    /// Bytes of values written to the database since it was opened; of each value once, without
+    /// what the database adds.
+    pub written_bytes: u64,
+}
+
 /// One process, one database, many sessions. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -41,7 +53,7 @@ impl Client {
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
-        let store = Store::open(&config.data_dir, &config.master_key).await?;
+        let store = Store::open(&config.data_dir, &config.master_key, config.loaded_bytes).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         Self::start_all(config, store, driver, Clock::System).await
@@ -115,6 +127,12 @@ impl Client {
     pub fn sessions(&self) -> Vec<Session> {
         let sessions = self.inner.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions.values().cloned().collect()
+    }
+
+    /// What the sessions use.
+    pub fn usage(&self) -> Usage {
+        let (loaded_groups, loaded_bytes) = self.inner.store.loaded().size();
+        Usage { loaded_groups, loaded_bytes, written_bytes: self.inner.store.written() }
     }
 
     /// Stops all sessions; what they have accepted is durable.

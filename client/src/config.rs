@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Memory for loaded groups, unless configured.
+const LOADED_BYTES: usize = 128 * 1024 * 1024;
+
 /// Configuration of a [`crate::Client`].
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -15,6 +18,9 @@ pub struct ClientConfig {
     pub node: NodeAddress,
     /// One-time key packages to keep in stock per ciphersuite.
     pub key_package_stock: u32,
+    /// Bytes of memory, about, that groups may take which are loaded but not in use; those that were
+    /// not used for longest leave memory. A group that is in use takes what it needs.
+    pub loaded_bytes: usize,
     /// Invite for identities that the node has not seen, when they come without one of their own.
     pub invite: Option<String>,
 }
@@ -28,6 +34,7 @@ impl ClientConfig {
             data_dir,
             node,
             key_package_stock: 100,
+            loaded_bytes: LOADED_BYTES,
             invite: None,
         }
     }

@@ -129,7 +129,19 @@ pub enum EventData {
         /// What was seen.
         reason: String,
     },
-    /// An isolated group is well again; what was kept has been processed.
+    /// Members of a group are at different states of one epoch.
+    #[serde(rename = "group.forked")]
+    GroupForked {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// The group has gone on without this identity, or seems to have; it asks to be added again.
+    #[serde(rename = "group.needs_readd")]
+    GroupNeedsReadd {
+        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`.
+        reason: String,
+    },
+    /// A group is well again: what was kept has been processed, or this identity was added again.
     #[serde(rename = "group.repaired")]
     GroupRepaired {},
     /// Somebody added this identity to a group.
@@ -173,7 +185,7 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 15] = [
+    pub const KINDS: [&str; 17] = [
         "message.received",
         "message.sent",
         "message.failed",
@@ -183,6 +195,8 @@ impl EventData {
         "group.renamed",
         "group.left",
         "group.isolated",
+        "group.forked",
+        "group.needs_readd",
         "group.repaired",
         "group.change_failed",
         "invitation.received",
@@ -203,6 +217,8 @@ impl EventData {
             Self::GroupRenamed { .. } => "group.renamed",
             Self::GroupLeft { .. } => "group.left",
             Self::GroupIsolated { .. } => "group.isolated",
+            Self::GroupForked { .. } => "group.forked",
+            Self::GroupNeedsReadd { .. } => "group.needs_readd",
             Self::GroupRepaired {} => "group.repaired",
             Self::GroupChangeFailed { .. } => "group.change_failed",
             Self::InvitationReceived(_) => "invitation.received",

@@ -21,7 +21,7 @@ pub mod session;
 pub mod simulation;
 mod store;
 
-pub use client::Client;
+pub use client::{Client, Usage};
 pub use config::{ClientConfig, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};
 pub use event::{Cursor, Event, EventData, EventPage};

@@ -92,12 +92,15 @@ pub enum GroupState {
     Declined,
     /// Its state here is broken; kept raw until it is repaired.
     Isolated,
+    /// The group has gone on without this identity, or seems to have: it asks to be added again.
+    /// What is sent waits, for a while at least.
+    NeedsReadd,
 }
 
 impl GroupState {
     /// Whether messages can be sent.
     pub fn is_active(self) -> bool {
-        self == Self::Active
+        matches!(self, Self::Active | Self::NeedsReadd)
     }
 }
 

@@ -112,6 +112,8 @@ pub(crate) enum Request {
     PublishKeyPackages {
         one_time: Vec<Vec<u8>>,
         last_resort: Option<Vec<u8>>,
+        /// Forget those of their ciphersuite that nobody has claimed.
+        replace: bool,
         answer: Answer<Vec<Stock>>,
     },
     ClaimKeyPackages {

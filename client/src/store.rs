@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -26,6 +27,7 @@ mod groups;
 mod identities;
 mod inbox;
 mod intents;
+mod loaded;
 mod messages;
 mod mls;
 mod outbox;
@@ -36,7 +38,7 @@ mod writer;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Contact, Names};
 pub(crate) use damage::{DamagedRow, Place};
-pub(crate) use groups::{Damage, GroupRecord, PendingCommit};
+pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{MessageContent, StoredMessage};
@@ -76,12 +78,18 @@ pub(crate) struct Store {
     reads: SqlitePool,
     writer: writer::Writer,
     sealer: Arc<seal::Sealer>,
+    loaded: loaded::Loaded,
+    written: AtomicU64,
     lock: File,
 }
 
 impl Store {
     /// Opens or creates the database in `dir` and takes its lock.
-    pub(crate) async fn open(dir: &Path, key: &Path) -> Result<Arc<Self>, OpenError> {
+    pub(crate) async fn open(
+        dir: &Path,
+        key: &Path,
+        loaded_bytes: usize,
+    ) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| io(dir, source))?;
         let lock = lock(dir)?;
         let path = dir.join("client.db");
@@ -110,7 +118,8 @@ impl Store {
             .await
             .map_err(|error| corrupt(&path, &error))?;
         let writer = writer::Writer::start(connection);
-        Ok(Arc::new(Self { reads, writer, sealer, lock }))
+        let loaded = loaded::Loaded::new(loaded_bytes);
+        Ok(Arc::new(Self { reads, writer, sealer, loaded, written: AtomicU64::new(0), lock }))
     }
 
     /// An empty unit of work.
@@ -120,7 +129,18 @@ impl Store {
 
     /// Applies a batch; when this answers, it is synced.
     pub(crate) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.written.fetch_add(batch.bytes(), Ordering::Relaxed);
         self.writer.write(batch).await
+    }
+
+    /// Bytes of values that were handed over to be written since the database was opened.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// The groups in memory.
+    pub(crate) fn loaded(&self) -> &loaded::Loaded {
+        &self.loaded
     }
 
     /// Closes the files once the writes that were accepted are done. Nobody reads any more.

@@ -22,6 +22,7 @@ mod tests;
 
 use zeroize::Zeroizing;
 
+use crate::group::RepairRequest;
 use crate::kem::{HybridPublic, HybridSecret, KemError};
 
 /// First byte of an envelope of version 1.
@@ -41,6 +42,8 @@ pub enum PayloadKind {
     EnvelopeV2,
     /// A bare `MLSMessage` (RFC 9420, section 6: it starts with `00 01`).
     BareMls,
+    /// A signed request to be added to a group again, without an envelope.
+    RepairRequest,
     /// Anything else.
     Unknown,
 }
@@ -51,6 +54,7 @@ pub fn kind(payload: &[u8]) -> PayloadKind {
         [VERSION_1, ..] => PayloadKind::EnvelopeV1,
         [VERSION_2, ..] => PayloadKind::EnvelopeV2,
         [0x00, 0x01, ..] => PayloadKind::BareMls,
+        payload if RepairRequest::is_request(payload) => PayloadKind::RepairRequest,
         _ => PayloadKind::Unknown,
     }
 }
@@ -104,7 +108,7 @@ pub fn open(secrets: &[HybridSecret], payload: &[u8]) -> Result<Zeroizing<Vec<u8
     match kind(payload) {
         PayloadKind::EnvelopeV1 => first(secrets, |secret| v1::open(secret, payload)),
         PayloadKind::EnvelopeV2 => first(secrets, |secret| v2::open(secret, payload)),
-        PayloadKind::BareMls | PayloadKind::Unknown => Err(OpenError),
+        PayloadKind::BareMls | PayloadKind::RepairRequest | PayloadKind::Unknown => Err(OpenError),
     }
 }
 

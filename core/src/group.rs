@@ -4,7 +4,11 @@
 //! take it with [`Group::take_writes`] and make it durable before anything
 //! leaves the process.
 //!
-//! Every operation that fails undoes its own writes and, when there were any,
+//! Application messages only change the message secrets, and put off writing
+//! them: [`Group::flush`], `take_writes` and every other operation do so, once
+//! for all messages before.
+//!
+//! Every other operation that fails undoes its own writes and, when there were any,
 //! loads the group again from what remains, so an `Err` leaves the state as it
 //! was before the call. The one exception is a group whose rows do not load
 //! any more: then every later call fails with a storage error. A caller whose
@@ -27,8 +31,11 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::UNIX_EPOCH;
 
-use openmls::group::{GroupId as MlsGroupId, MlsGroup};
+use openmls::group::{
+    DeletePastEpochSecretsError, GroupId as MlsGroupId, MlsGroup, PastEpochDeletion,
+};
 use openmls::prelude::{LeafNode, LeafNodeIndex};
 use openmls_traits::OpenMlsProvider as _;
 use sha2::{Digest as _, Sha256};
@@ -112,20 +119,52 @@ impl Group {
     }
 
     /// What has changed since the last call, at most one write per row.
-    pub fn take_writes(&self) -> Vec<RowWrite> {
-        self.provider.storage().take_writes()
+    ///
+    /// # Errors
+    /// See [`Group::flush`].
+    pub fn take_writes(&mut self) -> Result<Vec<RowWrite>, StoreError> {
+        self.flush()?;
+        Ok(self.provider.storage().take_writes())
+    }
+
+    /// Puts the message secrets into the write set that application messages
+    /// have left out of it. A message of our own must not leave the process, nor
+    /// be kept, before: its key would be used again after a panic.
+    ///
+    /// # Errors
+    /// The secrets cannot be encoded.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        if !self.provider.storage().stale() {
+            return Ok(());
+        }
+        // The only call that writes the secrets and changes nothing: no epoch is as old.
+        self.mls
+            .delete_past_epoch_secrets(
+                &self.provider,
+                PastEpochDeletion::before_timestamp(UNIX_EPOCH),
+            )
+            .map_err(|DeletePastEpochSecretsError::StorageError(error)| error)
     }
 
     /// After an operation that panicked: undoes what it wrote, so that
     /// [`Group::take_writes`] gives what earlier operations have left. Then the
-    /// group is to be dropped and loaded again.
+    /// group is to be dropped and loaded again. Messages that were received and
+    /// not flushed can then be decrypted once more; nothing of what was encrypted
+    /// and not flushed may be used.
     pub fn undo(&self) {
         self.provider.storage().rollback();
+        self.provider.storage().forget_stale();
     }
 
     /// Whether [`Group::take_writes`] would give anything.
     pub fn dirty(&self) -> bool {
         self.provider.storage().dirty()
+    }
+
+    /// About how many bytes of memory the group takes.
+    pub fn weight(&self) -> usize {
+        // Its rows, and the same decoded.
+        2 * self.provider.storage().size()
     }
 
     /// The group id.
@@ -195,9 +234,7 @@ impl Group {
     /// The hint that messages of this epoch carry: the first 8 bytes of the
     /// SHA-256 of the authenticator.
     pub fn hint(&self) -> [u8; 8] {
-        let mut hint = [0; 8];
-        hint.copy_from_slice(&Sha256::digest(self.authenticator())[..8]);
-        hint
+        hint_of(&self.mls)
     }
 
     /// `false` once we were removed.
@@ -232,11 +269,21 @@ impl Group {
         self.identities().find(|(_, key)| key == identity).map(|(leaf, _)| leaf)
     }
 
+    /// Runs an operation that changes nothing but message secrets, and puts off writing them. An
+    /// error may leave a key used up.
+    fn lazily<T>(&mut self, operation: impl FnOnce(&mut Self) -> T) -> T {
+        self.provider.storage().set_lazy(true);
+        let result = operation(self);
+        self.provider.storage().set_lazy(false);
+        result
+    }
+
     /// Runs an operation so that an error leaves no trace.
-    fn transact<T, E>(
+    fn transact<T, E: From<StoreError>>(
         &mut self,
         operation: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.flush()?;
         self.provider.storage().checkpoint();
         let result = operation(self);
         if result.is_ok() {
@@ -282,4 +329,10 @@ fn member(
         hybrid: hybrid_of(node).ok().flatten(),
         leaf: leaf.u32(),
     })
+}
+
+fn hint_of(mls: &MlsGroup) -> [u8; 8] {
+    let mut hint = [0; 8];
+    hint.copy_from_slice(&Sha256::digest(mls.epoch_authenticator().as_slice())[..8]);
+    hint
 }

@@ -1,6 +1,8 @@
 //! What openmls needs from outside: cryptography, randomness and storage.
 
 mod queue;
+mod secrets;
+mod split;
 mod storage;
 mod store;
 

@@ -61,6 +61,7 @@ async fn store(
     identity: IdentityKey,
     one_time: Vec<Package>,
     last_resort: Option<Package>,
+    replace: bool,
 ) -> Result<Vec<SuiteStock>, DirectoryError> {
     if shared.health.disk.is_low() {
         return Err(DirectoryError::DiskLow);
@@ -70,6 +71,7 @@ async fn store(
         identity,
         one_time,
         last_resort,
+        replace,
         limit: shared.limits.packages_per_suite,
         now: shared.clock.now(),
     });
@@ -92,9 +94,9 @@ pub(crate) async fn upload(
     let (package, last_resort) = package(shared, &identity, bytes)?;
     let fingerprint = package.fingerprint;
     if last_resort {
-        store(shared, identity, Vec::new(), Some(package)).await?;
+        store(shared, identity, Vec::new(), Some(package), false).await?;
     } else {
-        store(shared, identity, vec![package], None).await?;
+        store(shared, identity, vec![package], None, false).await?;
     }
     Ok(fingerprint)
 }
@@ -105,6 +107,7 @@ pub(crate) async fn publish(
     identity: IdentityKey,
     one_time: &[Vec<u8>],
     last_resort: &[u8],
+    replace: bool,
 ) -> Result<Vec<SuiteStock>, DirectoryError> {
     let mut packages = Vec::with_capacity(one_time.len());
     for bytes in one_time {
@@ -125,7 +128,7 @@ pub(crate) async fn publish(
             }
         }
     };
-    store(shared, identity, packages, last_resort).await
+    store(shared, identity, packages, last_resort, replace).await
 }
 
 /// Takes one package of each identity, empty where there is none or the identity is banned. Over

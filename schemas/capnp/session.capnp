@@ -30,7 +30,10 @@ interface Session {
   accessToken @0 () -> (token :Data, expiresAt :UInt64);
 
   # One-time packages are appended; lastResort replaces the one of its ciphersuite, unless empty.
-  publishKeyPackages @1 (oneTime :List(Data), lastResort :Data) -> (stock :List(Stock));
+  # With `replace` the former one-time packages of the ciphersuites that come are forgotten, as far
+  # as nobody has claimed them.
+  publishKeyPackages @1 (oneTime :List(Data), lastResort :Data, replace :Bool)
+      -> (stock :List(Stock));
 
   # One per identity, in order; empty data: none to be had.
   claimKeyPackages @2 (identities :List(Data), ciphersuite :UInt16) -> (packages :List(Data));

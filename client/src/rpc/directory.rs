@@ -12,11 +12,13 @@ pub(super) fn publish(
     live: &Live,
     one_time: &[Vec<u8>],
     last_resort: Option<&[u8]>,
+    replace: bool,
     answer: Answer<Vec<Stock>>,
 ) {
     let mut request = live.session.publish_key_packages_request();
     let mut params = request.get();
     params.set_last_resort(last_resort.unwrap_or_default());
+    params.set_replace(replace);
     let mut list = params.init_one_time(u32::try_from(one_time.len()).unwrap_or(u32::MAX));
     for (index, package) in (0..).zip(one_time) {
         list.set(index, package);

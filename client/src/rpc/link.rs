@@ -272,8 +272,8 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
         Request::SendResult { id, answer } => delivery::send_result(live, id, answer),
         Request::Ack { up_to, answer } => delivery::ack(live, up_to, answer),
         Request::Drained { after, answer } => delivery::drained(live, after, answer),
-        Request::PublishKeyPackages { one_time, last_resort, answer } => {
-            directory::publish(live, &one_time, last_resort.as_deref(), answer);
+        Request::PublishKeyPackages { one_time, last_resort, replace, answer } => {
+            directory::publish(live, &one_time, last_resort.as_deref(), replace, answer);
         }
         Request::ClaimKeyPackages { identities, ciphersuite, answer } => {
             directory::claim(live, &identities, ciphersuite, answer);

@@ -39,18 +39,54 @@ use crate::store::{
 /// Inputs that one transaction takes.
 const INPUTS: usize = 256;
 
-/// A group: its record, its MLS state when loaded, its events while hidden.
+/// A group: its record, its MLS state while a unit uses it, its events while hidden.
 pub(super) struct Slot {
     pub(super) record: GroupRecord,
     pub(super) mls: Option<Group>,
     pub(super) hidden: Vec<(u64, EventData)>,
     /// Tries to take it up again since it was isolated.
     pub(super) retries: u32,
+    /// Payloads of its epoch that did not decrypt and carried no hint.
+    pub(super) failures: u32,
+    /// A later epoch that others are in, with its hint.
+    pub(super) ahead: Option<(u64, Option<[u8; 8]>)>,
+    /// A timer runs for the commit to that epoch.
+    pub(super) late: bool,
+    /// A timer runs for the next request to be added again.
+    pub(super) asking: bool,
+    /// Nothing is sent for a while, since we may have to be added again.
+    pub(super) held: bool,
+    /// Counts what was processed.
+    pub(super) heard: u64,
 }
 
 impl Slot {
     pub(super) fn new(record: GroupRecord) -> Self {
-        Self { record, mls: None, hidden: Vec::new(), retries: 0 }
+        Self {
+            record,
+            mls: None,
+            hidden: Vec::new(),
+            retries: 0,
+            failures: 0,
+            ahead: None,
+            late: false,
+            asking: false,
+            held: false,
+            heard: 0,
+        }
+    }
+
+    /// Nothing may be sent or changed: an old copy, or a suspicion that is young.
+    pub(super) fn blocks(&self) -> bool {
+        self.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
+    }
+
+    /// The group was joined again.
+    pub(super) fn restart(&mut self, mls: Group) {
+        self.mls = Some(mls);
+        self.failures = 0;
+        self.ahead = None;
+        self.held = false;
     }
 }
 
@@ -121,6 +157,8 @@ pub(super) struct Actor {
     /// Rows that did not read and are to be set aside.
     pub(super) damaged: Vec<DamagedRow>,
     pub(super) overlay: Overlay,
+    /// Bytes of the groups that this unit has loaded, about.
+    pub(super) in_use: usize,
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
     pub(super) stock_target: u32,
@@ -128,6 +166,8 @@ pub(super) struct Actor {
     /// When the last-resort package of a suite was made, unix milliseconds.
     pub(super) last_resorts: BTreeMap<Suite, u64>,
     pub(super) making: bool,
+    /// Suites whose packages at the node were replaced, when all are to be.
+    pub(super) replaced: BTreeSet<Suite>,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
     /// When the memory was last thrown away.
@@ -170,12 +210,14 @@ impl Actor {
             last_hidden: 0,
             damaged: Vec::new(),
             overlay: Overlay::default(),
+            in_use: 0,
             uplink,
             stock: Vec::new(),
             stock_target,
             clock,
             last_resorts: BTreeMap::new(),
             making: false,
+            replaced: BTreeSet::new(),
             waiting_names: Vec::new(),
             waits: Waits::default(),
             reloaded: None,
@@ -212,6 +254,7 @@ impl Actor {
             }
         }
         self.uplink.close();
+        self.store.loaded().forget(self.owner);
     }
 
     /// `false`: the session is to stop.
@@ -279,7 +322,11 @@ impl Actor {
             unit.answer(&Err(SessionError::StorageUnavailable));
             return self.reload(commands).await;
         }
-        self.collect(&mut unit);
+        if let Err(error) = self.collect(&mut unit) {
+            tracing::error!(%error, "the state of a group cannot be written");
+            unit.answer(&Err(SessionError::StorageUnavailable));
+            return self.reload(commands).await;
+        }
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
         let committed = if batch.is_empty() {
             Ok(())
@@ -293,6 +340,7 @@ impl Actor {
         if committed.is_err() {
             return self.reload(commands).await;
         }
+        self.give_back();
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;
@@ -315,14 +363,12 @@ impl Actor {
     }
 
     /// Puts MLS writes, records and positions into the batch.
-    fn collect(&mut self, unit: &mut Unit) {
+    fn collect(&mut self, unit: &mut Unit) -> Result<(), quicproquo_core::StoreError> {
         for slot in self.groups.values_mut() {
-            let Some(mls) = slot.mls.as_ref().filter(|mls| mls.dirty()) else {
+            let Some(mls) = slot.mls.as_mut().filter(|mls| mls.dirty()) else {
                 continue;
             };
-            for write in mls.take_writes() {
-                self.overlay.put(write.scope, write.key, write.value);
-            }
+            self.overlay.put_all(mls.take_writes()?);
         }
         for id in std::mem::take(&mut unit.records) {
             let slot = self.groups.get(&id);
@@ -334,6 +380,7 @@ impl Actor {
         if !unit.batch.is_empty() || unit.received || unit.moved {
             unit.batch.positions(self.owner, self.positions);
         }
+        Ok(())
     }
 
     /// The next position of the event log.

@@ -105,7 +105,7 @@ impl Opened {
         Zeroizing::new([&self.hash[..], &[u8::from(self.sealed)], &self.mls].concat())
     }
 
-    fn from_kept(kept: &[u8]) -> Option<Self> {
+    pub(super) fn from_kept(kept: &[u8]) -> Option<Self> {
         let (hash, rest) = kept.split_at_checked(32)?;
         let (sealed, mls) = rest.split_first()?;
         let hash = hash.try_into().ok()?;

@@ -78,13 +78,15 @@ impl Actor {
         let members = match &intent.spec {
             IntentSpec::Create(new) => &new.members,
             IntentSpec::Add(members) => members,
+            IntentSpec::Readd(_) => asked,
             _ => return,
         };
+        let again = matches!(intent.spec, IntentSpec::Readd(_));
         let record = self.groups.get(&intent.group).map(|slot| &slot.record);
         // Meanwhile somebody else may have added one of them.
         let wanted: BTreeSet<IdentityKey> = members
             .iter()
-            .filter(|key| record.is_none_or(|record| record.role(key).is_none()))
+            .filter(|key| again || record.is_none_or(|record| record.role(key).is_none()))
             .filter(|key| intent.packages.iter().all(|(known, _)| known != *key))
             .copied()
             .collect();

@@ -10,7 +10,9 @@
 
 use std::sync::Arc;
 
-use quicproquo_core::group::{CommitError, CommitSummary, Group, GroupParams, Staged};
+use quicproquo_core::group::{
+    CommitError, CommitSummary, Group, GroupParams, RepairError, RepairRequest, Staged,
+};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridPublic;
@@ -19,6 +21,7 @@ use serde_bytes::ByteBuf;
 
 use super::actor::{Actor, Slot};
 use super::refusal::explain;
+use super::repair::Why;
 use super::unit::{Opened, Unit};
 use crate::error::SessionError;
 use crate::event::EventData;
@@ -52,13 +55,18 @@ impl Actor {
             let waits = |slot: &Slot| {
                 slot.record.pending.is_some() || slot.record.state == GroupState::Isolated
             };
-            if self.positions.stale || self.groups.get(group).is_some_and(waits) {
+            let slot = self.groups.get(group);
+            if slot.is_some_and(waits) {
                 return Ok(());
             }
-            let next = self
-                .intents
-                .values()
-                .find(|intent| intent.group == *group && !self.leave_is_out(intent));
+            // An old copy can still be left, and whoever is lost be added again.
+            let blocked = slot.is_some_and(Slot::blocks);
+            let may = |spec: &IntentSpec| {
+                !blocked || matches!(spec, IntentSpec::Readd(_) | IntentSpec::Leave)
+            };
+            let next = self.intents.values().find(|intent| {
+                intent.group == *group && may(&intent.spec) && !self.leave_is_out(intent)
+            });
             let Some(intent) = next.cloned() else {
                 return Ok(());
             };
@@ -132,9 +140,20 @@ impl Actor {
             IntentSpec::Remove(members) => {
                 members.iter().filter(|key| record.role(key).is_some()).copied().collect()
             }
+            IntentSpec::Readd(bytes) => {
+                let asked = RepairRequest::parse(bytes).ok();
+                asked
+                    .filter(|asked| asked.epoch == record.epoch)
+                    .map(|it| it.member)
+                    .into_iter()
+                    .collect()
+            }
             _ => Vec::new(),
         };
-        if matches!(intent.spec, IntentSpec::Add(_))
+        if matches!(intent.spec, IntentSpec::Readd(_)) && wanted.is_empty() {
+            return Ok(Ok(Step::Moot));
+        }
+        if matches!(intent.spec, IntentSpec::Add(_) | IntentSpec::Readd(_))
             && !self.have_packages(intent, &wanted, record.suite.code())
         {
             return Ok(Ok(Step::Wait));
@@ -166,6 +185,17 @@ impl Actor {
             }
             IntentSpec::Update => mls.update_keys(&identity, None),
             IntentSpec::CommitProposals => mls.commit_proposals(&identity),
+            IntentSpec::Readd(bytes) => {
+                let request = RepairRequest::parse(bytes).map_err(|_| RepairError::OtherRequest);
+                let package = packages.first().map_or(&[][..], Vec::as_slice);
+                let staged = request.and_then(|it| mls.readd(&identity, &it, package, now));
+                match staged {
+                    Ok(staged) => Ok(staged),
+                    // The group has moved on: whoever is lost asks again.
+                    Err(RepairError::OtherRequest) => return Ok(Ok(Step::Moot)),
+                    Err(RepairError::Commit(error)) => Err(error),
+                }
+            }
             IntentSpec::Leave => return Ok(Ok(Step::Moot)),
         };
         Ok(match staged {
@@ -221,6 +251,8 @@ impl Actor {
         let group = &intent.group;
         let alone = staged.recipients.len() == 1;
         let to = staged.recipients.into_iter().map(|member| (member.identity, member.hybrid));
+        #[cfg(test)]
+        let to = super::tests::forks::fan_out(group, self.identity.key(), to);
         let counter = if alone {
             0
         } else {
@@ -347,7 +379,13 @@ impl Actor {
         let members: Vec<_> =
             mls.members().into_iter().map(|member| (member.identity, member.role)).collect();
         let (name, topic, epoch) = (mls.name(), mls.topic(), summary.epoch);
-        let past_epochs = mls.past_epochs();
+        let (past_epochs, hint) = (mls.past_epochs(), mls.hint());
+        let own = self.identity.key();
+        if summary.self_removed && summary.added.iter().any(|member| member.identity == own) {
+            // On our request: the Welcome leads back.
+            self.lose(group, Why::MissedCommit, (epoch, None), unit);
+            return Ok(());
+        }
         let Some(slot) = self.groups.get_mut(group) else {
             return Ok(());
         };
@@ -362,7 +400,14 @@ impl Actor {
             record.name.clone_from(&name);
             record.topic.clone_from(&topic);
         }
-        let added: Vec<_> = summary.added.iter().map(|member| member.identity).collect();
+        // Who was added again has neither come nor gone.
+        let again = |key: &IdentityKey| {
+            summary.removed.contains(key) && summary.added.iter().any(|it| it.identity == *key)
+        };
+        let added = summary.added.iter().map(|member| member.identity);
+        let added: Vec<_> = added.filter(|key| !again(key)).collect();
+        let removed = summary.removed.iter().filter(|key| !again(key));
+        let removed: Vec<_> = removed.copied().collect();
         if summary.self_removed {
             let left = record.state == GroupState::Leaving;
             if was_visible {
@@ -378,8 +423,8 @@ impl Actor {
                 self.emit(unit, Some(group), EventData::GroupLeft { reason });
             }
             self.end_intents(group, unit);
-        } else if !added.is_empty() || !summary.removed.is_empty() || summary.admins.is_some() {
-            let (by, removed) = (summary.by, summary.removed.clone());
+        } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {
+            let by = summary.by;
             let data = EventData::GroupMembersChanged { epoch, by, added, removed };
             self.emit(unit, Some(group), data);
         }
@@ -388,6 +433,13 @@ impl Actor {
             self.emit(unit, Some(group), data);
         }
         unit.record_changed(group);
+        if summary.self_removed {
+            if let Some(slot) = self.groups.get_mut(group) {
+                slot.record.lost = None;
+            }
+        } else {
+            self.caught_up(group, (epoch, hint), unit);
+        }
         self.renew(group, unit);
         self.unbuffer(group.as_bytes(), unit);
         self.ask_names();

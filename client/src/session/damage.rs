@@ -10,7 +10,6 @@ use super::actor::{Actor, Outgoing};
 use super::input::Input;
 use super::unit::Unit;
 use crate::event::EventData;
-use crate::model::GroupState;
 use crate::store::{IntentSpec, OutboxKind, OutboxRecord, Place, StoreError};
 
 impl Actor {
@@ -105,8 +104,7 @@ impl Actor {
 
     /// Isolates a group that we are in.
     fn isolate_member(&mut self, group: &GroupId, reason: &str, unit: &mut Unit) {
-        let state = self.groups.get(group).map(|slot| slot.record.state);
-        if matches!(state, Some(GroupState::Active | GroupState::Invited | GroupState::Leaving)) {
+        if self.groups.get(group).is_some_and(|slot| slot.record.is_member()) {
             self.isolate(group, reason, unit);
         }
     }

@@ -79,6 +79,8 @@ impl Actor {
             }
             Input::Drained { result: Ok(true), .. } | Input::DrainedLongEnough { .. } => {
                 self.uplink.draining = false;
+                self.doubt_buffered(unit);
+                self.plan_asks(unit.now_ms);
             }
             Input::Drained { result: Err(_), .. } => self.after(RETRY, Input::AskDrained),
             Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),
@@ -90,7 +92,7 @@ impl Actor {
             Input::LinkOver => self.link_over(),
             Input::OpenLink if self.uplink.over => self.uplink.open(),
             Input::Claimed { intent, asked, result } => self.claimed(intent, &asked, result, unit),
-            Input::Stock(result) => self.stock(result, unit).await?,
+            Input::Stock { replaced, result } => self.stock(replaced, result, unit).await?,
             Input::Made(result) => self.made(result, unit),
             Input::MakingFailed(error) => self.making_failed(&error),
             Input::NameClaimed { name, reply, result } => {
@@ -105,6 +107,13 @@ impl Actor {
             Input::NameWaited(name) => self.name_waited(&name, unit),
             Input::CommitProposals { group, epoch } => {
                 self.commit_proposals(&group, epoch, unit).await?;
+            }
+            Input::CommitLate { group, epoch } => self.commit_late(&group, epoch, unit),
+            Input::HeldLongEnough(group) => self.held_long_enough(&group, unit),
+            Input::AskReadd(group) => self.ask_readd(&group, unit).await?,
+            Input::Readd { request } => self.readd(&request, unit),
+            Input::ShowEpoch { group, member, heard } => {
+                self.show_epoch(&group, member, heard, unit).await?;
             }
             Input::Sweep => self.sweep(unit).await?,
             Input::Damaged => self.set_damaged_aside(unit).await?,
@@ -150,9 +159,6 @@ impl Actor {
     pub(super) fn refusal(&self) -> Option<SessionError> {
         match &self.uplink.state {
             LinkState::Displaced(by) => Some(SessionError::Displaced(by.clone())),
-            _ if self.positions.stale => {
-                Some(SessionError::Displaced("this database is an old copy".into()))
-            }
             _ => None,
         }
     }
@@ -162,7 +168,7 @@ impl Actor {
         let slot = self.groups.get(group).filter(|slot| slot.record.is_visible());
         let slot = slot.ok_or(SessionError::GroupNotFound)?;
         match slot.record.state {
-            GroupState::Active => Ok(slot),
+            GroupState::Active | GroupState::NeedsReadd => Ok(slot),
             _ => Err(SessionError::GroupInactive),
         }
     }

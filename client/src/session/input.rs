@@ -1,8 +1,10 @@
 //! What the task of a session reacts to.
 
+use quicproquo_core::group::RepairRequest;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::key_package::GenerateError;
+use quicproquo_core::suite::Suite;
 
 use super::Reply;
 use super::command::Command;
@@ -43,7 +45,11 @@ pub(super) enum Input {
         result: Result<Vec<Option<Vec<u8>>>, RpcError>,
     },
     /// The stock of key packages, after publishing or when asked.
-    Stock(Result<Vec<Stock>, RpcError>),
+    Stock {
+        /// The packages of this suite were replaced.
+        replaced: Option<Suite>,
+        result: Result<Vec<Stock>, RpcError>,
+    },
     /// Key packages were made.
     Made(Result<Made, GenerateError>),
     /// The thread that made key packages failed.
@@ -95,6 +101,25 @@ pub(super) enum Input {
     RetryIsolated {
         group: GroupId,
         retries: u32,
+    },
+    /// The commit to a later epoch has not come.
+    CommitLate {
+        group: GroupId,
+        epoch: u64,
+    },
+    /// A suspicion has held up a group long enough.
+    HeldLongEnough(GroupId),
+    /// Ask to be added to a group again.
+    AskReadd(GroupId),
+    /// Nobody else added a member again yet.
+    Readd {
+        request: Box<RepairRequest>,
+    },
+    /// Show a member that asked where the group is, unless it has heard of it since.
+    ShowEpoch {
+        group: GroupId,
+        member: IdentityKey,
+        heard: u64,
     },
     /// The task of the link has ended.
     LinkOver,

@@ -24,11 +24,13 @@ impl Actor {
         let Some(slot) = self.groups.get_mut(group) else {
             return;
         };
+        drop(self.store.loaded().take(self.owner, group));
         // What was done before the failure stays done.
-        if let Some(mls) = slot.mls.take() {
+        if let Some(mut mls) = slot.mls.take() {
             mls.undo();
-            for write in mls.take_writes() {
-                self.overlay.put(write.scope, write.key, write.value);
+            match mls.take_writes() {
+                Ok(writes) => self.overlay.put_all(writes),
+                Err(error) => tracing::error!(%error, "the state of a group cannot be written"),
             }
         }
         if slot.record.state == GroupState::Isolated {

@@ -36,14 +36,16 @@ impl Actor {
     /// Asks the node for the stock; the answer refills it.
     pub(super) fn restock(&mut self) {
         let stock = |answer| Request::KeyPackageStock { answer };
-        self.jobs.push(self.uplink.ask(stock, Input::Stock));
+        let input = |result| Input::Stock { replaced: None, result };
+        self.jobs.push(self.uplink.ask(stock, input));
     }
 
     /// Refills what is missing, a little at a time. Below half the target counts as missing.
     pub(super) async fn stock(
         &mut self,
+        replaced: Option<Suite>,
         result: Result<Vec<Stock>, RpcError>,
-        unit: &Unit,
+        unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let stock = match result {
             Ok(stock) => stock,
@@ -54,13 +56,18 @@ impl Actor {
             }
         };
         self.stock = stock;
+        if let Some(suite) = replaced {
+            self.replaced(suite, unit);
+        }
         let known = self.stock.clone();
         let old = unit.now_ms.saturating_sub(REPLACED_MS);
         let fresh = self.store.fresh_packages(self.owner, old).await?;
         // Which packages were handed out only the node knows, which are old only we do.
+        let foreign: Vec<Suite> =
+            Suite::ALL.into_iter().filter(|suite| self.to_replace(*suite)).collect();
         let of = |suite: Suite| {
             let found = known.iter().find(|stock| stock.ciphersuite == suite.code());
-            found.map_or((0, false), |stock| {
+            found.filter(|_| !foreign.contains(&suite)).map_or((0, false), |stock| {
                 let fresh = fresh.get(&suite).copied().unwrap_or_default();
                 (stock.one_time.min(fresh), stock.has_last_resort)
             })
@@ -157,7 +164,8 @@ impl Actor {
                 one_time.push(package.bytes);
             }
         }
-        unit.publish = Some(NewPackages { one_time, last_resort });
+        let replace = Some(suite).filter(|_| self.to_replace(suite));
+        unit.publish = Some(NewPackages { one_time, last_resort, replace });
     }
 
     pub(super) fn making_failed(&mut self, error: &str) {
@@ -172,8 +180,14 @@ impl Actor {
     }
 
     pub(super) fn publish(&mut self, packages: NewPackages) {
-        let NewPackages { one_time, last_resort } = packages;
-        let publish = |answer| Request::PublishKeyPackages { one_time, last_resort, answer };
-        self.jobs.push(self.uplink.ask(publish, Input::Stock));
+        let NewPackages { one_time, last_resort, replace } = packages;
+        let publish = |answer| Request::PublishKeyPackages {
+            one_time,
+            last_resort,
+            replace: replace.is_some(),
+            answer,
+        };
+        let stock = move |result| Input::Stock { replaced: replace, result };
+        self.jobs.push(self.uplink.ask(publish, stock));
     }
 }

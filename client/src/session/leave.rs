@@ -42,10 +42,13 @@ impl Actor {
             return Ok(Ok(Step::Wait));
         };
         let others = recipients(mls, |member| *member != identity.key());
-        if others.is_empty() {
+        // An old copy cannot tell anybody that it goes.
+        let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
+        if others.is_empty() || stale {
             if record.is_visible() {
                 if let Some(slot) = self.groups.get_mut(group) {
                     slot.record.state = GroupState::Left;
+                    slot.record.lost = None;
                 }
                 self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into() });
             }
@@ -131,11 +134,17 @@ impl Actor {
 
     /// Commits a proposal to leave when our turn comes and nobody was faster.
     pub(super) fn plan_commit(&self, group: &GroupId, leaver: &IdentityKey) {
-        let Some(slot) = self.groups.get(group) else {
-            return;
-        };
+        if let (Some(slot), Some(pause)) = (self.groups.get(group), self.turn(group, leaver)) {
+            let epoch = slot.record.epoch;
+            self.after(pause, Input::CommitProposals { group: group.clone(), epoch });
+        }
+    }
+
+    /// How long we leave it to others to do something about a member.
+    pub(super) fn turn(&self, group: &GroupId, about: &IdentityKey) -> Option<Duration> {
+        let slot = self.groups.get(group)?;
         let own = self.identity.key();
-        let members = || slot.record.members.iter().filter(|(key, _)| key != leaver);
+        let members = || slot.record.members.iter().filter(|(key, _)| key != about);
         // Admins first: their commit does not need the others to have the proposal.
         let admins = members().filter(|(_, role)| *role == Role::Admin);
         let rest = members().filter(|(_, role)| *role == Role::Member);
@@ -147,8 +156,7 @@ impl Actor {
         if matches!(slot.record.state, GroupState::Leaving | GroupState::Declined) {
             pause += COMMIT_TURN * LATE_TURNS;
         }
-        let input = Input::CommitProposals { group: group.clone(), epoch: slot.record.epoch };
-        self.after(pause, input);
+        Some(pause)
     }
 
     /// Proposals that wait outlive us: their timers start again.

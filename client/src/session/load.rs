@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use quicproquo_core::group::Group;
 use quicproquo_core::id::GroupId;
 use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
 use tokio::sync::mpsc;
@@ -13,7 +12,6 @@ use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::Cursor;
-use crate::guard::guarded;
 use crate::store::{Overlay, StoreError};
 
 /// Between two tries to read the database again.
@@ -71,6 +69,7 @@ impl Actor {
         self.plan_damaged();
         self.plan_commits();
         self.plan_retries();
+        self.hold_lost();
         self.tail.send_replace(Cursor(self.positions.tail));
         self.report();
         Ok(())
@@ -81,6 +80,7 @@ impl Actor {
     pub(super) async fn reload(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
         self.uplink.close();
         self.overlay = Overlay::default();
+        self.store.loaded().forget(self.owner);
         self.claiming.clear();
         // What fails again and again must not keep the processor busy.
         let now = tokio::time::Instant::now();
@@ -151,31 +151,6 @@ impl Actor {
         }
     }
 
-    /// The MLS state of a group, loaded when it is not.
-    pub(super) async fn mls(&mut self, id: &GroupId) -> Result<Option<&mut Group>, StoreError> {
-        let Some(slot) = self.groups.get(id) else {
-            return Ok(None);
-        };
-        if slot.mls.is_none() {
-            let scope = quicproquo_core::provider::group_scope(id.as_bytes());
-            let Some(rows) = self.mls_rows(&scope).await? else {
-                return Ok(None);
-            };
-            let Some(slot) = self.groups.get_mut(id) else {
-                return Ok(None);
-            };
-            match guarded("load", id.as_bytes(), || Group::load(id, rows)) {
-                Some(Ok(mls)) => slot.mls = Some(mls),
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a group's rows do not load");
-                    return Ok(None);
-                }
-                None => return Ok(None),
-            }
-        }
-        Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_mut()))
-    }
-
     /// Rows of MLS state. `None`: they are damaged, which concerns only what they belong to.
     pub(super) async fn mls_rows(&mut self, scope: &[u8]) -> Result<Option<MlsRows>, StoreError> {
         match self.store.mls_scope(self.owner, scope, &self.overlay).await {
@@ -215,6 +190,7 @@ impl Actor {
         let inbox_before = unit.now_ms.saturating_sub(INBOX_KEPT_MS);
         let requests_before = unit.now_ms.saturating_sub(REQUESTS_KEPT_MS);
         unit.batch.sweep(self.owner, inbox_before, requests_before);
+        self.expire_suspicions(unit);
         self.expire_buffered(unit.now_ms.saturating_sub(BUFFER_KEPT_MS), unit);
         self.expire_outbox(unit).await?;
         self.forget_key_packages(unit).await?;

@@ -151,7 +151,9 @@ impl Actor {
         unit.batch.intent(self.owner, &intent);
         unit.settled.insert(n, (intent.group.clone(), outcome.clone()));
         let waiting = self.waits.intents.remove(&n).unwrap_or_default();
+        // Nobody here has asked for a member to be added again.
         if waiting.is_empty()
+            && !matches!(intent.spec, IntentSpec::Readd(_))
             && let Err(error) = outcome
         {
             let reason = error.to_string();
@@ -185,7 +187,10 @@ impl Actor {
         let is_member = |key: &IdentityKey| record.role(key).is_some();
         let admin = record.role(&own) == Some(Role::Admin);
         match spec {
-            IntentSpec::Create(_) | IntentSpec::Update | IntentSpec::CommitProposals => Ok(()),
+            IntentSpec::Create(_)
+            | IntentSpec::Update
+            | IntentSpec::CommitProposals
+            | IntentSpec::Readd(_) => Ok(()),
             IntentSpec::Leave => {
                 if record.members.len() > 1 && !record.admin_besides(&own) {
                     return Err(SessionError::LastAdmin);
@@ -258,6 +263,8 @@ impl GroupRecord {
             proposed: None,
             ended: Vec::new(),
             isolated_from: None,
+            lost: None,
+            forked: None,
             damage: Damage::None,
         }
     }

@@ -30,7 +30,7 @@ const TTL_MS: u64 = DEFAULT_TTL_SECS as u64 * 1000;
 impl Actor {
     /// Sends what is ready, in order, once the backlog is processed.
     pub(super) fn pump(&mut self) {
-        if !self.uplink.up || self.uplink.draining || self.positions.stale {
+        if !self.uplink.up || self.uplink.draining {
             return;
         }
         let out = self.outbox.values().filter(|outgoing| outgoing.in_flight);
@@ -47,12 +47,9 @@ impl Actor {
             }
             let group = &outgoing.record.group;
             let is_message = matches!(outgoing.record.kind, OutboxKind::Message(_));
-            let Some(parcel) = outgoing.record.parcel.as_ref() else {
-                if is_message {
-                    unwritten.insert(group);
-                }
-                continue;
-            };
+            if is_message && outgoing.record.parcel.is_none() {
+                unwritten.insert(group);
+            }
             if outgoing.ask {
                 uncertain.insert(group);
             }
@@ -61,15 +58,15 @@ impl Actor {
                 continue;
             }
             let may_leave = !blocked && self.uplink.pace.lets(*counter, sends);
-            if !outgoing.ask && !may_leave {
-                continue;
-            }
             let (counter, incarnation) = (*counter, self.incarnation);
             let id = SendId { incarnation, counter };
             let job = if outgoing.ask {
                 let ask = |answer| Request::SendResult { id, answer };
                 self.uplink.ask(ask, move |result| Input::SendResult { counter, link, result })
             } else {
+                let Some(parcel) = outgoing.record.parcel.as_ref().filter(|_| may_leave) else {
+                    continue;
+                };
                 sends += 1;
                 let deliveries = parcel.recipients.iter().map(|(recipient, prefix)| Delivery {
                     recipient: *recipient,
@@ -193,7 +190,7 @@ impl Actor {
                 outgoing.sent = true;
                 outgoing.ask = false;
             }
-            OutboxKind::Proposal => self.drop_outgoing(counter, unit),
+            OutboxKind::Proposal | OutboxKind::Repair => self.drop_outgoing(counter, unit),
             OutboxKind::Welcome => {
                 self.send_rest(counter, results, unit);
                 self.drop_outgoing(counter, unit);
@@ -276,6 +273,7 @@ impl Actor {
                 let reason = format!("a Welcome was refused: {reason}");
                 self.emit(unit, Some(&group), EventData::GroupChangeFailed { reason });
             }
+            OutboxKind::Repair => self.drop_outgoing(counter, unit),
             OutboxKind::Proposal => {
                 self.drop_outgoing(counter, unit);
                 self.withdraw(&group).await?;
@@ -314,7 +312,7 @@ impl Actor {
             return;
         };
         let epoch = slot.record.epoch;
-        let active = slot.record.state.is_active();
+        let active = slot.record.state.is_active() && !slot.blocks();
         let mut dropped = Vec::new();
         for (counter, outgoing) in &mut self.outbox {
             let free = !outgoing.in_flight && !outgoing.ask && !outgoing.sent;
@@ -325,7 +323,9 @@ impl Actor {
                 OutboxKind::Message(_) if outgoing.record.epoch != epoch || !active => {
                     outgoing.record.parcel = None;
                 }
-                OutboxKind::Proposal if outgoing.record.epoch != epoch => dropped.push(*counter),
+                OutboxKind::Proposal | OutboxKind::Repair if outgoing.record.epoch != epoch => {
+                    dropped.push(*counter);
+                }
                 _ => {}
             }
         }

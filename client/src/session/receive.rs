@@ -2,7 +2,7 @@
 
 use quicproquo_core::content::Content;
 use quicproquo_core::envelope::{self, PayloadKind};
-use quicproquo_core::group::{ProcessError, Processed};
+use quicproquo_core::group::{ProcessError, Processed, RepairRequest};
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::message::{MessageInfo, MessageKind, message_info};
@@ -69,7 +69,9 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let opened = match envelope::kind(&payload) {
-            PayloadKind::BareMls => Opened { mls: Zeroizing::new(payload), sealed: false, hash },
+            PayloadKind::BareMls | PayloadKind::RepairRequest => {
+                Opened { mls: Zeroizing::new(payload), sealed: false, hash }
+            }
             PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
                 let open = || envelope::open(&self.hybrid, &payload);
                 match guarded("envelope", self.identity.key().as_bytes(), open) {
@@ -101,6 +103,9 @@ impl Actor {
     /// One `MLSMessage`, new or out of the buffer.
     async fn opened(&mut self, opened: Opened, unit: &mut Unit) -> Result<(), StoreError> {
         let own = self.identity.key();
+        if RepairRequest::is_request(&opened.mls) {
+            return self.repair_request(&opened, unit).await;
+        }
         let info = match guarded("frame", own.as_bytes(), || message_info(&opened.mls)) {
             Some(Ok(info)) => info,
             failed => {
@@ -161,6 +166,7 @@ impl Actor {
         if info.is_commit() && pending == Some(hash) {
             return self.commit_won(group, Some(&opened), unit).await;
         }
+        let at = (mls.epoch(), mls.hint());
         match guarded("process", group.as_bytes(), || mls.process(&opened.mls)) {
             Some(Ok(processed)) => {
                 let hashes = Hashes { mls: hash, payload: opened.hash };
@@ -168,6 +174,7 @@ impl Actor {
             }
             Some(Err(error)) => {
                 self.unprocessed(group, &error, &opened, unit);
+                self.doubt(group, info, at, &error, unit);
                 Ok(())
             }
             None => {
@@ -195,9 +202,9 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         match processed {
-            Processed::Application { sender, epoch, plaintext, hint_matches } => {
-                if hint_matches == Some(false) {
-                    tracing::warn!("a member is at another state of this epoch");
+            Processed::Application { sender, epoch, plaintext, hint_matches: _ } => {
+                if let Some(slot) = self.groups.get_mut(group) {
+                    slot.heard += u64::from(epoch == slot.record.epoch);
                 }
                 self.message(group, sender, epoch, &plaintext, hashes, unit);
             }
@@ -232,7 +239,12 @@ impl Actor {
                     tracing::debug!("a handshake for a decided epoch");
                 }
             }
-            ProcessError::Inactive => {}
+            ProcessError::Inactive => {
+                // Our own commit for ourselves came before its Welcome.
+                if self.groups.get(group).is_some_and(|slot| slot.record.lost.is_some()) {
+                    self.buffer(group.as_bytes(), opened, unit);
+                }
+            }
             ProcessError::Unauthorized(error) => {
                 tracing::warn!(%error, "a member breaks the rules of the group");
                 self.set_aside(opened.hash, &opened.mls, "unauthorized", unit);

@@ -14,6 +14,7 @@ use super::actor::{self, Actor};
 use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
+use crate::guard::guarded;
 use crate::model::{DeliveryState, GroupState, Message, Options, Outcome, Outgoing};
 use crate::store::{
     IdempotencyTarget, MessageContent, OutboxKind, OutboxRecord, Parcel, StoreError, StoredMessage,
@@ -155,7 +156,9 @@ impl Actor {
             }
             return Ok(());
         }
-        for (counter, seq) in waiting {
+        let mut done = Vec::new();
+        let mut whole = true;
+        for &(counter, seq) in &waiting {
             let Some(message) = self.stored_message(seq, unit).await? else {
                 self.drop_outgoing(counter, unit);
                 continue;
@@ -169,8 +172,28 @@ impl Actor {
                 continue;
             }
             match self.encrypt(group, &message).await? {
-                Ok(parcel) => self.encrypted(counter, message, parcel, unit),
-                Err(reason) => self.fail_message(counter, message, &reason, unit),
+                Some(Ok(parcel)) => done.push((counter, message, parcel)),
+                Some(Err(reason)) => self.fail_message(counter, message, &reason, unit),
+                None => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        // Only now may the bytes be kept, since the ratchet that made them will be.
+        if whole && !done.is_empty() {
+            whole = self.mls(group).await?.is_some_and(|mls| {
+                guarded("flush", group.as_bytes(), || mls.flush().is_ok()).unwrap_or(false)
+            });
+        }
+        if whole {
+            for (counter, message, parcel) in done {
+                self.encrypted(counter, message, parcel, unit);
+            }
+        } else {
+            self.isolate(group, "encrypting failed", unit);
+            for (counter, _) in waiting {
+                self.write_outbox(counter, unit);
             }
         }
         Ok(())
@@ -266,31 +289,28 @@ impl Actor {
         Ok(())
     }
 
+    /// `None`: the protocol stack panicked.
     async fn encrypt(
         &mut self,
         group: &GroupId,
         message: &StoredMessage,
-    ) -> Result<Result<Parcel, String>, StoreError> {
+    ) -> Result<Option<Result<Parcel, String>>, StoreError> {
         let identity = std::sync::Arc::clone(&self.identity);
         let Some(mls) = self.mls(group).await? else {
-            return Ok(Err("the group's state is broken".into()));
+            return Ok(Some(Err("the group's state is broken".into())));
         };
-        let plain = match plaintext(message.id, &message.content, mls.profile()) {
-            Ok(plain) => plain,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let bytes = match mls.encrypt(&identity, &plain) {
-            Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let others = recipients(mls, |member| *member != identity.key());
-        Ok(wrap(mls.suite(), &bytes, others))
+        Ok(guarded("encrypt", group.as_bytes(), || {
+            let plain = plaintext(message.id, &message.content, mls.profile());
+            let plain = plain.map_err(|error| error.to_string())?;
+            let bytes = mls.encrypt(&identity, &plain).map_err(|error| error.to_string())?;
+            wrap(mls.suite(), &bytes, recipients(mls, |member| *member != identity.key()))
+        }))
     }
 
     /// No commit of ours is in flight, and nobody's proposal waits.
     pub(super) async fn can_encrypt(&mut self, group: &GroupId) -> Result<bool, StoreError> {
-        let pending = self.groups.get(group).is_none_or(|slot| slot.record.pending.is_some());
-        if pending || self.positions.stale {
+        let waits = |slot: &actor::Slot| slot.record.pending.is_some() || slot.blocks();
+        if self.groups.get(group).is_none_or(waits) {
             return Ok(false);
         }
         let mls = self.mls(group).await?;

@@ -12,6 +12,7 @@ use crate::event::{Event, EventData};
 use crate::model::{GroupState, Options};
 use crate::session::Session;
 
+pub(crate) mod forks;
 #[expect(
     dead_code,
     clippy::disallowed_methods,
@@ -150,6 +151,38 @@ async fn a_group_whose_state_panics_is_isolated_alone() {
     let other = world.client("b").await;
     let bob = other.session(&identity).unwrap();
     assert_eq!(heard(&bob, "kept").await, ["elsewhere", "kept"]);
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_after_messages_were_encrypted_makes_no_key_be_used_twice() {
+    let mut world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let identity = alice.identity();
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+    alice.send(group.clone(), text("before"), patient()).await.unwrap();
+
+    // Both wait for the commit, so that one unit encrypts them.
+    world.stop().await;
+    alice.update_keys(group.clone(), Options::default()).await.unwrap();
+    for said in ["first", "second"] {
+        alice.send(group.clone(), text(said), Options::default()).await.unwrap();
+    }
+    break_at("flush", group.as_bytes());
+    world.start().await;
+    until(&alice, |event| matches!(event, EventData::GroupIsolated { .. })).await;
+    client.shutdown().await;
+
+    mend("flush", group.as_bytes());
+    let client = world.client("a").await;
+    let alice = client.session(&identity).unwrap();
+    until(&alice, |event| matches!(event, EventData::GroupRepaired {})).await;
+    alice.send(group.clone(), text("third"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "third").await, ["before", "first", "second", "third"]);
+    let lost = told(&bob, |event| matches!(event, EventData::MessageUndecryptable { .. })).await;
+    assert_eq!(lost, 0);
     client.shutdown().await;
     other.shutdown().await;
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use quicproquo_core::id::GroupId;
+use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
 use super::Reply;
@@ -25,6 +26,8 @@ pub(super) struct Opened {
 pub(super) struct NewPackages {
     pub(super) one_time: Vec<Vec<u8>>,
     pub(super) last_resort: Option<Vec<u8>>,
+    /// Those of their ciphersuite that nobody has claimed are forgotten.
+    pub(super) replace: Option<Suite>,
 }
 
 /// Collects changes until they are committed.

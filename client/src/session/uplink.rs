@@ -146,11 +146,9 @@ impl Actor {
         unit.moved = true;
         let last_send =
             Some(last_send.counter).filter(|_| last_send.incarnation == self.incarnation);
-        if self.positions.stale || self.positions.are_behind(last_send, acked_up_to) {
-            tracing::error!("this database is an old copy of the session's state");
-            self.positions.stale = true;
-            self.uplink.state = LinkState::Refused("an old copy of this session's state".into());
-            return;
+        self.outbox.values_mut().for_each(Outgoing::relink);
+        if self.positions.are_behind(last_send, acked_up_to) {
+            self.start_over(last_send.unwrap_or_default(), acked_up_to, unit);
         }
         self.positions.sent_below = None;
         self.uplink.up = true;
@@ -159,7 +157,6 @@ impl Actor {
         self.uplink.pace = Pace::new();
         self.after(DRAIN, Input::DrainedLongEnough { link: self.uplink.number });
         self.uplink.state = LinkState::Up;
-        self.outbox.values_mut().for_each(Outgoing::relink);
         self.ask_drained();
         let key = self.hybrid.first().map(|secret| secret.public().as_bytes().to_vec());
         if let Some(key) = key {
@@ -167,7 +164,8 @@ impl Actor {
             self.jobs.push(self.uplink.ask(upload, |_| Input::Nothing));
         }
         let stock = |answer| Request::KeyPackageStock { answer };
-        self.jobs.push(self.uplink.ask(stock, Input::Stock));
+        let input = |result| Input::Stock { replaced: None, result };
+        self.jobs.push(self.uplink.ask(stock, input));
         let intents: Vec<_> = self.intents.values().map(|intent| intent.group.clone()).collect();
         self.uplink.wake.extend(intents);
         self.ask_names();

@@ -6,7 +6,7 @@
 use quicproquo_core::group::{Group, JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::provider::{ScopedRow, group_scope, key_package_scope};
+use quicproquo_core::provider::{RowWrite, ScopedRow, group_scope, key_package_scope};
 use quicproquo_core::suite::Suite;
 
 use super::actor::{Actor, Slot};
@@ -63,12 +63,24 @@ impl Actor {
         }
         let known = match self.groups.get(&info.group_id).map(|slot| &slot.record) {
             None => false,
+            Some(record) if Self::is_answer(record, &info) => {
+                let rejoin = || Group::rejoin(&self.identity, &opened.mls, rows);
+                match guarded("join", own.as_bytes(), rejoin) {
+                    Some(Ok(joined)) => self.rejoined(joined, info, unit),
+                    failed => {
+                        self.refuse_welcome(failed.and_then(Result::err).as_ref(), &opened, unit);
+                    }
+                }
+                return Ok(());
+            }
             Some(record) => {
                 let gone = matches!(
                     record.state,
                     GroupState::Left | GroupState::Removed | GroupState::Declined
                 );
-                if !gone || info.epoch <= record.epoch {
+                // Who was removed may have been added by the same commit.
+                let least = record.epoch + u64::from(record.state != GroupState::Removed);
+                if !gone || info.epoch < least {
                     tracing::warn!("a Welcome for a group that is known is refused");
                     self.set_aside(opened.hash, &opened.mls, "welcome_refused", unit);
                     return Ok(());
@@ -101,14 +113,7 @@ impl Actor {
 
     fn joined(&mut self, joined: Joined, info: WelcomeInfo, known_group: bool, unit: &mut Unit) {
         let group = info.group_id.clone();
-        if known_group {
-            let scope = group_scope(group.as_bytes());
-            self.overlay.forget(&scope);
-            unit.batch.forget_mls(self.owner, &scope);
-        }
-        for write in joined.writes {
-            self.overlay.put(write.scope, write.key, write.value);
-        }
+        self.replace_rows(&group, joined.writes, unit);
         let record = GroupRecord {
             state: GroupState::Invited,
             epoch: info.epoch,
@@ -124,23 +129,14 @@ impl Actor {
             proposed: None,
             ended: Vec::new(),
             isolated_from: None,
+            lost: None,
+            forked: None,
             damage: Damage::None,
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
         self.groups.insert(group.clone(), slot);
         unit.record_changed(&group);
-        if joined.last_resort {
-            // Others may hold the same package: replace it, and our keys in this group.
-            self.intend(group.clone(), IntentSpec::Update, None, unit);
-            self.rotate_last_resort(info.suite);
-            for reference in joined.used_refs {
-                unit.batch.last_resort_used(self.owner, reference);
-            }
-        } else {
-            for reference in joined.used_refs {
-                unit.batch.forget_key_package(self.owner, reference);
-            }
-        }
+        self.used_packages(&group, info.suite, joined.used_refs, joined.last_resort, unit);
         match &self.policy {
             InvitePolicy::All => drop(self.accept(&group, unit)),
             InvitePolicy::Allow(list) if list.contains(&info.inviter) => {
@@ -151,6 +147,41 @@ impl Actor {
         }
         self.unbuffer(group.as_bytes(), unit);
         self.ask_names();
+    }
+
+    /// Puts the rows of a group that was joined in the place of those that may be there.
+    pub(super) fn replace_rows(&mut self, group: &GroupId, writes: Vec<RowWrite>, unit: &mut Unit) {
+        if self.groups.contains_key(group) {
+            let scope = group_scope(group.as_bytes());
+            self.overlay.forget(&scope);
+            unit.batch.forget_mls(self.owner, &scope);
+        }
+        for write in writes {
+            self.overlay.put(write.scope, write.key, write.value);
+        }
+    }
+
+    /// The private half of a one-time package is gone with its use.
+    pub(super) fn used_packages(
+        &mut self,
+        group: &GroupId,
+        suite: Suite,
+        references: Vec<Vec<u8>>,
+        last_resort: bool,
+        unit: &mut Unit,
+    ) {
+        if last_resort {
+            // Others may hold the same package: replace it, and our keys in this group.
+            self.intend(group.clone(), IntentSpec::Update, None, unit);
+            self.rotate_last_resort(suite);
+        }
+        for reference in references {
+            if last_resort {
+                unit.batch.last_resort_used(self.owner, reference);
+            } else {
+                unit.batch.forget_key_package(self.owner, reference);
+            }
+        }
     }
 
     /// The invitation is visible though its group is not.
@@ -221,6 +252,7 @@ impl Actor {
             _ => return Err(SessionError::InvitationNotFound),
         }
         slot.record.state = GroupState::Declined;
+        slot.record.lost = None;
         slot.hidden.clear();
         unit.batch.drop_hidden(self.owner, invitation);
         unit.record_changed(invitation);

@@ -50,6 +50,11 @@ impl Batch {
         self.statements.is_empty()
     }
 
+    /// Bytes of the values it writes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.statements.iter().flat_map(|statement| &statement.values).map(Value::bytes).sum()
+    }
+
     fn add(&mut self, sql: &'static str, values: Vec<Value>) {
         self.statements.push(Statement { sql: sql.into(), values });
     }
@@ -93,12 +98,13 @@ impl Batch {
     }
 
     pub(crate) fn positions(&mut self, owner: Owner, positions: Positions) {
-        let Positions { next_counter, received_up_to, tail, sent_below, stale } = positions;
+        let Positions { next_counter, received_up_to, tail, sent_below, replace_packages } =
+            positions;
         let sent_below = sent_below.unwrap_or_default();
         self.add(
             "UPDATE identities SET next_counter = ?, received_up_to = ?, tail = ?, sent_below = ?, \
-             stale = ? WHERE id = ?",
-            values![next_counter, received_up_to, tail, sent_below, stale, owner.0],
+             replace_packages = ? WHERE id = ?",
+            values![next_counter, received_up_to, tail, sent_below, replace_packages, owner.0],
         );
     }
 

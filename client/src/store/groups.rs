@@ -41,8 +41,30 @@ pub(crate) struct GroupRecord {
     /// The state in which it was isolated, until it is well again.
     #[serde(default)]
     pub(crate) isolated_from: Option<GroupState>,
+    /// We must be added again.
+    #[serde(default)]
+    pub(crate) lost: Option<Lost>,
+    /// The newest epoch of which it was told that members have forked.
+    #[serde(default)]
+    pub(crate) forked: Option<u64>,
     #[serde(skip)]
     pub(crate) damage: Damage,
+}
+
+/// What is known of a group that has gone on without us, or seems to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    /// Our state is an old copy: nothing may be encrypted with it.
+    pub(crate) stale: bool,
+    /// Our epoch when it was noticed.
+    pub(crate) epoch: u64,
+    /// When it was last seen, unix milliseconds.
+    pub(crate) last_ms: u64,
+    /// Epoch and hint of the others, as far as they were seen.
+    pub(crate) seen: (u64, Option<[u8; 8]>),
+    /// Requests to be added again, and when the last one was made (unix milliseconds).
+    pub(crate) asked: u32,
+    pub(crate) asked_at_ms: u64,
 }
 
 /// Whether the record is what its row says.
@@ -120,7 +142,23 @@ impl GroupRecord {
             proposed: None,
             ended: Vec::new(),
             isolated_from: None,
+            lost: None,
+            forked: None,
             damage,
+        }
+    }
+
+    /// Whether we are in it, accepted or not, and its state here is not broken.
+    pub(crate) fn is_member(&self) -> bool {
+        use GroupState::{Active, Invited, Leaving, NeedsReadd};
+        matches!(self.state, Active | NeedsReadd | Leaving | Invited)
+    }
+
+    /// It need not be joined again, or has been.
+    pub(crate) fn recover(&mut self) {
+        self.lost = None;
+        if self.state == GroupState::NeedsReadd {
+            self.state = GroupState::Active;
         }
     }
 

@@ -26,22 +26,29 @@ pub(crate) struct Positions {
     pub(crate) tail: u64,
     /// Sends below this counter may be at the node; none: all that have a counter.
     pub(crate) sent_below: Option<u64>,
-    /// The node knows of a later state than this database: nothing may be encrypted from it.
-    pub(crate) stale: bool,
+    /// Key packages at the node may be of another copy of this database, and are to be replaced.
+    pub(crate) replace_packages: bool,
 }
 
 impl Positions {
     /// Of a new identity.
-    const FIRST: Self =
-        Self { next_counter: 1, received_up_to: 0, tail: 0, sent_below: None, stale: false };
+    const FIRST: Self = Self {
+        next_counter: 1,
+        received_up_to: 0,
+        tail: 0,
+        sent_below: None,
+        replace_packages: false,
+    };
 
-    fn new((next_counter, received_up_to, tail, sent_below, stale): PositionsRow) -> Self {
+    fn new(
+        (next_counter, received_up_to, tail, sent_below, replace_packages): PositionsRow,
+    ) -> Self {
         Self {
             next_counter: uint(next_counter),
             received_up_to: uint(received_up_to),
             tail: uint(tail),
             sent_below: Some(uint(sent_below)).filter(|counter| *counter > 0),
-            stale,
+            replace_packages,
         }
     }
 
@@ -70,7 +77,7 @@ pub(crate) struct IdentityRecord {
 
 type Row = (i64, Vec<u8>, Vec<u8>, i64, String);
 
-/// `next_counter`, `received_up_to`, `tail`, `sent_below`, `stale`.
+/// `next_counter`, `received_up_to`, `tail`, `sent_below`, `replace_packages`.
 type PositionsRow = (i64, i64, i64, i64, bool);
 
 impl Store {
@@ -119,7 +126,7 @@ impl Store {
     /// The counters as they are committed.
     pub(crate) async fn positions(&self, owner: Owner) -> Result<Positions, StoreError> {
         let row: PositionsRow = sqlx::query_as(
-            "SELECT next_counter, received_up_to, tail, sent_below, stale FROM identities \
+            "SELECT next_counter, received_up_to, tail, sent_below, replace_packages FROM identities \
              WHERE id = ?",
         )
         .bind(owner.0)

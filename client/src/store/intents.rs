@@ -35,6 +35,8 @@ pub(crate) enum IntentSpec {
     Leave,
     /// Commit what others proposed.
     CommitProposals,
+    /// Add a member again, by its signed request.
+    Readd(ByteBuf),
 }
 
 /// What an idempotency key stands for.

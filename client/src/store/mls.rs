@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use quicproquo_core::provider::RowWrite;
 use zeroize::Zeroizing;
 
 use super::seal::Sealer;
@@ -30,6 +31,13 @@ impl Overlay {
     /// The last write of a row counts.
     pub(crate) fn put(&mut self, scope: Vec<u8>, key: Vec<u8>, value: Option<Zeroizing<Vec<u8>>>) {
         self.scopes.entry(scope).or_default().insert(key, value);
+    }
+
+    /// Takes the write set of a group.
+    pub(crate) fn put_all(&mut self, writes: Vec<RowWrite>) {
+        for RowWrite { scope, key, value } in writes {
+            self.put(scope, key, value);
+        }
     }
 
     /// Drops what was written in a scope.

@@ -30,6 +30,8 @@ pub(crate) enum OutboxKind {
     Proposal,
     /// A Welcome.
     Welcome,
+    /// A request to be added again, or what answers one without adding.
+    Repair,
 }
 
 /// Bytes and whom they are for.

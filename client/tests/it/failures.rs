@@ -1,6 +1,5 @@
 //! Failing transactions, lost links and other trouble; nothing is lost and nothing hangs.
 
-use std::path::Path;
 use std::time::Duration;
 
 use quicproquo_client::{
@@ -216,67 +215,6 @@ async fn all_members_may_leave_at_once() {
     assert_eq!(both.0.unwrap().value.group.state, GroupState::Left);
     assert_eq!(both.1.unwrap().value.group.state, GroupState::Left);
     first.shutdown().await;
-    second.shutdown().await;
-}
-
-fn copy(from: &Path, to: &Path) {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_old_copy_of_the_state_says_nothing_and_stays_an_old_copy() {
-    let mut world = World::new().await;
-    let (first, second) = (world.client("a").await, world.client("b").await);
-    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
-    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
-    let key = alice.identity();
-    first.shutdown().await;
-    let (state, monday) = (world.path().join("a"), world.path().join("monday"));
-    copy(&state, &monday);
-
-    // The current state speaks once more; then the old one takes its place, without a link.
-    let first = world.client("a").await;
-    let alice = first.session(&key).unwrap();
-    alice.send(group.clone(), text("tuesday"), patient()).await.unwrap();
-    heard(&bob, "tuesday").await;
-    first.shutdown().await;
-    copy(&monday, &state);
-    world.stop().await;
-    for run in 0..3 {
-        let first = world.client("a").await;
-        let alice = first.session(&key).unwrap();
-        for n in 0..5 {
-            let said = alice.send(group.clone(), text(&format!("old {n}")), Options::default());
-            match said.await {
-                Ok(said) => assert_eq!(said.value.delivery, DeliveryState::Queued),
-                // It was found out in the run before.
-                Err(error) => assert!(run == 2 && matches!(error, SessionError::Displaced(_))),
-            }
-        }
-        if run == 0 {
-            first.shutdown().await;
-            continue;
-        }
-        if world.is_stopped() {
-            world.start().await;
-        }
-        link(&alice, LinkState::Refused("an old copy of this session's state".into())).await;
-        let sent = |event: &EventData| matches!(event, EventData::MessageSent(message) if message.body["body"] != "tuesday");
-        assert!(!all(&alice).await.iter().any(|event| sent(&event.data)));
-        first.shutdown().await;
-    }
-    bob.send(group.clone(), text("anybody?"), patient()).await.unwrap();
-    assert!(
-        !all(&bob)
-            .await
-            .iter()
-            .any(|event| matches!(&event.data, EventData::MessageUndecryptable { .. }))
-    );
     second.shutdown().await;
 }
 

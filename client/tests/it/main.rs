@@ -11,4 +11,6 @@ mod conversation;
 mod damage;
 mod failures;
 mod refusals;
+mod repair;
+mod scale;
 mod world;

@@ -57,10 +57,6 @@ impl World {
         task.await.unwrap();
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.node.is_none()
-    }
-
     pub(crate) async fn client(&self, name: &str) -> Client {
         Client::open(self.config(name)).await.unwrap()
     }

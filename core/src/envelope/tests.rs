@@ -113,7 +113,9 @@ fn no_downgrade() {
     relabelled[0] = 0x01;
     assert_eq!(open(&secrets, &relabelled), Err(OpenError));
     assert_eq!(kind(&[]), PayloadKind::Unknown);
-    assert_eq!(kind(&[0x03]), PayloadKind::Unknown);
+    assert_eq!(kind(&[0x03]), PayloadKind::RepairRequest);
+    assert_eq!(kind(&[0x04]), PayloadKind::Unknown);
+    assert_eq!(open(&secrets, &[0x03]), Err(OpenError));
 }
 
 #[test]

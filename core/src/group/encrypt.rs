@@ -28,7 +28,8 @@ pub enum EncryptError {
 impl Group {
     /// Encrypts an application message: an `MLSMessage` with a private message.
     /// Its authenticated data is [`Group::hint`]. While a commit of our own is
-    /// pending this uses the epoch before it.
+    /// pending this uses the epoch before it. [`Group::flush`] comes before any
+    /// use of it.
     pub fn encrypt(
         &mut self,
         identity: &Identity,
@@ -40,7 +41,7 @@ impl Group {
         if self.own_identity() != Some(identity.key()) {
             return Err(EncryptError::WrongIdentity);
         }
-        self.transact(|group| {
+        self.lazily(|group| {
             group.mls.set_aad(group.hint().to_vec());
             let message = group
                 .mls

@@ -155,7 +155,7 @@ impl Opened {
             return Err(JoinError::WrongIdentity);
         }
         group.fit_windows()?;
-        let writes = group.take_writes();
+        let writes = group.take_writes()?;
         let scope = key_package_scope(&used);
         let deleted = writes.iter().any(|write| write.scope == scope && write.value.is_none());
         Ok(Joined { group, inviter, used_refs: vec![used], last_resort: !deleted, writes })

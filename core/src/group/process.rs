@@ -147,7 +147,8 @@ impl Group {
         let message =
             MlsMessageIn::tls_deserialize_exact(message).map_err(|_| ProcessError::Malformed)?;
         let message = message.try_into_protocol_message().map_err(|_| ProcessError::Malformed)?;
-        self.transact(|group| group.process_framed(message, message_epoch, hint_matches))
+        let work = |group: &mut Self| group.process_framed(message, message_epoch, hint_matches);
+        if handshake { self.transact(work) } else { self.lazily(work) }
     }
 
     fn process_framed(

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use openmls::group::StagedCommit;
+use openmls::group::{MlsGroup, StagedCommit};
 use openmls::prelude::{LeafNodeIndex, Proposal, ProposalOrRefType};
 
-use super::Group;
 use super::commit::{CommitError, Staged};
+use super::{Group, hint_of};
 use crate::credential::identity_of;
 use crate::id::GroupId;
 use crate::identity::{Identity, IdentityKey, verify};
@@ -22,7 +22,7 @@ const KIND: u8 = 0x03;
 const DOMAIN: &[u8] = b"quicproquo-repair-v1";
 
 /// A signed request to be added again:
-/// `0x03 | u8 length, group id | u64 epoch | nonce 16 | identity 32 |
+/// `0x03 | u8 length, group id | u64 epoch | hint 8 | nonce 8 | identity 32 |
 /// signature 64`, the signature over `"quicproquo-repair-v1"` and all before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepairRequest {
@@ -31,6 +31,10 @@ pub struct RepairRequest {
     /// The epoch that the commit must be made in: the newest its maker has
     /// seen in the headers of messages.
     pub epoch: u64,
+    /// The hint of the epoch authenticator that messages of that epoch carry:
+    /// where members have forked, it names the branch. `None` (zeros) when none
+    /// was seen.
+    pub hint: Option<[u8; 8]>,
     /// Who asks.
     pub member: IdentityKey,
     bytes: Vec<u8>,
@@ -44,8 +48,8 @@ pub struct BadRequest;
 /// Why a requester was not added again. The state is as before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RepairError {
-    /// The request is for another group or epoch, or the key package is of
-    /// somebody else.
+    /// The request is for another group, epoch or branch, or the key package is
+    /// of somebody else.
     #[error("the repair request does not fit")]
     OtherRequest,
     /// The commit could not be made.
@@ -54,12 +58,22 @@ pub enum RepairError {
 }
 
 impl RepairRequest {
+    /// Whether a payload claims to be a request, by its first byte.
+    pub fn is_request(payload: &[u8]) -> bool {
+        payload.first() == Some(&KIND)
+    }
+
     /// Signs a request with a random nonce.
     ///
     /// # Panics
     /// When the operating system cannot give random bytes.
-    pub fn sign(identity: &Identity, group_id: &GroupId, epoch: u64) -> Self {
-        let mut nonce = [0; 16];
+    pub fn sign(
+        identity: &Identity,
+        group_id: &GroupId,
+        epoch: u64,
+        hint: Option<[u8; 8]>,
+    ) -> Self {
+        let mut nonce = [0; 8];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
         // A group id has at most 64 bytes.
         let length = u8::try_from(group_id.as_bytes().len()).unwrap_or(u8::MAX);
@@ -67,13 +81,14 @@ impl RepairRequest {
             [KIND, length].as_slice(),
             group_id.as_bytes(),
             &epoch.to_be_bytes(),
+            &hint.unwrap_or_default(),
             &nonce,
             identity.key().as_bytes(),
         ]
         .concat();
         let signature = identity.sign(&[DOMAIN, &bytes].concat());
         bytes.extend(signature);
-        Self { group_id: group_id.clone(), epoch, member: identity.key(), bytes }
+        Self { group_id: group_id.clone(), epoch, hint, member: identity.key(), bytes }
     }
 
     /// Reads a request and verifies its signature.
@@ -91,12 +106,19 @@ impl RepairRequest {
         let group_id = take(&mut rest, usize::from(head[1]))?;
         let group_id = GroupId::from_slice(&group_id).map_err(|_| BadRequest)?;
         let epoch = take(&mut rest, 8)?.try_into().map_err(|_| BadRequest)?;
-        take(&mut rest, 16)?;
+        let hint = take(&mut rest, 8)?.try_into().map_err(|_| BadRequest)?;
+        take(&mut rest, 8)?;
         let member = take(&mut rest, 32)?;
         let member = IdentityKey::from_slice(&member).map_err(|_| BadRequest)?;
         let signed = &bytes[..bytes.len() - rest.len()];
         verify(&member, &[DOMAIN, signed].concat(), rest).map_err(|_| BadRequest)?;
-        Ok(Self { group_id, epoch: u64::from_be_bytes(epoch), member, bytes: bytes.to_vec() })
+        Ok(Self {
+            group_id,
+            epoch: u64::from_be_bytes(epoch),
+            hint: Some(hint).filter(|hint| *hint != [0; 8]),
+            member,
+            bytes: bytes.to_vec(),
+        })
     }
 
     /// The encoding, to be sealed like MLS bytes.
@@ -109,11 +131,16 @@ impl RepairRequest {
         Self::parse(aad.get(8..)?).ok()
     }
 
+    /// Whether it asks to be added to this state of the group.
+    fn is_for(&self, group: &MlsGroup) -> bool {
+        self.group_id.as_bytes() == group.group_id().as_slice()
+            && self.epoch == group.epoch().as_u64()
+            && self.hint.is_none_or(|hint| hint == hint_of(group))
+    }
+
     /// Whether a commit is nothing but what the request asks for.
-    pub(super) fn covers(&self, group: &openmls::group::MlsGroup, staged: &StagedCommit) -> bool {
-        if self.group_id.as_bytes() != group.group_id().as_slice()
-            || self.epoch != group.epoch().as_u64()
-        {
+    pub(super) fn covers(&self, group: &MlsGroup, staged: &StagedCommit) -> bool {
+        if !self.is_for(group) {
             return false;
         }
         let is_member = |leaf: LeafNodeIndex| {
@@ -150,7 +177,7 @@ impl Group {
         now: u64,
     ) -> Result<Staged, RepairError> {
         let member = request.member;
-        if request.group_id != self.id || request.epoch != self.epoch() {
+        if !request.is_for(&self.mls) {
             return Err(RepairError::OtherRequest);
         }
         if member == identity.key() {

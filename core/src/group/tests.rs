@@ -7,5 +7,6 @@ mod joining;
 mod membership;
 mod races;
 mod repair;
+mod scale;
 mod support;
 mod windows;

@@ -74,10 +74,37 @@ impl StorageProvider<CURRENT_VERSION> for MlsStore {
         write_interim_transcript_hash, interim_transcript_hash, delete_interim_transcript_hash: InterimTranscriptHash at b"interim_transcript_hash";
         write_context, group_context, delete_context: GroupContext at b"context";
         write_confirmation_tag, confirmation_tag, delete_confirmation_tag: ConfirmationTag at b"confirmation_tag";
-        write_message_secrets, message_secrets, delete_message_secrets: MessageSecrets at b"message_secrets";
         write_resumption_psk_store, resumption_psk_store, delete_all_resumption_psk_secrets: ResumptionPskStore at b"resumption_psks";
         write_own_leaf_index, own_leaf_index, delete_own_leaf_index: LeafNodeIndex at b"own_leaf_index";
         write_group_epoch_secrets, group_epoch_secrets, delete_group_epoch_secrets: GroupEpochSecrets at b"epoch_secrets";
+    }
+
+    fn write_message_secrets<
+        GroupId: traits::GroupId<CURRENT_VERSION>,
+        MessageSecrets: traits::MessageSecrets<CURRENT_VERSION>,
+    >(
+        &self,
+        group_id: &GroupId,
+        message_secrets: &MessageSecrets,
+    ) -> Result<(), StoreError> {
+        self.write_secrets(&scope_of_group(group_id)?, message_secrets)
+    }
+
+    fn message_secrets<
+        GroupId: traits::GroupId<CURRENT_VERSION>,
+        MessageSecrets: traits::MessageSecrets<CURRENT_VERSION>,
+    >(
+        &self,
+        group_id: &GroupId,
+    ) -> Result<Option<MessageSecrets>, StoreError> {
+        self.read_secrets(&scope_of_group(group_id)?)
+    }
+
+    fn delete_message_secrets<GroupId: traits::GroupId<CURRENT_VERSION>>(
+        &self,
+        group_id: &GroupId,
+    ) -> Result<(), StoreError> {
+        self.delete_secrets(&scope_of_group(group_id)?)
     }
 
     fn write_group_state<

@@ -66,10 +66,13 @@ pub fn key_package_scope(reference: &[u8]) -> Vec<u8> {
     [b"k", reference].concat()
 }
 
-struct Entry {
-    value: Option<Zeroizing<Vec<u8>>>,
+pub(super) struct Entry {
+    pub(super) value: Option<Zeroizing<Vec<u8>>>,
     dirty: bool,
 }
+
+/// The rows of a scope by key.
+pub(super) type Entries = BTreeMap<Vec<u8>, Entry>;
 
 struct Undo {
     scope: Vec<u8>,
@@ -79,10 +82,14 @@ struct Undo {
 
 #[derive(Default)]
 struct Inner {
-    scopes: HashMap<Vec<u8>, BTreeMap<Vec<u8>, Entry>>,
+    scopes: HashMap<Vec<u8>, Entries>,
     /// The group scope that takes rows which openmls names by no group.
     home: Option<Vec<u8>>,
     journal: Option<Vec<Undo>>,
+    /// Writes of message secrets are put off.
+    lazy: bool,
+    /// Such a write was put off: the rows lag behind the group.
+    stale: bool,
 }
 
 /// In-memory MLS rows with a write set; a handle, clones share the rows.
@@ -132,9 +139,41 @@ impl MlsStore {
         writes
     }
 
-    /// Whether [`MlsStore::take_writes`] would give anything.
+    /// Whether [`MlsStore::take_writes`] would give anything, or lacks message secrets.
     pub fn dirty(&self) -> bool {
-        self.lock().scopes.values().flat_map(BTreeMap::values).any(|entry| entry.dirty)
+        self.stale() || self.lock().scopes.values().flat_map(BTreeMap::values).any(|it| it.dirty)
+    }
+
+    /// Bytes of all rows.
+    pub(crate) fn size(&self) -> usize {
+        let inner = self.lock();
+        let rows = inner.scopes.values().flatten();
+        rows.map(|(key, entry)| key.len() + entry.value.as_ref().map_or(0, |value| value.len()))
+            .sum()
+    }
+
+    /// From here on, writes of message secrets are put off, or are not any more.
+    pub(crate) fn set_lazy(&self, lazy: bool) {
+        self.lock().lazy = lazy;
+    }
+
+    /// Whether a write of message secrets was put off and is still to be made.
+    pub(crate) fn stale(&self) -> bool {
+        self.lock().stale
+    }
+
+    /// Whether this write of message secrets is put off; one that is not brings the rows up to
+    /// date.
+    pub(super) fn put_off(&self) -> bool {
+        let mut inner = self.lock();
+        inner.stale = inner.lazy;
+        inner.lazy
+    }
+
+    /// Forgets that writes of message secrets were put off.
+    pub(crate) fn forget_stale(&self) {
+        let mut inner = self.lock();
+        (inner.lazy, inner.stale) = (false, false);
     }
 
     /// From here on, writes can be undone by [`MlsStore::rollback`].
@@ -167,15 +206,24 @@ impl MlsStore {
         scope: &[u8],
         key: &[u8],
     ) -> Result<Option<T>, StoreError> {
+        self.with_rows(scope, |rows| {
+            let Some(value) = rows.get(key).and_then(|entry| entry.value.as_ref()) else {
+                return Ok(None);
+            };
+            ciborium::from_reader(value.as_slice())
+                .map(Some)
+                .map_err(|_| StoreError::Corrupt(name(key)))
+        })?
+    }
+
+    pub(super) fn with_rows<T>(
+        &self,
+        scope: &[u8],
+        work: impl FnOnce(&Entries) -> T,
+    ) -> Result<T, StoreError> {
         let inner = self.lock();
-        let rows =
-            inner.scopes.get(scope).ok_or_else(|| StoreError::NotLoaded(hex::encode(scope)))?;
-        let Some(value) = rows.get(key).and_then(|entry| entry.value.as_ref()) else {
-            return Ok(None);
-        };
-        ciborium::from_reader(value.as_slice())
-            .map(Some)
-            .map_err(|_| StoreError::Corrupt(name(key)))
+        let rows = inner.scopes.get(scope);
+        Ok(work(rows.ok_or_else(|| StoreError::NotLoaded(hex::encode(scope)))?))
     }
 
     pub(super) fn write<T: Serialize>(
@@ -198,7 +246,7 @@ impl MlsStore {
         self.lock().home.clone().ok_or_else(|| StoreError::NotLoaded("of a group".into()))
     }
 
-    fn put(
+    pub(super) fn put(
         &self,
         scope: &[u8],
         key: &[u8],

@@ -95,7 +95,8 @@ pub(crate) enum EventDataDto {
         /// The topic now.
         topic: String,
     },
-    /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`.
+    /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
+    /// `group.needs_readd` (`forked`, `missed_commit` or `old_copy`).
     Reason {
         /// Why.
         reason: String,
@@ -121,7 +122,12 @@ pub(crate) enum EventDataDto {
         /// The other instance, hexadecimal.
         by: String,
     },
-    /// `group.repaired`: an isolated group is well again.
+    /// `group.forked`: members are at different states of one epoch.
+    Forked {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// `group.repaired`: the group is well again.
     Nothing {},
 }
 
@@ -150,7 +156,9 @@ impl From<EventData> for EventDataDto {
             }
             EventData::GroupLeft { reason }
             | EventData::GroupIsolated { reason }
+            | EventData::GroupNeedsReadd { reason }
             | EventData::GroupChangeFailed { reason } => Self::Reason { reason },
+            EventData::GroupForked { epoch } => Self::Forked { epoch },
             EventData::GroupRepaired {} => Self::Nothing {},
             EventData::InvitationReceived(invitation) => Self::Invitation(invitation.into()),
             EventData::GapDetected { lost } => Self::Gap { lost },

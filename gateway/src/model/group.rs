@@ -197,7 +197,7 @@ pub(crate) struct GroupDto {
     #[schema(example = "standard")]
     profile: &'static str,
     /// Where the bot stands in it: `active`, `leaving`, `left`, `removed`, `declined`,
-    /// `invited` or `isolated`.
+    /// `invited`, `isolated` or `needs_readd`.
     #[schema(example = "active")]
     state: &'static str,
 }
@@ -224,6 +224,7 @@ impl From<GroupInfo> for GroupDto {
                 GroupState::Removed => "removed",
                 GroupState::Declined => "declined",
                 GroupState::Isolated => "isolated",
+                GroupState::NeedsReadd => "needs_readd",
             },
         }
     }

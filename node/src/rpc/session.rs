@@ -138,7 +138,7 @@ impl session::Server for SessionServer {
     ) -> capnp::Result<()> {
         let _call = wire(self.peer.calls.enter())?;
         wire(self.live())?;
-        let (one_time, last_resort) = {
+        let (one_time, last_resort, replace) = {
             let params = params.get()?;
             let list = params.get_one_time()?;
             let last_resort = params.get_last_resort()?.to_vec();
@@ -146,11 +146,12 @@ impl session::Server for SessionServer {
                 params::count(list.len(), MAX_PACKAGES)?;
             }
             let one_time: Vec<_> = list.iter().map(params::package).collect::<Result<_, _>>()?;
-            (one_time, last_resort)
+            (one_time, last_resort, params.get_replace())
         };
         drop(params);
         let shared = &self.peer.shared;
-        let stock = directory::publish(shared, self.identity, &one_time, &last_resort).await;
+        let owner = self.identity;
+        let stock = directory::publish(shared, owner, &one_time, &last_resort, replace).await;
         let stock = wire(stock)?;
         put_stock(results.get().init_stock(length(&stock)), &stock);
         Ok(())

@@ -1,5 +1,6 @@
 //! What the writer can be asked to do, and how it answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quicproquo_schemas::id::{ChannelId, IdentityKey, Instance, SendId};
@@ -185,9 +186,19 @@ pub(crate) struct Publish {
     pub(crate) identity: IdentityKey,
     pub(crate) one_time: Vec<Package>,
     pub(crate) last_resort: Option<Package>,
+    /// What nobody has claimed of the ciphersuites that come is forgotten first.
+    pub(crate) replace: bool,
     /// Most one-time packages of one ciphersuite.
     pub(crate) limit: u32,
     pub(crate) now: u64,
+}
+
+impl Publish {
+    /// Whose one-time packages are forgotten.
+    pub(crate) fn replaced(&self) -> BTreeSet<u16> {
+        let packages = self.one_time.iter().chain(&self.last_resort).filter(|_| self.replace);
+        packages.map(|package| package.ciphersuite).collect()
+    }
 }
 
 /// One target of a claim.

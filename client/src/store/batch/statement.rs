@@ -22,6 +22,18 @@ pub(super) enum Value {
     Null,
 }
 
+impl Value {
+    /// What it takes in a row.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Int(_) => 8,
+            Self::Text(text) => text.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Null => 0,
+        }
+    }
+}
+
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::Int(value)

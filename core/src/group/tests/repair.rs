@@ -23,7 +23,7 @@ fn any_member_adds_again_who_asks() {
         // The only admin has lost its state; a member without a role helps.
         let mut lost = peers.remove(0);
         let key = lost.key();
-        let sealed = RepairRequest::sign(&lost.identity, &id, 1).as_bytes().to_vec();
+        let sealed = RepairRequest::sign(&lost.identity, &id, 1, None).as_bytes().to_vec();
         let request = RepairRequest::parse(&sealed).unwrap();
         assert_eq!((request.member, &request.group_id, request.epoch), (key, &id, 1));
         let package = lost.package(Suite::Envelope);
@@ -56,12 +56,14 @@ fn a_request_serves_one_group_epoch_and_member() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
     let package = peers[2].package(Suite::Envelope);
     let foreign = peers[1].package(Suite::Envelope);
-    let request =
-        |epoch, id: &GroupId, peers: &[Peer]| RepairRequest::sign(&peers[2].identity, id, epoch);
+    let request = |epoch, id: &GroupId, peers: &[Peer]| {
+        RepairRequest::sign(&peers[2].identity, id, epoch, None)
+    };
     let good = request(1, &id, &peers);
     let stale = request(0, &id, &peers);
     let elsewhere = request(1, &GroupId::random(), &peers);
-    for bad in [&stale, &elsewhere] {
+    let other_branch = RepairRequest::sign(&peers[2].identity, &id, 1, Some([1; 8]));
+    for bad in [&stale, &elsewhere, &other_branch] {
         let refused = readd(&mut peers[1], &id, bad, &package);
         assert_eq!(refused.unwrap_err(), RepairError::OtherRequest);
     }
@@ -77,7 +79,7 @@ fn a_request_serves_one_group_epoch_and_member() {
 #[test]
 fn a_request_excuses_nothing_else() {
     let (mut peers, id) = group_of(4, Suite::Envelope, Profile::Standard);
-    let request = RepairRequest::sign(&peers[2].identity, &id, 1);
+    let request = RepairRequest::sign(&peers[2].identity, &id, 1, None);
     let victims = [2, 3].map(|index: usize| peers[index].key());
     // Removed on the strength of the request, but not added, or together with somebody else.
     for count in [1, 2] {
@@ -99,7 +101,7 @@ fn a_request_excuses_nothing_else() {
 #[test]
 fn damaged_requests_do_not_parse() {
     let identity = crate::identity::Identity::generate();
-    let request = RepairRequest::sign(&identity, &GroupId::random(), 7);
+    let request = RepairRequest::sign(&identity, &GroupId::random(), 7, Some([5; 8]));
     assert_eq!(RepairRequest::parse(request.as_bytes()), Ok(request.clone()));
     for at in 0..request.as_bytes().len() {
         let mut damaged = request.as_bytes().to_vec();

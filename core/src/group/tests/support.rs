@@ -60,7 +60,7 @@ impl Peer {
     ) -> T {
         let mut group = self.load(id);
         let result = work(&mut group, &self.identity);
-        self.apply(group.take_writes());
+        self.apply(group.take_writes().unwrap());
         result
     }
 
@@ -118,8 +118,8 @@ impl Peer {
             hybrid: self.hybrid.public(),
             now: now(),
         };
-        let group = Group::create(&self.identity, params).unwrap();
-        self.apply(group.take_writes());
+        let mut group = Group::create(&self.identity, params).unwrap();
+        self.apply(group.take_writes().unwrap());
         group.id().clone()
     }
 

@@ -27,7 +27,7 @@ fn beyond_the_window_is_too_old() {
     let old = peers[0].encrypt(&id, b"old");
     let mut group = peers[0].load(&id);
     let last = (0..150).map(|_| group.encrypt(&peers[0].identity, b"new").unwrap()).last().unwrap();
-    peers[0].apply(group.take_writes());
+    peers[0].apply(group.take_writes().unwrap());
     peers[1].reads(&id, &last, b"new");
     assert_eq!(
         peers[1].process(&id, &old),

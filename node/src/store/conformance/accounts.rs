@@ -128,6 +128,7 @@ async fn a_deleted_identity_leaves_only_its_names(
             data: Arc::from([of].as_slice()),
         }],
         last_resort: None,
+        replace: false,
         limit: 5,
         now: 1_000_000,
     };

@@ -10,6 +10,7 @@ on_each_directory_backend!(
     packages_that_end_soon_are_passed_over_and_swept,
     a_claim_above_its_bytes_takes_nothing,
     the_stock_is_bounded_and_spent_packages_do_not_come_back,
+    packages_are_replaced_where_new_ones_come_and_nobody_has_claimed_them,
     names_go_to_the_first,
     the_last_hybrid_key_counts,
 );
@@ -31,6 +32,7 @@ fn publish(of: u8, one_time: Vec<Package>, last_resort: Option<Package>) -> Dire
         identity: key(of),
         one_time,
         last_resort,
+        replace: false,
         limit: 5,
         now: NOW,
     })
@@ -122,6 +124,34 @@ async fn the_stock_is_bounded_and_spent_packages_do_not_come_back(
     }
     assert_eq!(rig.one(publish(5, many, None)).await, Ok(DirectoryWritten::Stock(vec![])));
     assert_eq!(rig.one(claim(&[5], 1, true)).await, Ok(claimed(&[&[]])));
+}
+
+async fn packages_are_replaced_where_new_ones_come_and_nobody_has_claimed_them(
+    mut rig: DirectoryRig<impl DirectoryBackend>,
+) {
+    let old = (1..=5).map(|serial| package(serial, 1, 70 * DAY)).collect();
+    rig.one(publish(1, old, Some(package(6, 1, 70 * DAY)))).await.unwrap();
+    rig.one(publish(1, vec![package(7, 2, 70 * DAY)], None)).await.unwrap();
+    rig.one(publish(2, vec![package(8, 1, 70 * DAY)], None)).await.unwrap();
+    assert_eq!(rig.one(claim(&[1], 1, true)).await, Ok(claimed(&[&[1]])));
+    // The stock is full but for what is replaced; again, word for word, it changes nothing.
+    for _ in 0..2 {
+        let new = (11..=15).map(|serial| package(serial, 1, 70 * DAY)).collect();
+        let DirectoryWrite::Publish(new) = publish(1, new, Some(package(16, 1, 70 * DAY))) else {
+            unreachable!()
+        };
+        let write = DirectoryWrite::Publish(Publish { replace: true, ..new });
+        let DirectoryWritten::Stock(stock) = rig.one(write).await.unwrap() else { unreachable!() };
+        let counts: Vec<_> =
+            stock.iter().map(|suite| (suite.ciphersuite, suite.one_time)).collect();
+        assert_eq!(counts, [(1, 5), (2, 1)]);
+    }
+    for serial in 11..=15 {
+        assert_eq!(rig.one(claim(&[1], 1, true)).await, Ok(claimed(&[&[serial]])));
+    }
+    assert_eq!(rig.one(claim(&[1], 1, true)).await, Ok(claimed(&[&[16]])));
+    assert_eq!(rig.one(claim(&[1, 2], 2, true)).await, Ok(claimed(&[&[7], &[]])));
+    assert_eq!(rig.one(claim(&[2], 1, true)).await, Ok(claimed(&[&[8]])));
 }
 
 async fn names_go_to_the_first(mut rig: DirectoryRig<impl DirectoryBackend>) {

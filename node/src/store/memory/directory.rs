@@ -48,6 +48,17 @@ impl DirectoryBackend for Memory {
             })
         };
         let mut changed = tables.clone();
+        let replaced = publish.replaced();
+        for kept in &mut changed.packages {
+            let comes = |package: &Package| package.fingerprint == kept.package.fingerprint;
+            if kept.identity == publish.identity
+                && replaced.contains(&kept.package.ciphersuite)
+                && matches!(kept.state, State::OneTime)
+                && !publish.one_time.iter().any(comes)
+            {
+                kept.state = State::Spent;
+            }
+        }
         for package in &publish.one_time {
             if !known(&changed, package) {
                 let (identity, package) = (publish.identity, package.clone());

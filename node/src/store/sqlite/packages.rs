@@ -27,7 +27,10 @@ pub(super) async fn publish(
         publish.one_time.iter().filter(|package| !known.contains(&package.fingerprint)).collect();
     let mut counts: HashMap<u16, u32> = HashMap::new();
     // The limit counts all that lives; the answer counts what can be handed out.
-    for stock in alive(connection, publish.identity, publish.now).await? {
+    let replaced = publish.replaced();
+    let mut alive = alive(connection, publish.identity, publish.now).await?;
+    alive.retain(|stock| !replaced.contains(&stock.ciphersuite));
+    for stock in alive {
         counts.insert(stock.ciphersuite, stock.one_time);
     }
     for package in &fresh {
@@ -39,6 +42,20 @@ pub(super) async fn publish(
     }
 
     let mut script = Script::default();
+    for ciphersuite in replaced {
+        script.push("UPDATE packages SET data = x'', state = ");
+        script.push(&SPENT.to_string());
+        script.push(" WHERE identity = ? AND ciphersuite = ? AND state = ?");
+        script
+            .bind(publish.identity.as_bytes().as_slice())
+            .bind(i64::from(ciphersuite))
+            .bind(ONE_TIME);
+        for package in &publish.one_time {
+            script.push(" AND fingerprint <> ?");
+            script.bind(package.fingerprint.as_slice());
+        }
+        script.push(";");
+    }
     if let Some(package) = &publish.last_resort {
         script.push(
             "DELETE FROM packages WHERE identity = ? AND ciphersuite = ? AND state = ?

@@ -1,0 +1,174 @@
+//! Adding a member again that asks for it, and being led back ourselves.
+
+use std::sync::Arc;
+
+use quicproquo_core::content::{Content, Version};
+use quicproquo_core::group::{Group, Joined, RepairRequest, WelcomeInfo};
+use quicproquo_core::id::GroupId;
+use quicproquo_core::id::MessageId;
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::suite::{Profile, Suite};
+
+use super::actor::Actor;
+use super::input::Input;
+use super::receive::INTERNAL;
+use super::send::recipients;
+use super::unit::{Opened, Unit};
+use crate::event::EventData;
+use crate::guard::guarded;
+use crate::model::GroupState;
+use crate::store::{GroupRecord, IntentSpec, Lost, OutboxKind, StoreError};
+
+impl Actor {
+    /// A member asks to be added again.
+    pub(super) async fn repair_request(
+        &mut self,
+        opened: &Opened,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let own = self.identity.key();
+        let request = match guarded("request", own.as_bytes(), || RepairRequest::parse(&opened.mls))
+        {
+            Some(Ok(request)) => request,
+            failed => {
+                let reason = if failed.is_some() { "malformed" } else { INTERNAL };
+                self.set_aside(opened.hash, &opened.mls, reason, unit);
+                return Ok(());
+            }
+        };
+        let group = request.group_id.clone();
+        let Some(slot) = self.groups.get(&group) else { return Ok(()) };
+        let record = &slot.record;
+        let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
+        let known = record.role(&request.member).is_some() && request.member != own;
+        let serves = record.is_member() && record.state != GroupState::Leaving;
+        if !serves || stale || !known {
+            return Ok(());
+        }
+        if record.suite == Suite::Envelope && !opened.sealed {
+            self.set_aside(opened.hash, &opened.mls, "downgrade", unit);
+            return Ok(());
+        }
+        let (lost, heard) = (record.lost.is_some(), slot.heard);
+        let Some(mls) = self.mls(&group).await? else { return Ok(()) };
+        let (epoch, hint) = (mls.epoch(), mls.hint());
+        // Without a hint any branch would do; a suspected one is not offered.
+        let here = request.hint.map_or(!lost, |asked| asked == hint);
+        let Some(turn) = self.turn(&group, &request.member) else { return Ok(()) };
+        let member = request.member;
+        if request.epoch == epoch && here {
+            self.after(turn, Input::Readd { request: Box::new(request) });
+        } else if request.epoch <= epoch && !lost {
+            self.after(turn, Input::ShowEpoch { group, member, heard });
+        }
+        Ok(())
+    }
+
+    /// Nobody was faster: add who asked again.
+    pub(super) fn readd(&mut self, request: &RepairRequest, unit: &mut Unit) {
+        let group = &request.group_id;
+        let Some(slot) = self.groups.get(group) else { return };
+        let again = |spec: &IntentSpec| {
+            let IntentSpec::Readd(bytes) = spec else { return false };
+            RepairRequest::parse(bytes).is_ok_and(|known| known.member == request.member)
+        };
+        let planned =
+            self.intents.values().any(|intent| intent.group == *group && again(&intent.spec));
+        if slot.record.epoch == request.epoch && slot.record.is_member() && !planned {
+            let bytes = serde_bytes::ByteBuf::from(request.as_bytes().to_vec());
+            self.intend(group.clone(), IntentSpec::Readd(bytes), None, unit);
+        }
+    }
+
+    /// Whoever asked is somewhere else and has heard of nothing since: a message without content
+    /// shows where we are.
+    pub(super) async fn show_epoch(
+        &mut self,
+        group: &GroupId,
+        member: IdentityKey,
+        heard: u64,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let silent = self.groups.get(group).is_some_and(|slot| slot.heard == heard);
+        if !silent || !self.can_encrypt(group).await? {
+            return Ok(());
+        }
+        let identity = Arc::clone(&self.identity);
+        let now = unit.now_ms;
+        let Some(mls) = self.mls(group).await? else { return Ok(()) };
+        let dummy = Content {
+            id: MessageId::random(),
+            kind: "dummy".to_owned(),
+            body: serde_json::Value::Object(serde_json::Map::new()),
+            relates_to: None,
+            sent_at_ms: Some(now),
+        };
+        let version = match mls.profile() {
+            Profile::Standard => Version::V2,
+            Profile::Plain => Version::V1,
+        };
+        let bytes =
+            dummy.encode(version).ok().and_then(|dummy| mls.encrypt(&identity, &dummy).ok());
+        let Some(bytes) = bytes else { return Ok(()) };
+        let to = recipients(mls, |key| *key == member);
+        if let Err(error) = self.put_outgoing(group, OutboxKind::Repair, &bytes, to, unit) {
+            tracing::warn!(%error, "where the group is cannot be shown");
+        }
+        Ok(())
+    }
+
+    /// Whether a Welcome is the answer to our request. Whoever has one of our key packages can
+    /// make a group with this id: only a member that we know may lead us back.
+    pub(super) fn is_answer(record: &GroupRecord, info: &WelcomeInfo) -> bool {
+        // An old Welcome leads to an epoch that we have left behind.
+        let asked = |lost: &Lost| lost.asked > 0 && info.epoch > lost.epoch;
+        record.lost.as_ref().is_some_and(asked)
+            && record.role(&info.inviter).is_some()
+            && record.suite == info.suite
+            && record.profile == info.profile
+    }
+
+    /// We are in the group again, with what was missed told as far as it shows.
+    pub(super) fn rejoined(&mut self, joined: Joined, info: WelcomeInfo, unit: &mut Unit) {
+        let group = info.group_id.clone();
+        self.replace_rows(&group, joined.writes, unit);
+        let Some(slot) = self.groups.get_mut(&group) else { return };
+        slot.restart(joined.group);
+        let members: Vec<_> =
+            info.members.iter().map(|member| (member.identity, member.role)).collect();
+        let record = &mut slot.record;
+        let before = std::mem::replace(&mut record.members, members);
+        let pending = record.pending.take();
+        record.epoch = info.epoch;
+        let renamed = record.name != info.name;
+        record.name.clone_from(&info.name);
+        record.topic = slot.mls.as_ref().map(Group::topic).unwrap_or_default();
+        let topic = record.topic.clone();
+        record.leave_proposed = None;
+        record.proposed = None;
+        record.ended.clear();
+        record.recover();
+        if let Some(pending) = pending {
+            self.drop_outgoing(pending.counter, unit);
+        }
+        self.used_packages(&group, info.suite, joined.used_refs, joined.last_resort, unit);
+        self.emit(unit, Some(&group), EventData::GroupRepaired {});
+        let (epoch, by) = (info.epoch, info.inviter);
+        let now: Vec<_> = info.members.iter().map(|member| member.identity).collect();
+        let before: Vec<_> = before.into_iter().map(|(key, _)| key).collect();
+        let added: Vec<_> = now.iter().filter(|key| !before.contains(key)).copied().collect();
+        let removed: Vec<_> = before.iter().filter(|key| !now.contains(key)).copied().collect();
+        if !added.is_empty() || !removed.is_empty() {
+            let data = EventData::GroupMembersChanged { epoch, by, added, removed };
+            self.emit(unit, Some(&group), data);
+        }
+        if renamed {
+            let data = EventData::GroupRenamed { epoch, by, name: info.name, topic };
+            self.emit(unit, Some(&group), data);
+        }
+        unit.record_changed(&group);
+        self.renew(&group, unit);
+        self.unbuffer(group.as_bytes(), unit);
+        self.ask_names();
+    }
+}

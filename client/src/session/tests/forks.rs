@@ -1,0 +1,157 @@
+//! Peers that fan out one by one: their commits reach some members and not others.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::suite::Suite;
+
+use super::world::{World, all, bot, heard, meet, members, patient, text, until};
+use crate::event::EventData;
+use crate::model::{GroupState, Options};
+use crate::session::Session;
+
+static REACHED: Mutex<BTreeMap<(GroupId, IdentityKey), Vec<IdentityKey>>> =
+    Mutex::new(BTreeMap::new());
+
+/// Of the recipients of a commit those whom it reaches.
+pub(crate) fn fan_out<T, I: Iterator<Item = (IdentityKey, T)>>(
+    group: &GroupId,
+    from: IdentityKey,
+    to: I,
+) -> impl Iterator<Item = (IdentityKey, T)> + use<T, I> {
+    let reached = REACHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let reached = reached.get(&(group.clone(), from)).cloned();
+    to.filter(move |(key, _)| reached.as_ref().is_none_or(|reached| reached.contains(key)))
+}
+
+fn reach(group: &GroupId, from: &Session, to: &[&Session]) {
+    let key = (group.clone(), from.identity());
+    let to = to.iter().map(|session| session.identity()).collect();
+    REACHED.lock().unwrap().insert(key, to);
+}
+
+fn reach_all(group: &GroupId, from: &Session) {
+    REACHED.lock().unwrap().remove(&(group.clone(), from.identity()));
+}
+
+async fn told(session: &Session, fits: impl Fn(&EventData) -> bool) -> bool {
+    all(session).await.iter().any(|event| fits(&event.data))
+}
+
+fn is_forked(event: &EventData) -> bool {
+    matches!(event, EventData::GroupForked { .. })
+}
+
+/// Whoever says something is heard by all in the end. A message to the other branch is lost, and
+/// that is told there.
+async fn come_together(sessions: &[&Session], group: &GroupId, what: &str) {
+    let together = async {
+        for round in 0.. {
+            for (n, speaker) in sessions.iter().enumerate() {
+                let said = text(&format!("{what} {round} {n}"));
+                speaker.send(group.clone(), said, patient()).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut heard_all = true;
+            for listener in sessions {
+                assert_ne!(listener.group(group).await.unwrap().state, GroupState::Isolated);
+                let texts = super::world::texts(&all(listener).await);
+                let from_others = sessions
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, speaker)| speaker.identity() != listener.identity());
+                for (n, _) in from_others {
+                    heard_all &= texts.contains(&format!("{what} {round} {n}"));
+                }
+            }
+            if heard_all {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), together).await.expect("they come together");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_is_told_and_mended_whoever_is_on_the_losing_side() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let (carol, dave) = (bot(&other, "carol").await, bot(&other, "dave").await);
+    let sessions = [&alice, &bob, &carol, &dave];
+    // The hints decide who wins, and they are random.
+    let (mut admin_lost, mut others_lost) = (0, 0);
+    for round in 0..6 {
+        let suite = Suite::ALL[round % 2];
+        let group = meet(suite, &alice, &[&bob, &carol, &dave]).await;
+        // Alice's commit reaches bob, carol's reaches dave: two branches of one epoch.
+        reach(&group, &alice, &[&alice, &bob]);
+        reach(&group, &carol, &[&carol, &dave]);
+        alice.update_keys(group.clone(), patient()).await.unwrap();
+        carol.update_keys(group.clone(), patient()).await.unwrap();
+        let epochs = async |session: &Session| session.group(&group).await.unwrap().epoch;
+        assert_eq!(epochs(&alice).await, epochs(&carol).await);
+        reach_all(&group, &alice);
+        reach_all(&group, &carol);
+        come_together(&sessions, &group, &format!("round {round}")).await;
+        let mut rosters = Vec::new();
+        for session in sessions {
+            let mut roster = members(session, &group).await;
+            roster.sort();
+            rosters.push((epochs(session).await, roster));
+        }
+        assert!(rosters.windows(2).all(|two| two[0] == two[1]), "{rosters:#?}");
+        let lost = |event: &EventData| matches!(event, EventData::GroupNeedsReadd { .. });
+        let mut told_here = Vec::new();
+        for session in sessions {
+            let log = all(session).await;
+            let of = log.iter().filter(|event| event.group.as_ref() == Some(&group));
+            told_here.push(of.filter(|event| lost(&event.data)).count());
+        }
+        admin_lost += usize::from(told_here[0] > 0);
+        others_lost += usize::from(told_here[2] > 0);
+        // The roles have not changed.
+        alice
+            .invite(group.clone(), vec![bob.identity()], Options::default())
+            .await
+            .expect_err("bob is there");
+    }
+    assert!(told(&alice, is_forked).await && told(&carol, is_forked).await);
+    assert!(admin_lost + others_lost >= 6, "{admin_lost} {others_lost}");
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A removed member that goes on committing in the epoch it was removed from changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decided_epoch_is_not_reopened_by_a_removed_member() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let mallory = bot(&other, "mallory").await;
+    let group = meet(Suite::Native, &alice, &[&bob, &mallory]).await;
+    // It never sees the commit that removes it, so it goes on in its own branch.
+    reach(&group, &alice, &[&alice, &bob]);
+    alice.remove(group.clone(), vec![mallory.identity()], patient()).await.unwrap();
+    reach_all(&group, &alice);
+    for _ in 0..3 {
+        mallory.update_keys(group.clone(), patient()).await.unwrap();
+    }
+    alice.send(group.clone(), text("without"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "without").await, ["without"]);
+    bob.send(group.clone(), text("still here"), patient()).await.unwrap();
+    assert_eq!(heard(&alice, "still here").await, ["still here"]);
+    // Its requests to come back are not served: it is no member.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for session in [&alice, &bob] {
+        let roster = members(session, &group).await;
+        assert_eq!(roster.len(), 2);
+        assert_eq!(session.group(&group).await.unwrap().epoch, 2);
+    }
+    until(&bob, |event| matches!(event, EventData::GroupMembersChanged { .. })).await;
+    client.shutdown().await;
+    other.shutdown().await;
+}
