@@ -154,7 +154,7 @@ impl Client {
         config: ClientConfig,
         process: &crate::simulation::Process,
     ) -> Result<Self, OpenError> {
-        let store = Store::open(&config.data_dir, &config.master_key).await?;
+        let store = Store::open(&config.data_dir, &config.master_key, config.loaded_bytes).await?;
         Self::start_all(config, store, process.driver(), Clock::Simulated(process.clone())).await
     }
 

@@ -239,12 +239,7 @@ impl Actor {
                     tracing::debug!("a handshake for a decided epoch");
                 }
             }
-            ProcessError::Inactive => {
-                // Our own commit for ourselves came before its Welcome.
-                if self.groups.get(group).is_some_and(|slot| slot.record.lost.is_some()) {
-                    self.buffer(group.as_bytes(), opened, unit);
-                }
-            }
+            ProcessError::Inactive => {}
             ProcessError::Unauthorized(error) => {
                 tracing::warn!(%error, "a member breaks the rules of the group");
                 self.set_aside(opened.hash, &opened.mls, "unauthorized", unit);

@@ -119,12 +119,15 @@ impl State {
 
     fn serve_directory(&mut self, from: &IdentityKey, request: Request) -> (String, Reply) {
         match request {
-            Request::PublishKeyPackages { one_time, last_resort, answer } => {
+            Request::PublishKeyPackages { one_time, last_resort, replace, answer } => {
                 let said = format!("takes {} key packages", one_time.len());
                 let account = self.account(from);
                 let package = one_time.first().or(last_resort.as_ref());
                 if let Some(suite) = package.and_then(|package| suite_of(package)) {
                     let kept = account.packages.entry(suite).or_default();
+                    if replace {
+                        *kept = Packages::default();
+                    }
                     kept.one_time.extend(one_time);
                     kept.last_resort = last_resort.or(kept.last_resort.take());
                 }
