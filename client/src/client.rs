@@ -9,7 +9,7 @@ use quicproquo_schemas::id::Instance;
 use tokio_util::task::TaskTracker;
 
 use crate::archive::{Archive, ArchiveError, ArchiveKey};
-use crate::clock;
+use crate::clock::Clock;
 use crate::config::ClientConfig;
 use crate::error::{OpenError, SessionError};
 use crate::rpc::{Connector, Driver};
@@ -38,6 +38,7 @@ pub struct Client {
 struct Inner {
     store: Arc<Store>,
     driver: Driver,
+    clock: Clock,
     instance: Instance,
     stock: u32,
     invite: Option<Arc<str>>,
@@ -57,11 +58,22 @@ impl Client {
         let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
+        Self::start_all(config, store, driver, Clock::System).await
+    }
+
+    async fn start_all(
+        config: ClientConfig,
+        store: Arc<Store>,
+        driver: Driver,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let mut instance = [0; Instance::LEN];
         getrandom::fill(&mut instance).map_err(|error| failed(std::io::Error::other(error)))?;
         let inner = Inner {
             store,
             driver,
+            clock,
             instance: Instance::new(instance),
             stock: config.key_package_stock,
             invite: config.invite.as_deref().map(Arc::from),
@@ -85,7 +97,8 @@ impl Client {
         let hybrid =
             HybridSecret::generate().map_err(|error| SessionError::Internal(error.to_string()))?;
         let identity = Identity::generate();
-        let record = self.inner.store.create_identity(identity, hybrid, clock::now_ms()).await?;
+        let record =
+            self.inner.store.create_identity(identity, hybrid, self.inner.clock.now_ms()).await?;
         Ok(self.start(record, invite.map(Arc::from)))
     }
 
@@ -181,10 +194,38 @@ impl Client {
         self.inner.store.close().await;
     }
 
+    /// As [`Client::open`], in a simulated process: with its time and its node.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[cfg(feature = "simulation")]
+    pub async fn open_in(
+        config: ClientConfig,
+        process: &crate::simulation::Process,
+    ) -> Result<Self, OpenError> {
+        let (key, retention) = (&config.master_key, config.retention);
+        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
+        Self::start_all(config, store, process.driver(), Clock::Simulated(process.clone())).await
+    }
+
+    /// Ends as SIGKILL does: nothing is answered, and nothing more is written. The database is
+    /// closed then.
+    #[cfg(feature = "simulation")]
+    pub async fn crash(self) {
+        if let Clock::Simulated(process) = &self.inner.clock {
+            process.kill();
+        }
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+        self.inner.store.close().await;
+    }
+
     fn start(&self, record: IdentityRecord, invite: Option<Arc<str>>) -> Session {
-        let Inner { store, driver, instance, stock, tracker, .. } = &*self.inner;
+        let Inner { store, driver, clock, instance, stock, tracker, .. } = &*self.inner;
         let invite = invite.or_else(|| self.inner.invite.clone());
-        let session = Session::start(record, store, driver, *instance, *stock, invite, tracker);
+        let (driver, clock) = (driver, clock.clone());
+        let session =
+            Session::start(record, store, driver, clock, *instance, *stock, invite, tracker);
         self.sessions_mut().insert(session.identity(), session.clone());
         session
     }

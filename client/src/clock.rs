@@ -2,6 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+#[cfg(feature = "simulation")]
+use crate::simulation::{Busy, Process};
+
 /// Unix time in milliseconds.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn now_ms() -> u64 {
@@ -33,5 +39,98 @@ impl Stopwatch {
     /// Nanoseconds since `earlier`, which was elapsed then.
     pub fn nanos_since(&self, earlier: Duration) -> u64 {
         u64::try_from(self.elapsed().saturating_sub(earlier).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The time in which sessions live: that of the machine, or of a simulated process, which may also
+/// die at a [`Point`].
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    #[cfg(feature = "simulation")]
+    Simulated(Process),
+}
+
+/// A place between two steps of a unit of work, where a simulated process may die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Point {
+    /// The state in memory has changed, nothing is written.
+    BeforeCommit,
+    /// Everything is written, nobody knows.
+    AfterCommit,
+    /// Callers have their answers.
+    AfterAnswer,
+    /// An acknowledgement has left.
+    AfterAck,
+    /// Sends have left.
+    AfterSend,
+}
+
+impl Point {
+    /// All points, in the order in which a unit passes them.
+    pub const ALL: [Self; 5] =
+        [Self::BeforeCommit, Self::AfterCommit, Self::AfterAnswer, Self::AfterAck, Self::AfterSend];
+}
+
+impl Clock {
+    /// Unix time in milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        match self {
+            Self::System => now_ms(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(process) => process.now_ms(),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        match self {
+            Self::System => tokio::time::sleep(pause).boxed(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(process) => process.sleep(pause).boxed(),
+        }
+    }
+
+    /// Runs a task for as long as its process lives.
+    pub(crate) async fn live(self, task: impl Future<Output = ()>) {
+        match self {
+            Self::System => task.await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(process) => process.live(task).await,
+        }
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+#[expect(clippy::unused_self, reason = "only a simulation has something to do here")]
+impl Clock {
+    /// For the simulation: something is being done until what this answers is dropped.
+    #[inline]
+    pub(crate) fn busy(&self) -> impl Send + Sync + use<> {}
+
+    /// For the simulation: the process may die here.
+    #[inline]
+    pub(crate) fn at(&self, _: Point) -> std::future::Ready<()> {
+        std::future::ready(())
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl Clock {
+    /// Something is being done until what this answers is dropped.
+    pub(crate) fn busy(&self) -> Option<Busy> {
+        match self {
+            Self::System => None,
+            Self::Simulated(process) => Some(process.busy()),
+        }
+    }
+
+    /// The process may die here.
+    pub(crate) async fn at(&self, point: Point) {
+        match self {
+            Self::System => {}
+            Self::Simulated(process) => process.at(point).await,
+        }
     }
 }

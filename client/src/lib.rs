@@ -18,6 +18,8 @@ pub use quicproquo_core::floor;
 pub mod model;
 mod rpc;
 pub mod session;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod store;
 
 pub use archive::{Archive, ArchiveError, ArchiveKey};

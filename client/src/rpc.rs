@@ -25,6 +25,8 @@ mod trust;
 
 pub(crate) use connection::Connector;
 pub(crate) use driver::Driver;
+#[cfg(feature = "simulation")]
+pub(crate) use link::refuse;
 
 /// What a request ends with.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, RpcError>>;

@@ -11,6 +11,7 @@ use quicproquo_schemas::id::Instance;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::error::SessionError;
 use crate::event::{Cursor, EventPage};
 use crate::model::{
@@ -355,10 +356,12 @@ impl Session {
     }
 
     /// Starts the task of a session.
+    #[expect(clippy::too_many_arguments, reason = "what a client and its session share")]
     pub(crate) fn start(
         record: IdentityRecord,
         store: &Arc<Store>,
         driver: &Driver,
+        clock: Clock,
         instance: Instance,
         stock_target: u32,
         invite: Option<Arc<str>>,
@@ -377,10 +380,11 @@ impl Session {
             record,
             uplink,
             stock_target,
+            clock.clone(),
             tail_sender,
             health_sender,
         );
-        tracker.spawn(actor.run(queue));
+        tracker.spawn(clock.live(actor.run(queue)));
         Self { identity, owner, commands, store: Arc::clone(store), tail, health }
     }
 

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod files;
 pub mod load;
 pub mod process;
+pub mod proving;
 pub mod proxy;
 pub mod rpc;
 pub mod seed;

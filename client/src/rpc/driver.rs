@@ -34,6 +34,12 @@ impl Driver {
         Ok(Self { links })
     }
 
+    /// Hands links to a node in memory.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn to(links: mpsc::UnboundedSender<LinkSpec>) -> Self {
+        Self { links }
+    }
+
     /// Runs a link until it is stopped, displaced, or its session is gone.
     pub(crate) fn open(&self, spec: LinkSpec) {
         // The thread outlives every handle, so this cannot fail while `self` exists.

@@ -124,7 +124,8 @@ async fn refuse_until<T>(work: impl Future<Output = T>, spec: &mut LinkSpec) -> 
     }
 }
 
-fn refuse(request: Request) {
+/// Answers a request that finds no link.
+pub(crate) fn refuse(request: Request) {
     let error = || RpcError::Unavailable("no link".into());
     match request {
         Request::Send { answer, .. } => drop(answer.send(Err(error()))),

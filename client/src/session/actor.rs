@@ -27,7 +27,7 @@ use super::repair::Doubts;
 use super::unit::Unit;
 use super::uplink::Uplink;
 use super::{Hidden, Reply};
-use crate::clock;
+use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
@@ -155,6 +155,7 @@ pub(super) struct Actor {
     pub(super) uplink: Uplink,
     pub(super) stock: Vec<Stock>,
     pub(super) stock_target: u32,
+    pub(super) clock: Clock,
     /// When the last-resort package of a suite was made, unix milliseconds.
     pub(super) last_resorts: BTreeMap<Suite, u64>,
     pub(super) making: bool,
@@ -175,6 +176,7 @@ impl Actor {
         record: IdentityRecord,
         uplink: Uplink,
         stock_target: u32,
+        clock: Clock,
         tail: watch::Sender<Cursor>,
         health: watch::Sender<Health>,
     ) -> Self {
@@ -207,6 +209,7 @@ impl Actor {
             uplink,
             stock: Vec::new(),
             stock_target,
+            clock,
             last_resorts: BTreeMap::new(),
             making: false,
             replaced: BTreeSet::new(),
@@ -221,21 +224,16 @@ impl Actor {
 
     /// Runs until it is told to stop or every handle is gone.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        match self.load().await {
-            Ok(()) => self.uplink.open(),
-            Err(error) => {
-                tracing::error!(%error, "a session cannot read its state");
-                if !self.reload(&mut commands).await {
-                    return;
-                }
-            }
+        if !self.first_load(&mut commands).await {
+            return;
         }
         self.after(Duration::ZERO, Input::Sweep);
         loop {
             let Some(first) = self.next(&mut commands).await else {
                 break;
             };
-            let mut unit = Unit::new(self.store.batch(), clock::now_ms());
+            let _busy = self.clock.busy();
+            let mut unit = Unit::new(self.store.batch(), self.clock.now_ms());
             let mut stop = self.take(first, &mut unit).await;
             for _ in 1..INPUTS {
                 match self.queued(&mut commands) {
@@ -252,6 +250,19 @@ impl Actor {
         }
         self.uplink.close();
         self.store.loaded().forget(self.owner);
+    }
+
+    /// `false`: the session is to stop.
+    async fn first_load(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
+        let _busy = self.clock.busy();
+        match self.load().await {
+            Ok(()) => self.uplink.open(),
+            Err(error) => {
+                tracing::error!(%error, "a session cannot read its state");
+                return self.reload(commands).await;
+            }
+        }
+        true
     }
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
@@ -317,7 +328,10 @@ impl Actor {
         let committed = if batch.is_empty() {
             Ok(())
         } else {
-            self.store.write(batch).await.map_err(SessionError::from)
+            self.clock.at(Point::BeforeCommit).await;
+            let written = self.store.write(batch).await;
+            self.clock.at(Point::AfterCommit).await;
+            written.map_err(SessionError::from)
         };
         unit.answer(&committed);
         if committed.is_err() {
@@ -330,6 +344,7 @@ impl Actor {
             tail.0 = self.positions.tail;
             moved
         });
+        self.clock.at(Point::AfterAnswer).await;
         if let Some(packages) = unit.publish {
             self.publish(packages);
         }
@@ -337,8 +352,10 @@ impl Actor {
             let up_to = self.positions.received_up_to;
             let ack = |answer| Request::Ack { up_to, answer };
             self.jobs.push(self.uplink.ask(ack, Input::Acked));
+            self.clock.at(Point::AfterAck).await;
         }
         self.pump();
+        self.clock.at(Point::AfterSend).await;
         self.report();
         true
     }
@@ -394,7 +411,7 @@ impl Actor {
 
     /// Later, this input.
     pub(super) fn after(&self, pause: Duration, input: Input) {
-        self.jobs.push(tokio::time::sleep(pause).map(|()| input).boxed());
+        self.jobs.push(self.clock.sleep(pause).map(|()| input).boxed());
     }
 
     pub(super) fn report(&self) {

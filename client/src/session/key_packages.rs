@@ -128,9 +128,13 @@ impl Actor {
             packages.extend(make(usize::from(last_resort), true)?);
             Ok(Made { suite, packages, writes: store.take_writes() })
         });
-        let made = making.map(|made| match made {
-            Ok(made) => Input::Made(made),
-            Err(error) => Input::MakingFailed(error.to_string()),
+        let busy = self.clock.busy();
+        let made = making.map(move |made| {
+            let _busy = busy;
+            match made {
+                Ok(made) => Input::Made(made),
+                Err(error) => Input::MakingFailed(error.to_string()),
+            }
         });
         self.jobs.push(made.boxed());
     }

@@ -138,7 +138,10 @@ impl Actor {
             return Ok(());
         };
         match slot.record.state {
-            _ if slot.record.is_over() => return Ok(()),
+            _ if slot.record.is_over() => {
+                self.after_us(group, info, &opened, unit);
+                return Ok(());
+            }
             GroupState::Isolated => {
                 self.buffer(group.as_bytes(), &opened, unit);
                 return Ok(());
@@ -156,6 +159,10 @@ impl Actor {
             self.buffer(group.as_bytes(), &opened, unit);
             return Ok(());
         };
+        if !mls.is_active() {
+            self.after_us(group, info, &opened, unit);
+            return Ok(());
+        }
         if info.is_commit() && pending == Some(hash) {
             return self.commit_won(group, Some(&opened), unit).await;
         }
@@ -175,6 +182,15 @@ impl Actor {
                 self.buffer(group.as_bytes(), &opened, unit);
                 Ok(())
             }
+        }
+    }
+
+    /// A payload of a group that goes on without us. It may have overtaken the Welcome that
+    /// brings us back.
+    fn after_us(&mut self, group: &GroupId, info: &MessageInfo, opened: &Opened, unit: &mut Unit) {
+        let left = self.groups.get(group).map(|slot| slot.record.epoch);
+        if info.epoch > left {
+            self.buffer(group.as_bytes(), opened, unit);
         }
     }
 
@@ -223,12 +239,7 @@ impl Actor {
                     tracing::debug!("a handshake for a decided epoch");
                 }
             }
-            ProcessError::Inactive => {
-                // Our own commit for ourselves came before its Welcome.
-                if self.groups.get(group).is_some_and(|slot| slot.record.lost.is_some()) {
-                    self.buffer(group.as_bytes(), opened, unit);
-                }
-            }
+            ProcessError::Inactive => {}
             ProcessError::Unauthorized(error) => {
                 tracing::warn!(%error, "a member breaks the rules of the group");
                 self.set_aside(opened.hash, &opened.mls, "unauthorized", unit);

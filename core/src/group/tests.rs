@@ -1,6 +1,7 @@
 //! Tests of groups, by what happens in them.
 
 mod conversation;
+mod crash;
 mod hostile;
 mod joining;
 mod membership;

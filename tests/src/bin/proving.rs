@@ -1,0 +1,40 @@
+//! Plays runs of the proving ground and tells the story of one that fails.
+
+use std::process::ExitCode;
+
+use quicproquo_tests::proving::Plan;
+use quicproquo_tests::seed::say;
+
+const USAGE: &str = "proving --seed N [--count RUNS] [--story]";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let (mut seed, mut count, mut story) = (None, 1, false);
+    while let Some(arg) = args.next() {
+        let mut number = || args.next().and_then(|text| text.parse::<u64>().ok());
+        match arg.as_str() {
+            "--seed" => seed = number(),
+            "--count" => count = number().unwrap_or(0),
+            "--story" => story = true,
+            _ => seed = None,
+        }
+    }
+    let Some(seed) = seed.filter(|_| count > 0) else {
+        say(USAGE);
+        return ExitCode::FAILURE;
+    };
+    for seed in seed..seed.saturating_add(count) {
+        let verdict = Plan::new(seed).run();
+        if !verdict.faults.is_empty() {
+            say(&format!("{verdict}seed {seed} fails"));
+            return ExitCode::FAILURE;
+        }
+        if story {
+            say(&verdict.to_string());
+        }
+        let (accepted, losses) = (verdict.accepted, verdict.told_losses);
+        let crashes = verdict.crashes;
+        say(&format!("seed {seed}: {accepted} messages, {losses} told losses, {crashes} crashes"));
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,10 @@
+//! The proving ground: sessions under simulation, whatever happens to them.
+//!
+//! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
+
+mod crash_points;
+mod model;
+mod races;
+mod seeds;
+mod sequences;
+mod stories;

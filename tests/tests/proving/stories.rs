@@ -1,0 +1,81 @@
+//! Runs that once failed, told step by step.
+
+use quicproquo_client::simulation::Move;
+use quicproquo_client::{GroupId, Suite};
+use quicproquo_tests::proving::world::block_on;
+use quicproquo_tests::proving::{Kind, Verdict, World};
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const CAROL: usize = 2;
+
+/// A group of all.
+async fn group(world: &mut World) -> GroupId {
+    let others = world.keys()[1..].to_vec();
+    let made = world.ask(ALICE, None, Kind::Create(others, Suite::Native)).await;
+    world.rest().await;
+    world.operations[made].group.clone().expect("a group")
+}
+
+async fn judged(mut world: World) {
+    world.settle().await;
+    world.judge().await;
+    world.end().await.assert_clean("at the end");
+}
+
+/// What the group says after the commit that brings somebody back may overtake the Welcome.
+#[test]
+fn who_comes_back_hears_what_came_before_the_welcome() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let [alice, _, carol] = world.keys()[..] else { panic!("three members") };
+        let group = group(&mut world).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![carol])).await;
+        world.rest().await;
+
+        // Alice does not learn that her commit has won, so that she sends no Welcome yet.
+        world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+        let of_alice = |a_move: &Move| matches!(a_move, Move::Push(to, _) if *to == alice);
+        world.rest_but(of_alice).await;
+        let said = world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.ask(BOB, Some(group.clone()), Kind::Update).await;
+        world.rest_but(of_alice).await;
+        assert!(!world.heard_by(CAROL).contains(&said), "the Welcome was held up");
+        world.rest().await;
+        assert!(world.heard_by(CAROL).contains(&said), "{}", world.verdict);
+        judged(world).await;
+    });
+}
+
+/// Alice dies before she learns that the node has her message, and the group goes on without her.
+fn a_lost_answer(the_node_forgets: bool) -> Verdict {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let group = group(&mut world).await;
+        let alice = world.keys()[ALICE];
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest_but(|a_move| matches!(a_move, Move::Answer(to, _) if *to == alice)).await;
+        world.crash(ALICE).await;
+        world.ask(BOB, Some(group.clone()), Kind::Update).await;
+        world.rest().await;
+        if the_node_forgets {
+            world.sim.node().forget_sends(&alice);
+        }
+        world.start(ALICE).await;
+        world.settle().await;
+        world.judge().await;
+        world.end().await
+    })
+}
+
+#[test]
+fn a_send_whose_answer_is_lost_is_asked_about() {
+    a_lost_answer(false).assert_clean("at the end");
+}
+
+/// The control: who does not ask encrypts again what the others have.
+#[test]
+fn a_send_that_nobody_knows_of_is_encrypted_again() {
+    let verdict = a_lost_answer(true);
+    assert!(!verdict.faults.is_empty(), "nobody notices: {verdict}");
+}
