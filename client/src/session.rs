@@ -52,6 +52,7 @@ mod receive;
 mod refusal;
 mod repair;
 mod retention;
+mod rotation;
 mod send;
 mod stale;
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod contacts;
 mod damage;
 mod events;
 mod groups;
+mod hybrid;
 mod identities;
 mod inbox;
 mod intents;

@@ -52,6 +52,10 @@ pub(super) struct Slot {
     pub(super) doubts: Doubts,
     /// Counts what was processed.
     pub(super) heard: u64,
+    /// Who was heard in this epoch.
+    pub(super) heard_from: BTreeSet<IdentityKey>,
+    /// Own messages since our keys were replaced, or the session started.
+    pub(super) said: u32,
 }
 
 impl Slot {
@@ -64,6 +68,8 @@ impl Slot {
             retries: 0,
             doubts: Doubts::default(),
             heard: 0,
+            heard_from: BTreeSet::new(),
+            said: 0,
         }
     }
 
@@ -76,6 +82,7 @@ impl Slot {
     pub(super) fn restart(&mut self, mls: Group) {
         self.mls = Some(mls);
         self.doubts = Doubts::default();
+        self.heard_from.clear();
     }
 }
 
@@ -345,6 +352,9 @@ impl Actor {
             moved
         });
         self.clock.at(Point::AfterAnswer).await;
+        if unit.upload_hybrid {
+            self.upload_hybrid();
+        }
         if let Some(packages) = unit.publish {
             self.publish(packages);
         }

@@ -162,6 +162,7 @@ impl Actor {
             return self.leave(group, &record, unit).await;
         }
         let identity = Arc::clone(&self.identity);
+        let newest = self.hybrid.first().map(|secret| secret.public().clone());
         let now = unit.now_ms / 1000;
         let package = |key| intent.packages.iter().find(|(owner, _)| owner == key);
         let packages: Vec<Vec<u8>> =
@@ -183,7 +184,13 @@ impl Actor {
                 let (name, topic) = (change.name.as_deref(), change.topic.as_deref());
                 mls.set_context(&identity, name, topic, admins.as_ref())
             }
-            IntentSpec::Update => mls.update_keys(&identity, None),
+            IntentSpec::Update => {
+                let own = mls.members().into_iter().find(|it| it.identity == identity.key());
+                let known = own.and_then(|own| own.hybrid);
+                // A leaf that has one gets the newest.
+                let newest = newest.filter(|newest| known.is_some_and(|it| it != *newest));
+                mls.update_keys(&identity, newest.as_ref())
+            }
             IntentSpec::CommitProposals => mls.commit_proposals(&identity),
             IntentSpec::Readd(bytes) => {
                 let request = RepairRequest::parse(bytes).map_err(|_| RepairError::OtherRequest);
@@ -299,6 +306,10 @@ impl Actor {
                     self.send_welcome(group, welcome, &pending.added, unit);
                 }
                 self.apply(group, &summary, unit).await?;
+                let intent = self.intents.get(&pending.intent);
+                if intent.is_some_and(|intent| intent.spec == IntentSpec::Update) {
+                    self.keys_updated(group, unit);
+                }
                 self.settle(pending.intent, &Ok(()), unit);
                 return Ok(());
             }
@@ -392,6 +403,7 @@ impl Actor {
         let record = &mut slot.record;
         let was_visible = record.is_visible();
         record.epoch = epoch;
+        slot.heard_from.clear();
         record.ended.push(unit.now_ms);
         let over = record.ended.len().saturating_sub(past_epochs);
         record.ended.drain(..over);

@@ -199,6 +199,7 @@ impl Actor {
         }
         if whole {
             for (counter, message, parcel) in done {
+                self.count_message(group, unit);
                 self.encrypted(counter, message, parcel, unit);
             }
         } else {

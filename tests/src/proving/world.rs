@@ -1,6 +1,7 @@
 //! The members, their processes, and the node between them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use quicproquo_client::simulation::{Process, Simulation};
@@ -114,6 +115,11 @@ impl World {
         let addr = "127.0.0.1:1".parse().expect("an address");
         let node = NodeAddress { addr, server_name: "localhost".into(), trust: Trust::SystemRoots };
         ClientConfig { key_package_stock: 4, ..ClientConfig::new(self.dir.path().join(name), node) }
+    }
+
+    /// The database of a member.
+    pub fn database(&self, index: usize) -> PathBuf {
+        self.dir.path().join(self.members[index].name).join("client.db")
     }
 
     /// All members, in their order.
