@@ -28,6 +28,7 @@ mod actor;
 mod blobs;
 mod budget;
 mod buffer;
+mod bulk;
 mod cache;
 mod claim;
 pub(crate) mod command;

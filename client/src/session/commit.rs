@@ -20,6 +20,7 @@ use quicproquo_schemas::limits::MAX_PAYLOAD;
 use serde_bytes::ByteBuf;
 
 use super::actor::{Actor, Slot};
+use super::bulk::{at_once, wanted};
 use super::refusal::explain;
 use super::repair::Why;
 use super::unit::{Opened, Unit};
@@ -72,7 +73,8 @@ impl Actor {
             };
             let n = intent.n;
             let step = self.step(&intent, unit).await?;
-            if matches!(intent.spec, IntentSpec::Create(_)) {
+            let new = self.groups.get(group).is_none_or(|slot| slot.record.epoch == 0);
+            if new && matches!(intent.spec, IntentSpec::Create(_)) {
                 match &step {
                     Ok(Step::Moot | Step::Commit(_)) => self.tell_joined(group, unit),
                     Ok(Step::Wait | Step::Proposed) => {}
@@ -133,23 +135,7 @@ impl Actor {
         if !record.state.is_active() && record.state != GroupState::Invited && !leaving {
             return Ok(Err(SessionError::GroupInactive));
         }
-        let wanted: Vec<IdentityKey> = match &intent.spec {
-            IntentSpec::Create(NewGroup { members, .. }) | IntentSpec::Add(members) => {
-                members.iter().filter(|key| record.role(key).is_none()).copied().collect()
-            }
-            IntentSpec::Remove(members) => {
-                members.iter().filter(|key| record.role(key).is_some()).copied().collect()
-            }
-            IntentSpec::Readd(bytes) => {
-                let asked = RepairRequest::parse(bytes).ok();
-                asked
-                    .filter(|asked| asked.epoch == record.epoch)
-                    .map(|it| it.member)
-                    .into_iter()
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
+        let mut wanted = wanted(&intent.spec, &record);
         if matches!(intent.spec, IntentSpec::Readd(_)) && wanted.is_empty() {
             return Ok(Ok(Step::Moot));
         }
@@ -157,6 +143,9 @@ impl Actor {
             && !self.have_packages(intent, &wanted, record.suite.code())
         {
             return Ok(Ok(Step::Wait));
+        }
+        if matches!(intent.spec, IntentSpec::Create(_) | IntentSpec::Add(_)) {
+            wanted.truncate(at_once(record.suite));
         }
         if intent.spec == IntentSpec::Leave {
             return self.leave(group, &record, unit).await;
@@ -310,7 +299,10 @@ impl Actor {
                 if intent.is_some_and(|intent| intent.spec == IntentSpec::Update) {
                     self.keys_updated(group, unit);
                 }
-                self.settle(pending.intent, &Ok(()), unit);
+                // A bulk goes on with those who are still missing.
+                if !self.is_bulk(pending.intent) {
+                    self.settle(pending.intent, &Ok(()), unit);
+                }
                 return Ok(());
             }
             Some(Err(error)) => {

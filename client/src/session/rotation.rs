@@ -34,7 +34,7 @@ impl Actor {
         }
         // Each was in use until the next one was made.
         let over = known.windows(2).filter(|two| two[1].1 + KEPT_MS <= unit.now_ms);
-        if let Some((newest, _)) = over.map(|two| two[0]).last() {
+        if let Some((newest, _)) = over.map(|two| two[0]).next_back() {
             let gone = known.iter().filter(|(n, _)| *n <= newest).count();
             unit.batch.forget_hybrid_keys(self.owner, newest);
             self.hybrid.truncate(known.len() + usize::from(due) - gone);

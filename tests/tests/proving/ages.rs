@@ -7,11 +7,11 @@ use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, World};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Days pass, hour by hour for the timers, and all arrives.
 async fn days(world: &mut World, count: u64) {
-    let until = world.sim.now_ms() + u64::try_from(DAY.as_millis()).unwrap() * count;
+    let until = world.sim.now_ms() + DAY_MS * count;
     while world.sim.now_ms() < until {
         world.pass_time(Some(Duration::from_millis(until - world.sim.now_ms())));
         world.quiet().await;
