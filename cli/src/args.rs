@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use quicproquo_node::IdentityKey;
 
-use crate::config::{BotsLayer, CommonArgs, Fingerprint, HttpLayer, LinkLayer, NodeLayer};
+use crate::config::{
+    BotsLayer, CommonArgs, Fingerprint, HttpLayer, KeySource, LinkLayer, NodeLayer, keys,
+};
 use crate::exit::{self, Failure};
 
 /// End-to-end encrypted group messaging for people and bots.
@@ -28,7 +30,7 @@ pub(crate) enum Command {
     Up(Up),
     /// Start a node alone, or look after one.
     Node(Node),
-    /// Start a gateway alone, for a node elsewhere.
+    /// Start a gateway alone, for a node elsewhere, or look after one.
     Gateway(Gateway),
     /// Watch two bots talk: everything in a temporary directory, every step explained.
     Demo,
@@ -257,6 +259,8 @@ pub(crate) struct NameRelease {
 /// `qpq gateway`.
 #[derive(Debug, Args)]
 pub(crate) struct Gateway {
+    #[command(subcommand)]
+    pub(crate) command: Option<GatewayCommand>,
     #[command(flatten)]
     pub(crate) http: HttpLayer,
     #[command(flatten)]
@@ -266,6 +270,24 @@ pub(crate) struct Gateway {
     /// Print one line of JSON when ready, instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `qpq gateway ..`: works on the data directory while no gateway runs on it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {
+    /// Seal the bots' database under another master key.
+    ///
+    /// A crash in the middle leaves the former key or the new one. Backups made before need the
+    /// former key.
+    Rekey {
+        /// The new key, as --master-key names them; a file that is absent is made. Without it the
+        /// file of the former key gets a fresh one.
+        #[arg(long, value_name = "SOURCE")]
+        to: Option<KeySource>,
+        /// Print one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `qpq bench`.
@@ -364,6 +386,7 @@ const OF_CALLERS: [&str; 3] = ["QPQ_TOKEN", "QPQ_ADMIN_TOKEN", "QPQ_ADMIN_TOKEN_
 /// A misspelt variable would silently leave its setting at the default.
 pub(crate) fn check_environment() -> Result<(), Failure> {
     let mut known = OF_CALLERS.map(OsString::from).to_vec();
+    known.push(OsString::from(keys::VARIABLE));
     known.extend(crate::hooks::VARIABLES.map(OsString::from));
     variables(&Cli::command(), &mut known);
     let unknown = std::env::vars_os()

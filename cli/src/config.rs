@@ -4,14 +4,17 @@
 //! of flags with their variables, so that a setting has one name and one description.
 
 mod fingerprint;
+pub(crate) mod keys;
 mod layers;
 mod limits;
 mod quotas;
+mod span;
 pub(crate) mod static_token;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
@@ -19,9 +22,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use keys::KeySource;
 pub(crate) use layers::{BotsLayer, HttpLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
+pub(crate) use span::Span;
 
 /// Port of the gateway.
 const HTTP_PORT: u16 = 8080;
@@ -36,6 +41,9 @@ const STALL_SECONDS: u64 = 10;
 
 /// One-time key packages per bot and ciphersuite.
 const KEY_PACKAGES: u32 = 100;
+
+/// How long messages and events are kept.
+const RETENTION: Span = Span(Duration::from_hours(30 * 24));
 
 /// Most that the node keeps.
 const MAX_KEY_PACKAGES: u32 = 500;
@@ -97,6 +105,9 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Bots {
     pub(crate) key_package_stock: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) master_key: Option<KeySource>,
+    pub(crate) retention: Span,
 }
 
 /// The gateway's HTTP door.
@@ -209,6 +220,8 @@ impl Settings {
                     .key_package_stock
                     .or(file.bots.key_package_stock)
                     .unwrap_or(KEY_PACKAGES),
+                master_key: bots.master_key.or(file.bots.master_key),
+                retention: bots.retention.or(file.bots.retention).unwrap_or(RETENTION),
             },
         };
         settings.check()

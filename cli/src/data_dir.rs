@@ -59,6 +59,17 @@ pub(crate) fn of_node(dir: &Path) -> Result<PathBuf, Failure> {
     Err(Failure::usage(format_args!("{dir}: no node has run here; give its --data-dir")))
 }
 
+/// Where the gateway of this directory keeps its data.
+pub(crate) fn of_gateway(dir: &Path) -> Result<PathBuf, Failure> {
+    for candidate in [dir.to_owned(), dir.join("gateway")] {
+        if exists(&candidate.join(GATEWAY))? {
+            return Ok(candidate);
+        }
+    }
+    let dir = dir.display();
+    Err(Failure::usage(format_args!("{dir}: no gateway has run here; give its --data-dir")))
+}
+
 fn exists(path: &Path) -> Result<bool, Failure> {
     path.try_exists().map_err(|error| Failure::other(format_args!("{}: {error}", path.display())))
 }
@@ -79,13 +90,14 @@ mod tests {
         for free in [for_both, for_node, for_gateway] {
             assert!(free(dir).is_ok());
         }
-        assert!(of_node(dir).is_err());
+        assert!(of_node(dir).is_err() && of_gateway(dir).is_err());
         put("node/node.db");
         put("gateway/client.db");
         assert!(for_both(dir).is_ok());
         assert!(for_node(dir).is_err());
         assert!(for_gateway(dir).is_err());
         assert_eq!(of_node(dir).unwrap(), dir.join("node"));
+        assert_eq!(of_gateway(dir).unwrap(), dir.join("gateway"));
         put("node.db");
         assert!(for_both(dir).is_err());
         assert_eq!(of_node(dir).unwrap(), dir);

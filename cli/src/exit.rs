@@ -167,8 +167,11 @@ impl From<OpenError> for Failure {
             OpenError::Newer { .. }
             | OpenError::Corrupt { .. }
             | OpenError::WrongKey { .. }
+            | OpenError::KeyInvalid { .. }
             | OpenError::KeyMissing { .. } => Exit::Data,
-            OpenError::Certificate { .. } | OpenError::Trust(_) => Exit::Usage,
+            OpenError::Certificate { .. }
+            | OpenError::Trust(_)
+            | OpenError::KeyElsewhere { .. } => Exit::Usage,
             OpenError::Io { .. } | OpenError::Database(_) => Exit::Failed,
         };
         Self::new(exit, error)

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use args::{Cli, Command, Config, NodeCommand};
+use args::{Cli, Command, Config, GatewayCommand, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
 
@@ -93,7 +93,13 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
                 bots: gateway.bots,
                 ..Layers::default()
             };
-            commands::gateway::run(&load(layers)?, gateway.json).await
+            let settings = load(layers)?;
+            match gateway.command {
+                None => commands::gateway::run(&settings, gateway.json).await,
+                Some(GatewayCommand::Rekey { to, json }) => {
+                    commands::gateway::rekey(&settings, to.as_ref(), json).await
+                }
+            }
         }
         Command::Demo => commands::demo::run(load(Layers::default())?).await,
         Command::Bench(bench) => commands::bench::run(load(Layers::default())?, bench).await,

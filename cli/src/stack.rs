@@ -14,7 +14,7 @@ use quicproquo_node::{CertificateFiles, CertificateReload, Node, NodeConfig, Ops
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Fingerprint, Settings};
+use crate::config::{self, Fingerprint, KeySource, Settings};
 use crate::data_dir;
 use crate::exit::{Exit, Failure};
 use crate::ops::OpsDoor;
@@ -177,6 +177,8 @@ impl Stack {
         own_directory(&data_dir)?;
         let mut config = ClientConfig::new(&data_dir, link);
         config.key_package_stock = settings.bots.key_package_stock;
+        config.retention = settings.bots.retention.0;
+        config.master_key = KeySource::of(settings.bots.master_key.as_ref(), &config.data_dir)?;
         config.invite.clone_from(&settings.link.invite);
         let client = Client::open(config).await?;
         let settings = &settings.http;

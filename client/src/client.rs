@@ -8,12 +8,13 @@ use quicproquo_core::kem::HybridSecret;
 use quicproquo_schemas::id::Instance;
 use tokio_util::task::TaskTracker;
 
+use crate::archive::{Archive, ArchiveError, ArchiveKey};
 use crate::clock::Clock;
 use crate::config::ClientConfig;
 use crate::error::{OpenError, SessionError};
 use crate::rpc::{Connector, Driver};
 use crate::session::Session;
-use crate::store::{IdentityRecord, Store};
+use crate::store::{IdentityRecord, Store, StoreError};
 
 /// What all sessions of a client use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,8 @@ impl Client {
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
-        let store = Store::open(&config.data_dir, &config.master_key, config.loaded_bytes).await?;
+        let (key, retention) = (&config.master_key, config.retention);
+        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         Self::start_all(config, store, driver, Clock::System).await
@@ -117,6 +119,53 @@ impl Client {
         Ok(())
     }
 
+    /// Everything of an identity in a sealed archive, for [`Client::import`] elsewhere. Its session
+    /// stands still from now on, also after a restart, so that of the two copies only one speaks;
+    /// [`Session::resume`] takes that back, and another export gives the same state again.
+    ///
+    /// # Errors
+    /// `Session`: the identity is not here (`Stopped`), or the database failed.
+    pub async fn export(
+        &self,
+        identity: &IdentityKey,
+        key: ArchiveKey,
+    ) -> Result<Vec<u8>, ArchiveError> {
+        let session = self.session(identity).ok_or(SessionError::Stopped)?;
+        let exported = session.export().await?;
+        apart(move || Archive::seal(&exported, &key)).await
+    }
+
+    /// Opens an archive, to look at it or to import it.
+    ///
+    /// # Errors
+    /// `Unknown`, `Sealed`, `Content`.
+    pub async fn open_archive(
+        &self,
+        bytes: Vec<u8>,
+        key: ArchiveKey,
+    ) -> Result<Archive, ArchiveError> {
+        apart(move || Archive::open(&bytes, &key)).await
+    }
+
+    /// Puts an exported identity into this database and starts its session. It goes on where it
+    /// was; if the identity has spoken since, its state is an old copy, and the session says so.
+    ///
+    /// # Errors
+    /// `Exists`, `Content`, `Session`.
+    pub async fn import(&self, archive: Archive) -> Result<Session, ArchiveError> {
+        let identity = archive.identity();
+        let store = &self.inner.store;
+        let failed = |error| ArchiveError::Session(SessionError::from(error));
+        if store.has_identity(&identity).await.map_err(failed)? {
+            return Err(ArchiveError::Exists(identity));
+        }
+        let record = store.import(archive.0).await.map_err(|error| match error {
+            StoreError::Row(_, detail) => ArchiveError::Content(detail),
+            error => failed(error),
+        })?;
+        Ok(self.start(record, None))
+    }
+
     /// The session of an identity.
     pub fn session(&self, identity: &IdentityKey) -> Option<Session> {
         let sessions = self.inner.sessions.read().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +203,8 @@ impl Client {
         config: ClientConfig,
         process: &crate::simulation::Process,
     ) -> Result<Self, OpenError> {
-        let store = Store::open(&config.data_dir, &config.master_key, config.loaded_bytes).await?;
+        let (key, retention) = (&config.master_key, config.retention);
+        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
         Self::start_all(config, store, process.driver(), Clock::Simulated(process.clone())).await
     }
 
@@ -183,4 +233,12 @@ impl Client {
     fn sessions_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<IdentityKey, Session>> {
         self.inner.sessions.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Heavy work on a thread of its own.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, ArchiveError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(SessionError::Internal(error.to_string()).into()))
 }

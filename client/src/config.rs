@@ -1,8 +1,12 @@
 //! What a client must be told: where its data is, which node, whom to trust.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 /// Memory for loaded groups, unless configured.
 const LOADED_BYTES: usize = 128 * 1024 * 1024;
@@ -12,8 +16,11 @@ const LOADED_BYTES: usize = 128 * 1024 * 1024;
 pub struct ClientConfig {
     /// Folder of the database and, unless `master_key` says otherwise, of the master key.
     pub data_dir: PathBuf,
-    /// File with the 32 byte master key (created with mode 0600 when absent).
-    pub master_key: PathBuf,
+    /// Opens the database.
+    pub master_key: MasterKey,
+    /// How long messages and events are kept after they were written; deleted within an hour
+    /// after that.
+    pub retention: Duration,
     /// The node that serves all identities of this client.
     pub node: NodeAddress,
     /// One-time key packages to keep in stock per ciphersuite.
@@ -30,13 +37,55 @@ impl ClientConfig {
     pub fn new(data_dir: impl Into<PathBuf>, node: NodeAddress) -> Self {
         let data_dir = data_dir.into();
         Self {
-            master_key: data_dir.join("master.key"),
+            master_key: MasterKey::File(data_dir.join("master.key")),
             data_dir,
+            retention: Duration::from_hours(30 * 24),
             node,
             key_package_stock: 100,
             loaded_bytes: LOADED_BYTES,
             invite: None,
         }
+    }
+}
+
+/// Where the master key comes from: 32 bytes as 64 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MasterKey {
+    /// A file of ours, made with mode 0600 for a new database.
+    File(PathBuf),
+    /// A file that somebody else provides, like a credential of systemd; never made or changed.
+    Provided(PathBuf),
+    /// The key itself.
+    Text {
+        /// What to call it in errors, like "the environment variable X".
+        name: String,
+        /// The digits.
+        text: Zeroizing<String>,
+    },
+}
+
+impl MasterKey {
+    /// The key itself, and what to call it in errors.
+    pub fn text(name: impl Into<String>, text: String) -> Self {
+        Self::Text { name: name.into(), text: Zeroizing::new(text) }
+    }
+}
+
+/// Never the key.
+impl fmt::Display for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) | Self::Provided(path) => {
+                write!(f, "the master key {}", path.display())
+            }
+            Self::Text { name, .. } => write!(f, "the master key in {name}"),
+        }
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({self})")
     }
 }
 

@@ -35,16 +35,28 @@ pub enum OpenError {
         detail: String,
     },
     /// The master key does not open the database.
-    #[error("the master key {path} does not open this database")]
+    #[error("{key} does not open this database")]
     WrongKey {
-        /// The key file.
-        path: PathBuf,
+        /// Which key.
+        key: String,
+    },
+    /// The master key is malformed.
+    #[error("{key} is not 64 hexadecimal digits")]
+    KeyInvalid {
+        /// Which key.
+        key: String,
+    },
+    /// A new master key can be made only where this program keeps it.
+    #[error("{key} is kept elsewhere: name the new key")]
+    KeyElsewhere {
+        /// Which key.
+        key: String,
     },
     /// The master key is gone, and there is a database that needs it.
-    #[error("the master key {path} is missing, and nothing else opens this database; restore it")]
+    #[error("{key} is missing, and nothing else opens this database; restore it")]
     KeyMissing {
-        /// The key file.
-        path: PathBuf,
+        /// Which key.
+        key: String,
     },
     /// The certificate to trust cannot be read.
     #[error("cannot use the certificate {path}: {detail}")]
@@ -132,6 +144,12 @@ pub enum SessionError {
     /// The identity holds as many names as it may.
     #[error("the identity holds as many names as it may")]
     TooManyNames,
+    /// The safety number that was given is not that of this identity and the other.
+    #[error("the safety number is not the one of this identity and {0}")]
+    SafetyNumberMismatch(IdentityKey),
+    /// A member of the group is not verified, and the caller wants all to be.
+    #[error("{0} is not verified")]
+    NotVerified(IdentityKey),
     /// Nobody has this name.
     #[error("nobody has the name {0}")]
     NameUnknown(String),
@@ -164,9 +182,15 @@ pub enum SessionError {
     /// Another process runs this identity; this session stopped.
     #[error("another instance runs this identity: {0}")]
     Displaced(String),
+    /// The identity was exported and goes on elsewhere.
+    #[error("this identity was exported")]
+    Exported,
     /// The session is stopping or stopped.
     #[error("the session is stopped")]
     Stopped,
+    /// Too many sends are on their way, or too many bytes.
+    #[error("too much is waiting to be sent")]
+    OutboxFull,
     /// The database cannot take more.
     #[error("the database cannot be written")]
     StorageUnavailable,

@@ -6,6 +6,7 @@
 #[cfg(test)]
 extern crate self as quicproquo_client;
 
+mod archive;
 pub mod bench;
 pub mod client;
 pub mod clock;
@@ -21,14 +22,16 @@ pub mod session;
 pub mod simulation;
 mod store;
 
+pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
-pub use config::{ClientConfig, NodeAddress, Pin, Trust};
+pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};
 pub use event::{Cursor, Event, EventData, EventPage};
 pub use model::*;
 pub use quicproquo_core::content::RelatesTo;
 pub use quicproquo_core::group::Role;
 pub use quicproquo_core::id::{GroupId, MessageId};
-pub use quicproquo_core::identity::IdentityKey;
+pub use quicproquo_core::identity::{IdentityKey, SafetyNumber, fingerprint};
 pub use quicproquo_core::suite::{Profile, Suite};
 pub use session::{BlobHash, Session};
+pub use store::rekey;

@@ -27,6 +27,8 @@ pub struct Options {
     pub wait: Duration,
     /// Refuse with `EpochMismatch` unless the group is at this epoch.
     pub if_epoch: Option<u64>,
+    /// Refuse with `NotVerified` unless every member is [`TrustState::Verified`]; sends only.
+    pub verified_only: bool,
 }
 
 /// An answer, and whether it was given before.
@@ -125,8 +127,23 @@ pub enum TrustState {
     Verified,
     /// Trusted on first use.
     Tofu,
-    /// The name pointed to another key before.
+    /// The name pointed to another key before, and the key was not verified since.
     Changed,
+}
+
+/// What is known of an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownIdentity {
+    /// Who.
+    pub identity: IdentityKey,
+    /// The names it signed for that are known here, the first known first.
+    pub names: Vec<String>,
+    /// How well the key is known.
+    pub trust: TrustState,
+    /// When it was met first, unix milliseconds.
+    pub first_seen_ms: Option<u64>,
+    /// When a person compared its safety number, unix milliseconds.
+    pub verified_at_ms: Option<u64>,
 }
 
 /// A membership change, as far as it has come.
@@ -292,6 +309,15 @@ pub enum LinkState {
     Up,
     /// The node refuses this identity.
     Refused(String),
-    /// Another instance runs this identity.
+    /// Another instance runs this identity; an operator can resume this one.
     Displaced(String),
+    /// The identity was exported and goes on elsewhere; an operator can resume this one.
+    Exported,
+}
+
+impl LinkState {
+    /// Whether the session stands still until an operator resumes it.
+    pub fn is_halted(&self) -> bool {
+        matches!(self, Self::Displaced(_) | Self::Exported)
+    }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use quicproquo_core::id::{GroupId, MessageId};
-use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::identity::{IdentityKey, SafetyNumber};
 use quicproquo_schemas::id::Instance;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
@@ -16,15 +16,17 @@ use crate::error::SessionError;
 use crate::event::{Cursor, EventPage};
 use crate::model::{
     Change, ContextChange, GroupInfo, Health, History, HistoryQuery, Invitation, InvitePolicy,
-    LinkState, Message, NewGroup, Options, Outcome, Outgoing,
+    KnownIdentity, LinkState, Message, NewGroup, Options, Outcome, Outgoing,
 };
 use crate::rpc::Driver;
-use crate::store::{IdentityRecord, Owner, Store};
+use crate::store::{Exported, IdentityRecord, Owner, Store};
 pub use blobs::BlobHash;
 use command::Command;
+pub(crate) use hidden::Hidden;
 
 mod actor;
 mod blobs;
+mod budget;
 mod buffer;
 mod cache;
 mod claim;
@@ -33,6 +35,9 @@ mod commit;
 mod damage;
 mod direct;
 mod dispatch;
+mod export;
+mod halt;
+mod hidden;
 mod input;
 mod isolate;
 mod key_packages;
@@ -46,10 +51,12 @@ mod readd;
 mod receive;
 mod refusal;
 mod repair;
+mod retention;
 mod send;
 mod stale;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trust;
 mod unit;
 mod uplink;
 mod welcome;
@@ -104,7 +111,46 @@ impl Session {
     /// # Errors
     /// `StorageUnavailable`.
     pub async fn name_of(&self, identity: &IdentityKey) -> Result<Option<String>, SessionError> {
-        self.store.contact_name(self.owner, identity).await
+        Ok(self.store.names_of(self.owner, [*identity].into()).await?.name(identity))
+    }
+
+    /// What is known of an identity.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn known(&self, identity: &IdentityKey) -> Result<KnownIdentity, SessionError> {
+        let names = self.store.names_of(self.owner, [*identity].into()).await?;
+        Ok(trust::known(&names, &self.identity, *identity))
+    }
+
+    /// What two people compare to know that each has the other's key.
+    pub fn safety_number(&self, other: &IdentityKey) -> SafetyNumber {
+        SafetyNumber::new(&self.identity, other)
+    }
+
+    /// A person has compared the safety number: the identity is [`TrustState::Verified`] from now
+    /// on. With `shown`, what the other side displays must be that number. Doing it twice is doing
+    /// it once.
+    ///
+    /// [`TrustState::Verified`]: crate::TrustState::Verified
+    ///
+    /// # Errors
+    /// `SafetyNumberMismatch`; `Invalid` for the own identity.
+    pub async fn verify(
+        &self,
+        identity: IdentityKey,
+        shown: Option<String>,
+    ) -> Result<KnownIdentity, SessionError> {
+        self.call(|reply| Command::Verify { identity, verified: true, shown, reply }).await
+    }
+
+    /// Takes a verification back.
+    ///
+    /// # Errors
+    /// `Invalid` for the own identity.
+    pub async fn unverify(&self, identity: IdentityKey) -> Result<KnownIdentity, SessionError> {
+        let (verified, shown) = (false, None);
+        self.call(|reply| Command::Verify { identity, verified, shown, reply }).await
     }
 
     /// Creates a group, with all members added by its first commit.
@@ -286,9 +332,27 @@ impl Session {
         self.store.events(self.owner, &self.identity, after, tail, limit).await
     }
 
+    /// Where the log begins: a cursor before this one has expired, and reading after this one gives
+    /// the oldest event that is kept.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn oldest(&self) -> Result<Cursor, SessionError> {
+        Ok(Cursor(self.store.forgotten_up_to(self.owner).await?))
+    }
+
     /// The newest position of the log; changes whenever events become readable.
     pub fn tail(&self) -> watch::Receiver<Cursor> {
         self.tail.clone()
+    }
+
+    /// Goes on after another instance has displaced this one, or after an export: an operator says
+    /// that no other runs. While one does, it is displaced. A session that runs just goes on.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn resume(&self) -> Result<(), SessionError> {
+        self.call(|reply| Command::Resume { reply }).await
     }
 
     /// Starts the task of a session.
@@ -322,6 +386,11 @@ impl Session {
         );
         tracker.spawn(clock.live(actor.run(queue)));
         Self { identity, owner, commands, store: Arc::clone(store), tail, health }
+    }
+
+    /// Everything of the identity, which stands still from now on.
+    pub(crate) async fn export(&self) -> Result<Exported, SessionError> {
+        self.call(|reply| Command::Export { reply }).await
     }
 
     /// Stops the task once what it has taken is durable.

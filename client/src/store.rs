@@ -17,8 +17,10 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 
+use crate::config::MasterKey;
 use crate::error::{OpenError, SessionError};
 
+mod archive;
 mod batch;
 mod contacts;
 mod damage;
@@ -27,23 +29,29 @@ mod groups;
 mod identities;
 mod inbox;
 mod intents;
+mod key;
 mod loaded;
 mod messages;
 mod mls;
 mod outbox;
 mod record;
-pub(crate) mod seal;
+mod rekey;
+mod retention;
+mod seal;
+mod tables;
 mod writer;
 
+pub(crate) use archive::Exported;
 pub(crate) use batch::Batch;
-pub(crate) use contacts::{Contact, Names};
+pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
-pub(crate) use identities::{IdentityRecord, Owner, Positions};
+pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{MessageContent, StoredMessage};
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
+pub use rekey::rekey;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -72,6 +80,9 @@ impl From<StoreError> for SessionError {
     }
 }
 
+/// The file of the database in its folder.
+const DATABASE: &str = "client.db";
+
 /// One open database.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -81,45 +92,33 @@ pub(crate) struct Store {
     loaded: loaded::Loaded,
     written: AtomicU64,
     lock: File,
+    retention: Duration,
 }
 
 impl Store {
     /// Opens or creates the database in `dir` and takes its lock.
     pub(crate) async fn open(
         dir: &Path,
-        key: &Path,
+        key: &MasterKey,
+        retention: Duration,
         loaded_bytes: usize,
     ) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| io(dir, source))?;
-        let lock = lock(dir)?;
-        let path = dir.join("client.db");
-        let marker = dir.join("client.created");
-        let existed = marker.exists();
-        if existed && !path.exists() {
-            let detail = "the file is missing".to_owned();
-            return Err(OpenError::Corrupt { path, detail });
-        }
-        let sealer = Arc::new(seal::Sealer::new(&*seal::master_key(key, !existed)?));
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(!existed)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10))
-            .pragma("cache_size", "-16384")
-            .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(|error| corrupt(&path, &error))?;
-        migrate(&path, &mut connection).await?;
-        check_key(&mut connection, &sealer, key, &path).await?;
-        std::fs::write(&marker, b"").map_err(|source| io(&marker, source))?;
+        let Opened { connection, sealer, lock, options } = open_files(dir, key).await?;
         let reads = SqlitePoolOptions::new()
             .max_connections(4)
-            .connect_with(options.read_only(true).create_if_missing(false))
+            .connect_with(options.read_only(true))
             .await
-            .map_err(|error| corrupt(&path, &error))?;
+            .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
         let writer = writer::Writer::start(connection);
         let loaded = loaded::Loaded::new(loaded_bytes);
-        Ok(Arc::new(Self { reads, writer, sealer, loaded, written: AtomicU64::new(0), lock }))
+        let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
+        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention }))
+    }
+
+    /// How long what was decrypted is kept, in milliseconds.
+    pub(crate) fn retention_ms(&self) -> u64 {
+        u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// An empty unit of work.
@@ -192,29 +191,119 @@ async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), O
     }
 }
 
-async fn check_key(
-    connection: &mut SqliteConnection,
-    sealer: &seal::Sealer,
-    key: &Path,
-    path: &Path,
-) -> Result<(), OpenError> {
-    let database = |error: sqlx::Error| corrupt(path, &error);
-    let kept: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'check'")
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(database)?;
-    if let Some(sealed) = kept {
-        return match sealer.open("meta", b"check", &sealed) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(OpenError::WrongKey { path: key.to_owned() }),
-        };
+/// The files of a database, with their lock.
+struct Opened {
+    connection: SqliteConnection,
+    sealer: seal::Sealer,
+    lock: File,
+    options: SqliteConnectOptions,
+}
+
+/// Takes the lock, opens or creates the database, and finds the key that opens it.
+async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
+    let lock = lock(dir)?;
+    let path = dir.join(DATABASE);
+    let marker = dir.join("client.created");
+    let existed = marker.exists();
+    if existed && !path.exists() {
+        let detail = "the file is missing".to_owned();
+        return Err(OpenError::Corrupt { path, detail });
     }
-    sqlx::query("INSERT INTO meta (key, value) VALUES ('check', ?)")
-        .bind(sealer.seal("meta", b"check", b"quicproquo"))
-        .execute(connection)
+    let master = key::read(key, !existed)?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(!existed)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("cache_size", "-16384")
+        // What is deleted is overwritten, not only marked as free.
+        .pragma("secure_delete", "ON")
+        .disable_statement_logging();
+    let mut connection = options.connect().await.map_err(|error| corrupt(&path, &error))?;
+    migrate(&path, &mut connection).await?;
+    let sealer = fitting(&mut connection, key, master).await.map_err(|error| match error {
+        Unfit::Key => OpenError::WrongKey { key: key.to_string() },
+        Unfit::Database(error) => corrupt(&path, &error),
+        Unfit::Other(error) => error,
+    })?;
+    std::fs::write(&marker, b"").map_err(|source| io(&marker, source))?;
+    let options = options.create_if_missing(false);
+    Ok(Opened { connection, sealer, lock, options })
+}
+
+enum Unfit {
+    Key,
+    Database(sqlx::Error),
+    Other(OpenError),
+}
+
+impl From<sqlx::Error> for Unfit {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<OpenError> for Unfit {
+    fn from(error: OpenError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// What opens this database: `master`, or the key to come when a rotation was cut off after it had
+/// sealed everything anew.
+async fn fitting(
+    connection: &mut SqliteConnection,
+    key: &MasterKey,
+    master: key::Key,
+) -> Result<seal::Sealer, Unfit> {
+    let sealer = seal::Sealer::new(&master);
+    if sealed_meta(connection, "check").await?.is_none() {
+        sqlx::query("INSERT INTO meta (key, value) VALUES ('check', ?)")
+            .bind(sealer.seal("meta", b"check", b"quicproquo"))
+            .execute(&mut *connection)
+            .await?;
+    }
+    if let Some(sealer) = fits(connection, sealer).await? {
+        if let MasterKey::File(file) = key {
+            key::discard(file)?;
+        }
+        return Ok(sealer);
+    }
+    let MasterKey::File(file) = key else { return Err(Unfit::Key) };
+    let next = MasterKey::Provided(key::next(file));
+    let Ok(master) = key::read(&next, false) else { return Err(Unfit::Key) };
+    let sealer = fits(connection, seal::Sealer::new(&master)).await?.ok_or(Unfit::Key)?;
+    tracing::warn!("a rotation of the master key was cut off and is completed");
+    key::replace(file)?;
+    Ok(sealer)
+}
+
+/// The sealer, if it opens this database, with what hides names in it.
+async fn fits(
+    connection: &mut SqliteConnection,
+    sealer: seal::Sealer,
+) -> Result<Option<seal::Sealer>, Unfit> {
+    let check = sealed_meta(connection, "check").await?.unwrap_or_default();
+    if sealer.open("meta", b"check", &check).is_err() {
+        return Ok(None);
+    }
+    let Some(names) = sealed_meta(connection, "names").await? else {
+        return Ok(Some(sealer));
+    };
+    let names = sealer.open("meta", b"names", &names).map_err(|_| Unfit::Key)?;
+    let names = names.as_slice().try_into().map_err(|_| Unfit::Key)?;
+    Ok(Some(sealer.with_names(names)))
+}
+
+async fn sealed_meta(
+    connection: &mut SqliteConnection,
+    key: &'static str,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM meta WHERE key = ?")
+        .bind(key)
+        .fetch_optional(connection)
         .await
-        .map_err(database)?;
-    Ok(())
 }
 
 fn io(path: &Path, source: std::io::Error) -> OpenError {

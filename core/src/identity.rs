@@ -1,6 +1,7 @@
 //! Identities: an Ed25519 key, and the byte strings that it signs.
 
 mod claims;
+mod number;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 pub use claims::{NameError, auth_bytes, name_claim_bytes};
+pub use number::{SafetyNumber, fingerprint};
 
 use crate::id::{IdError, hex_text};
 

@@ -12,11 +12,12 @@ mod query;
 mod time;
 mod token;
 
-pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot};
+pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
 pub(crate) use event::{Ack, EventDto};
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};
-pub(crate) use identity::{IdentityDto, Target, resolve, resolve_all};
+pub(crate) use identity::{IdentityDto, KnownIdentityDto, Verification};
+pub(crate) use identity::{resolve, resolve_all};
 pub(crate) use invitation::InvitationDto;
 pub(crate) use list::List;
 pub(crate) use message::{MessageDto, NewMessage};

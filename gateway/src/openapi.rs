@@ -145,7 +145,11 @@ impl IntoResponses for Refused {
                 "The state of things does not permit it, or the first request with this \
                    idempotency key is still running.",
             ),
-            (412, "The group has moved on from the epoch in If-Match."),
+            (
+                412,
+                "The group has moved on from the epoch in If-Match, or a member is not verified \
+                   and the request requires it.",
+            ),
             (413, "The body, or a part of it, is too large."),
             (415, "The body is not declared as JSON."),
             (422, "The idempotency key was used for another request."),

@@ -30,6 +30,7 @@ struct Inner {
     detail: Option<String>,
     errors: Vec<FieldError>,
     current_epoch: Option<u64>,
+    oldest: Option<String>,
     newest: Option<String>,
 }
 
@@ -41,6 +42,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             current_epoch: None,
+            oldest: None,
             newest: None,
         }))
     }
@@ -68,9 +70,10 @@ impl Problem {
         self
     }
 
-    /// Tells the newest cursor.
-    pub(crate) fn newest(mut self, cursor: &impl ToString) -> Self {
-        self.0.newest = Some(cursor.to_string());
+    /// Tells where the log begins and ends.
+    pub(crate) fn log(mut self, oldest: &impl ToString, newest: &impl ToString) -> Self {
+        self.0.oldest = Some(oldest.to_string());
+        self.0.newest = Some(newest.to_string());
         self
     }
 
@@ -81,7 +84,7 @@ impl Problem {
 
     /// What the client sees; `instance` names the request.
     pub(crate) fn body(self, instance: String) -> ProblemBody {
-        let Inner { kind, detail, errors, current_epoch, newest } = *self.0;
+        let Inner { kind, detail, errors, current_epoch, oldest, newest } = *self.0;
         ProblemBody {
             kind: format!("{URN}{}", kind.slug()),
             title: kind.title().to_owned(),
@@ -91,6 +94,7 @@ impl Problem {
             retryable: kind.retryable(),
             errors,
             current_epoch,
+            oldest,
             newest,
         }
     }
@@ -162,6 +166,9 @@ pub(crate) struct ProblemBody {
     /// The group's epoch, with `epoch-mismatch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     current_epoch: Option<u64>,
+    /// The cursor before the oldest event that is kept, with `cursor-expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<String>,
     /// The newest cursor, with `cursor-expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<String>,

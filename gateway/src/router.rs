@@ -45,6 +45,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(events::stream_events))
         .routes(routes!(events::acknowledge_events))
         .routes(routes!(identities::get_identity))
+        .routes(routes!(identities::verify_identity))
         // No token.
         .routes(routes!(health::get_live))
         .routes(routes!(health::get_ready))

@@ -4,6 +4,7 @@ use std::fs;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -213,6 +214,16 @@ pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
         code: output.status.code().unwrap_or(-1),
         stdout: text(output.stdout),
         stderr: text(output.stderr),
+    }
+}
+
+/// Runs a command and kills it after a while, unless it has ended before.
+pub async fn cut_off(data_dir: &Path, args: &[&str], after: Duration) {
+    let mut command = qpq();
+    command.args(args).arg("--data-dir").arg(data_dir).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run qpq");
+    if tokio::time::timeout(after, child.wait()).await.is_err() {
+        child.kill().await.expect("kill qpq");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use quicproquo_client::{NodeAddress, Trust};
 use serde_json::json;
 
-use crate::config::{Link, Settings};
+use crate::config::{KeySource, Link, Settings};
 use crate::data_dir;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
@@ -51,6 +51,26 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
         ));
     }
     stack.run(signals).await
+}
+
+/// Seals the bots' database under another master key; no gateway may run on it.
+pub(crate) async fn rekey(
+    settings: &Settings,
+    to: Option<&KeySource>,
+    json: bool,
+) -> Result<(), Failure> {
+    let dir = data_dir::of_gateway(&settings.data_dir)?;
+    let from = KeySource::of(settings.bots.master_key.as_ref(), &dir)?;
+    let key = to.map(KeySource::resolve).transpose()?;
+    let values = quicproquo_client::rekey(&dir, &from, key.as_ref()).await?;
+    if json {
+        return say_json(&json!({ "values": values, "master_key": to.map(ToString::to_string) }));
+    }
+    say(format_args!("{values} values are sealed under the new key."));
+    if let Some(to) = to {
+        say(format_args!("From now on start with --master-key {to}"));
+    }
+    Ok(())
 }
 
 /// A node on loopback may be known by the certificate it shows first; any other must be told.

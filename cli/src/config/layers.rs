@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, LimitsLayer, QuotasLayer};
+use super::{Fingerprint, KeySource, LimitsLayer, QuotasLayer, Span};
 
 /// The gateway's HTTP door.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -193,6 +193,13 @@ pub(crate) struct BotsLayer {
     /// One-time key packages to keep at the node, per bot and ciphersuite [default: 100].
     #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT", value_parser = whole_number)]
     pub(super) key_package_stock: Option<u32>,
+    /// The key that seals the bots' database: `file:PATH`, `credential:NAME` (of systemd) or
+    /// `env:VARIABLE`, 64 hexadecimal digits [default: master.key beside the database].
+    #[arg(long, env = "QPQ_MASTER_KEY_SOURCE", value_name = "SOURCE")]
+    pub(super) master_key: Option<KeySource>,
+    /// How long messages and events are kept, like `30d` or `12h` [default: 30d].
+    #[arg(long, env = "QPQ_RETENTION", value_name = "TIME")]
+    pub(super) retention: Option<Span>,
 }
 
 /// An address with a port; a host name is looked up once.

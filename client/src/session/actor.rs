@@ -21,19 +21,20 @@ use quicproquo_core::suite::Suite;
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
-use super::Reply;
 use super::command::Command;
 use super::input::Input;
+use super::repair::Doubts;
 use super::unit::Unit;
 use super::uplink::Uplink;
+use super::{Hidden, Reply};
 use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
 use crate::rpc::{LinkEvent, Request, Stock};
 use crate::store::{
-    Damage, DamagedRow, GroupRecord, IdentityRecord, IntentRecord, Names, OutboxRecord, Overlay,
-    Owner, Positions, Store, StoreError,
+    Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
+    Overlay, Owner, Positions, Store, StoreError,
 };
 
 /// Inputs that one transaction takes.
@@ -43,19 +44,12 @@ const INPUTS: usize = 256;
 pub(super) struct Slot {
     pub(super) record: GroupRecord,
     pub(super) mls: Option<Group>,
-    pub(super) hidden: Vec<(u64, EventData)>,
+    pub(super) hidden: Vec<Hidden>,
+    /// Its MLS state is deleted.
+    pub(super) forgotten: bool,
     /// Tries to take it up again since it was isolated.
     pub(super) retries: u32,
-    /// Payloads of its epoch that did not decrypt and carried no hint.
-    pub(super) failures: u32,
-    /// A later epoch that others are in, with its hint.
-    pub(super) ahead: Option<(u64, Option<[u8; 8]>)>,
-    /// A timer runs for the commit to that epoch.
-    pub(super) late: bool,
-    /// A timer runs for the next request to be added again.
-    pub(super) asking: bool,
-    /// Nothing is sent for a while, since we may have to be added again.
-    pub(super) held: bool,
+    pub(super) doubts: Doubts,
     /// Counts what was processed.
     pub(super) heard: u64,
 }
@@ -66,27 +60,22 @@ impl Slot {
             record,
             mls: None,
             hidden: Vec::new(),
+            forgotten: false,
             retries: 0,
-            failures: 0,
-            ahead: None,
-            late: false,
-            asking: false,
-            held: false,
+            doubts: Doubts::default(),
             heard: 0,
         }
     }
 
     /// Nothing may be sent or changed: an old copy, or a suspicion that is young.
     pub(super) fn blocks(&self) -> bool {
-        self.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
+        self.doubts.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
     }
 
     /// The group was joined again.
     pub(super) fn restart(&mut self, mls: Group) {
         self.mls = Some(mls);
-        self.failures = 0;
-        self.ahead = None;
-        self.held = false;
+        self.doubts = Doubts::default();
     }
 }
 
@@ -148,12 +137,16 @@ pub(super) struct Actor {
     pub(super) asking_names: usize,
     pub(super) groups: HashMap<GroupId, Slot>,
     pub(super) outbox: BTreeMap<u64, Outgoing>,
+    /// Groups in which messages wait for room in the outbox.
+    pub(super) backlog: BTreeSet<GroupId>,
     pub(super) intents: BTreeMap<u64, IntentRecord>,
     pub(super) last_intent: u64,
     pub(super) claiming: BTreeSet<u64>,
     pub(super) buffered: Buffered,
     pub(super) last_buffered: u64,
     pub(super) last_hidden: u64,
+    /// Bytes set aside since the last look at them all.
+    pub(super) set_aside_bytes: u64,
     /// Rows that did not read and are to be set aside.
     pub(super) damaged: Vec<DamagedRow>,
     pub(super) overlay: Overlay,
@@ -202,12 +195,14 @@ impl Actor {
             asking_names: 0,
             groups: HashMap::new(),
             outbox: BTreeMap::new(),
+            backlog: BTreeSet::new(),
             intents: BTreeMap::new(),
             last_intent: 0,
             claiming: BTreeSet::new(),
             buffered: HashMap::new(),
             last_buffered: 0,
             last_hidden: 0,
+            set_aside_bytes: 0,
             damaged: Vec::new(),
             overlay: Overlay::default(),
             in_use: 0,
@@ -298,6 +293,8 @@ impl Actor {
                 self.command(command, unit).await;
                 Ok(())
             }
+            // What a link that was cut off for good still says is for who goes on.
+            Input::Link(_) if self.uplink.state == LinkState::Exported => Ok(()),
             Input::Link(event) => self.link_event(event, unit).await,
             input => self.answered(input, unit).await,
         };
@@ -341,6 +338,7 @@ impl Actor {
             return self.reload(commands).await;
         }
         self.give_back();
+        self.answer_exports(std::mem::take(&mut unit.exports)).await;
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;
@@ -370,6 +368,7 @@ impl Actor {
             };
             self.overlay.put_all(mls.take_writes()?);
         }
+        self.meet_members(unit);
         for id in std::mem::take(&mut unit.records) {
             let slot = self.groups.get(&id);
             if let Some(slot) = slot.filter(|slot| slot.record.damage == Damage::None) {
@@ -398,16 +397,12 @@ impl Actor {
     /// Appends an event, or keeps it while its group is hidden.
     pub(super) fn emit(&mut self, unit: &mut Unit, group: Option<&GroupId>, data: EventData) {
         if let Some(id) = group
-            && let Some(slot) = self.groups.get_mut(id)
+            && let Some(slot) = self.groups.get(id)
             && !slot.record.is_visible()
         {
-            if slot.record.state == GroupState::Declined {
-                return;
+            if slot.record.state != GroupState::Declined {
+                self.hide(id, data, unit);
             }
-            self.last_hidden += 1;
-            let (owner, n) = (self.owner, self.last_hidden);
-            unit.batch.hidden_event(owner, id, n, unit.now_ms, &data);
-            slot.hidden.push((unit.now_ms, data));
             return;
         }
         let seq = self.next_seq();
@@ -451,6 +446,7 @@ impl Actor {
                 self.positions.link_gone();
                 self.uplink.up = false;
                 self.uplink.state = LinkState::Displaced(by.clone());
+                unit.batch.halted(self.owner, Some(&Halted::Displaced(by.clone())));
                 self.emit(unit, None, EventData::SessionDisplaced { by });
             }
         }

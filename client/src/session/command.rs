@@ -6,9 +6,11 @@ use quicproquo_core::identity::IdentityKey;
 use super::Reply;
 use crate::error::SessionError;
 use crate::model::{
-    Change, ContextChange, GroupInfo, InvitePolicy, Message, NewGroup, Options, Outcome, Outgoing,
+    Change, ContextChange, GroupInfo, InvitePolicy, KnownIdentity, Message, NewGroup, Options,
+    Outcome, Outgoing,
 };
 use crate::rpc::Request;
+use crate::store::Exported;
 
 /// One call on a session.
 #[derive(Debug)]
@@ -20,6 +22,13 @@ pub(crate) enum Command {
     Resolve {
         name: String,
         reply: Reply<IdentityKey>,
+    },
+    Verify {
+        identity: IdentityKey,
+        verified: bool,
+        /// The safety number as a person sees it.
+        shown: Option<String>,
+        reply: Reply<KnownIdentity>,
     },
     CreateGroup {
         new: NewGroup,
@@ -72,6 +81,12 @@ pub(crate) enum Command {
         policy: InvitePolicy,
         reply: Reply<()>,
     },
+    Export {
+        reply: Reply<Exported>,
+    },
+    Resume {
+        reply: Reply<()>,
+    },
     /// A request to the node that does not touch the session's state.
     Direct(Request),
     Stop,
@@ -83,8 +98,11 @@ impl Command {
         match self {
             Self::ClaimName { reply, .. }
             | Self::Decline { reply, .. }
+            | Self::Resume { reply }
             | Self::SetInvitePolicy { reply, .. } => drop(reply.send(Err(error))),
             Self::Resolve { reply, .. } => drop(reply.send(Err(error))),
+            Self::Export { reply } => drop(reply.send(Err(error))),
+            Self::Verify { reply, .. } => drop(reply.send(Err(error))),
             Self::CreateGroup { reply, .. }
             | Self::Invite { reply, .. }
             | Self::Remove { reply, .. }

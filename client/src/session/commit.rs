@@ -423,6 +423,7 @@ impl Actor {
                 self.emit(unit, Some(group), EventData::GroupLeft { reason });
             }
             self.end_intents(group, unit);
+            self.forget_group_state(group, unit);
         } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {
             let by = summary.by;
             let data = EventData::GroupMembersChanged { epoch, by, added, removed };

@@ -47,7 +47,8 @@ impl Session {
     pub(crate) async fn delete_at_node(&self) -> Result<(), SessionError> {
         let tries = async {
             loop {
-                if matches!(self.health().link, LinkState::Refused(_) | LinkState::Displaced(_)) {
+                let link = self.health().link;
+                if matches!(link, LinkState::Refused(_)) || link.is_halted() {
                     return Ok(());
                 }
                 match self.ask_node(|answer| Request::DeleteIdentity { answer }).await {

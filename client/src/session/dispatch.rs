@@ -19,6 +19,10 @@ impl Actor {
         match command {
             Command::ClaimName { name, reply } => self.claim_name(name, reply, unit),
             Command::Resolve { name, reply } => self.resolve(name, reply, unit),
+            Command::Verify { identity, verified, shown, reply } => {
+                let result = self.verify(identity, verified, shown.as_deref(), unit);
+                unit.reply(reply, result);
+            }
             Command::CreateGroup { new, options, reply } => {
                 let group = GroupId::random();
                 self.mutate(group, IntentSpec::Create(new), options, reply, unit).await;
@@ -52,6 +56,11 @@ impl Actor {
             Command::SetInvitePolicy { policy, reply } => {
                 unit.batch.invite_policy(self.owner, &policy);
                 self.policy = policy;
+                unit.reply(reply, Ok(()));
+            }
+            Command::Export { reply } => self.export(reply, unit),
+            Command::Resume { reply } => {
+                self.resume(unit);
                 unit.reply(reply, Ok(()));
             }
             Command::Direct(request) => self.uplink.pass(request),
@@ -116,6 +125,7 @@ impl Actor {
                 self.show_epoch(&group, member, heard, unit).await?;
             }
             Input::Sweep => self.sweep(unit).await?,
+            Input::Forget => self.forget_history(unit).await?,
             Input::Damaged => self.set_damaged_aside(unit).await?,
             Input::RetryIsolated { group, retries } => {
                 self.retry_isolated(&group, retries, unit).await?;
@@ -137,6 +147,7 @@ impl Actor {
     pub(super) async fn go_on(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         let woken = std::mem::take(&mut self.uplink.wake);
         unit.touched.extend(woken);
+        self.wake_backlog(unit);
         loop {
             self.replay(unit).await?;
             let Some(group) = unit.touched.pop_first() else {
@@ -159,6 +170,7 @@ impl Actor {
     pub(super) fn refusal(&self) -> Option<SessionError> {
         match &self.uplink.state {
             LinkState::Displaced(by) => Some(SessionError::Displaced(by.clone())),
+            LinkState::Exported => Some(SessionError::Exported),
             _ => None,
         }
     }

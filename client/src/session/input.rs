@@ -127,6 +127,8 @@ pub(super) enum Input {
     OpenLink,
     /// Forget what is old.
     Sweep,
+    /// Go on deleting old history.
+    Forget,
     /// Nothing to do.
     Nothing,
     Stop,

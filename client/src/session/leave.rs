@@ -52,6 +52,7 @@ impl Actor {
                 }
                 self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into() });
             }
+            self.forget_group_state(group, unit);
             unit.record_changed(group);
             return Ok(Ok(Step::Moot));
         }

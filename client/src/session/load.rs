@@ -37,6 +37,7 @@ impl Actor {
     /// Reads everything from the database, except MLS state, which is read when needed.
     pub(super) async fn load(&mut self) -> Result<(), StoreError> {
         let mut damaged = Vec::new();
+        self.load_halted().await?;
         self.names = self.store.names(self.owner).await?;
         self.policy = self.store.invite_policy(self.owner).await?;
         self.groups.clear();
@@ -192,6 +193,7 @@ impl Actor {
         unit.batch.sweep(self.owner, inbox_before, requests_before);
         self.expire_suspicions(unit);
         self.expire_buffered(unit.now_ms.saturating_sub(BUFFER_KEPT_MS), unit);
+        self.forget_history(unit).await?;
         self.expire_outbox(unit).await?;
         self.forget_key_packages(unit).await?;
         self.forget_epochs(unit).await?;

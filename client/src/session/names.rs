@@ -15,7 +15,7 @@ use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::LinkState;
 use crate::rpc::{Request, RpcError};
-use crate::store::Contact;
+use crate::store::{Handover, Pin};
 
 /// How long a claim waits for the link and the first key packages.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -77,8 +77,7 @@ impl Actor {
             error => error.into(),
         });
         if result.is_ok() {
-            let contact = Contact { identity: self.identity.key(), name, changed: false };
-            self.pin(contact, unit);
+            self.pin(name, self.identity.key(), Handover::None, unit);
         }
         unit.reply(reply, result);
     }
@@ -135,11 +134,11 @@ impl Actor {
         if let Ok(key) = verified {
             match self.names.pinned(&name) {
                 Some(known) if known == key => {}
-                None => self.pin(Contact { identity: key, name, changed: false }, unit),
+                None => self.pin(name, key, Handover::None, unit),
                 Some(from) => {
                     let data = EventData::IdentityChanged { name: name.clone(), from, to: key };
                     self.emit(unit, None, data);
-                    self.pin(Contact { identity: key, name, changed: true }, unit);
+                    self.pin(name, key, Handover::Seen, unit);
                 }
             }
         }
@@ -148,9 +147,13 @@ impl Actor {
         }
     }
 
-    fn pin(&mut self, contact: Contact, unit: &mut Unit) {
-        self.names.insert(&contact);
-        unit.batch.contact(self.owner, contact);
+    fn pin(&mut self, name: String, identity: IdentityKey, handover: Handover, unit: &mut Unit) {
+        let pin = Pin { name, identity, handover };
+        self.names.insert(&pin);
+        unit.batch.pin(self.owner, &pin, unit.now_ms);
+        if self.names.meet(&identity, unit.now_ms) {
+            unit.batch.met(self.owner, &identity, unit.now_ms);
+        }
     }
 
     /// Asks for the names of members that have none here, once each and a few at a time: the node

@@ -362,6 +362,7 @@ impl Actor {
             epoch,
             parcel: Some(parcel),
             created_at_ms: unit.now_ms,
+            size: 0,
         };
         unit.batch.outbox(self.owner, counter, &record);
         self.outbox.insert(counter, Outgoing::new(record));

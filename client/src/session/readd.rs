@@ -107,9 +107,10 @@ impl Actor {
             Profile::Standard => Version::V2,
             Profile::Plain => Version::V1,
         };
-        let bytes =
-            dummy.encode(version).ok().and_then(|dummy| mls.encrypt(&identity, &dummy).ok());
-        let Some(bytes) = bytes else { return Ok(()) };
+        let dummy = dummy.encode(version).ok();
+        let bytes = dummy.and_then(|dummy| mls.encrypt(&identity, &dummy).ok());
+        // The bytes may be kept only when the ratchet that made them will be.
+        let Some(bytes) = bytes.filter(|_| mls.flush().is_ok()) else { return Ok(()) };
         let to = recipients(mls, |key| *key == member);
         if let Err(error) = self.put_outgoing(group, OutboxKind::Repair, &bytes, to, unit) {
             tracing::warn!(%error, "where the group is cannot be shown");

@@ -138,7 +138,7 @@ impl Actor {
             return Ok(());
         };
         match slot.record.state {
-            GroupState::Left | GroupState::Removed => {
+            _ if slot.record.is_over() => {
                 self.after_us(group, info, &opened, unit);
                 return Ok(());
             }
@@ -330,6 +330,7 @@ impl Actor {
         unit: &mut Unit,
     ) {
         unit.batch.set_aside(self.owner, hash, reason, unit.now_ms, payload);
+        self.count_set_aside(payload.len(), unit);
         let payload_hash = hex::encode(hash);
         let reason = reason.to_owned();
         self.emit(unit, None, EventData::MessageUndecryptable { reason, payload_hash });

@@ -37,6 +37,21 @@ const OFTEN: u32 = 20;
 /// A suspicion that nothing confirms ends after an hour.
 const SUSPECTED_MS: u64 = 3600 * 1000;
 
+/// What is in doubt about a group, and the timers for it; not kept over a restart.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    /// Payloads of its epoch that did not decrypt and carried no hint.
+    failures: u32,
+    /// A later epoch that others are in, with its hint.
+    ahead: Option<(u64, Option<[u8; 8]>)>,
+    /// A timer runs for the commit to that epoch.
+    late: bool,
+    /// A timer runs for the next request to be added again.
+    asking: bool,
+    /// Nothing is sent for a while, since we may have to be added again.
+    pub(super) held: bool,
+}
+
 /// Where a group stands: its epoch, and the hint of its authenticator.
 pub(super) type Place = (u64, [u8; 8]);
 
@@ -88,8 +103,8 @@ impl Actor {
                 }
                 None if *reason == Undecryptable::Aead => {
                     let Some(slot) = self.groups.get_mut(group) else { return };
-                    slot.failures += 1;
-                    if slot.failures == FAILURES {
+                    slot.doubts.failures += 1;
+                    if slot.doubts.failures == FAILURES {
                         self.tell_forked(group, epoch, unit);
                         self.lose(group, Why::Forked, seen, unit);
                     }
@@ -109,11 +124,11 @@ impl Actor {
         unit: &mut Unit,
     ) {
         let Some(slot) = self.groups.get_mut(group) else { return };
-        slot.ahead = Some(seen);
+        slot.doubts.ahead = Some(seen);
         if slot.record.lost.is_some() {
             return self.lose(group, Why::MissedCommit, seen, unit);
         }
-        if !std::mem::replace(&mut slot.late, true) {
+        if !std::mem::replace(&mut slot.doubts.late, true) {
             self.after(LATE, Input::CommitLate { group: group.clone(), epoch });
         }
     }
@@ -122,10 +137,12 @@ impl Actor {
     pub(super) fn commit_late(&mut self, group: &GroupId, epoch: u64, unit: &mut Unit) {
         let draining = self.uplink.draining || !self.uplink.up;
         let Some(slot) = self.groups.get_mut(group) else { return };
-        slot.late = false;
-        let Some(seen) = slot.ahead.filter(|(ahead, _)| *ahead > slot.record.epoch) else { return };
+        slot.doubts.late = false;
+        let Some(seen) = slot.doubts.ahead.filter(|(ahead, _)| *ahead > slot.record.epoch) else {
+            return;
+        };
         if draining || slot.record.epoch != epoch {
-            slot.late = true;
+            slot.doubts.late = true;
             let epoch = slot.record.epoch;
             return self.after(LATE, Input::CommitLate { group: group.clone(), epoch });
         }
@@ -176,7 +193,7 @@ impl Actor {
         if record.state == GroupState::Active {
             record.state = GroupState::NeedsReadd;
         }
-        slot.held = true;
+        slot.doubts.held = true;
         self.after(HOLD, Input::HeldLongEnough(group.clone()));
         unit.record_changed(group);
         let reason = why.text().to_owned();
@@ -187,7 +204,7 @@ impl Actor {
     /// What waits goes out as it is: the suspicion may be a false one.
     pub(super) fn held_long_enough(&mut self, group: &GroupId, unit: &mut Unit) {
         if let Some(slot) = self.groups.get_mut(group) {
-            slot.held = false;
+            slot.doubts.held = false;
             unit.touched.insert(group.clone());
         }
     }
@@ -205,7 +222,7 @@ impl Actor {
         let lost = self.groups.iter_mut().filter(|(_, slot)| slot.record.lost.is_some());
         let mut held = Vec::new();
         for (group, slot) in lost {
-            slot.held = true;
+            slot.doubts.held = true;
             held.push(group.clone());
         }
         for group in held {
@@ -219,7 +236,7 @@ impl Actor {
         }
         let Some(slot) = self.groups.get_mut(group) else { return };
         let Some(lost) = &slot.record.lost else { return };
-        if std::mem::replace(&mut slot.asking, true) {
+        if std::mem::replace(&mut slot.doubts.asking, true) {
             return;
         }
         let longest = if lost.asked > OFTEN { LONGEST_PAUSE_MS } else { LONG_PAUSE_MS };
@@ -240,7 +257,7 @@ impl Actor {
         let (up, now) = (self.uplink.up && !self.uplink.draining, unit.now_ms);
         let identity = Arc::clone(&self.identity);
         let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
-        slot.asking = false;
+        slot.doubts.asking = false;
         let Some(lost) = slot.record.lost.as_mut().filter(|_| up) else { return Ok(()) };
         lost.asked += 1;
         lost.asked_at_ms = now;
@@ -264,13 +281,13 @@ impl Actor {
     /// A commit was applied: what was only late is no longer missing.
     pub(super) fn caught_up(&mut self, group: &GroupId, at: Place, unit: &mut Unit) {
         let Some(slot) = self.groups.get_mut(group) else { return };
-        slot.failures = 0;
+        slot.doubts.failures = 0;
         let (epoch, hint) = at;
         let reached = |seen: (u64, Option<[u8; 8]>)| {
             epoch > seen.0 || (epoch == seen.0 && seen.1.is_none_or(|seen| seen == hint))
         };
         if slot.record.lost.as_ref().is_some_and(|lost| !lost.stale && reached(lost.seen)) {
-            slot.held = false;
+            slot.doubts.held = false;
             slot.record.recover();
             unit.record_changed(group);
             self.emit(unit, Some(group), EventData::GroupRepaired {});

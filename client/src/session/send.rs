@@ -24,8 +24,6 @@ use crate::store::{
 const MAX_TEXT: usize = 64 * 1024;
 /// Largest content of a message, in bytes.
 const MAX_CONTENT: usize = MAX_CONTENT_LEN;
-/// Sends that one session keeps on their way.
-const MAX_OUTBOX: usize = 10_000;
 
 impl Actor {
     pub(super) async fn send(
@@ -80,8 +78,11 @@ impl Actor {
             tracing::debug!(epoch, "the roster has moved");
             return Err(SessionError::EpochMismatch { current: slot.record.epoch });
         }
-        if self.outbox.len() >= MAX_OUTBOX {
-            return Err(SessionError::StorageUnavailable);
+        if options.verified_only {
+            self.check_verified(&slot.record)?;
+        }
+        if self.outbox_is_full() {
+            return Err(SessionError::OutboxFull);
         }
         check(&message)?;
         let (profile, suite, epoch) = (slot.record.profile, slot.record.suite, slot.record.epoch);
@@ -96,7 +97,7 @@ impl Actor {
             damaged: false,
         };
         // Now, so that what a profile cannot carry is refused before anything is written.
-        plaintext(id, &content, profile)?;
+        let size = plaintext(id, &content, profile)?.len();
 
         let (seq, counter) = (self.next_seq(), self.next_counter());
         let stored = StoredMessage {
@@ -119,6 +120,7 @@ impl Actor {
             epoch,
             parcel: None,
             created_at_ms: unit.now_ms,
+            size: u32::try_from(size).unwrap_or(u32::MAX),
         };
         self.outbox.insert(counter, actor::Outgoing::new(record));
         Ok((seq, counter))
@@ -156,9 +158,15 @@ impl Actor {
             }
             return Ok(());
         }
+        let mut room = self.encryption_room();
         let mut done = Vec::new();
         let mut whole = true;
         for &(counter, seq) in &waiting {
+            if active && room == 0 {
+                self.backlog.insert(group.clone());
+                self.keep_waiting(counter, seq, unit);
+                continue;
+            }
             let Some(message) = self.stored_message(seq, unit).await? else {
                 self.drop_outgoing(counter, unit);
                 continue;
@@ -172,7 +180,10 @@ impl Actor {
                 continue;
             }
             match self.encrypt(group, &message).await? {
-                Some(Ok(parcel)) => done.push((counter, message, parcel)),
+                Some(Ok(parcel)) => {
+                    room = room.saturating_sub(parcel.size());
+                    done.push((counter, message, parcel));
+                }
                 Some(Err(reason)) => self.fail_message(counter, message, &reason, unit),
                 None => {
                     whole = false;

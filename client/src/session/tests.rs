@@ -13,13 +13,9 @@ use crate::model::{GroupState, Options};
 use crate::session::Session;
 
 pub(crate) mod forks;
-#[expect(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "the helpers of the other tests, of which some are used here"
-)]
+#[expect(clippy::disallowed_methods, reason = "the helpers of the other tests")]
 #[path = "../../tests/it/world.rs"]
-mod world;
+pub(crate) mod world;
 
 use world::{World, bot, group_of, heard, meet, patient, text, until};
 

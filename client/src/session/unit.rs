@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::Reply;
 use crate::error::SessionError;
 use crate::model::Idempotency;
-use crate::store::{Batch, IdempotencyRecord, IdempotencyTarget, StoredMessage};
+use crate::store::{Batch, Exported, IdempotencyRecord, IdempotencyTarget, StoredMessage};
 
 type After = Box<dyn FnOnce(Result<(), SessionError>) + Send + Sync>;
 
@@ -53,6 +53,8 @@ pub(super) struct Unit {
     pub(super) received: bool,
     /// What is remembered of the link has changed.
     pub(super) moved: bool,
+    /// Who waits for all rows of the identity.
+    pub(super) exports: Vec<Reply<Exported>>,
     keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
     after: Vec<After>,
 }
@@ -77,6 +79,7 @@ impl Unit {
             publish: None,
             received: false,
             moved: false,
+            exports: Vec::new(),
             keys: HashMap::new(),
             after: Vec::new(),
         }
@@ -96,6 +99,11 @@ impl Unit {
     pub(super) fn answer(&mut self, committed: &Result<(), SessionError>) {
         for after in self.after.drain(..) {
             after(committed.clone());
+        }
+        if let Err(error) = committed {
+            for reply in self.exports.drain(..) {
+                let _ = reply.send(Err(error.clone()));
+            }
         }
     }
 

@@ -87,10 +87,10 @@ impl Uplink {
         }
     }
 
-    /// Opens a new link, unless another instance has taken over.
+    /// Opens a new link, unless the session stands still.
     pub(super) fn open(&mut self) {
         self.broken = false;
-        if matches!(self.state, LinkState::Displaced(_)) {
+        if self.state.is_halted() {
             return;
         }
         let (requests, taken) = mpsc::unbounded_channel();
@@ -176,7 +176,7 @@ impl Actor {
         self.positions.link_gone();
         self.uplink.over = true;
         self.uplink.up = false;
-        if !matches!(self.uplink.state, LinkState::Displaced(_)) {
+        if !self.uplink.state.is_halted() {
             tracing::error!("the link has ended unexpectedly");
             self.uplink.state = LinkState::Connecting;
             self.after(RETRY, Input::OpenLink);

@@ -9,6 +9,7 @@ use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::provider::{RowWrite, ScopedRow, group_scope, key_package_scope};
 use quicproquo_core::suite::Suite;
 
+use super::Hidden;
 use super::actor::{Actor, Slot};
 use super::receive::{INTERNAL, reveal};
 use super::unit::{Opened, Unit};
@@ -225,7 +226,7 @@ impl Actor {
         let hidden = std::mem::take(&mut slot.hidden);
         self.tell_joined(invitation, unit);
         unit.batch.drop_hidden(self.owner, invitation);
-        for (at, data) in hidden {
+        for Hidden { at_ms: at, data, .. } in hidden {
             match data {
                 EventData::MessageReceived(message) => self.received(reveal(message), at, unit),
                 data => {

@@ -12,14 +12,16 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::seal::Sealer;
 use super::{
-    Contact, DamagedRow, GroupRecord, IdempotencyRecord, IdempotencyTarget, IntentRecord,
+    DamagedRow, GroupRecord, Halted, IdempotencyRecord, IdempotencyTarget, IntentRecord,
     OutboxRecord, Owner, Place, Positions, StoreError, StoredMessage, record,
 };
 use crate::event::EventData;
 use crate::model::{DeliveryState, InvitePolicy};
 use statement::{Statement, Value};
 
+mod retention;
 mod statement;
+mod trust;
 
 /// Rows of one multi-row statement.
 const ROWS: usize = 500;
@@ -28,6 +30,7 @@ const ROWS: usize = 500;
 pub(crate) struct Batch {
     sealer: Arc<Sealer>,
     statements: Vec<Statement>,
+    scrub: bool,
 }
 
 impl std::fmt::Debug for Batch {
@@ -43,7 +46,7 @@ macro_rules! values {
 
 impl Batch {
     pub(super) fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer, statements: Vec::new() }
+        Self { sealer, statements: Vec::new(), scrub: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -105,6 +108,14 @@ impl Batch {
             "UPDATE identities SET next_counter = ?, received_up_to = ?, tail = ?, sent_below = ?, \
              replace_packages = ? WHERE id = ?",
             values![next_counter, received_up_to, tail, sent_below, replace_packages, owner.0],
+        );
+    }
+
+    /// The session stands still from now on, or goes on (`None`).
+    pub(crate) fn halted(&mut self, owner: Owner, halted: Option<&Halted>) {
+        self.add(
+            "UPDATE identities SET halted = ? WHERE id = ?",
+            values![halted.map(Halted::text), owner.0],
         );
     }
 
@@ -261,7 +272,7 @@ impl Batch {
         );
     }
 
-    /// An event of a group whose invitation is not answered.
+    /// An event of a group whose invitation is not answered; answers the bytes of its row.
     pub(crate) fn hidden_event(
         &mut self,
         owner: Owner,
@@ -269,13 +280,15 @@ impl Batch {
         n: u64,
         at: u64,
         data: &EventData,
-    ) {
+    ) -> usize {
         let sealed = super::events::seal_hidden(&self.sealer, owner, group, n, data);
+        let size = sealed.len();
         self.add(
             "INSERT INTO hidden_events (owner, group_id, n, occurred_at, data) \
              VALUES (?, ?, ?, ?, ?)",
             values![owner.0, group.as_bytes(), n, at, sealed],
         );
+        size
     }
 
     pub(crate) fn drop_hidden(&mut self, owner: Owner, group: &GroupId) {
@@ -364,15 +377,6 @@ impl Batch {
             "INSERT INTO idempotency (owner, key, fingerprint, intent, message, created_at) \
              VALUES (?, ?, ?, ?, ?, ?)",
             values![owner.0, key, &fingerprint[..], intent, message, created_at_ms],
-        );
-    }
-
-    pub(crate) fn contact(&mut self, owner: Owner, contact: Contact) {
-        let Contact { identity, name, changed } = contact;
-        self.add(
-            "INSERT OR REPLACE INTO contacts (owner, identity, name, changed) \
-             VALUES (?, ?, ?, ?)",
-            values![owner.0, &identity.as_bytes()[..], name, changed],
         );
     }
 

@@ -10,6 +10,7 @@ use super::seal::Sealer;
 use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
 use crate::event::{Cursor, Event, EventData, EventPage};
+use crate::session::Hidden;
 
 type Row = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
 
@@ -26,6 +27,9 @@ impl Store {
         if after > tail {
             return Err(SessionError::CursorInvalid);
         }
+        if after.0 < self.forgotten_up_to(owner).await? {
+            return Err(SessionError::CursorExpired);
+        }
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT seq, kind, group_id, occurred_at, message, data FROM events \
              WHERE owner = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
@@ -38,7 +42,8 @@ impl Store {
         .await
         .map_err(StoreError::from)?;
         let messages = self.messages_of(owner, &rows).await?;
-        let names = self.names(owner).await?;
+        let senders = messages.values().map(|message| message.sender).collect();
+        let names = self.names_of(owner, senders).await?;
         let full = rows.len() == limit.clamp(1, 1000) as usize;
         let last = rows.last().map(|row| Cursor(uint(row.0)));
         let mut items = Vec::with_capacity(rows.len());
@@ -120,7 +125,7 @@ impl Store {
         owner: Owner,
         group: &GroupId,
         damaged: &mut Vec<DamagedRow>,
-    ) -> Result<Vec<(u64, EventData)>, StoreError> {
+    ) -> Result<Vec<Hidden>, StoreError> {
         let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
             "SELECT n, occurred_at, data FROM hidden_events \
              WHERE owner = ? AND group_id = ? ORDER BY n",
@@ -135,7 +140,7 @@ impl Store {
             let row = hidden_row(owner, group, n);
             let read = record::open(&self.sealer, "hidden_events", &row, &sealed);
             if let Some(data) = intact("hidden_events", owner, n, read)? {
-                events.push((uint(at), data));
+                events.push(Hidden { n, at_ms: uint(at), size: sealed.len(), data });
             } else {
                 let place = Place::Hidden(group.clone(), n);
                 damaged.push(DamagedRow { place, bytes: sealed });

@@ -8,6 +8,7 @@ use quicproquo_core::kem::HybridSecret;
 use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
+use super::tables::{MLS, TABLES};
 use super::{Store, StoreError, int, uint};
 use crate::model::InvitePolicy;
 
@@ -64,6 +65,31 @@ impl Positions {
     }
 }
 
+/// Why a session does not run until an operator says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Halted {
+    /// This instance runs the identity.
+    Displaced(String),
+    /// The identity goes on elsewhere.
+    Exported,
+}
+
+impl Halted {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Displaced(by) => format!("displaced {by}"),
+            Self::Exported => "exported".to_owned(),
+        }
+    }
+
+    fn of(text: &str) -> Self {
+        match text.strip_prefix("displaced ") {
+            Some(by) => Self::Displaced(by.to_owned()),
+            None => Self::Exported,
+        }
+    }
+}
+
 /// What a session starts from.
 pub(crate) struct IdentityRecord {
     pub(crate) owner: Owner,
@@ -95,6 +121,17 @@ impl Store {
         Ok(records)
     }
 
+    /// One identity, which must be there.
+    pub(super) async fn identity_of(&self, owner: Owner) -> Result<IdentityRecord, StoreError> {
+        let row: Row = sqlx::query_as(
+            "SELECT id, identity, seed, incarnation, invite_policy FROM identities WHERE id = ?",
+        )
+        .bind(owner.0)
+        .fetch_one(&self.reads)
+        .await?;
+        self.identity_record(row).await
+    }
+
     /// Writes a new identity with its first hybrid key; its positions start at zero.
     pub(crate) async fn create_identity(
         &self,
@@ -121,6 +158,15 @@ impl Store {
     /// Deletes everything of an identity.
     pub(crate) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
         self.writer.delete_identity(owner).await
+    }
+
+    pub(crate) async fn halted(&self, owner: Owner) -> Result<Option<Halted>, StoreError> {
+        let text: Option<Option<String>> =
+            sqlx::query_scalar("SELECT halted FROM identities WHERE id = ?")
+                .bind(owner.0)
+                .fetch_optional(&self.reads)
+                .await?;
+        Ok(text.flatten().as_deref().map(Halted::of))
     }
 
     /// The counters as they are committed.
@@ -254,32 +300,18 @@ pub(super) async fn insert(
     Ok(Owner(owner))
 }
 
-/// Every table that holds rows of an identity.
-const DELETE: [&str; 15] = [
-    "DELETE FROM hybrid_keys WHERE owner = ?",
-    "DELETE FROM mls WHERE owner = ?",
-    "DELETE FROM key_packages WHERE owner = ?",
-    "DELETE FROM groups WHERE owner = ?",
-    "DELETE FROM messages WHERE owner = ?",
-    "DELETE FROM events WHERE owner = ?",
-    "DELETE FROM hidden_events WHERE owner = ?",
-    "DELETE FROM outbox WHERE owner = ?",
-    "DELETE FROM inbox WHERE owner = ?",
-    "DELETE FROM buffered WHERE owner = ?",
-    "DELETE FROM set_aside WHERE owner = ?",
-    "DELETE FROM intents WHERE owner = ?",
-    "DELETE FROM idempotency WHERE owner = ?",
-    "DELETE FROM contacts WHERE owner = ?",
-    "DELETE FROM identities WHERE id = ?",
-];
-
 /// Statements that delete an identity, for the writer.
 pub(super) async fn delete(
     connection: &mut sqlx::SqliteConnection,
     owner: Owner,
 ) -> Result<(), sqlx::Error> {
-    for statement in DELETE {
-        sqlx::query(statement).bind(owner.0).execute(&mut *connection).await?;
+    let tables = TABLES.iter().chain([&MLS]).map(|table| table.name).chain(["hybrid_keys"]);
+    for table in tables {
+        let statement = format!("DELETE FROM {table} WHERE owner = ?");
+        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
+        statement.bind(owner.0).execute(&mut *connection).await?;
     }
+    let statement = sqlx::query("DELETE FROM identities WHERE id = ?");
+    statement.bind(owner.0).execute(connection).await?;
     Ok(())
 }

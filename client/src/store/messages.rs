@@ -146,7 +146,7 @@ impl Store {
         .map_err(StoreError::from)?;
         let Some(row) = row else { return Ok(None) };
         let message = self.message_row(owner, &row).await?;
-        let names = self.names(owner).await?;
+        let names = self.names_of(owner, [message.sender].into()).await?;
         Ok(Some(message.into_message(own, &names)))
     }
 
@@ -178,7 +178,8 @@ impl Store {
         let last = rows.last().filter(|_| more);
         let last = last.map(|row| row.try_get("seq")).transpose().map_err(StoreError::from)?;
         let next = last.map(|seq| Cursor(uint(seq)));
-        let names = self.names(owner).await?;
+        let senders = stored.iter().map(|message| message.sender).collect();
+        let names = self.names_of(owner, senders).await?;
         let items = stored.into_iter().map(|message| message.into_message(own, &names)).collect();
         Ok(History { items, next })
     }

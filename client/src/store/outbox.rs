@@ -17,6 +17,9 @@ pub(crate) struct OutboxRecord {
     /// The final bytes; `None` while the group cannot encrypt.
     pub(crate) parcel: Option<Parcel>,
     pub(crate) created_at_ms: u64,
+    /// Bytes of a message's content.
+    #[serde(default)]
+    pub(crate) size: u32,
 }
 
 /// What a send carries.
@@ -53,7 +56,7 @@ impl OutboxRecord {
     /// A commit whose row is damaged: the node can be asked about it, but it cannot be sent.
     pub(crate) fn lost(group: GroupId, epoch: u64, created_at_ms: u64) -> Self {
         let parcel = Some(Parcel { recipients: Vec::new(), body: Vec::new() });
-        Self { group, kind: OutboxKind::Commit, epoch, parcel, created_at_ms }
+        Self { group, kind: OutboxKind::Commit, epoch, parcel, created_at_ms, size: 0 }
     }
 
     /// Made by [`OutboxRecord::lost`]: what has bytes has recipients.

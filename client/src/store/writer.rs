@@ -1,12 +1,15 @@
 //! The one writer: what queued up while the last transaction synced goes into the next.
 
+use std::sync::Arc;
+
 use quicproquo_core::identity::IdentityKey;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Executor as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use super::{Batch, Owner, StoreError, identities};
+use super::seal::Sealer;
+use super::{Batch, Exported, Owner, StoreError, archive, identities};
 
 const MOST: usize = 256;
 const QUEUE: usize = 1024;
@@ -21,6 +24,7 @@ enum Work {
     Batch(Batch),
     CreateIdentity { key: IdentityKey, seed: Vec<u8>, secret: Vec<u8>, now: i64 },
     DeleteIdentity(Owner),
+    Import { sealer: Arc<Sealer>, exported: Box<Exported> },
 }
 
 /// A handle on the writer task.
@@ -56,6 +60,14 @@ impl Writer {
         now: i64,
     ) -> Result<Owner, StoreError> {
         self.run(Work::CreateIdentity { key: *key, seed, secret, now }).await
+    }
+
+    pub(super) async fn import(
+        &self,
+        sealer: Arc<Sealer>,
+        exported: Exported,
+    ) -> Result<Owner, StoreError> {
+        self.run(Work::Import { sealer, exported: Box::new(exported) }).await
     }
 
     pub(super) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
@@ -97,6 +109,7 @@ async fn run(
 async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
     match transaction(connection, jobs).await {
         Ok(owners) => {
+            scrub(connection, jobs).await;
             for (job, owner) in jobs.drain(..).zip(owners) {
                 let _ = job.done.send(Ok(owner));
             }
@@ -110,9 +123,28 @@ async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             }
             for job in jobs.drain(..) {
                 let alone = transaction(connection, std::slice::from_ref(&job)).await;
+                scrub(connection, std::slice::from_ref(&job)).await;
                 let _ = job.done.send(alone.map(|owners| owners[0]));
             }
         }
+    }
+}
+
+/// Takes what was deleted out of the write-ahead log too. While somebody reads, the next time does.
+async fn scrub(connection: &mut SqliteConnection, jobs: &[Job]) {
+    let scrubs = |job: &Job| match &job.work {
+        Work::Batch(batch) => batch.scrubs(),
+        Work::DeleteIdentity(_) => true,
+        Work::CreateIdentity { .. } | Work::Import { .. } => false,
+    };
+    if !jobs.iter().any(scrubs) {
+        return;
+    }
+    // Writes must not wait long for readers.
+    let sql = "PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(TRUNCATE); \
+               PRAGMA busy_timeout = 10000";
+    if let Err(error) = connection.execute(sql).await {
+        tracing::warn!(%error, "the log of the client database is not truncated");
     }
 }
 
@@ -145,6 +177,9 @@ async fn apply(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Vec<Ow
             }
             Work::CreateIdentity { key, seed, secret, now } => {
                 identities::insert(connection, key, seed, secret, *now).await?
+            }
+            Work::Import { sealer, exported } => {
+                archive::insert(connection, sealer, exported).await?
             }
             Work::DeleteIdentity(owner) => {
                 identities::delete(connection, *owner).await?;

@@ -29,7 +29,7 @@ async fn break_outbox(database: &mut SqliteConnection, how: &'static str) {
     database.execute(trigger).await.unwrap();
 }
 
-async fn link(session: &Session, wanted: LinkState) {
+pub(crate) async fn link(session: &Session, wanted: LinkState) {
     let wait = async {
         while session.health().link != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;

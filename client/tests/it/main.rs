@@ -6,11 +6,14 @@
     reason = "helpers of tests are not tests to the lint, and test tasks are joined by hand"
 )]
 
+mod archive;
 mod bench;
 mod conversation;
 mod damage;
 mod failures;
+mod halt;
 mod refusals;
 mod repair;
 mod scale;
+mod trust;
 mod world;

@@ -9,7 +9,7 @@ use quicproquo_node::NodeConfig;
 
 use crate::world::{World, all, bot, heard, meet, members, patient, text, texts, until};
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

@@ -2,7 +2,7 @@
 
 use quicproquo_client::{Client, ClientConfig, GroupId, Options, Session, Suite};
 
-use crate::world::{World, bot, heard, meet, patient, text, texts};
+use crate::world::{World, bot, heard, meet, patient, text};
 
 /// Three groups of two, one bot of each in either client.
 struct Rooms {
@@ -37,7 +37,7 @@ impl Rooms {
 /// All groups talk, change and talk again, many inputs to a unit.
 async fn talk(rooms: &Rooms) {
     let [alice, bob] = &rooms.bots;
-    let mut said = Vec::new();
+    let (mut said, mut answers) = (Vec::new(), Vec::new());
     for round in 0..3 {
         let mut sends = Vec::new();
         for n in 0..8 {
@@ -52,15 +52,17 @@ async fn talk(rooms: &Rooms) {
         }
         for group in &rooms.groups {
             alice.update_keys(group.clone(), patient()).await.unwrap();
-            bob.send(group.clone(), text("answer"), patient()).await.unwrap();
+            answers.push(format!("answer {}", answers.len()));
+            let answer = text(answers.last().unwrap());
+            bob.send(group.clone(), answer, patient()).await.unwrap();
         }
     }
     let mut received = heard(bob, said.last().unwrap()).await;
     received.sort();
     said.sort();
     assert_eq!(received, said);
-    let answers = crate::world::all(alice).await;
-    assert_eq!(texts(&answers).len(), 9);
+    let received = heard(alice, answers.last().unwrap()).await;
+    assert_eq!(received[received.len() - answers.len()..], answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,11 +34,11 @@ pub(crate) async fn poll(
     let displaced = lease.as_ref().map(|lease| lease.displaced.clone()).unwrap_or_default();
     loop {
         let seen = *tail.borrow_and_update();
-        let page = bot
-            .session
-            .events(position, u32::try_from(limit).unwrap_or(u32::MAX))
-            .await
-            .map_err(|error| with_newest(error, seen))?;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let page = match bot.session.events(position, limit).await {
+            Ok(page) => page,
+            Err(error) => return Err(with_ends(error, bot, seen).await),
+        };
         let items: Vec<_> = page
             .items
             .into_iter()
@@ -88,11 +88,11 @@ fn answer(items: Vec<EventDto>, next: Cursor, params: &PollParams) -> Reply<List
     reply.next_page(params.consumer.is_none().then_some(link))
 }
 
-/// A cursor that expired comes with the newest one to go on from.
-fn with_newest(error: SessionError, newest: Cursor) -> Problem {
+/// A cursor that expired comes with those to go on from.
+async fn with_ends(error: SessionError, bot: &Bot, newest: Cursor) -> Problem {
     let problem = Problem::from(error);
-    match problem.kind() {
-        Kind::CursorExpired => problem.newest(&newest),
+    match (problem.kind(), bot.session.oldest().await) {
+        (Kind::CursorExpired, Ok(oldest)) => problem.log(&oldest, &newest),
         _ => problem,
     }
 }

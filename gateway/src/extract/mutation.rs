@@ -38,7 +38,7 @@ impl<T, const LIMIT: usize> Mutation<T, LIMIT> {
     /// The body, and how the engine is to treat the call.
     pub(crate) fn into_parts(self, wait: Duration) -> (T, Options) {
         let Self { body, idempotency, if_epoch } = self;
-        (body, Options { idempotency, wait, if_epoch })
+        (body, Options { idempotency, wait, if_epoch, ..Options::default() })
     }
 }
 

@@ -50,6 +50,17 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub(crate) struct BotChange {
     /// What happens to invitations from now on.
     pub(crate) invite_policy: Option<InvitePolicyDto>,
+    /// `running`: a bot that was displaced or exported goes on here. Say so only when it runs
+    /// nowhere else.
+    pub(crate) state: Option<WantedState>,
+}
+
+/// What a bot is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WantedState {
+    /// Run.
+    Running,
 }
 
 /// What happens to invitations as they come.
@@ -143,6 +154,8 @@ pub(crate) enum BotStateDto {
     Refused,
     /// Another instance runs its identity.
     Displaced,
+    /// It was exported and goes on elsewhere.
+    Exported,
     /// Not running.
     Stopped,
 }
@@ -200,6 +213,7 @@ fn health(health: Health) -> (BotStateDto, HealthDto) {
         LinkState::Up => (BotStateDto::Running, None),
         LinkState::Refused(reason) => (BotStateDto::Refused, Some(reason)),
         LinkState::Displaced(by) => (BotStateDto::Displaced, Some(by)),
+        LinkState::Exported => (BotStateDto::Exported, None),
     };
     let stock = health.stock.into_iter();
     let key_packages = stock

@@ -1,10 +1,12 @@
 //! Identities on the wire: 64 hexadecimal digits, or a name.
 
-use quicproquo_client::{IdentityKey, Session};
-use serde::Serialize;
+use quicproquo_client::{IdentityKey, KnownIdentity, Session, fingerprint};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bot::is_name;
+use super::group::trust;
+use super::rfc3339;
 use crate::problem::{Kind, Problem};
 
 /// How a caller names an identity. A name has at most 63 characters, so there is no doubt.
@@ -82,6 +84,66 @@ impl IdentityDto {
     pub(crate) fn new(identity: &IdentityKey, name: Option<String>) -> Self {
         Self { identity: identity.to_string(), name }
     }
+}
+
+/// An identity, and how well it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = KnownIdentity)]
+pub(crate) struct KnownIdentityDto {
+    #[serde(flatten)]
+    identity: IdentityDto,
+    /// All names it signed for that are known here.
+    names: Vec<String>,
+    /// 30 digits made of its key: its half of every safety number.
+    #[schema(example = "80902 61658 48758 65857 47835 63207")]
+    fingerprint: String,
+    /// 60 digits made of its key and this bot's, the same on both sides: who compares them by
+    /// another way knows that nobody stands between. `null` for the bot itself.
+    #[schema(
+        required = true,
+        example = "80902 61658 48758 65857 47835 63207 92590 32221 07406 81600 82900 73515"
+    )]
+    safety_number: Option<String>,
+    /// How well the key is known: `verified`, `tofu` (trusted on first use) or `changed` (a name
+    /// of it pointed to another key before).
+    #[schema(example = "tofu")]
+    trust: &'static str,
+    /// When this bot met it first.
+    #[schema(required = true, format = DateTime)]
+    first_seen_at: Option<String>,
+    /// When it was verified.
+    #[schema(required = true, format = DateTime)]
+    verified_at: Option<String>,
+}
+
+impl KnownIdentityDto {
+    /// What a bot knows of an identity.
+    pub(crate) fn new(session: &Session, known: KnownIdentity) -> Self {
+        let KnownIdentity { identity, names, trust: state, first_seen_ms, verified_at_ms } = known;
+        let other = identity != session.identity();
+        Self {
+            identity: IdentityDto::new(&identity, names.first().cloned()),
+            names,
+            fingerprint: fingerprint(&identity),
+            safety_number: other.then(|| session.safety_number(&identity).to_string()),
+            trust: trust(state),
+            first_seen_at: first_seen_ms.map(rfc3339),
+            verified_at: verified_at_ms.map(rfc3339),
+        }
+    }
+}
+
+/// Whether an identity is verified.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verification {
+    /// `true`: a person has compared the safety number; `false`: that no longer counts.
+    pub(crate) verified: bool,
+    /// The safety number as the other side shows it; refused when it is another. Spaces do not
+    /// count.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    pub(crate) safety_number: Option<String>,
 }
 
 #[cfg(test)]

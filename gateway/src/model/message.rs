@@ -33,6 +33,25 @@ pub(crate) struct NewMessage {
     /// The message this one changes, and how.
     #[serde(default)]
     relates_to: Option<RelatesToDto>,
+    /// What must be so, or the message is not sent.
+    #[serde(default)]
+    require: Option<Require>,
+}
+
+/// What must be so for a message to be sent.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Require {
+    /// How well the key of every member must be known.
+    trust: RequiredTrust,
+}
+
+/// How well keys must be known.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RequiredTrust {
+    /// Their safety numbers were compared.
+    Verified,
 }
 
 /// A relation to another message of the group.
@@ -48,6 +67,11 @@ pub(crate) struct RelatesToDto {
 }
 
 impl NewMessage {
+    /// Whether every member must be verified.
+    pub(crate) fn verified_only(&self) -> bool {
+        matches!(self.require, Some(Require { trust: RequiredTrust::Verified }))
+    }
+
     /// For the engine.
     pub(crate) fn parse(self) -> Result<Outgoing, Problem> {
         let relates_to = match (self.reply_to, self.relates_to) {

@@ -74,8 +74,11 @@ kinds! {
     TooManyNames "too-many-names" CONFLICT false "The identity holds as many names as it may.";
     IdempotencyRunning "idempotency-running" CONFLICT true "The first request with this idempotency key is still running.";
     BotDisplaced "bot-displaced" CONFLICT false "Another instance runs this bot's identity.";
+    SafetyNumberMismatch "safety-number-mismatch" CONFLICT false "The safety number is not the one of the two identities.";
+    BotExported "bot-exported" CONFLICT false "This bot was exported and goes on elsewhere.";
     CursorExpired "cursor-expired" GONE false "The cursor is older than what is kept.";
     EpochMismatch "epoch-mismatch" PRECONDITION_FAILED false "The group has moved on from the epoch in If-Match.";
+    NotVerified "not-verified" PRECONDITION_FAILED false "A member of the group is not verified.";
     TooLarge "too-large" PAYLOAD_TOO_LARGE false "The request is too large.";
     MediaTypeRefused "media-type-refused" UNSUPPORTED_MEDIA_TYPE false "The body is not declared as JSON.";
     IdempotencyMismatch "idempotency-mismatch" UNPROCESSABLE_ENTITY false "The idempotency key was used for another request.";
@@ -84,6 +87,7 @@ kinds! {
     NodeRefused "node-refused" BAD_GATEWAY false "The node refused the request.";
     NodeUnreachable "node-unreachable" SERVICE_UNAVAILABLE true "The node cannot be reached.";
     BotStopped "bot-stopped" SERVICE_UNAVAILABLE true "The bot is not running.";
+    OutboxFull "outbox-full" SERVICE_UNAVAILABLE true "Too much is waiting to be sent.";
     StorageUnavailable "storage-unavailable" SERVICE_UNAVAILABLE true "The database cannot be written.";
     NotReady "not-ready" SERVICE_UNAVAILABLE true "The gateway is not ready.";
 }

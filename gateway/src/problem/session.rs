@@ -28,6 +28,8 @@ impl From<SessionError> for Problem {
             SessionError::NameInvalid | SessionError::Invalid(_) => {
                 Self::new(Kind::RequestInvalid).detail(text)
             }
+            SessionError::SafetyNumberMismatch(_) => Self::new(Kind::SafetyNumberMismatch),
+            SessionError::NotVerified(_) => Self::new(Kind::NotVerified).detail(text),
             SessionError::TooManyNames => Self::new(Kind::TooManyNames),
             SessionError::NameUnknown(_) => Self::new(Kind::NameUnknown).detail(text),
             SessionError::TooLarge { .. } => Self::new(Kind::TooLarge).detail(text),
@@ -39,7 +41,9 @@ impl From<SessionError> for Problem {
             }
             SessionError::NodeRefused(_) => Self::new(Kind::NodeRefused).detail(text),
             SessionError::Displaced(_) => Self::new(Kind::BotDisplaced),
+            SessionError::Exported => Self::new(Kind::BotExported),
             SessionError::Stopped => Self::new(Kind::BotStopped),
+            SessionError::OutboxFull => Self::new(Kind::OutboxFull),
             SessionError::StorageUnavailable => Self::new(Kind::StorageUnavailable),
             SessionError::Internal(id) => {
                 tracing::error!(%id, "the session reports a fault of its own");

@@ -10,7 +10,7 @@ use crate::auth::Admin;
 use crate::bots::{self, BotRecord};
 use crate::extract::{Mutation, NoBody, Segment};
 use crate::idempotency::{Begin, begin};
-use crate::model::{BotChange, BotCreated, BotDto, List, NewBot};
+use crate::model::{BotChange, BotCreated, BotDto, List, NewBot, WantedState};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
@@ -69,7 +69,10 @@ pub(crate) async fn get_bot(
     show(&state, &bot).await
 }
 
-/// Change a bot: what happens to its invitations.
+/// Change a bot: what happens to its invitations, or whether it runs.
+///
+/// A bot that another instance has displaced, or that was exported, stands still, also after a
+/// restart, until `state` says `running`.
 #[utoipa::path(
     patch, path = "/v1/bots/{bot_id}", tag = "bots", request_body = BotChange,
     params(("bot_id" = String, Path, description = "The bot's id."), Idempotent),
@@ -90,6 +93,9 @@ pub(crate) async fn change_bot(
     let session = state.client.session(&bot.identity).ok_or(Problem::new(Kind::BotStopped))?;
     if let Some(policy) = request.body.invite_policy {
         session.set_invite_policy(policy.parse()?).await?;
+    }
+    if request.body.state == Some(WantedState::Running) {
+        session.resume().await?;
     }
     let dto = BotDto::new(&bot, Some(&session)).with_policy(session.invite_policy().await?);
     if let Some(record) = once.record(StatusCode::OK, &dto) {

@@ -27,7 +27,8 @@ pub(crate) async fn send_message(
     request: Mutation<NewMessage, CONTENT_LIMIT>,
 ) -> Result<Reply<MessageDto>, Problem> {
     bot.need_in(Scope::MessagesSend, &group_id)?;
-    let (new, options) = request.into_parts(wait.duration()?);
+    let (new, mut options) = request.into_parts(wait.duration()?);
+    options.verified_only = new.verified_only();
     let sent = bot.session.send(group_id, new.parse()?, options).await?;
     Ok(Reply::new(StatusCode::CREATED, sent.value.into()).replayed(sent.replayed))
 }

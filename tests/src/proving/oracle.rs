@@ -45,6 +45,8 @@ pub fn said(world: &World, event: &Event) -> String {
             format!("{room} epoch {epoch}: {} calls it {name}", world.name(by))
         }
         EventData::GroupJoined { epoch, .. } => format!("{room}: joined at epoch {epoch}"),
+        // Names keys, which no seed repeats.
+        EventData::InvitationReceived(_) => format!("{room}: invited"),
         other => {
             let told = serde_json::to_value(other).unwrap_or_default();
             format!("{room}: {} {}", other.kind(), told["data"])

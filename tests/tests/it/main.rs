@@ -10,6 +10,7 @@ mod errors;
 mod examples;
 mod gaps;
 mod idempotency;
+mod keys;
 mod kill;
 mod logs;
 mod membership;
@@ -20,6 +21,7 @@ mod operations;
 mod published;
 mod races;
 mod restart;
+mod retention;
 mod secrecy;
 mod showcase;
 mod startup;
@@ -27,6 +29,7 @@ mod storm;
 mod streams;
 mod swagger;
 mod tokens;
+mod trust;
 
 #[rustfmt::skip]
 #[expect(

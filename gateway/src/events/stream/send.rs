@@ -31,7 +31,9 @@ async fn try_send(bot: &Bot, send: Send) -> Result<Outcome<Message>, Problem> {
     let group: GroupId = send.group_id.parse().map_err(|_| Problem::new(Kind::GroupNotFound))?;
     bot.need_in(Scope::MessagesSend, &group)?;
     let body = send.message.to_string();
-    let message = parse_json::<NewMessage>(body.as_bytes())?.parse()?;
+    let message = parse_json::<NewMessage>(body.as_bytes())?;
+    let verified_only = message.verified_only();
+    let message = message.parse()?;
     let path = format!("/v1/groups/{group}/messages");
     let idempotency = match send.idempotency_key {
         Some(key) if (1..=MAX_KEY).contains(&key.len()) => {
@@ -43,6 +45,6 @@ async fn try_send(bot: &Bot, send: Send) -> Result<Outcome<Message>, Problem> {
         None => None,
     };
     let wait = SendWait::of(send.wait).duration()?;
-    let options = Options { idempotency, wait, if_epoch: send.if_epoch };
+    let options = Options { idempotency, wait, if_epoch: send.if_epoch, verified_only };
     Ok(bot.session.send(group, message, options).await?)
 }

@@ -1,0 +1,276 @@
+//! All rows of an identity, opened, and their way into another database.
+
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::provider::{group_scope, key_package_scope};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use zeroize::Zeroize;
+
+use super::seal::Sealer;
+use super::tables::{self, Cell, TABLES, Table};
+use super::{IdentityRecord, Overlay, Owner, Store, StoreError, mls};
+
+/// What is not carried over: the new database has its own.
+const OWN: [&str; 2] = ["id", "halted"];
+
+/// A row: columns and cells, sealed ones opened.
+type Cells = Vec<(String, Cell)>;
+
+/// Everything a database knows of an identity, in clear.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Exported {
+    pub(crate) identity: IdentityKey,
+    /// The name it claimed first.
+    pub(crate) name: Option<String>,
+    /// Its row of `identities`.
+    row: Cells,
+    hybrid_keys: Vec<Cells>,
+    tables: Vec<(String, Vec<Cells>)>,
+    /// Scope, key, value.
+    mls: Vec<(ByteBuf, ByteBuf, ByteBuf)>,
+}
+
+impl Drop for Exported {
+    fn drop(&mut self) {
+        let tables = self.tables.iter_mut().flat_map(|(_, rows)| rows);
+        for row in tables.chain(&mut self.hybrid_keys).chain([&mut self.row]) {
+            for (_, cell) in row {
+                if let Cell::Bytes(bytes) = cell {
+                    bytes.zeroize();
+                }
+            }
+        }
+        for (_, _, value) in &mut self.mls {
+            value.zeroize();
+        }
+    }
+}
+
+impl std::fmt::Debug for Exported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exported").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Exported {
+    #[cfg(test)]
+    pub(crate) fn empty(identity: IdentityKey) -> Self {
+        let (row, name) = (Vec::new(), None);
+        Self { identity, name, row, hybrid_keys: vec![], tables: vec![], mls: vec![] }
+    }
+}
+
+impl Store {
+    /// Everything of an identity whose session stands still. What is damaged stays behind.
+    pub(crate) async fn export(
+        &self,
+        owner: Owner,
+        identity: IdentityKey,
+    ) -> Result<Exported, StoreError> {
+        let name = self.names_of(owner, [identity].into()).await?.name(&identity);
+        let key = identity.as_bytes();
+        let rows = self.rows_of("identities", "id", owner).await?;
+        let row = rows.first().map(tables::cells).transpose()?.unwrap_or_default();
+        let row = opened(&self.sealer, "identities", key, row, Some("seed"));
+        let row = row.ok_or_else(|| StoreError::Row("identities", "the seed".into()))?;
+        let mut hybrid_keys = Vec::new();
+        for row in self.rows_of("hybrid_keys", "owner", owner).await? {
+            let row = tables::cells(&row)?;
+            hybrid_keys.extend(opened(&self.sealer, "hybrid_keys", key, row, Some("secret")));
+        }
+        let mut exported = Exported {
+            identity,
+            name,
+            row,
+            hybrid_keys,
+            tables: Vec::with_capacity(TABLES.len()),
+            mls: Vec::new(),
+        };
+        for table in &TABLES {
+            let mut rows = Vec::new();
+            for row in self.rows_of(table.name, "owner", owner).await? {
+                let row = tables::cells(&row)?;
+                let row_key = Table::row_key(owner.0, &key_of(table, &row));
+                rows.extend(opened(&self.sealer, table.name, &row_key, row, table.sealed));
+            }
+            for scope in scopes(table.name, &rows) {
+                match self.mls_scope(owner, &scope, &Overlay::default()).await {
+                    Ok(found) => exported.mls.extend(found.into_iter().map(|(key, value)| {
+                        (scope.clone().into(), ByteBuf::from(key), ByteBuf::from(value))
+                    })),
+                    Err(error) if error.is_damage() => {
+                        tracing::error!(%error, "damaged MLS state is not exported");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            exported.tables.push((table.name.to_owned(), rows));
+        }
+        Ok(exported)
+    }
+
+    async fn rows_of(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        owner: Owner,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let sql = AssertSqlSafe(format!("SELECT * FROM {table} WHERE {column} = ?"));
+        Ok(sqlx::query(sql).bind(owner.0).fetch_all(&self.reads).await?)
+    }
+
+    /// Whether an identity is in this database.
+    pub(crate) async fn has_identity(&self, identity: &IdentityKey) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM identities WHERE identity = ?")
+            .bind(&identity.as_bytes()[..])
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Writes everything of an identity that is not here.
+    pub(crate) async fn import(&self, exported: Exported) -> Result<IdentityRecord, StoreError> {
+        let sealer = std::sync::Arc::clone(&self.sealer);
+        let owner = self.writer.import(sealer, exported).await?;
+        self.identity_of(owner).await
+    }
+}
+
+/// Names of MLS rows are hidden; they are found by what they belong to.
+fn scopes(table: &str, rows: &[Cells]) -> Vec<Vec<u8>> {
+    let column = match table {
+        "groups" => "group_id",
+        "key_packages" => "reference",
+        _ => return Vec::new(),
+    };
+    let cells = rows.iter().filter_map(|row| cell(row, column));
+    let bytes = cells.filter_map(|cell| match cell {
+        Cell::Bytes(bytes) => Some(bytes.as_slice()),
+        _ => None,
+    });
+    let scope = if table == "groups" { group_scope } else { key_package_scope };
+    bytes.map(scope).collect()
+}
+
+fn cell<'a>(row: &'a Cells, column: &str) -> Option<&'a Cell> {
+    row.iter().find(|(name, _)| name == column).map(|(_, cell)| cell)
+}
+
+fn key_of(table: &Table, row: &Cells) -> Vec<Cell> {
+    table.key.iter().filter_map(|column| cell(row, column).cloned()).collect()
+}
+
+/// The row with its sealed column opened; `None` when that does not open.
+fn opened(
+    sealer: &Sealer,
+    table: &'static str,
+    row_key: &[u8],
+    mut row: Cells,
+    sealed: Option<&str>,
+) -> Option<Cells> {
+    for (name, cell) in &mut row {
+        if Some(name.as_str()) == sealed
+            && let Cell::Bytes(value) = cell
+        {
+            match sealer.open(table, row_key, value) {
+                Ok(plain) => *cell = Cell::Bytes(plain.to_vec().into()),
+                Err(error) => {
+                    tracing::error!(table, %error, "a damaged row is not exported");
+                    return None;
+                }
+            }
+        }
+    }
+    row.retain(|(name, _)| !OWN.contains(&name.as_str()));
+    Some(row)
+}
+
+/// Statements that write an exported identity, for the writer.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+    exported: &Exported,
+) -> Result<Owner, StoreError> {
+    let key = exported.identity.as_bytes();
+    let row = exported.row.clone();
+    put(connection, "identities", sealed(sealer, "identities", key, row, Some("seed"))).await?;
+    let owner: i64 =
+        sqlx::query_scalar("SELECT last_insert_rowid()").fetch_one(&mut *connection).await?;
+    for row in &exported.hybrid_keys {
+        let row = owned(row.clone(), owner);
+        let row = sealed(sealer, "hybrid_keys", key, row, Some("secret"));
+        put(connection, "hybrid_keys", row).await?;
+    }
+    for (name, rows) in &exported.tables {
+        let table = TABLES.iter().find(|table| table.name == name);
+        let table = table.ok_or_else(|| StoreError::Row("archive", format!("table {name}")))?;
+        for row in rows {
+            let row = owned(row.clone(), owner);
+            let row_key = Table::row_key(owner, &key_of(table, &row));
+            put(connection, table.name, sealed(sealer, table.name, &row_key, row, table.sealed))
+                .await?;
+        }
+    }
+    let owner = Owner(owner);
+    for (scope, key, value) in &exported.mls {
+        let scope_name = mls::scope_name(sealer, owner, scope);
+        let key_name = sealer.name(&[scope, key]);
+        let value = mls::seal(sealer, owner, &scope_name, &key_name, key, value);
+        let bytes = |bytes: &[u8]| Cell::Bytes(bytes.to_vec().into());
+        let row = vec![
+            ("owner".to_owned(), Cell::Int(owner.0)),
+            ("scope".to_owned(), bytes(&scope_name)),
+            ("key".to_owned(), bytes(&key_name)),
+            ("value".to_owned(), bytes(&value)),
+        ];
+        put(connection, "mls", row).await?;
+    }
+    Ok(owner)
+}
+
+fn owned(mut row: Cells, owner: i64) -> Cells {
+    for (name, cell) in &mut row {
+        if name == "owner" {
+            *cell = Cell::Int(owner);
+        }
+    }
+    row
+}
+
+fn sealed(
+    sealer: &Sealer,
+    table: &'static str,
+    row_key: &[u8],
+    mut row: Cells,
+    column: Option<&str>,
+) -> Cells {
+    for (name, cell) in &mut row {
+        if Some(name.as_str()) == column
+            && let Cell::Bytes(plain) = cell
+        {
+            let value = sealer.seal(table, row_key, plain);
+            plain.zeroize();
+            *cell = Cell::Bytes(value.into());
+        }
+    }
+    row
+}
+
+/// Columns that this version does not know are refused by the database.
+async fn put(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    row: Cells,
+) -> Result<(), StoreError> {
+    let is_word = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if let Some((name, _)) = row.iter().find(|(name, _)| name.is_empty() || !is_word(name)) {
+        return Err(StoreError::Row("archive", format!("column {name}")));
+    }
+    let (columns, cells): (Vec<String>, Vec<Cell>) = row.into_iter().unzip();
+    let places = vec!["?"; columns.len()].join(", ");
+    let sql = format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", "));
+    tables::execute(connection, sql, &cells).await?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! Which rows are old enough to be deleted.
+
+use super::{Owner, Store, StoreError, int, uint};
+
+/// A clock that was wrong for a while must not keep entries for ever. One day, in milliseconds.
+const AHEAD_MS: u64 = 24 * 3600 * 1000;
+/// Events that one unit deletes at most.
+const AT_ONCE: u32 = 5_000;
+
+/// Events that can be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OldEvents {
+    /// All up to this position.
+    pub(crate) up_to: u64,
+    /// There are more.
+    pub(crate) more: bool,
+}
+
+impl Store {
+    /// The beginning of the log that was written before `before` (unix milliseconds): what is
+    /// deleted never leaves a hole, so that a cursor behind it has lost nothing.
+    pub(crate) async fn old_events(
+        &self,
+        owner: Owner,
+        before: u64,
+        now: u64,
+    ) -> Result<Option<OldEvents>, StoreError> {
+        let first_kept: Option<i64> = sqlx::query_scalar(
+            "SELECT seq FROM events WHERE owner = ? AND occurred_at BETWEEN ? AND ? \
+             ORDER BY seq LIMIT 1",
+        )
+        .bind(owner.0)
+        .bind(int(before))
+        .bind(int(now + AHEAD_MS))
+        .fetch_optional(&self.reads)
+        .await?;
+        let (count, last): (i64, Option<i64>) = sqlx::query_as(
+            "SELECT COUNT(*), MAX(seq) FROM \
+             (SELECT seq FROM events WHERE owner = ? AND seq < ? ORDER BY seq LIMIT ?)",
+        )
+        .bind(owner.0)
+        .bind(first_kept.unwrap_or(i64::MAX))
+        .bind(AT_ONCE)
+        .fetch_one(&self.reads)
+        .await?;
+        let more = count >= i64::from(AT_ONCE);
+        Ok(last.map(|last| OldEvents { up_to: uint(last), more }))
+    }
+
+    /// The position up to which events are deleted.
+    pub(crate) async fn forgotten_up_to(&self, owner: Owner) -> Result<u64, StoreError> {
+        let up_to: Option<i64> =
+            sqlx::query_scalar("SELECT forgotten_up_to FROM identities WHERE id = ?")
+                .bind(owner.0)
+                .fetch_optional(&self.reads)
+                .await?;
+        Ok(uint(up_to.unwrap_or(0)))
+    }
+}
