@@ -1,7 +1,7 @@
 //! Runs that once failed, told step by step.
 
 use quicproquo_client::simulation::Move;
-use quicproquo_client::{GroupId, Role, Suite};
+use quicproquo_client::{GroupId, GroupState, InvitePolicy, Role, Suite};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, Verdict, World};
 
@@ -124,4 +124,26 @@ fn an_old_copy_on_a_branch_of_its_own_is_added_again() {
             judged(world).await;
         });
     }
+}
+
+/// Who accepts an invitation out of an old copy has a group that must be joined again.
+#[test]
+fn an_invitation_out_of_an_old_copy_is_accepted_and_joined_again() {
+    block_on(async {
+        let mut world = World::new(0, 2).await;
+        world.losses = true;
+        let (_, bob) = world.members[BOB].running.as_ref().expect("he lives");
+        bob.set_invite_policy(InvitePolicy::Ask).await.expect("a policy");
+        let group = group(&mut world).await;
+        world.back_up(BOB).await;
+        world.rest().await;
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest().await;
+        world.restore(BOB).await;
+        world.crash(ALICE).await;
+        world.rest().await;
+        world.ask(BOB, Some(group.clone()), Kind::Accept).await;
+        assert_eq!(world.stands(BOB, &group).await, Some(GroupState::NeedsReadd));
+        judged(world).await;
+    });
 }
