@@ -21,6 +21,9 @@ pub use node::{FakeNode, Move};
 mod account;
 mod node;
 
+/// How far the machine's clock is ahead when a simulation begins: 20 days, in milliseconds.
+const LEAD_MS: u64 = 20 * 24 * 3600 * 1000;
+
 /// Often enough for every task that can run to have run.
 const YIELDS: usize = 8;
 
@@ -47,11 +50,11 @@ struct Timers {
 }
 
 impl Simulation {
-    /// Begins now, which is where time stands still. Key packages are judged by the clock of the
-    /// machine too, so that a simulation must not be weeks away from it.
+    /// Time stands still at a moment twenty days ago. Key packages are judged by the clock of the
+    /// machine too, which must not be behind that of the simulation, nor months before it.
     pub fn new() -> Self {
         let time = Time {
-            now_ms: AtomicU64::new(crate::clock::now_ms()),
+            now_ms: AtomicU64::new(crate::clock::now_ms().saturating_sub(LEAD_MS)),
             timers: Mutex::default(),
             busy: AtomicUsize::new(0),
             idle: Notify::new(),

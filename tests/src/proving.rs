@@ -8,6 +8,7 @@
 //!
 //! `cargo run -p quicproquo-tests --bin proving -- --seed 7` plays one run and tells its story.
 
+pub mod losses;
 pub mod operation;
 pub mod oracle;
 pub mod play;
@@ -16,6 +17,7 @@ pub mod world;
 
 use std::fmt;
 
+pub use losses::Loss;
 pub use operation::{Kind, Operation};
 pub use play::Odds;
 pub use world::World;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub steps: usize,
     /// How often which.
     pub odds: Odds,
+    /// Whether things get lost for good, of which members are told.
+    pub losses: bool,
     /// A promise that is broken, which the oracle must see.
     pub sabotage: Option<Sabotage>,
 }
@@ -50,13 +54,21 @@ impl Plan {
         let mut rng = crate::seed::part(seed, 0);
         let members = rng.usize(2..=6);
         let steps = rng.usize(120..=240);
-        Self { seed, members, steps, odds: Odds::draw(&mut rng), sabotage: None }
+        let odds = Odds::draw(&mut rng);
+        Self { seed, members, steps, odds, losses: false, sabotage: None }
+    }
+
+    /// As [`Plan::new`], and things get lost for good.
+    pub fn with_losses(seed: u64) -> Self {
+        let plan = Self::new(seed);
+        Self { losses: true, odds: Odds { lose: 5, ..plan.odds }, ..plan }
     }
 
     /// Plays it.
     pub fn run(&self) -> Verdict {
         world::block_on(async {
             let mut world = World::new(self.seed, self.members).await;
+            world.losses = self.losses;
             world.play(self).await;
             world.settle().await;
             world.judge().await;

@@ -94,7 +94,10 @@ impl Actor {
             ProcessError::Undecryptable(reason) if info.epoch == Some(epoch) => match info.hint {
                 Some(hint) if hint != own => {
                     self.tell_forked(group, epoch, unit);
-                    if info.is_commit() || hint < own {
+                    // An old copy is never on the branch that wins.
+                    let lost = self.groups.get(group).and_then(|slot| slot.record.lost.as_ref());
+                    let stale = lost.is_some_and(|lost| lost.stale);
+                    if info.is_commit() || hint < own || stale {
                         self.lose(group, Why::Forked, seen, unit);
                     }
                 }
@@ -288,6 +291,15 @@ impl Actor {
             slot.record.recover();
             unit.record_changed(group);
             self.emit(unit, Some(group), EventData::GroupRepaired {});
+            return;
+        }
+        let stale = slot.record.lost.as_mut().filter(|lost| lost.stale && epoch > lost.seen.0);
+        if let Some(lost) = stale {
+            // An old copy can often follow the group, and asks to be added where it is now.
+            lost.seen = (epoch, Some(hint));
+            lost.asked = lost.asked.min(1);
+            unit.record_changed(group);
+            self.plan_ask(group, unit.now_ms);
         }
     }
 

@@ -218,12 +218,14 @@ impl Actor {
         match slot.record.state {
             GroupState::Invited => {}
             // Accepting twice is accepting.
-            GroupState::Active if slot.record.inviter.is_some() => {
+            GroupState::Active | GroupState::NeedsReadd if slot.record.inviter.is_some() => {
                 return Ok(self.change(invitation, ChangeState::Done)?.group);
             }
             _ => return Err(SessionError::InvitationNotFound),
         }
-        slot.record.state = GroupState::Active;
+        // The hidden group may have been lost before anybody answered.
+        let lost = slot.record.lost.is_some();
+        slot.record.state = if lost { GroupState::NeedsReadd } else { GroupState::Active };
         let hidden = std::mem::take(&mut slot.hidden);
         self.tell_joined(invitation, unit);
         unit.batch.drop_hidden(self.owner, invitation);

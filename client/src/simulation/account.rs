@@ -21,6 +21,8 @@ pub(super) struct Account {
     pub(super) rows: VecDeque<Row>,
     pub(super) newest: u64,
     pub(super) acked_up_to: u64,
+    /// The newest row that was pushed on any link.
+    pub(super) ever_pushed: u64,
     pub(super) last_send: SendId,
     sends: HashMap<SendId, Vec<DeliveryResult>>,
     packages: BTreeMap<u16, Packages>,

@@ -182,7 +182,7 @@ impl FakeNode {
     pub fn forget_row(&self, identity: &IdentityKey) -> bool {
         let mut state = self.state();
         let account = state.account(identity);
-        let pushed = account.link.as_ref().map_or(0, |link| link.pushed_up_to);
+        let pushed = account.ever_pushed;
         let place = account.rows.iter().position(|row| row.seq > pushed);
         place.is_some_and(|place| account.rows.remove(place).is_some())
     }
@@ -201,7 +201,7 @@ impl FakeNode {
     pub fn swap_rows(&self, identity: &IdentityKey) -> bool {
         let mut state = self.state();
         let account = state.account(identity);
-        let pushed = account.link.as_ref().map_or(0, |link| link.pushed_up_to);
+        let pushed = account.ever_pushed;
         let waiting = account.rows.iter().filter(|row| row.seq > pushed).count();
         if waiting < 2 {
             return false;
@@ -285,6 +285,7 @@ impl State {
         let said = format!("{name} gets rows {} to {}", first.seq, last.seq);
         let last_pushed = last.seq;
         link.pushed_up_to = last_pushed;
+        account.ever_pushed = account.ever_pushed.max(last_pushed);
         let _ = link.spec.events.try_send(LinkEvent::Rows(rows));
         if account.careless {
             account.acked_up_to = last_pushed;

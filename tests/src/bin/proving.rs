@@ -5,17 +5,18 @@ use std::process::ExitCode;
 use quicproquo_tests::proving::Plan;
 use quicproquo_tests::seed::say;
 
-const USAGE: &str = "proving --seed N [--count RUNS] [--story]";
+const USAGE: &str = "proving --seed N [--count RUNS] [--losses] [--story]";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let (mut seed, mut count, mut story) = (None, 1, false);
+    let (mut seed, mut count, mut story, mut losses) = (None, 1, false, false);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|text| text.parse::<u64>().ok());
         match arg.as_str() {
             "--seed" => seed = number(),
             "--count" => count = number().unwrap_or(0),
             "--story" => story = true,
+            "--losses" => losses = true,
             _ => seed = None,
         }
     }
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     for seed in seed..seed.saturating_add(count) {
-        let verdict = Plan::new(seed).run();
+        let plan = if losses { Plan::with_losses(seed) } else { Plan::new(seed) };
+        let verdict = plan.run();
         if !verdict.faults.is_empty() {
             say(&format!("{verdict}seed {seed} fails"));
             return ExitCode::FAILURE;
@@ -32,9 +34,9 @@ fn main() -> ExitCode {
         if story {
             say(&verdict.to_string());
         }
-        let (accepted, losses) = (verdict.accepted, verdict.told_losses);
+        let (accepted, told) = (verdict.accepted, verdict.told_losses);
         let crashes = verdict.crashes;
-        say(&format!("seed {seed}: {accepted} messages, {losses} told losses, {crashes} crashes"));
+        say(&format!("seed {seed}: {accepted} messages, {told} told losses, {crashes} crashes"));
     }
     ExitCode::SUCCESS
 }

@@ -19,6 +19,8 @@ pub struct Operation {
     pub group: Option<GroupId>,
     /// The answer; none yet when a crash has swallowed it.
     pub answer: Option<Result<(), SessionError>>,
+    /// An old copy of its member's database knows nothing of it.
+    pub forgotten: bool,
 }
 
 /// What may be asked for.
@@ -62,7 +64,7 @@ impl World {
     /// A member asks for something and is answered, or dies.
     pub async fn ask(&mut self, member: usize, group: Option<GroupId>, kind: Kind) -> usize {
         let number = self.operations.len();
-        self.operations.push(Operation { member, kind, group, answer: None });
+        self.operations.push(Operation { member, kind, group, answer: None, forgotten: false });
         self.members[member].unanswered.push_back(number);
         self.ask_again(member).await;
         self.quiet().await;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quicproquo_client::{
-    DeliveryState, Event, EventData, GroupId, GroupInfo, GroupState, IdentityKey, LinkState,
-    Message,
+    ChangeState, DeliveryState, Event, EventData, GroupId, GroupInfo, GroupState, Idempotency,
+    IdentityKey, LinkState, Message, Options, SessionError,
 };
 
 use super::operation::{Kind, Operation};
@@ -67,14 +67,16 @@ struct Said {
 impl World {
     /// Judges the run.
     pub async fn judge(&mut self) {
-        self.judge_sessions();
-        self.judge_events();
-        let changes = self.judge_changes();
         for group in self.groups.clone() {
             self.judge_group(&group).await;
         }
+        self.judge_sessions();
+        self.judge_outcomes().await;
+        self.judge_events();
+        let changes = self.judge_changes();
         let sent = self.judge_senders().await;
         self.judge_receivers(&sent, &changes);
+        self.judge_disturbed(&sent).await;
     }
 
     /// Nobody is mute or alone.
@@ -87,11 +89,39 @@ impl World {
                 continue;
             };
             let (name, health) = (member.name, session.health());
-            if health.link != LinkState::Up || health.outbox > 0 {
+            let lost = self.beyond_help.iter().any(|(it, _)| *it == index);
+            if health.link != LinkState::Up || (health.outbox > 0 && !lost) {
                 self.fault(format!(
                     "{name} ends with link {:?} and {} payloads to send",
                     health.link, health.outbox
                 ));
+            }
+        }
+    }
+
+    /// What was accepted must be done, or have failed for a reason, by now.
+    async fn judge_outcomes(&mut self) {
+        for number in 0..self.operations.len() {
+            let operation = &self.operations[number];
+            if operation.answer != Some(Ok(()))
+                || operation.forgotten
+                || !matches!(operation.kind, Kind::Update)
+            {
+                continue;
+            }
+            let (member, group) = (operation.member, operation.group.clone());
+            let Some((_, session)) = &self.members[member].running else { continue };
+            let key = format!("operation {number}");
+            let idempotency = Some(Idempotency { key, fingerprint: [0; 32] });
+            let options = Options { idempotency, ..Options::default() };
+            let Some(group) = group else { continue };
+            if self.beyond_help.contains(&(member, group.clone())) {
+                continue;
+            }
+            let answer = session.update_keys(group, options).await;
+            if answer.is_ok_and(|outcome| outcome.value.state == ChangeState::Pending) {
+                let name = self.members[member].name;
+                self.fault(format!("operation {number} of {name} never comes to an end"));
             }
         }
     }
@@ -109,10 +139,16 @@ impl World {
                     | EventData::GroupMembersChanged { .. }
                     | EventData::GroupRenamed { .. }
                     | EventData::GroupLeft { .. }
-                    | EventData::InvitationReceived(_)
-                    | EventData::GroupChangeFailed { .. } => false,
+                    | EventData::InvitationReceived(_) => false,
+                    EventData::GroupChangeFailed { reason } => !is_a_race(reason),
                     // Judged with the message that is missing.
-                    EventData::MessageUndecryptable { reason, .. } => reason != "mls",
+                    EventData::MessageUndecryptable { reason, .. } => {
+                        reason != "mls" && !self.losses
+                    }
+                    EventData::GapDetected { .. }
+                    | EventData::GroupForked { .. }
+                    | EventData::GroupNeedsReadd { .. }
+                    | EventData::GroupRepaired {} => !self.losses,
                     _ => true,
                 };
                 if bad {
@@ -133,6 +169,9 @@ impl World {
             let mut seen = BTreeSet::new();
             for event in &member.log {
                 let Some(group) = &event.group else { continue };
+                if self.is_disturbed(group) {
+                    continue;
+                }
                 let EventData::GroupMembersChanged { epoch, by, added, removed } = &event.data
                 else {
                     continue;
@@ -159,14 +198,39 @@ impl World {
         let room = self.room(group);
         let mut active: Vec<(&'static str, IdentityKey, GroupInfo)> = Vec::new();
         let mut faults = Vec::new();
-        for member in &self.members {
+        let mut lost = Vec::new();
+        for (index, member) in self.members.iter().enumerate() {
             let Some((_, session)) = &member.running else { continue };
             let Ok(info) = session.group(group).await else { continue };
             match info.state {
                 GroupState::Active => active.push((member.name, member.key, info)),
                 GroupState::Left | GroupState::Removed => {}
+                GroupState::NeedsReadd | GroupState::Leaving if self.losses => lost.push(index),
                 other => faults.push(format!("{} ends {other:?} in {room}", member.name)),
             }
+        }
+        // Who has lost the commit by which it was removed knows of the loss, and of no more.
+        let newest = active.iter().map(|(_, _, info)| info).max_by_key(|info| info.epoch).cloned();
+        let is_out = |key: &IdentityKey| {
+            newest.iter().any(|info| info.members.iter().all(|it| it.identity != *key))
+        };
+        active.retain(|(_, key, _)| {
+            let index = self.members.iter().position(|it| it.key == *key).unwrap_or_default();
+            let out = is_out(key) && self.is_disturbed_for(index);
+            if out {
+                lost.push(index);
+            }
+            !out
+        });
+        for index in lost {
+            // Whoever was removed, or has nobody left who knows the group, asks in vain.
+            let in_it = |info: &GroupInfo| {
+                info.members.iter().any(|it| it.identity == self.members[index].key)
+            };
+            if active.iter().any(|(_, _, info)| in_it(info)) {
+                faults.push(format!("{} is never added to {room} again", self.members[index].name));
+            }
+            self.beyond_help.push((index, group.clone()));
         }
         if let Some((first, _, model)) = active.first() {
             let roster: BTreeSet<_> =
@@ -188,7 +252,13 @@ impl World {
                 }
             }
             for (key, _) in &roster {
-                if active.iter().all(|(_, member, _)| member != key) {
+                // An old copy cannot know of a group that it was added to since.
+                let unknown = self.losses && !self.knows(key, group);
+                let lost = self
+                    .beyond_help
+                    .iter()
+                    .any(|(it, lost)| lost == group && self.members[*it].key == *key);
+                if !unknown && !lost && active.iter().all(|(_, member, _)| member != key) {
                     faults.push(format!("{} is in {room} and not there", self.name(key)));
                 }
             }
@@ -198,13 +268,19 @@ impl World {
         }
     }
 
+    fn knows(&self, member: &IdentityKey, group: &GroupId) -> bool {
+        let member = self.members.iter().find(|it| it.key == *member);
+        member.is_some_and(|it| it.log.iter().any(|event| event.group.as_ref() == Some(group)))
+    }
+
     /// Each accepted message was sent once, or has failed once because its sender had to go.
     async fn judge_senders(&mut self) -> BTreeMap<usize, Said> {
         let mut faults = Vec::new();
         let mut sent = BTreeMap::new();
         let mut accepted = 0;
         for (number, operation) in self.operations.iter().enumerate() {
-            if !matches!(operation.kind, Kind::Send) || operation.answer != Some(Ok(())) {
+            let is_send = matches!(operation.kind, Kind::Send);
+            if !is_send || operation.forgotten || operation.answer != Some(Ok(())) {
                 continue;
             }
             accepted += 1;
@@ -228,6 +304,7 @@ impl World {
                 [None]
                     if self.stands(operation.member, group).await != Some(GroupState::Active)
                         || member.log.iter().any(|event| is_end(event, group)) => {}
+                [] if self.beyond_help.contains(&(operation.member, group.clone())) => {}
                 _ => faults.push(format!("{text} of {} ended like this: {ends:?}", member.name)),
             }
         }
@@ -255,9 +332,16 @@ impl World {
                 let none = Changes::new();
                 let changes = changes.get(&said.group).unwrap_or(&none);
                 let stay = stay(&member.key, self.made(index, &said.group), said.epoch, changes);
+                let count = got.get(number).copied().unwrap_or_default();
+                if self.is_disturbed(&said.group) {
+                    if count > 1 {
+                        faults.push(format!("{} hears {text} twice", member.name));
+                    }
+                    continue;
+                }
                 // The last member leaves without a commit.
                 let went = member.log.iter().any(|event| is_end(event, &said.group));
-                match (stay, got.get(number).copied().unwrap_or_default()) {
+                match (stay, count) {
                     (Some(_), 1) | (None | Some(Stay { left: Some(_) }), 0) => {}
                     (Some(_), 0) if went => {}
                     (Some(_), 0) => {
@@ -278,9 +362,27 @@ impl World {
                     }
                 }
             }
-            if !told.is_empty() {
+            if !told.is_empty() && !self.losses {
                 let (name, count) = (member.name, told.len());
                 faults.push(format!("{name} could not read {count} payloads that nobody misses"));
+            }
+        }
+        for fault in faults {
+            self.fault(fault);
+        }
+    }
+
+    /// What was said in the end has come to all, whatever was lost before.
+    async fn judge_disturbed(&mut self, sent: &BTreeMap<usize, Said>) {
+        let mut faults = Vec::new();
+        for index in 0..self.members.len() {
+            let (name, heard) = (self.members[index].name, self.heard_by(index));
+            for (number, said) in sent.range(self.last_words..) {
+                let is_in = self.stands(index, &said.group).await == Some(GroupState::Active)
+                    && !self.beyond_help.contains(&(index, said.group.clone()));
+                if is_in && said.sender != index && !heard.contains(number) {
+                    faults.push(format!("{name} never hears m{number}, which was said in the end"));
+                }
             }
         }
         for fault in faults {
@@ -312,6 +414,9 @@ impl World {
         for event in &self.members[index].log {
             let EventData::MessageReceived(message) = &event.data else { continue };
             let number = Operation::number(message.body["body"].as_str().unwrap_or_default());
+            if number.is_some_and(|number| self.is_forgotten(&self.operations[number])) {
+                continue;
+            }
             let Some((number, said)) = number.and_then(|number| sent.get_key_value(&number)) else {
                 faults.push(format!("{name} hears {}, which nobody sent", message.body));
                 continue;
@@ -322,12 +427,18 @@ impl World {
                 faults.push(format!("{name} hears m{number} as of another"));
             }
             let newest = newest.entry((said.group.clone(), sender)).or_default();
-            if *newest > *number {
+            if *newest > *number && !self.members[index].swapped {
                 faults.push(format!("{name} hears m{number} after m{newest}"));
             }
             *newest = (*newest).max(*number);
         }
         got
+    }
+
+    /// Whether who asked for it does not know any more what became of it.
+    fn is_forgotten(&self, operation: &Operation) -> bool {
+        let lost = |group: &GroupId| self.beyond_help.contains(&(operation.member, group.clone()));
+        operation.forgotten || operation.group.as_ref().is_some_and(lost)
     }
 
     /// Whether a member has made a group.
@@ -338,6 +449,19 @@ impl World {
                 && matches!(operation.kind, Kind::Create(..))
         })
     }
+}
+
+/// Whether a change may fail for this reason because another one came first.
+fn is_a_race(reason: &str) -> bool {
+    let races = [
+        SessionError::GroupInactive.to_string(),
+        SessionError::NotAdmin.to_string(),
+        SessionError::LastAdmin.to_string(),
+        "is not a member of the group".to_owned(),
+        "is a member of the group already".to_owned(),
+        "there is no key package to be had for".to_owned(),
+    ];
+    races.iter().any(|race| reason.contains(race))
 }
 
 fn is_end(event: &Event, group: &GroupId) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use quicproquo_client::simulation::{Move, Point};
 use quicproquo_client::{GroupId, GroupState, IdentityKey, InvitePolicy, Role, Suite};
 
+use super::losses::Loss;
 use super::operation::Kind;
 use super::world::World;
 use super::{Plan, Sabotage};
@@ -44,6 +45,8 @@ pub struct Odds {
     pub refuse: u32,
     /// A row comes twice.
     pub repeat: u32,
+    /// Something is lost for good.
+    pub lose: u32,
 }
 
 impl Odds {
@@ -62,6 +65,7 @@ impl Odds {
         wait: 2,
         refuse: 0,
         repeat: 0,
+        lose: 0,
     };
 
     /// Everything that can, in another mixture each time.
@@ -80,7 +84,7 @@ impl Odds {
         }
     }
 
-    fn weights(&self) -> [(What, u32); 13] {
+    fn weights(&self) -> [(What, u32); 14] {
         [
             (What::Arrive, self.arrive),
             (What::Send, self.send),
@@ -95,6 +99,7 @@ impl Odds {
             (What::Wait, self.wait),
             (What::Refuse, self.refuse),
             (What::Repeat, self.repeat),
+            (What::Lose, self.lose),
         ]
     }
 }
@@ -114,6 +119,7 @@ enum What {
     Wait,
     Refuse,
     Repeat,
+    Lose,
 }
 
 impl World {
@@ -204,6 +210,11 @@ impl World {
                 let sends = self.rng.u32(1..=3);
                 self.tell(&format!("the node will refuse {sends} sends of {name}"));
                 node.refuse_sends(&key, sends);
+            }
+            What::Lose => {
+                let losses = [Loss::Fill, Loss::Restore, Loss::Swap];
+                let loss = losses[self.rng.usize(0..losses.len())];
+                self.lose(member, loss).await;
             }
             What::Repeat => {
                 if node.repeat_row(&key) {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use quicproquo_client::simulation::Move;
-use quicproquo_client::{GroupState, Idempotency};
+use quicproquo_client::{GroupId, GroupState};
 
 use super::operation::Kind;
 use super::world::World;
 
 /// Time in which all must have come to rest.
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// The same where things got lost: who suspects that it was left behind does so for an hour.
+const LONG_PATIENCE: Duration = Duration::from_hours(3);
 
 /// Moves after which it will not come to rest any more.
 const MOVES: usize = 100_000;
@@ -39,7 +42,8 @@ impl World {
 
     /// As [`World::rest`], while time passes for as long as somebody waits for something soon.
     pub async fn rest_well(&mut self) {
-        let until = self.sim.now_ms() + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+        let patience = if self.losses { LONG_PATIENCE } else { PATIENCE };
+        let until = self.sim.now_ms() + u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         loop {
             self.rest().await;
             match self.sim.next_timer() {
@@ -67,7 +71,16 @@ impl World {
         self.rest_well().await;
         self.accept_all().await;
         self.rest_well().await;
-        self.tell("everybody says a last word");
+        if self.losses {
+            // What was lost shows only when somebody goes on.
+            self.all_say("everybody says something").await;
+        }
+        self.last_words = self.operations.len();
+        self.all_say("everybody says a last word").await;
+    }
+
+    async fn all_say(&mut self, why: &str) {
+        self.tell(why);
         for member in 0..self.members.len() {
             for group in self.groups.clone() {
                 if self.stands(member, &group).await == Some(GroupState::Active) {
@@ -76,7 +89,6 @@ impl World {
             }
         }
         self.rest_well().await;
-        self.ask_for_outcomes().await;
     }
 
     /// Nobody keeps an invitation for ever.
@@ -90,34 +102,8 @@ impl World {
     }
 
     /// Where a member stands in a group.
-    pub async fn stands(
-        &self,
-        member: usize,
-        group: &quicproquo_client::GroupId,
-    ) -> Option<GroupState> {
+    pub async fn stands(&self, member: usize, group: &GroupId) -> Option<GroupState> {
         let (_, session) = self.members[member].running.as_ref()?;
         session.group(group).await.ok().map(|group| group.state)
-    }
-
-    /// What was accepted must be done, or have failed for a reason, by now.
-    async fn ask_for_outcomes(&mut self) {
-        use quicproquo_client::{ChangeState, Options};
-        for number in 0..self.operations.len() {
-            let operation = &self.operations[number];
-            if operation.answer != Some(Ok(())) || !matches!(operation.kind, Kind::Update) {
-                continue;
-            }
-            let (member, group) = (operation.member, operation.group.clone());
-            let Some((_, session)) = &self.members[member].running else { continue };
-            let key = format!("operation {number}");
-            let idempotency = Some(Idempotency { key, fingerprint: [0; 32] });
-            let options = Options { idempotency, ..Options::default() };
-            let Some(group) = group else { continue };
-            let answer = session.update_keys(group, options).await;
-            if answer.is_ok_and(|outcome| outcome.value.state == ChangeState::Pending) {
-                let name = self.members[member].name;
-                self.fault(format!("operation {number} of {name} never comes to an end"));
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ use quicproquo_client::{
 use tempfile::TempDir;
 
 use super::Verdict;
+use super::losses::Backup;
 use super::operation::Operation;
 
 const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
@@ -34,6 +35,14 @@ pub struct World {
     pub rng: fastrand::Rng,
     /// What happened, and how it ends.
     pub verdict: Verdict,
+    /// Things get lost for good.
+    pub losses: bool,
+    /// Who cannot come back to which group, as it was told.
+    pub(super) beyond_help: Vec<(usize, GroupId)>,
+    /// Operations from this one on are last words, which everybody must hear.
+    pub last_words: usize,
+    /// Bytes of groups that sessions keep in memory.
+    loaded_bytes: usize,
     dir: TempDir,
     began_ms: u64,
     steps: usize,
@@ -56,7 +65,11 @@ pub struct Member {
     pub undecryptable: Vec<BTreeMap<GroupId, u64>>,
     /// Operations whose answers a crash has swallowed: to be asked for again.
     pub unanswered: VecDeque<usize>,
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
+    /// An old copy of its database.
+    pub(super) backup: Option<Backup>,
+    /// Rows of its queue have changed places.
+    pub(super) swapped: bool,
 }
 
 /// Runs a simulation on this thread.
@@ -75,11 +88,17 @@ impl World {
             groups: Vec::new(),
             rng: crate::seed::part(seed, 1),
             verdict: Verdict::default(),
+            losses: false,
+            beyond_help: Vec::new(),
+            last_words: usize::MAX,
+            loaded_bytes: 0,
             dir: directory(),
             began_ms: 0,
             steps: 0,
         };
         world.began_ms = world.sim.now_ms();
+        // In every second run a group leaves memory as soon as it is not in use.
+        world.loaded_bytes = if world.rng.bool() { 0 } else { 1 << 20 };
         for name in &NAMES[..members] {
             world.join(name).await;
         }
@@ -105,6 +124,8 @@ impl World {
             undecryptable: Vec::new(),
             unanswered: VecDeque::new(),
             cursor: Cursor::default(),
+            backup: None,
+            swapped: false,
         });
         self.quiet().await;
         self.rest().await;
@@ -114,7 +135,16 @@ impl World {
         // Nobody is there: the node is in memory.
         let addr = "127.0.0.1:1".parse().expect("an address");
         let node = NodeAddress { addr, server_name: "localhost".into(), trust: Trust::SystemRoots };
-        ClientConfig { key_package_stock: 4, ..ClientConfig::new(self.dir.path().join(name), node) }
+        ClientConfig {
+            key_package_stock: 4,
+            loaded_bytes: self.loaded_bytes,
+            ..ClientConfig::new(self.path(name), node)
+        }
+    }
+
+    /// A place of this run.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// The database of a member.

@@ -22,6 +22,17 @@ fn whatever_happens_everybody_hears_everything_once() {
 }
 
 #[test]
+fn what_is_lost_is_told_and_everybody_is_there_in_the_end() {
+    let first = seed("proving losses");
+    let runs = setting("QPQ_RUNS", 12, 1_000);
+    for seed in first..first + runs {
+        let verdict = Plan::with_losses(seed).run();
+        verdict.assert_clean(&format!("QPQ_SEED={seed} QPQ_RUNS=1"));
+    }
+    say(&format!("{runs} runs with losses, all told, all mended"));
+}
+
+#[test]
 fn a_seed_tells_the_same_story_twice() {
     let plan = Plan { steps: 150, ..Plan::new(seed("proving replay")) };
     assert_eq!(plan.run().story, plan.run().story);

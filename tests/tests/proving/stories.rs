@@ -1,7 +1,7 @@
 //! Runs that once failed, told step by step.
 
 use quicproquo_client::simulation::Move;
-use quicproquo_client::{GroupId, Suite};
+use quicproquo_client::{GroupId, GroupState, InvitePolicy, Role, Suite};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, Verdict, World};
 
@@ -78,4 +78,72 @@ fn a_send_whose_answer_is_lost_is_asked_about() {
 fn a_send_that_nobody_knows_of_is_encrypted_again() {
     let verdict = a_lost_answer(true);
     assert!(!verdict.faults.is_empty(), "nobody notices: {verdict}");
+}
+
+/// An old copy that can follow the group asks to be added where the group is now.
+#[test]
+fn an_old_copy_that_can_follow_is_added_again() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        world.losses = true;
+        let group = group(&mut world).await;
+        world.back_up(ALICE).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest().await;
+        world.restore(ALICE).await;
+        // Before anybody answers, the group is in another epoch, where Alice can follow.
+        world.ask(BOB, Some(group.clone()), Kind::Update).await;
+        judged(world).await;
+    });
+}
+
+/// An old copy that takes a commit for the winner which has lost, because its own is forgotten,
+/// sees another branch; of two branches at one epoch only the hints say which one wins.
+#[test]
+fn an_old_copy_on_a_branch_of_its_own_is_added_again() {
+    // The hints are random.
+    for _ in 0..4 {
+        block_on(async {
+            let mut world = World::new(0, 4).await;
+            world.losses = true;
+            let [_, bob, _, dave] = world.keys()[..] else { panic!("four members") };
+            let group = group(&mut world).await;
+            world.ask(ALICE, Some(group.clone()), Kind::Promote(bob, Role::Admin)).await;
+            world.rest().await;
+            world.back_up(ALICE).await;
+            world.rest().await;
+            // Alice's commit wins, Bob's comes behind it, and Alice has seen only her own. Bob
+            // has nothing left to do then, so that nobody commits again.
+            world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![dave])).await;
+            world.ask(BOB, Some(group.clone()), Kind::Remove(vec![dave])).await;
+            let of_bob =
+                |a_move: &Move| matches!(a_move, Move::Push(to, _) | Move::Serve(to) if *to == bob);
+            world.rest_but(of_bob).await;
+            world.rest_but(|a_move| matches!(a_move, Move::Push(..))).await;
+            world.restore(ALICE).await;
+            judged(world).await;
+        });
+    }
+}
+
+/// Who accepts an invitation out of an old copy has a group that must be joined again.
+#[test]
+fn an_invitation_out_of_an_old_copy_is_accepted_and_joined_again() {
+    block_on(async {
+        let mut world = World::new(0, 2).await;
+        world.losses = true;
+        let (_, bob) = world.members[BOB].running.as_ref().expect("he lives");
+        bob.set_invite_policy(InvitePolicy::Ask).await.expect("a policy");
+        let group = group(&mut world).await;
+        world.back_up(BOB).await;
+        world.rest().await;
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest().await;
+        world.restore(BOB).await;
+        world.crash(ALICE).await;
+        world.rest().await;
+        world.ask(BOB, Some(group.clone()), Kind::Accept).await;
+        assert_eq!(world.stands(BOB, &group).await, Some(GroupState::NeedsReadd));
+        judged(world).await;
+    });
 }

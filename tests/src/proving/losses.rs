@@ -1,0 +1,116 @@
+//! What loses something for good: full queues, old copies of a database, forks. Members are told,
+//! and in the end everybody is in the group again.
+
+use std::path::PathBuf;
+
+use quicproquo_client::{Cursor, Event, EventData, GroupId};
+
+use super::Sabotage;
+use super::world::{Member, World};
+use crate::files;
+
+/// A copy of a member's database, and what its owner knew.
+#[derive(Debug)]
+pub struct Backup {
+    path: PathBuf,
+    log: usize,
+    undecryptable: usize,
+    cursor: Cursor,
+    operations: usize,
+}
+
+/// What is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// A queue is full, or is no longer.
+    Fill,
+    /// A database is copied, or an old copy is put in its place.
+    Restore,
+    /// Two rows of a queue change places, as those of a peer that fans out one by one may.
+    Swap,
+}
+
+impl World {
+    /// Loses something of a member, or gets ready for it.
+    pub(super) async fn lose(&mut self, member: usize, loss: Loss) {
+        let (name, key) = (self.members[member].name, self.members[member].key);
+        match loss {
+            Loss::Fill => {
+                let full = self.rng.u32(0..3) == 0;
+                self.tell(&format!("{name}'s queue {}", if full { "is full" } else { "has room" }));
+                self.sim.node().fill(&key, full);
+            }
+            Loss::Restore if self.members[member].backup.is_some() => self.restore(member).await,
+            Loss::Restore => self.back_up(member).await,
+            Loss::Swap => {
+                self.members[member].swapped |= self.break_promise_to(member, Sabotage::SwapRows);
+            }
+        }
+    }
+
+    /// Copies the database of a member.
+    pub async fn back_up(&mut self, member: usize) {
+        self.crash(member).await;
+        let Self { members, operations, .. } = &*self;
+        let it = &members[member];
+        let path = self.path(&format!("{} copy", it.name));
+        if path.exists() {
+            std::fs::remove_dir_all(&path).expect("remove the former copy");
+        }
+        files::copy_tree(&self.path(it.name), &path);
+        let backup = Backup {
+            path,
+            log: it.log.len(),
+            undecryptable: it.undecryptable.len(),
+            cursor: it.cursor,
+            operations: operations.len(),
+        };
+        self.tell(&format!("{}'s database is copied", self.members[member].name));
+        self.members[member].backup = Some(backup);
+        self.start(member).await;
+    }
+
+    /// Puts the copy in the place of the database, if there is one: what the member did since is
+    /// forgotten.
+    pub async fn restore(&mut self, member: usize) {
+        let Some(backup) = self.members[member].backup.take() else { return };
+        self.crash(member).await;
+        let it = &mut self.members[member];
+        let (name, index) = (it.name, member);
+        it.log.truncate(backup.log);
+        it.undecryptable.truncate(backup.undecryptable);
+        it.cursor = backup.cursor;
+        it.unanswered.clear();
+        for operation in &mut self.operations[backup.operations..] {
+            operation.forgotten |= operation.member == index;
+        }
+        let path = self.path(name);
+        std::fs::remove_dir_all(&path).expect("remove the database");
+        files::copy_tree(&backup.path, &path);
+        self.tell(&format!("an old copy of {name}'s database is put in its place"));
+        self.start(member).await;
+    }
+
+    /// Whether a member was told that rows of its queue were lost.
+    pub(super) fn is_disturbed_for(&self, member: usize) -> bool {
+        let gap = |event: &Event| matches!(event.data, EventData::GapDetected { .. });
+        self.losses && self.members[member].log.iter().any(gap)
+    }
+
+    /// Whether something of a group was lost, as somebody was told. Then who was in which epoch is
+    /// not known, and only what is said in the end must have come to all.
+    pub(super) fn is_disturbed(&self, group: &GroupId) -> bool {
+        let told = |member: &Member| member.log.iter().any(|event| tells(event, group));
+        self.losses && self.members.iter().any(told)
+    }
+}
+
+fn tells(event: &Event, of: &GroupId) -> bool {
+    match &event.data {
+        EventData::GapDetected { .. } => true,
+        EventData::GroupForked { .. } | EventData::GroupNeedsReadd { .. } => {
+            event.group.as_ref() == Some(of)
+        }
+        _ => false,
+    }
+}
