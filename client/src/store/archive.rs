@@ -275,3 +275,6 @@ async fn put(
     tables::execute(connection, sql, &cells).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
