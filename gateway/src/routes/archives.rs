@@ -56,7 +56,7 @@ pub(crate) async fn export_bot(
 /// Import a bot from a sealed archive.
 ///
 /// It goes on where it was, under the name it has, with a new first token. When it has spoken since
-/// it was exported, the archive is an old copy, and the bot says so (`refused`) and does not speak.
+/// it was exported, the archive is an old copy, from which nothing is encrypted.
 #[utoipa::path(
     post, path = "/v1/bots/import", tag = "bots", request_body = NewImport, params(Idempotent),
     responses((status = 201, body = BotCreated, description = "The bot."), Refused, Denied),

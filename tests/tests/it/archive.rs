@@ -1,5 +1,7 @@
 //! A bot moves from one gateway to another.
 
+use std::time::Duration;
+
 use quicproquo_tests::bot::find_token;
 use quicproquo_tests::{Api, Bot, LONG, Launch, Running, SOON, bots, wait_for};
 use serde_json::{Value, json};
@@ -87,11 +89,10 @@ async fn a_bot_moves_to_another_gateway_and_its_former_place_is_silent() {
 }
 
 #[tokio::test]
-async fn an_exported_bot_can_be_taken_back_and_then_its_archive_is_old() {
+async fn an_exported_bot_can_be_taken_back_and_exported_again() {
     let dir = TempDir::new().unwrap();
     let node = Launch::node(&dir.path().join("node")).start().await;
     let here = Launch::gateway(&dir.path().join("here"), &node).start().await;
-    let there = Launch::gateway(&dir.path().join("there"), &node).start().await;
     let [alice, bob] = bots(&here, ["alice", "bob"]).await;
     let group = alice.create_group("tea", &[&bob]).await;
     bob.accept(&group).await;
@@ -110,12 +111,49 @@ async fn an_exported_bot_can_be_taken_back_and_then_its_archive_is_old() {
     let tail = bob.tail().await;
     alice.say(&group, "I am back").await;
     bob.hears(&tail, &group, &["I am back".to_owned()]).await;
-    here.stop().await;
-    let import = json!({ "archive": exported["archive"], "passphrase": PASSPHRASE });
-    let old = there.admin().post("/v1/bots/import", &import).await.expect(201);
-    let id = old["bot_id"].as_str().unwrap();
-    wait_for("the archive to be found old", LONG, async || {
-        (state(&there, id).await == "refused").then_some(())
-    })
-    .await;
+    let again = here.admin().post(&format!("{path}/export"), &body).await.expect(200);
+    assert_ne!(again["archive"], exported["archive"]);
+    assert_eq!(state(&here, &alice.id).await, "exported");
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_killed_in_an_import_has_the_bot_once_or_not_at_all() {
+    let dir = TempDir::new().unwrap();
+    let node = Launch::node(&dir.path().join("node")).start().await;
+    let home = Launch::gateway(&dir.path().join("home"), &node).start().await;
+    let [bob] = bots(&home, ["bob"]).await;
+    let mut from = Launch::gateway(&dir.path().join("a"), &node).start().await;
+    let mut to = Launch::gateway(&dir.path().join("b"), &node).start().await;
+    let [mut alice] = bots(&from, ["alice"]).await;
+    let group = alice.create_group("tea", &[&bob]).await;
+    bob.accept(&group).await;
+    for round in 0..6_u64 {
+        let path = format!("/v1/bots/{}", alice.id);
+        let body = json!({ "passphrase": PASSPHRASE });
+        let exported = from.admin().post(&format!("{path}/export"), &body).await.expect(200);
+        let import = json!({ "archive": exported["archive"], "passphrase": PASSPHRASE });
+        let admin = to.admin();
+        let key = format!("move {round}");
+        let request = admin.post_once("/v1/bots/import", &key, &import);
+        // Somewhere between the request and its answer.
+        let _ = tokio::time::timeout(Duration::from_millis(60 + 40 * round), request).await;
+        to = to.kill().await.start().await;
+        to.admin().post_once("/v1/bots/import", &key, &import).await.unwrap().expect(201);
+        let list = to.admin().get("/v1/bots").await.expect(200);
+        let [bot] = list["items"].as_array().unwrap().as_slice() else {
+            panic!("round {round}: {list}");
+        };
+        let id = bot["bot_id"].as_str().unwrap().to_owned();
+        // When the kill came between its row and its start, it stands still.
+        let running = json!({ "state": "running" });
+        to.admin().patch(&format!("/v1/bots/{id}"), &running).await.expect(200);
+        let token = to.admin().post(&format!("/v1/bots/{id}/tokens"), &json!({})).await.expect(201);
+        alice = Bot { api: Api::new(&to.url(), find_token(&token).unwrap()), id, ..alice };
+        let tail = bob.tail().await;
+        let said = format!("round {round}");
+        alice.say(&group, &said).await;
+        bob.hears(&tail, &group, &[said]).await;
+        from.admin().delete(&path).await.expect(204);
+        std::mem::swap(&mut from, &mut to);
+    }
 }
