@@ -12,6 +12,9 @@ use crate::config::{
     BotsLayer, CommonArgs, Fingerprint, HttpLayer, KeySource, LinkLayer, NodeLayer, keys,
 };
 use crate::exit::{self, Failure};
+pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
+
+mod identity;
 
 /// End-to-end encrypted group messaging for people and bots.
 #[derive(Debug, Parser)]
@@ -38,6 +41,8 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Ask a gateway whether it is ready.
     Health(Health),
+    /// Look an identity up and compare safety numbers, as a bot.
+    Identity(Identity),
     /// Print the gateway's `OpenAPI` description.
     Openapi,
     /// Look at the configuration.

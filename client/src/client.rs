@@ -112,6 +112,17 @@ impl Client {
     pub async fn delete(&self, identity: &IdentityKey) -> Result<(), SessionError> {
         if let Some(session) = self.session(identity) {
             session.delete_at_node().await?;
+        }
+        self.forget(identity).await
+    }
+
+    /// Stops the session of an identity and deletes everything of it in this database. The node is
+    /// left alone: the identity may go on elsewhere, or come back from an archive.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`. An unknown identity is no error.
+    pub async fn forget(&self, identity: &IdentityKey) -> Result<(), SessionError> {
+        if let Some(session) = self.session(identity) {
             session.stop().await;
             self.inner.store.delete_identity(session.owner()).await?;
             self.sessions_mut().remove(identity);
@@ -147,8 +158,10 @@ impl Client {
         apart(move || Archive::open(&bytes, &key)).await
     }
 
-    /// Puts an exported identity into this database and starts its session. It goes on where it
-    /// was; if the identity has spoken since, its state is an old copy, and the session says so.
+    /// Puts an exported identity into this database. Its session stands still until
+    /// [`Session::resume`], so that what belongs to it elsewhere can be written first. Then it goes
+    /// on where it was; if the identity has spoken since, its state is an old copy, and the session
+    /// says so.
     ///
     /// # Errors
     /// `Exists`, `Content`, `Session`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use quicproquo_client::clock::now_ms;
-use quicproquo_client::{Client, IdentityKey, Session};
+use quicproquo_client::{Archive, Client, IdentityKey, LinkState, Session};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Grant, Scope, Token};
@@ -113,6 +113,19 @@ async fn establish(
         other => other?,
     }
     session.claim_name(&row.name).await?;
+    let (token, grant) = first_token(row);
+    let record = BotRecord::from(row.clone());
+    let mut answer = BotCreated::new(&record, session, &grant.token_id);
+    let replay = once.record(StatusCode::CREATED, &answer);
+    state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
+    state.bots.insert(record);
+    state.tokens.insert(grant);
+    answer.reveal(&token);
+    Ok(answer)
+}
+
+/// A token with every scope.
+fn first_token(row: &BotRow) -> (Token, Grant) {
     let token = Token::random();
     let grant = Grant {
         token_id: random::id("tok_"),
@@ -125,12 +138,52 @@ async fn establish(
         expires_at_ms: None,
         revoked: CancellationToken::new(),
     };
+    (token, grant)
+}
+
+/// Puts a bot to work that was exported elsewhere.
+///
+/// # Errors
+/// `ArchiveInvalid`, `BotExists`, `NameTaken`, `StorageUnavailable`; then nothing is left.
+pub(crate) async fn import(
+    state: &AppState,
+    archive: Archive,
+    once: &Once,
+) -> Result<BotCreated, Problem> {
+    let identity = archive.identity();
+    let name = archive.name().map(str::to_owned).ok_or_else(|| {
+        Problem::new(Kind::ArchiveInvalid).detail("the identity in the archive has no name")
+    })?;
+    let bots = state.bots.all();
+    if bots.iter().any(|bot| bot.identity == identity) {
+        return Err(Problem::new(Kind::BotExists));
+    }
+    if bots.iter().any(|bot| bot.name == name) {
+        return Err(Problem::new(Kind::NameTaken));
+    }
+    // Of an import that was cut off: its bot is not here, and it has never spoken.
+    let silent = |session: Session| session.health().link == LinkState::Exported;
+    if state.client.session(&identity).is_some_and(silent) {
+        state.client.forget(&identity).await?;
+    }
+    let session = state.client.import(archive).await?;
+    let (bot_id, created_at_ms) = (random::id("bot_"), now_ms());
+    let row = BotRow { bot_id, name, identity, state: BotState::Active, created_at_ms };
+    let (token, grant) = first_token(&row);
     let record = BotRecord::from(row.clone());
-    let mut answer = BotCreated::new(&record, session, &grant.token_id);
+    let mut answer = BotCreated::new(&record, &session, &grant.token_id);
     let replay = once.record(StatusCode::CREATED, &answer);
-    state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
+    if let Err(error) = state.store.import_bot(&row, &grant, replay.as_ref()).await {
+        state.client.forget(&identity).await?;
+        return Err(match error {
+            // Of a bot that is being made or deleted.
+            StoreError::Exists => Problem::new(Kind::NameTaken),
+            error => error.into(),
+        });
+    }
     state.bots.insert(record);
     state.tokens.insert(grant);
+    session.resume().await?;
     answer.reveal(&token);
     Ok(answer)
 }

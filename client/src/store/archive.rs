@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 use super::seal::Sealer;
 use super::tables::{self, Cell, TABLES, Table};
-use super::{IdentityRecord, Overlay, Owner, Store, StoreError, mls};
+use super::{Halted, IdentityRecord, Overlay, Owner, Store, StoreError, mls};
 
 /// What is not carried over: the new database has its own.
 const OWN: [&str; 2] = ["id", "halted"];
@@ -194,7 +194,8 @@ pub(super) async fn insert(
     exported: &Exported,
 ) -> Result<Owner, StoreError> {
     let key = exported.identity.as_bytes();
-    let row = exported.row.clone();
+    let mut row = exported.row.clone();
+    row.push(("halted".to_owned(), Cell::Text(Halted::Exported.text())));
     put(connection, "identities", sealed(sealer, "identities", key, row, Some("seed"))).await?;
     let owner: i64 =
         sqlx::query_scalar("SELECT last_insert_rowid()").fetch_one(&mut *connection).await?;
@@ -274,3 +275,6 @@ async fn put(
     tables::execute(connection, sql, &cells).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,30 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Puts an imported bot to work, with its first token and the answer to the request; `Exists`
+    /// when its name or its identity is another bot's.
+    pub(crate) async fn import_bot(
+        &self,
+        bot: &BotRow,
+        grant: &Grant,
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms)
+             VALUES (?, ?, ?, 'active', ?)",
+        )
+        .bind(&bot.bot_id)
+        .bind(&bot.name)
+        .bind(bot.identity.to_string())
+        .bind(to_db(bot.created_at_ms))
+        .execute(&mut *tx)
+        .await?;
+        super::tokens::insert(&mut tx, grant).await?;
+        super::requests::insert(&mut tx, record).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Marks a bot for deletion and deletes its tokens and consumers.
     pub(crate) async fn retire_bot(
         &self,
