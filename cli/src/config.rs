@@ -37,6 +37,9 @@ const STALL_SECONDS: u64 = 10;
 /// One-time key packages per bot and ciphersuite.
 const KEY_PACKAGES: u32 = 100;
 
+/// Memory for loaded groups.
+const GROUP_MEMORY: ByteSize = ByteSize::mib(128);
+
 /// Most that the node keeps.
 const MAX_KEY_PACKAGES: u32 = 500;
 
@@ -97,6 +100,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Bots {
     pub(crate) key_package_stock: u32,
+    pub(crate) group_memory: ByteSize,
 }
 
 /// The gateway's HTTP door.
@@ -209,6 +213,7 @@ impl Settings {
                     .key_package_stock
                     .or(file.bots.key_package_stock)
                     .unwrap_or(KEY_PACKAGES),
+                group_memory: bots.group_memory.or(file.bots.group_memory).unwrap_or(GROUP_MEMORY),
             },
         };
         settings.check()

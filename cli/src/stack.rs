@@ -177,6 +177,7 @@ impl Stack {
         own_directory(&data_dir)?;
         let mut config = ClientConfig::new(&data_dir, link);
         config.key_package_stock = settings.bots.key_package_stock;
+        config.loaded_bytes = usize::try_from(settings.bots.group_memory.0).unwrap_or(usize::MAX);
         config.invite.clone_from(&settings.link.invite);
         let client = Client::open(config).await?;
         let settings = &settings.http;

@@ -193,6 +193,10 @@ pub(crate) struct BotsLayer {
     /// One-time key packages to keep at the node, per bot and ciphersuite [default: 100].
     #[arg(long, env = "QPQ_KEY_PACKAGE_STOCK", value_name = "COUNT", value_parser = whole_number)]
     pub(super) key_package_stock: Option<u32>,
+    /// Memory for groups that are not in use at the moment, of all bots together; the least recently
+    /// used ones leave it [default: 128 MiB].
+    #[arg(long, env = "QPQ_GROUP_MEMORY", value_name = "SIZE")]
+    pub(super) group_memory: Option<ByteSize>,
 }
 
 /// An address with a port; a host name is looked up once.
