@@ -16,7 +16,7 @@ use crate::store::{Handover, OutboxRecord, Pin};
 
 async fn open(dir: &Path) -> Arc<Store> {
     let key = MasterKey::File(dir.join("master.key"));
-    Store::open(dir, &key, Duration::MAX).await.unwrap()
+    Store::open(dir, &key, Duration::MAX, 0).await.unwrap()
 }
 
 async fn create(store: &Store) -> IdentityRecord {
