@@ -104,7 +104,7 @@ fn an_old_copy_that_can_follow_is_added_again() {
 #[test]
 fn an_old_copy_on_a_branch_of_its_own_is_added_again() {
     // The hints are random.
-    for _ in 0..4 {
+    for _ in 0..3 {
         block_on(async {
             let mut world = World::new(0, 4).await;
             world.losses = true;
