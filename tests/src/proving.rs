@@ -8,11 +8,13 @@
 //!
 //! `cargo run -p quicproquo-tests --bin proving -- --seed 7` plays one run and tells its story.
 
+mod hearing;
 pub mod losses;
 pub mod operation;
 pub mod oracle;
 pub mod play;
 pub mod settle;
+pub mod story;
 pub mod world;
 
 use std::fmt;

@@ -150,6 +150,13 @@ impl Actor {
         if intent.spec == IntentSpec::Leave {
             return self.leave(group, &record, unit).await;
         }
+        let adds_or_removes = matches!(intent.spec, IntentSpec::Add(_) | IntentSpec::Remove(_));
+        if adds_or_removes && wanted.is_empty() {
+            return Ok(Ok(Step::Moot));
+        }
+        if let Some(error) = self.overtaken(&intent.spec, &record) {
+            return Ok(Err(error));
+        }
         let identity = Arc::clone(&self.identity);
         let newest = self.hybrid.first().map(|secret| secret.public().clone());
         let now = unit.now_ms / 1000;
@@ -161,11 +168,7 @@ impl Actor {
             return Ok(Ok(Step::Wait));
         };
         let staged = match &intent.spec {
-            IntentSpec::Create(_) | IntentSpec::Add(_) | IntentSpec::Remove(_)
-                if wanted.is_empty() =>
-            {
-                return Ok(Ok(Step::Moot));
-            }
+            IntentSpec::Create(_) if wanted.is_empty() => return Ok(Ok(Step::Moot)),
             IntentSpec::Create(_) | IntentSpec::Add(_) => mls.add(&identity, &packages, now),
             IntentSpec::Remove(_) => mls.remove(&identity, &wanted),
             IntentSpec::Context(change) => {

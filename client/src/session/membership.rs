@@ -221,6 +221,23 @@ impl Actor {
         }
     }
 
+    /// Why a change cannot be made any more that could be when it was asked for.
+    pub(super) fn overtaken(
+        &self,
+        spec: &IntentSpec,
+        record: &GroupRecord,
+    ) -> Option<SessionError> {
+        let governs =
+            matches!(spec, IntentSpec::Add(_) | IntentSpec::Remove(_) | IntentSpec::Context(_));
+        if governs && record.role(&self.identity.key()) != Some(Role::Admin) {
+            return Some(SessionError::NotAdmin);
+        }
+        match spec {
+            IntentSpec::Context(change) => check_context(record, change).err(),
+            _ => None,
+        }
+    }
+
     /// What an idempotency key stands for, if it was used before.
     pub(super) async fn replayed(
         &mut self,

@@ -3,66 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quicproquo_client::{
-    ChangeState, DeliveryState, Event, EventData, GroupId, GroupInfo, GroupState, Idempotency,
-    IdentityKey, LinkState, Message, Options, SessionError,
+    ChangeState, EventData, GroupId, GroupInfo, GroupState, Idempotency, IdentityKey, LinkState,
+    Options, SessionError,
 };
 
-use super::operation::{Kind, Operation};
+use super::operation::Kind;
+use super::story::said;
 use super::world::World;
 
-/// Epochs whose secrets members keep besides the one they are in.
-const PAST_EPOCHS: u64 = 3;
-
-/// What an event says, for the story.
-pub fn said(world: &World, event: &Event) -> String {
-    let room = event.group.as_ref().map_or_else(String::new, |group| world.room(group));
-    let text = |message: &Message| message.body["body"].as_str().unwrap_or("?").to_owned();
-    let names = |keys: &[IdentityKey]| {
-        keys.iter().map(|key| world.name(key)).collect::<Vec<_>>().join(", ")
-    };
-    match &event.data {
-        EventData::MessageReceived(message) => {
-            let (from, epoch) = (world.name(&message.sender), message.epoch);
-            format!("{room} epoch {epoch}: {} from {from}", text(message))
-        }
-        EventData::MessageSent(message) => {
-            format!("{room} epoch {}: {} is sent", message.epoch, text(message))
-        }
-        EventData::MessageFailed(message) => {
-            let reason = match &message.delivery {
-                DeliveryState::Failed { reason } => reason.as_str(),
-                DeliveryState::Queued | DeliveryState::Sent => "?",
-            };
-            format!("{room}: {} has failed, {reason}", text(message))
-        }
-        EventData::GroupMembersChanged { epoch, by, added, removed } => format!(
-            "{room} epoch {epoch}: {} has added [{}] and removed [{}]",
-            world.name(by),
-            names(added),
-            names(removed)
-        ),
-        EventData::GroupRenamed { epoch, by, name, .. } => {
-            format!("{room} epoch {epoch}: {} calls it {name}", world.name(by))
-        }
-        EventData::GroupJoined { epoch, .. } => format!("{room}: joined at epoch {epoch}"),
-        // Names keys, which no seed repeats.
-        EventData::InvitationReceived(_) => format!("{room}: invited"),
-        other => {
-            let told = serde_json::to_value(other).unwrap_or_default();
-            format!("{room}: {} {}", other.kind(), told["data"])
-        }
-    }
-}
-
 /// A change of the members of a group, as everybody must have seen it.
-type Changes = BTreeMap<u64, (IdentityKey, BTreeSet<IdentityKey>, BTreeSet<IdentityKey>)>;
-
-/// A message that was sent.
-struct Said {
-    sender: usize,
-    group: GroupId,
-    epoch: u64,
-}
+pub(super) type Changes =
+    BTreeMap<u64, (IdentityKey, BTreeSet<IdentityKey>, BTreeSet<IdentityKey>)>;
 
 impl World {
     /// Judges the run.
@@ -272,183 +223,6 @@ impl World {
         let member = self.members.iter().find(|it| it.key == *member);
         member.is_some_and(|it| it.log.iter().any(|event| event.group.as_ref() == Some(group)))
     }
-
-    /// Each accepted message was sent once, or has failed once because its sender had to go.
-    async fn judge_senders(&mut self) -> BTreeMap<usize, Said> {
-        let mut faults = Vec::new();
-        let mut sent = BTreeMap::new();
-        let mut accepted = 0;
-        for (number, operation) in self.operations.iter().enumerate() {
-            let is_send = matches!(operation.kind, Kind::Send);
-            if !is_send || operation.forgotten || operation.answer != Some(Ok(())) {
-                continue;
-            }
-            accepted += 1;
-            let Some(group) = &operation.group else { continue };
-            let (member, text) = (&self.members[operation.member], Operation::text(number));
-            let is_it = |message: &Message| message.body["body"] == *text;
-            let ends: Vec<_> = member
-                .log
-                .iter()
-                .filter_map(|event| match &event.data {
-                    EventData::MessageSent(message) if is_it(message) => Some(Some(message.epoch)),
-                    EventData::MessageFailed(message) if is_it(message) => Some(None),
-                    _ => None,
-                })
-                .collect();
-            match ends[..] {
-                [Some(epoch)] => {
-                    let (sender, group) = (operation.member, group.clone());
-                    sent.insert(number, Said { sender, group, epoch });
-                }
-                [None]
-                    if self.stands(operation.member, group).await != Some(GroupState::Active)
-                        || member.log.iter().any(|event| is_end(event, group)) => {}
-                [] if self.beyond_help.contains(&(operation.member, group.clone())) => {}
-                _ => faults.push(format!("{text} of {} ended like this: {ends:?}", member.name)),
-            }
-        }
-        self.verdict.accepted = accepted;
-        for fault in faults {
-            self.fault(fault);
-        }
-        sent
-    }
-
-    /// Who was a member when a message was encrypted has it once, and from each sender in order,
-    /// or was told of a loss that is allowed. Nobody else has it.
-    fn judge_receivers(
-        &mut self,
-        sent: &BTreeMap<usize, Said>,
-        changes: &HashMap<GroupId, Changes>,
-    ) {
-        let mut faults = Vec::new();
-        for index in 0..self.members.len() {
-            let got = self.heard(index, sent, &mut faults);
-            let member = &self.members[index];
-            let mut told = member.undecryptable.clone();
-            for (number, said) in sent.iter().filter(|(_, said)| said.sender != index) {
-                let text = Operation::text(*number);
-                let none = Changes::new();
-                let changes = changes.get(&said.group).unwrap_or(&none);
-                let stay = stay(&member.key, self.made(index, &said.group), said.epoch, changes);
-                let count = got.get(number).copied().unwrap_or_default();
-                if self.is_disturbed(&said.group) {
-                    if count > 1 {
-                        faults.push(format!("{} hears {text} twice", member.name));
-                    }
-                    continue;
-                }
-                // The last member leaves without a commit.
-                let went = member.log.iter().any(|event| is_end(event, &said.group));
-                match (stay, count) {
-                    (Some(_), 1) | (None | Some(Stay { left: Some(_) }), 0) => {}
-                    (Some(_), 0) if went => {}
-                    (Some(_), 0) => {
-                        let place = told.iter().position(|epochs| {
-                            let epoch = epochs.get(&said.group);
-                            epoch.is_some_and(|epoch| said.epoch + PAST_EPOCHS < *epoch)
-                        });
-                        if let Some(place) = place {
-                            told.swap_remove(place);
-                            self.verdict.told_losses += 1;
-                        } else {
-                            faults.push(format!("{} never hears {text}", member.name));
-                        }
-                    }
-                    (Some(_), _) => faults.push(format!("{} hears {text} twice", member.name)),
-                    (None, _) => {
-                        faults.push(format!("{} hears {text}, as a stranger", member.name));
-                    }
-                }
-            }
-            if !told.is_empty() && !self.losses {
-                let (name, count) = (member.name, told.len());
-                faults.push(format!("{name} could not read {count} payloads that nobody misses"));
-            }
-        }
-        for fault in faults {
-            self.fault(fault);
-        }
-    }
-
-    /// What was said in the end has come to all, whatever was lost before.
-    async fn judge_disturbed(&mut self, sent: &BTreeMap<usize, Said>) {
-        let mut faults = Vec::new();
-        for index in 0..self.members.len() {
-            let (name, heard) = (self.members[index].name, self.heard_by(index));
-            for (number, said) in sent.range(self.last_words..) {
-                let is_in = self.stands(index, &said.group).await == Some(GroupState::Active)
-                    && !self.beyond_help.contains(&(index, said.group.clone()));
-                if is_in && said.sender != index && !heard.contains(number) {
-                    faults.push(format!("{name} never hears m{number}, which was said in the end"));
-                }
-            }
-        }
-        for fault in faults {
-            self.fault(fault);
-        }
-    }
-
-    /// The operations whose messages a member has heard, in order.
-    pub fn heard_by(&self, index: usize) -> Vec<usize> {
-        let heard = self.members[index].log.iter().filter_map(|event| match &event.data {
-            EventData::MessageReceived(message) => {
-                Operation::number(message.body["body"].as_str().unwrap_or_default())
-            }
-            _ => None,
-        });
-        heard.collect()
-    }
-
-    /// How often a member has heard what, which it must have heard in order.
-    fn heard(
-        &self,
-        index: usize,
-        sent: &BTreeMap<usize, Said>,
-        faults: &mut Vec<String>,
-    ) -> BTreeMap<usize, usize> {
-        let name = self.members[index].name;
-        let mut got: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut newest: HashMap<(GroupId, IdentityKey), usize> = HashMap::new();
-        for event in &self.members[index].log {
-            let EventData::MessageReceived(message) = &event.data else { continue };
-            let number = Operation::number(message.body["body"].as_str().unwrap_or_default());
-            if number.is_some_and(|number| self.is_forgotten(&self.operations[number])) {
-                continue;
-            }
-            let Some((number, said)) = number.and_then(|number| sent.get_key_value(&number)) else {
-                faults.push(format!("{name} hears {}, which nobody sent", message.body));
-                continue;
-            };
-            *got.entry(*number).or_default() += 1;
-            let sender = self.members[said.sender].key;
-            if (message.sender, message.epoch) != (sender, said.epoch) {
-                faults.push(format!("{name} hears m{number} as of another"));
-            }
-            let newest = newest.entry((said.group.clone(), sender)).or_default();
-            if *newest > *number && !self.members[index].swapped {
-                faults.push(format!("{name} hears m{number} after m{newest}"));
-            }
-            *newest = (*newest).max(*number);
-        }
-        got
-    }
-
-    /// Whether who asked for it does not know any more what became of it.
-    fn is_forgotten(&self, operation: &Operation) -> bool {
-        let lost = |group: &GroupId| self.beyond_help.contains(&(operation.member, group.clone()));
-        operation.forgotten || operation.group.as_ref().is_some_and(lost)
-    }
-
-    /// Whether a member has made a group.
-    fn made(&self, index: usize, group: &GroupId) -> bool {
-        self.operations.iter().any(|operation| {
-            operation.member == index
-                && operation.group.as_ref() == Some(group)
-                && matches!(operation.kind, Kind::Create(..))
-        })
-    }
 }
 
 /// Whether a change may fail for this reason because another one came first.
@@ -462,25 +236,4 @@ fn is_a_race(reason: &str) -> bool {
         "there is no key package to be had for".to_owned(),
     ];
     races.iter().any(|race| reason.contains(race))
-}
-
-fn is_end(event: &Event, group: &GroupId) -> bool {
-    matches!(event.data, EventData::GroupLeft { .. }) && event.group.as_ref() == Some(group)
-}
-
-/// A time in a group.
-struct Stay {
-    /// The epoch that began without the member.
-    left: Option<u64>,
-}
-
-/// The stay of a member in which an epoch falls.
-fn stay(member: &IdentityKey, made: bool, epoch: u64, changes: &Changes) -> Option<Stay> {
-    let mut before = changes.range(..=epoch).rev().map(|(_, change)| change);
-    let last =
-        before.find(|(_, added, removed)| added.contains(member) || removed.contains(member));
-    let is_in = last.map_or(made, |(_, added, _)| added.contains(member));
-    let mut after = changes.range(epoch + 1..);
-    let left = after.find(|(_, (_, _, removed))| removed.contains(member)).map(|(epoch, _)| *epoch);
-    is_in.then_some(Stay { left })
 }

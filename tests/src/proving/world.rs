@@ -256,7 +256,7 @@ impl World {
                     let epochs = groups.into_iter().map(|group| (group.id, group.epoch));
                     self.members[index].undecryptable.push(epochs.collect());
                 }
-                let said = super::oracle::said(self, &event);
+                let said = super::story::said(self, &event);
                 self.tell(&format!("        {name}: {said}"));
                 self.members[index].log.push(event);
             }

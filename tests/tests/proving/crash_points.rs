@@ -136,7 +136,7 @@ fn who_dies_at_any_point_goes_on_where_it_was() {
     let mut rng = part(seed, 2);
     rng.shuffle(&mut deaths);
     // Each of the chosen ones once more with a second death while it recovers.
-    let chosen = &deaths[..pick(20, all)];
+    let chosen = &deaths[..pick(16, all)];
     let mut died = 0;
     for (number, death) in chosen.iter().enumerate() {
         let again = (number % 2 == 1).then(|| rng.u64(1..=3));

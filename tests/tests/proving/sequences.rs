@@ -190,7 +190,7 @@ fn run<const FORGETFUL: bool>(name: &str, cases: u32, shrink: u32) -> Result<(),
 
 #[test]
 fn a_group_comes_to_what_its_operations_say() {
-    let cases = u32::try_from(setting("QPQ_CASES", 6, 2_000)).expect("fewer cases");
+    let cases = u32::try_from(setting("QPQ_CASES", 5, 2_000)).expect("fewer cases");
     if let Err(error) = run::<false>("proving sequences", cases, 200) {
         panic!("{error}");
     }

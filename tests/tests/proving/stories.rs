@@ -1,7 +1,9 @@
 //! Runs that once failed, told step by step.
 
 use quicproquo_client::simulation::Move;
-use quicproquo_client::{GroupId, GroupState, InvitePolicy, Role, Suite};
+use quicproquo_client::{
+    Event, EventData, GroupId, GroupState, InvitePolicy, Role, SessionError, Suite,
+};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, Verdict, World};
 
@@ -102,7 +104,7 @@ fn an_old_copy_that_can_follow_is_added_again() {
 #[test]
 fn an_old_copy_on_a_branch_of_its_own_is_added_again() {
     // The hints are random.
-    for _ in 0..4 {
+    for _ in 0..3 {
         block_on(async {
             let mut world = World::new(0, 4).await;
             world.losses = true;
@@ -144,6 +146,27 @@ fn an_invitation_out_of_an_old_copy_is_accepted_and_joined_again() {
         world.rest().await;
         world.ask(BOB, Some(group.clone()), Kind::Accept).await;
         assert_eq!(world.stands(BOB, &group).await, Some(GroupState::NeedsReadd));
+        judged(world).await;
+    });
+}
+
+/// Two admins turn against each other, and the slower one is told why it has failed.
+#[test]
+fn who_is_no_admin_any_more_is_told_so() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let [alice, bob, _] = world.keys()[..] else { panic!("three members") };
+        let group = group(&mut world).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Promote(bob, Role::Admin)).await;
+        world.rest().await;
+        world.ask(BOB, Some(group.clone()), Kind::Promote(alice, Role::Member)).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![bob])).await;
+        let of_alice = |a_move: &Move| matches!(a_move, Move::Serve(from) if *from == alice);
+        world.rest_but(of_alice).await;
+        world.rest().await;
+        let reason = SessionError::NotAdmin.to_string();
+        let told = |event: &Event| matches!(&event.data, EventData::GroupChangeFailed { reason: why } if *why == reason);
+        assert!(world.members[ALICE].log.iter().any(told), "{}", world.verdict);
         judged(world).await;
     });
 }
