@@ -82,7 +82,8 @@ async fn run(
     if !goes_on(Moment::Committed) {
         return Err(stopped());
     }
-    // What was sealed under the former key leaves the log too.
+    // What was sealed under the former key leaves unused places of pages, and the log too.
+    connection.execute("VACUUM").await.map_err(database)?;
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(database)?;
     if !goes_on(Moment::Cleaned) {
         return Err(stopped());
