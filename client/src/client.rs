@@ -141,8 +141,22 @@ impl Client {
         identity: &IdentityKey,
         key: ArchiveKey,
     ) -> Result<Vec<u8>, ArchiveError> {
+        self.export_with(identity, key, Vec::new()).await
+    }
+
+    /// The same with a note that [`Archive::note`] gives back.
+    ///
+    /// # Errors
+    /// As [`Client::export`].
+    pub async fn export_with(
+        &self,
+        identity: &IdentityKey,
+        key: ArchiveKey,
+        note: Vec<u8>,
+    ) -> Result<Vec<u8>, ArchiveError> {
         let session = self.session(identity).ok_or(SessionError::Stopped)?;
-        let exported = session.export().await?;
+        let mut exported = session.export().await?;
+        exported.note = note.into();
         apart(move || Archive::seal(&exported, &key)).await
     }
 

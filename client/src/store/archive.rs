@@ -24,6 +24,9 @@ pub(crate) struct Exported {
     pub(crate) identity: IdentityKey,
     /// The name it claimed first.
     pub(crate) name: Option<String>,
+    /// What whoever exports it wants to find again.
+    #[serde(default)]
+    pub(crate) note: ByteBuf,
     /// Its row of `identities`.
     row: Cells,
     hybrid_keys: Vec<Cells>,
@@ -57,8 +60,8 @@ impl std::fmt::Debug for Exported {
 impl Exported {
     #[cfg(test)]
     pub(crate) fn empty(identity: IdentityKey) -> Self {
-        let (row, name) = (Vec::new(), None);
-        Self { identity, name, row, hybrid_keys: vec![], tables: vec![], mls: vec![] }
+        let (row, name, note) = (Vec::new(), None, ByteBuf::new());
+        Self { identity, name, note, row, hybrid_keys: vec![], tables: vec![], mls: vec![] }
     }
 }
 
@@ -83,6 +86,7 @@ impl Store {
         let mut exported = Exported {
             identity,
             name,
+            note: ByteBuf::new(),
             row,
             hybrid_keys,
             tables: Vec::with_capacity(TABLES.len()),

@@ -21,7 +21,7 @@ use crate::state::AppState;
 /// The archive has everything of the bot: its identity, groups, history and what is on its way. The
 /// bot stands still from now on (`exported`), also after a restart, so that of the two copies only
 /// one speaks. When the archive is lost, export again, or resume the bot with
-/// `PATCH /v1/bots/{bot_id}`. Tokens and consumers' cursors stay behind.
+/// `PATCH /v1/bots/{bot_id}`. Tokens stay behind.
 #[utoipa::path(
     post, path = "/v1/bots/{bot_id}/export", tag = "bots", request_body = NewExport,
     params(("bot_id" = String, Path, description = "The bot's id."), Idempotent),
@@ -38,7 +38,7 @@ pub(crate) async fn export_bot(
     let key = request.body.key()?;
     let tasks = state.tasks.clone();
     let work = async move {
-        let archive = state.client.export(&bot.identity, key).await?;
+        let archive = bots::export(&state, &bot, key).await?;
         if archive.len() > ARCHIVE_LIMIT / 4 * 3 - 1024 {
             if let Some(session) = state.client.session(&bot.identity) {
                 session.resume().await?;

@@ -5,7 +5,7 @@
 
 use quicproquo_client::IdentityKey;
 
-use super::{Record, Store, StoreError, from_db, to_db};
+use super::{CursorRow, Record, Store, StoreError, from_db, to_db};
 use crate::auth::Grant;
 
 /// How far a bot has come.
@@ -89,12 +89,13 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Puts an imported bot to work, with its first token and the answer to the request; `Exists`
+    /// Puts an imported bot to work, with its consumers, its first token and the answer to the request; `Exists`
     /// when its name or its identity is another bot's.
     pub(crate) async fn import_bot(
         &self,
         bot: &BotRow,
         grant: &Grant,
+        consumers: &[CursorRow],
         record: Option<&Record>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
@@ -108,6 +109,7 @@ impl Store {
         .bind(to_db(bot.created_at_ms))
         .execute(&mut *tx)
         .await?;
+        super::consumers::put(&mut tx, consumers).await?;
         super::tokens::insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;
         Ok(tx.commit().await?)

@@ -27,6 +27,17 @@ async fn a_bot_moves_to_another_gateway_and_its_former_place_is_silent() {
     alice.say(&group, "from here").await;
     bob.hears(&tail, &group, &["from here".to_owned()]).await;
 
+    // A consumer that has not seen everything.
+    let poll = "/v1/events?timeout=0&consumer=worker";
+    let page = alice.api.get(poll).await.expect(200);
+    assert_eq!(page["items"], json!([]));
+    bob.say(&group, "for the worker").await;
+    wait_for("an event for the consumer", LONG, async || {
+        let page = alice.api.get(poll).await.expect(200);
+        page.to_string().contains("for the worker").then_some(())
+    })
+    .await;
+
     let path = format!("/v1/bots/{}/export", alice.id);
     let short = here.admin().post(&path, &json!({ "passphrase": "short" })).await;
     short.expect_problem(400, "request-invalid");
@@ -71,7 +82,9 @@ async fn a_bot_moves_to_another_gateway_and_its_former_place_is_silent() {
         ..alice.clone()
     };
     let history = moved.api.get(&say).await.expect(200);
-    assert_eq!(history["items"][0]["content"]["body"], "from here");
+    assert_eq!(history["items"][0]["content"]["body"], "for the worker");
+    let page = moved.api.get(poll).await.expect(200);
+    assert!(page.to_string().contains("for the worker"), "not acknowledged, so again: {page}");
     let (tail, own) = (bob.tail().await, moved.tail().await);
     moved.say(&group, "from there").await;
     bob.hears(&tail, &group, &["from there".to_owned()]).await;
