@@ -45,6 +45,21 @@ pub(crate) struct Parcel {
     pub(crate) recipients: Vec<(IdentityKey, serde_bytes::ByteBuf)>,
     #[serde(with = "serde_bytes")]
     pub(crate) body: Vec<u8>,
+    /// To the other members of its epoch, as the group knows them; `recipients` is empty.
+    #[serde(default)]
+    pub(crate) to_members: bool,
+}
+
+impl Parcel {
+    pub(crate) fn to(recipients: Vec<(IdentityKey, serde_bytes::ByteBuf)>, body: Vec<u8>) -> Self {
+        Self { recipients, body, to_members: false }
+    }
+
+    /// The same bytes for all other members. Only for messages: they are encrypted again in each
+    /// epoch.
+    pub(crate) fn to_members(body: Vec<u8>) -> Self {
+        Self { recipients: Vec::new(), body, to_members: true }
+    }
 }
 
 /// Recipients as two values: a row of a large group is written with every message.
@@ -109,20 +124,22 @@ mod recipients {
 
 impl std::fmt::Debug for Parcel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Parcel({} bytes to {})", self.body.len(), self.recipients.len())
+        let all = if self.to_members { " members" } else { "" };
+        write!(f, "Parcel({} bytes to {}{all})", self.body.len(), self.recipients.len())
     }
 }
 
 impl OutboxRecord {
     /// A commit whose row is damaged: the node can be asked about it, but it cannot be sent.
     pub(crate) fn lost(group: GroupId, epoch: u64, created_at_ms: u64) -> Self {
-        let parcel = Some(Parcel { recipients: Vec::new(), body: Vec::new() });
+        let parcel = Some(Parcel::to(Vec::new(), Vec::new()));
         Self { group, kind: OutboxKind::Commit, epoch, parcel, created_at_ms, size: 0 }
     }
 
     /// Made by [`OutboxRecord::lost`]: what has bytes has recipients.
     pub(crate) fn is_lost(&self) -> bool {
-        self.parcel.as_ref().is_some_and(|parcel| parcel.recipients.is_empty())
+        let lost = |parcel: &Parcel| parcel.recipients.is_empty() && !parcel.to_members;
+        self.parcel.as_ref().is_some_and(lost)
     }
 }
 
@@ -179,7 +196,7 @@ mod tests {
         for (count, prefix) in [(0, 0), (1, 0), (100, 0), (1, 9), (100, 1169)] {
             let one = |_| (Identity::generate().key(), ByteBuf::from(vec![7; prefix]));
             let recipients: Vec<_> = (0..count).map(one).collect();
-            let parcel = Parcel { recipients: recipients.clone(), body: vec![1, 2, 3] };
+            let parcel = Parcel::to(recipients.clone(), vec![1, 2, 3]);
             let written = bytes(&parcel);
             assert!(written.len() < 100 + count * (32 + prefix + 4), "{}", written.len());
             assert_eq!(read(&written), parcel);
