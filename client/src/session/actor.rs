@@ -340,8 +340,8 @@ impl Actor {
             self.clock.at(Point::AfterCommit).await;
             written.map_err(SessionError::from)
         };
-        unit.answer(&committed);
         if committed.is_err() {
+            unit.answer(&committed);
             return self.reload(commands).await;
         }
         self.give_back();
@@ -351,6 +351,7 @@ impl Actor {
             tail.0 = self.positions.tail;
             moved
         });
+        unit.answer(&committed);
         self.clock.at(Point::AfterAnswer).await;
         if unit.upload_hybrid {
             self.upload_hybrid();
