@@ -67,7 +67,9 @@ pub(super) async fn measure(dir: &Path, bots: usize) -> Result<Report, Failure> 
     quiet(&client.sessions()).await;
     add_usage(&mut report, "after another start", &client);
     client.shutdown().await;
+    drop(client);
     host.stop().await?;
+    report.add("all closed: what the allocator keeps", mib(resident()));
     Ok(report)
 }
 
