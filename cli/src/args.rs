@@ -12,6 +12,9 @@ use crate::config::{
     BotsLayer, CommonArgs, Fingerprint, HttpLayer, KeySource, LinkLayer, NodeLayer, keys,
 };
 use crate::exit::{self, Failure};
+pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
+
+mod identity;
 
 /// End-to-end encrypted group messaging for people and bots.
 #[derive(Debug, Parser)]
@@ -38,6 +41,8 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Ask a gateway whether it is ready.
     Health(Health),
+    /// Look an identity up and compare safety numbers, as a bot.
+    Identity(Identity),
     /// Print the gateway's `OpenAPI` description.
     Openapi,
     /// Look at the configuration.
@@ -310,6 +315,33 @@ pub(crate) enum BenchWhat {
     Chat,
     /// A node alone, through its RPC interface.
     Node(BenchNode),
+    /// The engine of a session: messages in groups of all sizes, through one and through many.
+    Session(BenchSession),
+}
+
+/// `qpq bench session`.
+///
+/// The node is one of its own, in a temporary directory below the data directory.
+#[derive(Debug, Args)]
+pub(crate) struct BenchSession {
+    /// Members of the groups.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        default_value = "2,10,100,1000",
+        value_parser = clap::value_parser!(u32).range(2..=2000)
+    )]
+    pub(crate) members: Vec<u32>,
+    /// Measure the memory of so many bots instead, each in 200 groups of ten.
+    #[arg(
+        long,
+        value_name = "BOTS",
+        num_args = 0..=1,
+        default_missing_value = "100",
+        value_parser = clap::value_parser!(u32).range(10..=1000)
+    )]
+    pub(crate) memory: Option<u32>,
 }
 
 /// `qpq bench node`.

@@ -44,6 +44,8 @@ const KEY_PACKAGES: u32 = 100;
 
 /// How long messages and events are kept.
 const RETENTION: Span = Span(Duration::from_hours(30 * 24));
+/// Memory for loaded groups.
+const GROUP_MEMORY: ByteSize = ByteSize::mib(128);
 
 /// Most that the node keeps.
 const MAX_KEY_PACKAGES: u32 = 500;
@@ -108,6 +110,7 @@ pub(crate) struct Bots {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) master_key: Option<KeySource>,
     pub(crate) retention: Span,
+    pub(crate) group_memory: ByteSize,
 }
 
 /// The gateway's HTTP door.
@@ -222,6 +225,7 @@ impl Settings {
                     .unwrap_or(KEY_PACKAGES),
                 master_key: bots.master_key.or(file.bots.master_key),
                 retention: bots.retention.or(file.bots.retention).unwrap_or(RETENTION),
+                group_memory: bots.group_memory.or(file.bots.group_memory).unwrap_or(GROUP_MEMORY),
             },
         };
         settings.check()

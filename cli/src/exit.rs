@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use quicproquo_client::OpenError;
+use quicproquo_client::{OpenError, SessionError};
 use quicproquo_gateway::GatewayError;
 use quicproquo_node::{
     BackupError, LockError, NodeError, OperatorError, StoreError, TlsError, TokenError,
@@ -157,6 +157,12 @@ impl From<OperatorError> for Failure {
             OperatorError::Store(_) => Exit::Data,
         };
         Self::new(exit, error)
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        Self::other(error)
     }
 }
 

@@ -107,6 +107,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             let settings = load(Layers::default())?;
             commands::health::run(&settings, health.url, health.json).await
         }
+        Command::Identity(identity) => {
+            commands::identity::run(&load(Layers::default())?, identity).await
+        }
         Command::Openapi => {
             commands::openapi::run();
             Ok(())

@@ -179,6 +179,7 @@ impl Stack {
         config.key_package_stock = settings.bots.key_package_stock;
         config.retention = settings.bots.retention.0;
         config.master_key = KeySource::of(settings.bots.master_key.as_ref(), &config.data_dir)?;
+        config.loaded_bytes = usize::try_from(settings.bots.group_memory.0).unwrap_or(usize::MAX);
         config.invite.clone_from(&settings.link.invite);
         let client = Client::open(config).await?;
         let settings = &settings.http;

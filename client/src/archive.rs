@@ -111,6 +111,11 @@ impl Archive {
         self.0.name.as_deref()
     }
 
+    /// What was put in with [`Client::export_with`](crate::Client::export_with).
+    pub fn note(&self) -> &[u8] {
+        &self.0.note
+    }
+
     pub(crate) fn seal(exported: &Exported, key: &ArchiveKey) -> Result<Vec<u8>, ArchiveError> {
         let internal = |error: String| ArchiveError::Session(SessionError::Internal(error));
         let mut random = [0; SALT + NONCE];

@@ -16,7 +16,7 @@ mod thread;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quicproquo_core::identity::Identity;
+use quicproquo_core::identity::{Identity, IdentityKey};
 
 use crate::config::NodeAddress;
 use crate::rpc::RpcError;
@@ -73,6 +73,11 @@ impl Crowd {
     /// Makes identities.
     pub fn generate(count: usize) -> Self {
         Self((0..count).map(|_| Arc::new(Identity::generate())).collect())
+    }
+
+    /// Who they are.
+    pub fn identities(&self) -> impl Iterator<Item = IdentityKey> + '_ {
+        self.0.iter().map(|identity| identity.key())
     }
 }
 

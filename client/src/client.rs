@@ -112,6 +112,17 @@ impl Client {
     pub async fn delete(&self, identity: &IdentityKey) -> Result<(), SessionError> {
         if let Some(session) = self.session(identity) {
             session.delete_at_node().await?;
+        }
+        self.forget(identity).await
+    }
+
+    /// Stops the session of an identity and deletes everything of it in this database. The node is
+    /// left alone: the identity may go on elsewhere, or come back from an archive.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`. An unknown identity is no error.
+    pub async fn forget(&self, identity: &IdentityKey) -> Result<(), SessionError> {
+        if let Some(session) = self.session(identity) {
             session.stop().await;
             self.inner.store.delete_identity(session.owner()).await?;
             self.sessions_mut().remove(identity);
@@ -130,8 +141,22 @@ impl Client {
         identity: &IdentityKey,
         key: ArchiveKey,
     ) -> Result<Vec<u8>, ArchiveError> {
+        self.export_with(identity, key, Vec::new()).await
+    }
+
+    /// The same with a note that [`Archive::note`] gives back.
+    ///
+    /// # Errors
+    /// As [`Client::export`].
+    pub async fn export_with(
+        &self,
+        identity: &IdentityKey,
+        key: ArchiveKey,
+        note: Vec<u8>,
+    ) -> Result<Vec<u8>, ArchiveError> {
         let session = self.session(identity).ok_or(SessionError::Stopped)?;
-        let exported = session.export().await?;
+        let mut exported = session.export().await?;
+        exported.note = note.into();
         apart(move || Archive::seal(&exported, &key)).await
     }
 
@@ -147,8 +172,10 @@ impl Client {
         apart(move || Archive::open(&bytes, &key)).await
     }
 
-    /// Puts an exported identity into this database and starts its session. It goes on where it
-    /// was; if the identity has spoken since, its state is an old copy, and the session says so.
+    /// Puts an exported identity into this database. Its session stands still until
+    /// [`Session::resume`], so that what belongs to it elsewhere can be written first. Then it goes
+    /// on where it was; if the identity has spoken since, its state is an old copy, and the session
+    /// says so.
     ///
     /// # Errors
     /// `Exists`, `Content`, `Session`.

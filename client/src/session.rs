@@ -28,6 +28,7 @@ mod actor;
 mod blobs;
 mod budget;
 mod buffer;
+mod bulk;
 mod cache;
 mod claim;
 pub(crate) mod command;
@@ -52,6 +53,7 @@ mod receive;
 mod refusal;
 mod repair;
 mod retention;
+mod rotation;
 mod send;
 mod stale;
 #[cfg(test)]

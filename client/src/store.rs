@@ -26,6 +26,7 @@ mod contacts;
 mod damage;
 mod events;
 mod groups;
+mod hybrid;
 mod identities;
 mod inbox;
 mod intents;
@@ -224,6 +225,10 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
     migrate(&path, &mut connection).await?;
     let sealer = fitting(&mut connection, key, master).await.map_err(|error| match error {
         Unfit::Key => OpenError::WrongKey { key: key.to_string() },
+        Unfit::Names => {
+            let detail = "what hides the names of rows does not open".to_owned();
+            OpenError::Corrupt { path: path.clone(), detail }
+        }
         Unfit::Database(error) => corrupt(&path, &error),
         Unfit::Other(error) => error,
     })?;
@@ -234,6 +239,7 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
 
 enum Unfit {
     Key,
+    Names,
     Database(sqlx::Error),
     Other(OpenError),
 }
@@ -291,8 +297,8 @@ async fn fits(
     let Some(names) = sealed_meta(connection, "names").await? else {
         return Ok(Some(sealer));
     };
-    let names = sealer.open("meta", b"names", &names).map_err(|_| Unfit::Key)?;
-    let names = names.as_slice().try_into().map_err(|_| Unfit::Key)?;
+    let names = sealer.open("meta", b"names", &names).map_err(|_| Unfit::Names)?;
+    let names = names.as_slice().try_into().map_err(|_| Unfit::Names)?;
     Ok(Some(sealer.with_names(names)))
 }
 

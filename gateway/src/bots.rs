@@ -1,12 +1,13 @@
 //! Bots: made, found, deleted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
 use quicproquo_client::clock::now_ms;
-use quicproquo_client::{Client, IdentityKey, Session};
+use quicproquo_client::{Archive, ArchiveKey, Client, IdentityKey, LinkState, Session};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Grant, Scope, Token};
@@ -16,7 +17,7 @@ use crate::model::BotCreated;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::state::AppState;
-use crate::store::{BotRow, BotState, Store, StoreError};
+use crate::store::{BotRow, BotState, CursorRow, Store, StoreError};
 
 /// Pause between tries to remove what the node has of a bot.
 const REMOVE_AGAIN: Duration = Duration::from_secs(10);
@@ -113,6 +114,19 @@ async fn establish(
         other => other?,
     }
     session.claim_name(&row.name).await?;
+    let (token, grant) = first_token(row);
+    let record = BotRecord::from(row.clone());
+    let mut answer = BotCreated::new(&record, session, &grant.token_id);
+    let replay = once.record(StatusCode::CREATED, &answer);
+    state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
+    state.bots.insert(record);
+    state.tokens.insert(grant);
+    answer.reveal(&token);
+    Ok(answer)
+}
+
+/// A token with every scope.
+fn first_token(row: &BotRow) -> (Token, Grant) {
     let token = Token::random();
     let grant = Grant {
         token_id: random::id("tok_"),
@@ -125,12 +139,82 @@ async fn establish(
         expires_at_ms: None,
         revoked: CancellationToken::new(),
     };
+    (token, grant)
+}
+
+/// What a gateway adds to the archive of a bot.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Note {
+    /// Cursors by the names of consumers.
+    consumers: BTreeMap<String, String>,
+}
+
+/// Everything of a bot but its tokens, in a sealed archive; it stands still from now on.
+///
+/// # Errors
+/// `BotStopped`, `StorageUnavailable`.
+pub(crate) async fn export(
+    state: &AppState,
+    bot: &BotRecord,
+    key: ArchiveKey,
+) -> Result<Vec<u8>, Problem> {
+    let consumers = state.consumers.of_bot(&bot.bot_id).into_iter();
+    let consumers = consumers.map(|(name, cursor)| (name, cursor.to_string())).collect();
+    let note = serde_json::to_vec(&Note { consumers }).unwrap_or_default();
+    Ok(state.client.export_with(&bot.identity, key, note).await?)
+}
+
+/// Puts a bot to work that was exported elsewhere.
+///
+/// # Errors
+/// `ArchiveInvalid`, `BotExists`, `NameTaken`, `StorageUnavailable`; then nothing is left.
+pub(crate) async fn import(
+    state: &AppState,
+    archive: Archive,
+    once: &Once,
+) -> Result<BotCreated, Problem> {
+    let identity = archive.identity();
+    let name = archive.name().map(str::to_owned).ok_or_else(|| {
+        Problem::new(Kind::ArchiveInvalid).detail("the identity in the archive has no name")
+    })?;
+    let bots = state.bots.all();
+    if bots.iter().any(|bot| bot.identity == identity) {
+        return Err(Problem::new(Kind::BotExists));
+    }
+    if bots.iter().any(|bot| bot.name == name) {
+        return Err(Problem::new(Kind::NameTaken));
+    }
+    // Of an import that was cut off: its bot is not here, and it has never spoken.
+    let silent = |session: Session| session.health().link == LinkState::Exported;
+    if state.client.session(&identity).is_some_and(silent) {
+        state.client.forget(&identity).await?;
+    }
+    let note: Note = serde_json::from_slice(archive.note()).unwrap_or_default();
+    let session = state.client.import(archive).await?;
+    let (bot_id, created_at_ms) = (random::id("bot_"), now_ms());
+    let row = BotRow { bot_id, name, identity, state: BotState::Active, created_at_ms };
+    let consumers = note.consumers.into_iter().filter_map(|(name, cursor)| {
+        let (bot_id, cursor) = (row.bot_id.clone(), cursor.parse().ok()?);
+        Some(CursorRow { bot_id, name, cursor })
+    });
+    let consumers: Vec<CursorRow> = consumers.collect();
+    let (token, grant) = first_token(&row);
     let record = BotRecord::from(row.clone());
-    let mut answer = BotCreated::new(&record, session, &grant.token_id);
+    let mut answer = BotCreated::new(&record, &session, &grant.token_id);
     let replay = once.record(StatusCode::CREATED, &answer);
-    state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
+    let written = state.store.import_bot(&row, &grant, &consumers, replay.as_ref()).await;
+    if let Err(error) = written {
+        state.client.forget(&identity).await?;
+        return Err(match error {
+            // Of a bot that is being made or deleted.
+            StoreError::Exists => Problem::new(Kind::NameTaken),
+            error => error.into(),
+        });
+    }
+    state.consumers.adopt(consumers);
     state.bots.insert(record);
     state.tokens.insert(grant);
+    session.resume().await?;
     answer.reveal(&token);
     Ok(answer)
 }

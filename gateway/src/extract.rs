@@ -19,6 +19,9 @@ pub(crate) const CONTROL_LIMIT: usize = 64 * 1024;
 /// Bodies with message content, in bytes: 1 MiB.
 pub(crate) const CONTENT_LIMIT: usize = 1024 * 1024;
 
+/// Bodies with an archive, in bytes: 128 MiB.
+pub(crate) const ARCHIVE_LIMIT: usize = 128 * 1024 * 1024;
+
 /// Parts of the path; what does not parse does not exist.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment<T>(pub(crate) T);

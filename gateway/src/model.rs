@@ -1,6 +1,7 @@
 //! What goes over the wire: request and answer bodies, and their way from and to the engine's
 //! types. Nothing of these types travels further inward.
 
+mod archive;
 mod bot;
 mod event;
 mod group;
@@ -12,6 +13,7 @@ mod query;
 mod time;
 mod token;
 
+pub(crate) use archive::{BotExport, NewExport, NewImport};
 pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
 pub(crate) use event::{Ack, EventDto};
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};

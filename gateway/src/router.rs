@@ -14,7 +14,8 @@ use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    bots, docs, events, groups, health, identities, invitations, me, members, messages, tokens,
+    archives, bots, docs, events, groups, health, identities, invitations, me, members, messages,
+    tokens,
 };
 use crate::state::AppState;
 
@@ -26,6 +27,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         // Admin token.
         .routes(routes!(bots::create_bot, bots::list_bots))
         .routes(routes!(bots::get_bot, bots::change_bot, bots::delete_bot))
+        .routes(routes!(archives::export_bot))
+        .routes(routes!(archives::import_bot))
         .routes(routes!(tokens::issue_token, tokens::list_tokens))
         .routes(routes!(tokens::revoke_token))
         // Bot tokens.
@@ -68,8 +71,7 @@ pub(crate) fn router(state: AppState) -> Router {
 fn wrong_method(request: &Request) -> Kind {
     let parts: Vec<&str> = request.uri().path().split('/').skip(1).collect();
     match (request.method(), parts.as_slice()) {
-        (&Method::POST, ["v1", "bots", "import"])
-        | (&Method::PATCH | &Method::DELETE, ["v1", "groups", _, "messages", _]) => {
+        (&Method::PATCH | &Method::DELETE, ["v1", "groups", _, "messages", _]) => {
             Kind::RouteNotFound
         }
         _ => Kind::MethodNotAllowed,

@@ -1,8 +1,11 @@
 //! `qpq bench`: what things cost, beside what this machine can do at all.
 
 mod chat;
+mod host;
 mod node;
+mod report;
 mod sample;
+mod session;
 
 use crate::args::{Bench, BenchWhat};
 use crate::config::Settings;
@@ -17,6 +20,9 @@ pub(crate) async fn run(settings: Settings, bench: Bench) -> Result<(), Failure>
     }
     match bench.what.unwrap_or(BenchWhat::Chat) {
         BenchWhat::Chat => chat::run(settings, bench.quick, bench.json).await,
+        BenchWhat::Session(session) => {
+            session::run(&settings, &session, bench.quick, bench.json).await
+        }
         BenchWhat::Node(node) => node::run(&settings, &node, bench.quick, bench.json).await,
     }
 }

@@ -200,6 +200,10 @@ pub(crate) struct BotsLayer {
     /// How long messages and events are kept, like `30d` or `12h` [default: 30d].
     #[arg(long, env = "QPQ_RETENTION", value_name = "TIME")]
     pub(super) retention: Option<Span>,
+    /// Memory for groups that are not in use at the moment, of all bots together; the least recently
+    /// used ones leave it [default: 128 MiB].
+    #[arg(long, env = "QPQ_GROUP_MEMORY", value_name = "SIZE")]
+    pub(super) group_memory: Option<ByteSize>,
 }
 
 /// An address with a port; a host name is looked up once.

@@ -28,10 +28,18 @@ impl Packages {
     /// # Errors
     /// When there is no randomness.
     pub fn generate(crowd: &Crowd, each: usize) -> Result<Self, BenchError> {
+        Self::of(SUITE, crowd, each)
+    }
+
+    /// The same for a ciphersuite; [`super::NodeBench::claim`] knows only the one of the envelope.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn of(suite: Suite, crowd: &Crowd, each: usize) -> Result<Self, BenchError> {
         let hybrid = HybridSecret::generate().map_err(BenchError::new)?;
         let of = |identity: &Arc<quicproquo_core::identity::Identity>| {
             let (public, now, store) = (hybrid.public(), now_secs(), MlsStore::new());
-            let made = KeyPackages::generate(identity, SUITE, each, false, public, now, &store);
+            let made = KeyPackages::generate(identity, suite, each, false, public, now, &store);
             Ok(made.map_err(BenchError::new)?.into_iter().map(|package| package.bytes).collect())
         };
         Ok(Self(Arc::new(crowd.0.iter().map(of).collect::<Result<_, BenchError>>()?)))

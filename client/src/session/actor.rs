@@ -52,6 +52,10 @@ pub(super) struct Slot {
     pub(super) doubts: Doubts,
     /// Counts what was processed.
     pub(super) heard: u64,
+    /// Who was heard in this epoch.
+    pub(super) heard_from: BTreeSet<IdentityKey>,
+    /// Own messages since our keys were replaced, or the session started.
+    pub(super) said: u32,
 }
 
 impl Slot {
@@ -64,6 +68,8 @@ impl Slot {
             retries: 0,
             doubts: Doubts::default(),
             heard: 0,
+            heard_from: BTreeSet::new(),
+            said: 0,
         }
     }
 
@@ -76,6 +82,7 @@ impl Slot {
     pub(super) fn restart(&mut self, mls: Group) {
         self.mls = Some(mls);
         self.doubts = Doubts::default();
+        self.heard_from.clear();
     }
 }
 
@@ -333,8 +340,8 @@ impl Actor {
             self.clock.at(Point::AfterCommit).await;
             written.map_err(SessionError::from)
         };
-        unit.answer(&committed);
         if committed.is_err() {
+            unit.answer(&committed);
             return self.reload(commands).await;
         }
         self.give_back();
@@ -344,7 +351,11 @@ impl Actor {
             tail.0 = self.positions.tail;
             moved
         });
+        unit.answer(&committed);
         self.clock.at(Point::AfterAnswer).await;
+        if unit.upload_hybrid {
+            self.upload_hybrid();
+        }
         if let Some(packages) = unit.publish {
             self.publish(packages);
         }

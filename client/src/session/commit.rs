@@ -20,6 +20,7 @@ use quicproquo_schemas::limits::MAX_PAYLOAD;
 use serde_bytes::ByteBuf;
 
 use super::actor::{Actor, Slot};
+use super::bulk::{at_once, wanted};
 use super::refusal::explain;
 use super::repair::Why;
 use super::unit::{Opened, Unit};
@@ -72,7 +73,8 @@ impl Actor {
             };
             let n = intent.n;
             let step = self.step(&intent, unit).await?;
-            if matches!(intent.spec, IntentSpec::Create(_)) {
+            let new = self.groups.get(group).is_none_or(|slot| slot.record.epoch == 0);
+            if new && matches!(intent.spec, IntentSpec::Create(_)) {
                 match &step {
                     Ok(Step::Moot | Step::Commit(_)) => self.tell_joined(group, unit),
                     Ok(Step::Wait | Step::Proposed) => {}
@@ -133,23 +135,7 @@ impl Actor {
         if !record.state.is_active() && record.state != GroupState::Invited && !leaving {
             return Ok(Err(SessionError::GroupInactive));
         }
-        let wanted: Vec<IdentityKey> = match &intent.spec {
-            IntentSpec::Create(NewGroup { members, .. }) | IntentSpec::Add(members) => {
-                members.iter().filter(|key| record.role(key).is_none()).copied().collect()
-            }
-            IntentSpec::Remove(members) => {
-                members.iter().filter(|key| record.role(key).is_some()).copied().collect()
-            }
-            IntentSpec::Readd(bytes) => {
-                let asked = RepairRequest::parse(bytes).ok();
-                asked
-                    .filter(|asked| asked.epoch == record.epoch)
-                    .map(|it| it.member)
-                    .into_iter()
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
+        let mut wanted = wanted(&intent.spec, &record);
         if matches!(intent.spec, IntentSpec::Readd(_)) && wanted.is_empty() {
             return Ok(Ok(Step::Moot));
         }
@@ -157,6 +143,9 @@ impl Actor {
             && !self.have_packages(intent, &wanted, record.suite.code())
         {
             return Ok(Ok(Step::Wait));
+        }
+        if matches!(intent.spec, IntentSpec::Create(_) | IntentSpec::Add(_)) {
+            wanted.truncate(at_once(record.suite));
         }
         if intent.spec == IntentSpec::Leave {
             return self.leave(group, &record, unit).await;
@@ -169,6 +158,7 @@ impl Actor {
             return Ok(Err(error));
         }
         let identity = Arc::clone(&self.identity);
+        let newest = self.hybrid.first().map(|secret| secret.public().clone());
         let now = unit.now_ms / 1000;
         let package = |key| intent.packages.iter().find(|(owner, _)| owner == key);
         let packages: Vec<Vec<u8>> =
@@ -186,7 +176,13 @@ impl Actor {
                 let (name, topic) = (change.name.as_deref(), change.topic.as_deref());
                 mls.set_context(&identity, name, topic, admins.as_ref())
             }
-            IntentSpec::Update => mls.update_keys(&identity, None),
+            IntentSpec::Update => {
+                let own = mls.members().into_iter().find(|it| it.identity == identity.key());
+                let known = own.and_then(|own| own.hybrid);
+                // A leaf that has one gets the newest.
+                let newest = newest.filter(|newest| known.is_some_and(|it| it != *newest));
+                mls.update_keys(&identity, newest.as_ref())
+            }
             IntentSpec::CommitProposals => mls.commit_proposals(&identity),
             IntentSpec::Readd(bytes) => {
                 let request = RepairRequest::parse(bytes).map_err(|_| RepairError::OtherRequest);
@@ -302,7 +298,14 @@ impl Actor {
                     self.send_welcome(group, welcome, &pending.added, unit);
                 }
                 self.apply(group, &summary, unit).await?;
-                self.settle(pending.intent, &Ok(()), unit);
+                let intent = self.intents.get(&pending.intent);
+                if intent.is_some_and(|intent| intent.spec == IntentSpec::Update) {
+                    self.keys_updated(group, unit);
+                }
+                // A bulk goes on with those who are still missing.
+                if !self.is_bulk(pending.intent) {
+                    self.settle(pending.intent, &Ok(()), unit);
+                }
                 return Ok(());
             }
             Some(Err(error)) => {
@@ -395,6 +398,7 @@ impl Actor {
         let record = &mut slot.record;
         let was_visible = record.is_visible();
         record.epoch = epoch;
+        slot.heard_from.clear();
         record.ended.push(unit.now_ms);
         let over = record.ended.len().saturating_sub(past_epochs);
         record.ended.drain(..over);

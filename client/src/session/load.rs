@@ -40,6 +40,8 @@ impl Actor {
         self.load_halted().await?;
         self.names = self.store.names(self.owner).await?;
         self.policy = self.store.invite_policy(self.owner).await?;
+        let key = self.identity.key();
+        self.hybrid = self.store.hybrid_keys(self.owner, key.as_bytes()).await?;
         self.groups.clear();
         for (id, record) in self.store.group_records(self.owner).await? {
             let mut slot = Slot::new(record);
@@ -197,6 +199,7 @@ impl Actor {
         self.expire_outbox(unit).await?;
         self.forget_key_packages(unit).await?;
         self.forget_epochs(unit).await?;
+        self.rotate(unit).await?;
         if self.uplink.up {
             self.restock();
         }

@@ -282,6 +282,7 @@ impl GroupRecord {
             isolated_from: None,
             lost: None,
             forked: None,
+            updated_at_ms: 0,
             damage: Damage::None,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::SendId;
 use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
@@ -16,7 +17,7 @@ use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
 use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
-use crate::store::{IntentSpec, OutboxKind, OutboxRecord, Parcel, StoreError};
+use crate::store::{GroupRecord, IntentSpec, OutboxKind, OutboxRecord, Parcel, StoreError};
 
 /// After a queue was full.
 const FULL_PAUSE: Duration = Duration::from_secs(30);
@@ -41,6 +42,7 @@ impl Actor {
         // Nor does a message overtake one that waits for a commit: that commit may.
         let mut unwritten: HashSet<&GroupId> = HashSet::new();
         let link = self.uplink.number;
+        let own = self.identity.key();
         for (counter, outgoing) in &mut self.outbox {
             if room == 0 {
                 break;
@@ -67,13 +69,14 @@ impl Actor {
                 let Some(parcel) = outgoing.record.parcel.as_ref().filter(|_| may_leave) else {
                     continue;
                 };
+                let slot = self.groups.get(group).map(|slot| &slot.record);
+                let Some(deliveries) = deliveries(parcel, outgoing.record.epoch, slot, &own) else {
+                    // Its epoch has passed: it is encrypted again once its fate is known.
+                    unwritten.insert(group);
+                    continue;
+                };
                 sends += 1;
-                let deliveries = parcel.recipients.iter().map(|(recipient, prefix)| Delivery {
-                    recipient: *recipient,
-                    prefix: prefix.to_vec(),
-                    include_body: true,
-                });
-                let (deliveries, body) = (deliveries.collect(), parcel.body.clone());
+                let body = parcel.body.clone();
                 let send = |answer| Request::Send { id, deliveries, body, answer };
                 self.uplink.ask(send, move |result| Input::Sent { counter, link, result })
             };
@@ -217,7 +220,7 @@ impl Actor {
         if recipients.is_empty() {
             return;
         }
-        let parcel = Parcel { recipients, body: parcel.body.clone() };
+        let parcel = Parcel::to(recipients, parcel.body.clone());
         let record = OutboxRecord { parcel: Some(parcel), ..outgoing.record.clone() };
         if record.created_at_ms.saturating_add(TTL_MS) < unit.now_ms {
             let reason = "the queue of a new member stayed full".to_owned();
@@ -368,4 +371,25 @@ impl Actor {
         self.outbox.insert(counter, Outgoing::new(record));
         Ok(counter)
     }
+}
+
+/// Whom a parcel is for. `None`: for members of an epoch that is not that of the group any more.
+fn deliveries(
+    parcel: &Parcel,
+    epoch: u64,
+    group: Option<&GroupRecord>,
+    own: &IdentityKey,
+) -> Option<Vec<Delivery>> {
+    let to = |recipient: IdentityKey, prefix: Vec<u8>| Delivery {
+        recipient,
+        prefix,
+        include_body: true,
+    };
+    if !parcel.to_members {
+        let recipients = parcel.recipients.iter();
+        return Some(recipients.map(|(key, prefix)| to(*key, prefix.to_vec())).collect());
+    }
+    let group = group.filter(|group| group.epoch == epoch)?;
+    let others = group.members.iter().filter(|(member, _)| member != own);
+    Some(others.map(|(member, _)| to(*member, Vec::new())).collect())
 }

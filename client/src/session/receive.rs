@@ -203,8 +203,13 @@ impl Actor {
     ) -> Result<(), StoreError> {
         match processed {
             Processed::Application { sender, epoch, plaintext, hint_matches: _ } => {
+                let mut now = false;
                 if let Some(slot) = self.groups.get_mut(group) {
-                    slot.heard += u64::from(epoch == slot.record.epoch);
+                    now = epoch == slot.record.epoch;
+                    slot.heard += u64::from(now);
+                }
+                if now {
+                    self.hear(group, sender, unit).await?;
                 }
                 self.message(group, sender, epoch, &plaintext, hashes, unit);
             }

@@ -199,6 +199,7 @@ impl Actor {
         }
         if whole {
             for (counter, message, parcel) in done {
+                self.count_message(group, unit);
                 self.encrypted(counter, message, parcel, unit);
             }
         } else {
@@ -217,8 +218,11 @@ impl Actor {
         parcel: Parcel,
         unit: &mut Unit,
     ) {
-        let epoch = self.groups.get(&message.group).map_or(message.epoch, |slot| slot.record.epoch);
-        let recipients = u32::try_from(parcel.recipients.len()).unwrap_or(u32::MAX);
+        let record = self.groups.get(&message.group).map(|slot| &slot.record);
+        let epoch = record.map_or(message.epoch, |record| record.epoch);
+        let others = record.map_or(0, |record| record.members.len().saturating_sub(1));
+        let recipients = if parcel.to_members { others } else { parcel.recipients.len() };
+        let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
         if message.epoch != epoch || message.recipients != recipients {
             message.epoch = epoch;
             message.recipients = recipients;
@@ -226,7 +230,7 @@ impl Actor {
             unit.batch.message_state(owner, seq, epoch, recipients, &message.delivery);
             unit.messages.insert(seq, message.clone());
         }
-        if parcel.recipients.is_empty() {
+        if recipients == 0 {
             self.outbox.remove(&counter);
             unit.batch.drop_outbox(self.owner, counter);
             self.message_sent(counter, message, unit);
@@ -307,6 +311,7 @@ impl Actor {
         message: &StoredMessage,
     ) -> Result<Option<Result<Parcel, String>>, StoreError> {
         let identity = std::sync::Arc::clone(&self.identity);
+        let own = identity.key();
         let Some(mls) = self.mls(group).await? else {
             return Ok(Some(Err("the group's state is broken".into())));
         };
@@ -314,7 +319,12 @@ impl Actor {
             let plain = plaintext(message.id, &message.content, mls.profile());
             let plain = plain.map_err(|error| error.to_string())?;
             let bytes = mls.encrypt(&identity, &plain).map_err(|error| error.to_string())?;
-            wrap(mls.suite(), &bytes, recipients(mls, |member| *member != identity.key()))
+            match mls.suite() {
+                Suite::Native => Ok(Parcel::to_members(bytes)),
+                suite @ Suite::Envelope => {
+                    wrap(suite, &bytes, recipients(mls, |member| *member != own))
+                }
+            }
         }))
     }
 
@@ -421,7 +431,7 @@ pub(super) fn recipients(mls: &Group, wanted: impl Fn(&IdentityKey) -> bool) -> 
 pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<Parcel, String> {
     if suite == Suite::Native || recipients.is_empty() {
         let recipients = recipients.into_iter().map(|(key, _)| (key, ByteBuf::new())).collect();
-        return Ok(Parcel { recipients, body: mls.to_vec() });
+        return Ok(Parcel::to(recipients, mls.to_vec()));
     }
     let keys: Vec<&HybridPublic> = recipients
         .iter()
@@ -430,5 +440,5 @@ pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<P
     let sealed = envelope::seal_v2(&keys, mls).map_err(|error| error.to_string())?;
     let recipients = recipients.iter().map(|(key, _)| *key);
     let prefixes = sealed.prefixes.into_iter().map(ByteBuf::from);
-    Ok(Parcel { recipients: recipients.zip(prefixes).collect(), body: sealed.body })
+    Ok(Parcel::to(recipients.zip(prefixes).collect(), sealed.body))
 }

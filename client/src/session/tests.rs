@@ -12,6 +12,7 @@ use crate::event::{Event, EventData};
 use crate::model::{GroupState, Options};
 use crate::session::Session;
 
+mod bulk;
 pub(crate) mod forks;
 #[expect(clippy::disallowed_methods, reason = "the helpers of the other tests")]
 #[path = "../../tests/it/world.rs"]

@@ -49,6 +49,8 @@ pub(super) struct Unit {
     pub(super) settled: HashMap<u64, (GroupId, Result<(), SessionError>)>,
     /// Key packages to publish once their private halves are durable.
     pub(super) publish: Option<NewPackages>,
+    /// The hybrid key was replaced.
+    pub(super) upload_hybrid: bool,
     /// Rows came in, so there is something to acknowledge.
     pub(super) received: bool,
     /// What is remembered of the link has changed.
@@ -77,6 +79,7 @@ impl Unit {
             messages: HashMap::new(),
             settled: HashMap::new(),
             publish: None,
+            upload_hybrid: false,
             received: false,
             moved: false,
             exports: Vec::new(),

@@ -158,11 +158,7 @@ impl Actor {
         self.after(DRAIN, Input::DrainedLongEnough { link: self.uplink.number });
         self.uplink.state = LinkState::Up;
         self.ask_drained();
-        let key = self.hybrid.first().map(|secret| secret.public().as_bytes().to_vec());
-        if let Some(key) = key {
-            let upload = |answer| Request::UploadHybridKey { key, answer };
-            self.jobs.push(self.uplink.ask(upload, |_| Input::Nothing));
-        }
+        self.upload_hybrid();
         let stock = |answer| Request::KeyPackageStock { answer };
         let input = |result| Input::Stock { replaced: None, result };
         self.jobs.push(self.uplink.ask(stock, input));

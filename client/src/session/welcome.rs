@@ -132,6 +132,7 @@ impl Actor {
             isolated_from: None,
             lost: None,
             forked: None,
+            updated_at_ms: 0,
             damage: Damage::None,
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };

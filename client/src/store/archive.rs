@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 use super::seal::Sealer;
 use super::tables::{self, Cell, TABLES, Table};
-use super::{IdentityRecord, Overlay, Owner, Store, StoreError, mls};
+use super::{Halted, IdentityRecord, Overlay, Owner, Store, StoreError, mls};
 
 /// What is not carried over: the new database has its own.
 const OWN: [&str; 2] = ["id", "halted"];
@@ -24,6 +24,9 @@ pub(crate) struct Exported {
     pub(crate) identity: IdentityKey,
     /// The name it claimed first.
     pub(crate) name: Option<String>,
+    /// What whoever exports it wants to find again.
+    #[serde(default)]
+    pub(crate) note: ByteBuf,
     /// Its row of `identities`.
     row: Cells,
     hybrid_keys: Vec<Cells>,
@@ -57,8 +60,8 @@ impl std::fmt::Debug for Exported {
 impl Exported {
     #[cfg(test)]
     pub(crate) fn empty(identity: IdentityKey) -> Self {
-        let (row, name) = (Vec::new(), None);
-        Self { identity, name, row, hybrid_keys: vec![], tables: vec![], mls: vec![] }
+        let (row, name, note) = (Vec::new(), None, ByteBuf::new());
+        Self { identity, name, note, row, hybrid_keys: vec![], tables: vec![], mls: vec![] }
     }
 }
 
@@ -83,6 +86,7 @@ impl Store {
         let mut exported = Exported {
             identity,
             name,
+            note: ByteBuf::new(),
             row,
             hybrid_keys,
             tables: Vec::with_capacity(TABLES.len()),
@@ -194,7 +198,8 @@ pub(super) async fn insert(
     exported: &Exported,
 ) -> Result<Owner, StoreError> {
     let key = exported.identity.as_bytes();
-    let row = exported.row.clone();
+    let mut row = exported.row.clone();
+    row.push(("halted".to_owned(), Cell::Text(Halted::Exported.text())));
     put(connection, "identities", sealed(sealer, "identities", key, row, Some("seed"))).await?;
     let owner: i64 =
         sqlx::query_scalar("SELECT last_insert_rowid()").fetch_one(&mut *connection).await?;
@@ -274,3 +279,6 @@ async fn put(
     tables::execute(connection, sql, &cells).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

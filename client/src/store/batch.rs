@@ -126,6 +126,22 @@ impl Batch {
         );
     }
 
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    pub(super) fn put_hybrid_key(&mut self, owner: Owner, n: u64, sealed: Vec<u8>, at: u64) {
+        self.add(
+            "INSERT INTO hybrid_keys (owner, n, secret, created_at) VALUES (?, ?, ?, ?)",
+            values![owner.0, n, sealed, at],
+        );
+    }
+
+    /// Forgets the hybrid keys up to a number.
+    pub(crate) fn forget_hybrid_keys(&mut self, owner: Owner, up_to: u64) {
+        self.add("DELETE FROM hybrid_keys WHERE owner = ? AND n <= ?", values![owner.0, up_to]);
+    }
+
     pub(crate) fn key_package(
         &mut self,
         owner: Owner,

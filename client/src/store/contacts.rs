@@ -241,6 +241,25 @@ mod tests {
         Pin { name: name.to_owned(), identity, handover }
     }
 
+    #[tokio::test]
+    async fn names_of_an_earlier_version_stay_pinned() {
+        use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+        let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for migration in crate::store::MIGRATIONS.iter() {
+            if migration.version == 4 {
+                let contacts =
+                    "INSERT INTO contacts VALUES (1, x'01', 'bob', 0), (1, x'02', 'eve', 1)";
+                connection.execute(contacts).await.unwrap();
+            }
+            let sql = AssertSqlSafe(migration.sql.as_str().to_owned());
+            connection.execute(sqlx::raw_sql(sql)).await.unwrap();
+        }
+        let sql = "SELECT name, identity, changed FROM names ORDER BY name";
+        let names: Vec<(String, Vec<u8>, i64)> =
+            sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap();
+        assert_eq!(names, [("bob".to_owned(), vec![1], 0), ("eve".to_owned(), vec![2], 1)]);
+    }
+
     #[test]
     fn every_name_has_its_own_pin() {
         let mut names = Names::default();

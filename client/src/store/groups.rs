@@ -47,6 +47,9 @@ pub(crate) struct GroupRecord {
     /// The newest epoch of which it was told that members have forked.
     #[serde(default)]
     pub(crate) forked: Option<u64>,
+    /// When our keys in it were last replaced, unix milliseconds; 0: not known yet.
+    #[serde(default)]
+    pub(crate) updated_at_ms: u64,
     #[serde(skip)]
     pub(crate) damage: Damage,
 }
@@ -144,6 +147,7 @@ impl GroupRecord {
             isolated_from: None,
             lost: None,
             forked: None,
+            updated_at_ms: 0,
             damage,
         }
     }

@@ -242,18 +242,7 @@ impl Store {
             .try_into()
             .map_err(|_| StoreError::Row("identities", "a seed has 32 bytes".into()))?;
         let identity = Identity::from_seed(Zeroizing::new(seed));
-        let secrets: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT secret FROM hybrid_keys WHERE owner = ? ORDER BY n DESC")
-                .bind(owner)
-                .fetch_all(&self.reads)
-                .await?;
-        let mut hybrid = Vec::with_capacity(secrets.len());
-        for sealed in secrets {
-            let plain = self.sealer.open("hybrid_keys", &key, &sealed)?;
-            let secret = HybridSecret::from_bytes(&plain)
-                .map_err(|error| StoreError::Row("hybrid_keys", error.to_string()))?;
-            hybrid.push(secret);
-        }
+        let hybrid = self.hybrid_keys(Owner(owner), &key).await?;
         Ok(IdentityRecord {
             owner: Owner(owner),
             identity: Arc::new(identity),

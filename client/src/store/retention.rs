@@ -5,7 +5,7 @@ use super::{Owner, Store, StoreError, int, uint};
 /// A clock that was wrong for a while must not keep entries for ever. One day, in milliseconds.
 const AHEAD_MS: u64 = 24 * 3600 * 1000;
 /// Events that one unit deletes at most.
-const AT_ONCE: u32 = 5_000;
+const AT_ONCE: u32 = if cfg!(test) { 3 } else { 5_000 };
 
 /// Events that can be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,10 @@ fn key(byte: u8) -> ArchiveKey {
 
 async fn import(client: &Client, archive: &[u8]) -> Session {
     let archive = client.open_archive(archive.to_vec(), key(1)).await.unwrap();
-    client.import(archive).await.unwrap()
+    let session = client.import(archive).await.unwrap();
+    assert_eq!(session.health().stock, [], "it stands still");
+    session.resume().await.unwrap();
+    session
 }
 
 async fn texts_of(session: &Session) -> Vec<String> {

@@ -1,8 +1,10 @@
 //! What messages write, and how much memory groups take.
 
-use quicproquo_client::{Client, ClientConfig, GroupId, Options, Session, Suite};
+use quicproquo_client::{
+    Client, ClientConfig, ContextChange, EventData, GroupId, Options, Role, Session, Suite,
+};
 
-use crate::world::{World, bot, heard, meet, patient, text};
+use crate::world::{World, bot, heard, meet, patient, text, until};
 
 /// Three groups of two, one bot of each in either client.
 struct Rooms {
@@ -126,4 +128,33 @@ async fn a_message_writes_few_bytes() {
         assert!(one[0] < most[0] && one[1] < most[1], "{one:?} bytes per message");
     }
     rooms.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waits_reaches_the_members_of_the_epoch_in_which_it_leaves() {
+    let mut world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let carol = bot(&other, "carol").await;
+    let identity = alice.identity();
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+    let roles = vec![(bob.identity(), Role::Admin)];
+    let admins = ContextChange { roles, ..ContextChange::default() };
+    alice.change_context(group.clone(), admins, patient()).await.unwrap();
+
+    world.stop().await;
+    alice.send(group.clone(), text("waited"), Options::default()).await.unwrap();
+    client.shutdown().await;
+    world.start().await;
+    bob.invite(group.clone(), vec![carol.identity()], patient()).await.unwrap();
+    let client = world.client("a").await;
+    let alice = client.session(&identity).unwrap();
+    alice.send(group.clone(), text("last"), patient()).await.unwrap();
+    until(&carol, |event| matches!(event, EventData::InvitationReceived(_))).await;
+    carol.accept(group.clone()).await.unwrap();
+    for session in [&bob, &carol] {
+        assert_eq!(heard(session, "last").await, ["waited", "last"]);
+    }
+    client.shutdown().await;
+    other.shutdown().await;
 }

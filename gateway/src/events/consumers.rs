@@ -115,6 +115,22 @@ impl Consumers {
         Ok(cursor)
     }
 
+    /// Where the consumers of a bot are, by name.
+    pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Cursor> {
+        let all = lock(&self.all);
+        let own = all.iter().filter(|((bot, _), _)| bot == bot_id);
+        own.map(|((_, name), consumer)| (name.clone(), lock(&consumer.position).cursor)).collect()
+    }
+
+    /// Consumers that came with a bot; their rows are written.
+    pub(crate) fn adopt(&self, rows: Vec<CursorRow>) {
+        let mut all = lock(&self.all);
+        for row in rows {
+            let key = (row.bot_id, row.name);
+            all.insert(key.clone(), Consumer::at(key, row.cursor));
+        }
+    }
+
     /// Forgets the consumers of a bot that is deleted.
     pub(crate) fn forget_bot(&self, bot_id: &str) {
         lock(&self.all).retain(|(bot, _), _| bot != bot_id);

@@ -96,7 +96,7 @@ fn check_declared(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let length = length.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
     // A peer that asks first has not begun to write.
-    let most = if headers.contains_key(EXPECT) { limit } else { DRAIN };
+    let most = if headers.contains_key(EXPECT) { limit } else { DRAIN.max(limit) };
     if length > most as u64 {
         return Err(too_large(limit));
     }

@@ -42,6 +42,7 @@ macro_rules! kinds {
 kinds! {
     RequestInvalid "request-invalid" BAD_REQUEST false "The request is not valid.";
     JsonInvalid "json-invalid" BAD_REQUEST false "The body is not the JSON that is expected.";
+    ArchiveInvalid "archive-invalid" BAD_REQUEST false "The archive does not open.";
     CursorInvalid "cursor-invalid" BAD_REQUEST false "The cursor does not belong to this event log.";
     TokenMissing "token-missing" UNAUTHORIZED false "The request carries no token.";
     TokenInvalid "token-invalid" UNAUTHORIZED false "The token is not known.";
@@ -75,6 +76,7 @@ kinds! {
     IdempotencyRunning "idempotency-running" CONFLICT true "The first request with this idempotency key is still running.";
     BotDisplaced "bot-displaced" CONFLICT false "Another instance runs this bot's identity.";
     SafetyNumberMismatch "safety-number-mismatch" CONFLICT false "The safety number is not the one of the two identities.";
+    BotExists "bot-exists" CONFLICT false "The bot is here already.";
     BotExported "bot-exported" CONFLICT false "This bot was exported and goes on elsewhere.";
     CursorExpired "cursor-expired" GONE false "The cursor is older than what is kept.";
     EpochMismatch "epoch-mismatch" PRECONDITION_FAILED false "The group has moved on from the epoch in If-Match.";

@@ -1,6 +1,6 @@
 //! The one mapping from the engine's errors to problems.
 
-use quicproquo_client::SessionError;
+use quicproquo_client::{ArchiveError, SessionError};
 
 use super::{Kind, Problem};
 
@@ -49,6 +49,18 @@ impl From<SessionError> for Problem {
                 tracing::error!(%id, "the session reports a fault of its own");
                 Self::new(Kind::Internal)
             }
+        }
+    }
+}
+
+impl From<ArchiveError> for Problem {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Unknown | ArchiveError::Sealed | ArchiveError::Content(_) => {
+                Self::new(Kind::ArchiveInvalid).detail(error.to_string())
+            }
+            ArchiveError::Exists(_) => Self::new(Kind::BotExists),
+            ArchiveError::Session(error) => error.into(),
         }
     }
 }

@@ -145,6 +145,8 @@ async fn show(state: &AppState, bot: &BotRecord) -> Result<Reply<BotDto>, Proble
 }
 
 /// Work of several steps goes on when its caller hangs up.
-async fn finish<T>(task: tokio::task::JoinHandle<Result<T, Problem>>) -> Result<T, Problem> {
+pub(super) async fn finish<T>(
+    task: tokio::task::JoinHandle<Result<T, Problem>>,
+) -> Result<T, Problem> {
     task.await.map_err(|_| Problem::new(Kind::Internal))?
 }

@@ -5,7 +5,7 @@
 
 use quicproquo_client::IdentityKey;
 
-use super::{Record, Store, StoreError, from_db, to_db};
+use super::{CursorRow, Record, Store, StoreError, from_db, to_db};
 use crate::auth::Grant;
 
 /// How far a bot has come.
@@ -84,6 +84,32 @@ impl Store {
             .bind(bot_id)
             .execute(&mut *tx)
             .await?;
+        super::tokens::insert(&mut tx, grant).await?;
+        super::requests::insert(&mut tx, record).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Puts an imported bot to work, with its consumers, its first token and the answer to the request; `Exists`
+    /// when its name or its identity is another bot's.
+    pub(crate) async fn import_bot(
+        &self,
+        bot: &BotRow,
+        grant: &Grant,
+        consumers: &[CursorRow],
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms)
+             VALUES (?, ?, ?, 'active', ?)",
+        )
+        .bind(&bot.bot_id)
+        .bind(&bot.name)
+        .bind(bot.identity.to_string())
+        .bind(to_db(bot.created_at_ms))
+        .execute(&mut *tx)
+        .await?;
+        super::consumers::put(&mut tx, consumers).await?;
         super::tokens::insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;
         Ok(tx.commit().await?)

@@ -2,7 +2,7 @@
 
 use quicproquo_client::Cursor;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx};
 
 /// Where a consumer is: everything up to the cursor is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +33,24 @@ impl Store {
     /// Writes many cursors in one transaction. Those of bots that are gone are left out.
     pub(crate) async fn put_consumers(&self, rows: &[CursorRow]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for row in rows {
-            sqlx::query(
-                "INSERT INTO consumers (bot_id, name, cursor)
-                 SELECT bot_id, ?, ? FROM bots WHERE bot_id = ?
-                 ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
-            )
-            .bind(&row.name)
-            .bind(row.cursor.to_string())
-            .bind(&row.bot_id)
-            .execute(&mut *tx)
-            .await?;
-        }
+        put(&mut tx, rows).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Writes cursors; those of bots that are gone are left out.
+pub(super) async fn put(tx: &mut Tx, rows: &[CursorRow]) -> Result<(), StoreError> {
+    for row in rows {
+        sqlx::query(
+            "INSERT INTO consumers (bot_id, name, cursor)
+             SELECT bot_id, ?, ? FROM bots WHERE bot_id = ?
+             ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
+        )
+        .bind(&row.name)
+        .bind(row.cursor.to_string())
+        .bind(&row.bot_id)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
 }

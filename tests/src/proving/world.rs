@@ -147,6 +147,11 @@ impl World {
         self.dir.path().join(name)
     }
 
+    /// The database of a member.
+    pub fn database(&self, index: usize) -> PathBuf {
+        self.dir.path().join(self.members[index].name).join("client.db")
+    }
+
     /// All members, in their order.
     pub fn keys(&self) -> Vec<IdentityKey> {
         self.members.iter().map(|member| member.key).collect()

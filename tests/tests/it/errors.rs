@@ -105,7 +105,7 @@ async fn mistakes_get_the_right_problem() {
         answer.expect_problem(404, "route-not-found");
     }
     let answer = up.admin().post("/v1/bots/import", &json!({})).await;
-    answer.expect_problem(404, "route-not-found");
+    answer.expect_problem(400, "json-invalid");
 
     // What is too large.
     let text = "x".repeat(70 * 1024);

@@ -1,6 +1,7 @@
 //! End-to-end tests: real processes, driven through REST, WebSocket and RPC.
 
 mod accounts;
+mod archive;
 mod backup;
 mod bench;
 mod certificates;

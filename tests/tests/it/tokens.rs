@@ -1,7 +1,8 @@
 //! Scopes, limits and revocation of bot tokens.
 
 use quicproquo_tests::bot::{find_token, messages, text_message};
-use quicproquo_tests::{Api, Launch, Socket, pair};
+use quicproquo_tests::{Api, Launch, Socket, bots, pair};
+use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -55,4 +56,48 @@ async fn names_are_taken_once_and_deleted_bots_are_gone() {
     assert!((200..=204).contains(&gone.status), "the answer was: {}", gone.text);
     bob.api.get("/v1/me").await.expect_problem(401, "token-invalid");
     admin.get(&format!("/v1/bots/{}", bob.id)).await.expect_problem(404, "bot-not-found");
+}
+
+#[tokio::test]
+async fn no_route_opens_without_its_token() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let [alice] = bots(&up, ["alice"]).await;
+    let nobody = Api::new(&up.url(), "");
+    let document = nobody.get("/openapi.json").await.expect(200);
+    let mut checked = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let path = path.collect::<Vec<_>>().join("/");
+        for (method, operation) in operations.as_object().unwrap() {
+            let Some(security) = operation["security"].as_array() else { continue };
+            let (is_admin, is_bot) = (
+                security.iter().any(|kind| kind.get("admin_token").is_some()),
+                security.iter().any(|kind| kind.get("bot_token").is_some()),
+            );
+            if !is_admin && !is_bot {
+                continue;
+            }
+            assert!(is_admin != is_bot, "{method} {path}");
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let call = async |api: &Api| {
+                let request = api.request(method.clone(), &path);
+                let body = method != Method::GET;
+                api.send(if body { request.json(&json!({})) } else { request }).await
+            };
+            let unknown = Api::new(&up.url(), "qpq_unknown");
+            assert_eq!(call(&nobody).await.status, 401, "{method} {path}");
+            assert_eq!(call(&unknown).await.status, 401, "{method} {path}");
+            let (other, slug) = if is_admin {
+                (alice.api.clone(), "bot-token-refused")
+            } else {
+                (up.admin(), "admin-token-refused")
+            };
+            call(&other).await.expect_problem(403, slug);
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "{checked} operations");
+    let state = up.admin().get(&format!("/v1/bots/{}", alice.id)).await.expect(200);
+    assert_eq!(state["state"], "running");
 }

@@ -72,6 +72,37 @@ async fn a_safety_number_is_compared_and_trust_travels() {
 }
 
 #[tokio::test]
+async fn people_compare_safety_numbers_on_the_command_line() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("up");
+    let up = Launch::up(&data).start().await;
+    let [alice, bob] = bots(&up, ["alice", "bob"]).await;
+    let url = up.url();
+    let as_bot = async |bot: &Bot, args: &[&str]| {
+        let all = [&["identity", "--url", &url, "--token", bot.api.token()], args].concat();
+        tool(&data, &all).await
+    };
+    let shown = as_bot(&bob, &["show", "alice"]).await;
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stdout.contains(&alice.identity), "{}", shown.stdout);
+    let lines = shown.stdout.lines().skip_while(|line| !line.starts_with("Safety number"));
+    let number = lines.map(|line| &line[15..]).collect::<Vec<_>>().join(" ");
+    let wrong = as_bot(&alice, &["verify", "bob", "--number", &"1".repeat(60)]).await;
+    assert_eq!(wrong.code, 1, "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("safety number"), "{}", wrong.stderr);
+    let unsaid = as_bot(&alice, &["verify", "bob"]).await;
+    assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
+    let verified = as_bot(&alice, &["verify", "bob", "--number", &number, "--json"]).await;
+    assert_eq!(verified.code, 0, "{}", verified.stderr);
+    let verified: Value = serde_json::from_str(&verified.stdout).unwrap();
+    assert_eq!(verified["trust"], "verified");
+    let undone = as_bot(&alice, &["verify", "bob", "--undo"]).await;
+    assert!(undone.stdout.contains("on first use"), "{}", undone.stdout);
+    let odd = as_bot(&alice, &["show", "Bob?x=1"]).await;
+    assert_eq!(odd.code, 2, "{}", odd.stderr);
+}
+
+#[tokio::test]
 async fn a_name_that_changes_hands_is_told() {
     let dir = TempDir::new().unwrap();
     let node_dir = dir.path().join("node");

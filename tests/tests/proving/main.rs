@@ -2,6 +2,7 @@
 //!
 //! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
 
+mod ages;
 mod crash_points;
 mod model;
 mod races;

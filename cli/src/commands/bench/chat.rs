@@ -2,7 +2,6 @@
 
 mod conversation;
 mod floors;
-mod report;
 mod rows;
 
 use std::time::Duration;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Sample;
+use super::report::{Report, Row};
 use crate::commands::demo::{admin, in_directory};
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -17,7 +17,6 @@ use crate::output::progress;
 use crate::shutdown::Signals;
 use crate::stack::Stack;
 use conversation::Pair;
-use report::{Report, Row};
 
 /// Bytes of a message and of a row.
 const BYTES: usize = 1024;

@@ -3,7 +3,6 @@
 mod cases;
 mod depths;
 mod floors;
-mod host;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use std::time::Duration;
 use quicproquo_client::bench::{Crowd, NodeBench, Packages};
 use quicproquo_client::{NodeAddress, Trust};
 
+use super::host::{Host, scratch};
 use crate::args::BenchNode;
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -19,7 +19,6 @@ use crate::output::{progress, say};
 use crate::shutdown::Signals;
 use cases::{CONNECTIONS, Case};
 use floors::Floors;
-use host::{Host, scratch};
 use table::{Figure, Table};
 
 /// How much is measured.

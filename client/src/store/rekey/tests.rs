@@ -136,6 +136,16 @@ async fn a_rotated_database_goes_on_and_holds_nothing_under_the_former_key() {
     assert!(rekey(&dir, &from, None).await.unwrap() > 30);
     assert_eq!(found(&dir, &before), 0);
 
+    // What was drawn from the first key is needed too.
+    let damaged = world.path().join("damaged");
+    copy(&dir, &damaged);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(damaged.join("client.db"));
+    let mut connection = options.connect().await.unwrap();
+    connection.execute("UPDATE meta SET value = x'00' WHERE key = 'names'").await.unwrap();
+    connection.close().await.unwrap();
+    let error = Client::open(world.config("damaged")).await.unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+
     // To a key that others provide, and back into the file.
     let given = MasterKey::text("a variable", "5a".repeat(32));
     rekey(&dir, &from, Some(&given)).await.unwrap();

@@ -107,7 +107,12 @@ impl<'s, 'a> Serializer for &'s mut Splitter<'a> {
     }
 
     fn serialize_u8(self, value: u8) -> Result<(), Unsupported> {
-        self.head(0, value.into());
+        // Nearly everything is a sequence of these.
+        if value < 24 {
+            self.out.push(value);
+        } else {
+            self.out.extend_from_slice(&[0x18, value]);
+        }
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use quicproquo_client::bench::{Crowd, Measured, NodeBench};
 
 use super::Effort;
+use super::Host;
 use super::cases::{CONNECTIONS, PER_SECOND};
-use super::host::Host;
 use super::table::{Figure, Table};
 use crate::commands::bench::Sample;
 use crate::exit::Failure;

@@ -30,6 +30,11 @@ impl Row {
         }
     }
 
+    /// A count or a size, with nothing to compare it to.
+    pub(super) fn plain(unit: &'static str, value: f64) -> Self {
+        Self { unit, value, p99: None, floor: None, ratio: None }
+    }
+
     /// A rate per second.
     pub(super) fn rate(rate: f64, floor: f64) -> Self {
         let ratio = Some(rate / floor);
@@ -65,7 +70,7 @@ impl Report {
     pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
         if !json {
             say(format_args!(
-                "{:<34} {:>4} {:>10} {:>10} {:>10} {:>6}",
+                "{:<42} {:>4} {:>10} {:>10} {:>10} {:>6}",
                 "", "unit", "median", "p99", "floor", "ratio"
             ));
         }
@@ -75,7 +80,7 @@ impl Report {
                 say_json(&line)?;
             } else {
                 say(format_args!(
-                    "{:<34} {:>4} {:>10.1} {:>10} {:>10} {:>6}",
+                    "{:<42} {:>4} {:>10.1} {:>10} {:>10} {:>6}",
                     line.name,
                     line.unit,
                     line.median,

@@ -54,6 +54,11 @@ impl Host {
         Self { address, own: None }
     }
 
+    /// Where it is.
+    pub(super) fn address(&self) -> &NodeAddress {
+        &self.address
+    }
+
     /// Connects each of a crowd.
     pub(super) async fn connect(&self, crowd: &Crowd) -> Result<NodeBench, Failure> {
         NodeBench::connect(&self.address, crowd).await.map_err(Failure::other)

@@ -1,0 +1,144 @@
+//! Keys that are replaced in time: the hybrid key of the identity, and our keys in each group.
+
+use std::collections::BTreeSet;
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::kem::HybridSecret;
+
+use super::actor::Actor;
+use super::input::Input;
+use super::unit::Unit;
+use crate::model::GroupState;
+use crate::rpc::Request;
+use crate::store::{IntentSpec, StoreError};
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+/// A hybrid key is replaced after 7 days, and so are our keys in a group.
+const REPLACED_MS: u64 = 7 * DAY_MS;
+/// Former hybrid keys are kept for 105 days after they were replaced: key packages that name them
+/// may be used for 70 days after they were made, and payloads wait 30 days.
+const KEPT_MS: u64 = 105 * DAY_MS;
+/// Our keys in a group are replaced after so many own messages, counted from the start of the
+/// session.
+const MESSAGES: u32 = 1_000;
+
+impl Actor {
+    /// Replaces what is due, and forgets former hybrid keys.
+    pub(super) async fn rotate(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
+        let known = self.store.hybrid_ages(self.owner).await?;
+        let due = known.last().is_none_or(|(_, made)| made + REPLACED_MS <= unit.now_ms);
+        if due && !self.uplink.state.is_halted() {
+            let n = known.last().map_or(1, |(n, _)| n + 1);
+            self.replace_hybrid(n, unit);
+        }
+        // Each was in use until the next one was made.
+        let over = known.windows(2).filter(|two| two[1].1 + KEPT_MS <= unit.now_ms);
+        if let Some((newest, _)) = over.map(|two| two[0]).next_back() {
+            let gone = known.iter().filter(|(n, _)| *n <= newest).count();
+            unit.batch.forget_hybrid_keys(self.owner, newest);
+            self.hybrid.truncate(known.len() + usize::from(due) - gone);
+        }
+        self.update_old_keys(unit);
+        Ok(())
+    }
+
+    fn replace_hybrid(&mut self, n: u64, unit: &mut Unit) {
+        match HybridSecret::generate() {
+            Ok(secret) => {
+                if let Err(error) =
+                    unit.batch.hybrid_key(self.owner, &self.identity.key(), n, &secret, unit.now_ms)
+                {
+                    return tracing::error!(%error, "a hybrid key cannot be kept");
+                }
+                self.hybrid.insert(0, secret);
+                unit.upload_hybrid = true;
+            }
+            Err(error) => tracing::error!(%error, "a hybrid key cannot be made"),
+        }
+    }
+
+    /// Tells the node the newest hybrid key, for those who know no leaf of ours.
+    pub(super) fn upload_hybrid(&self) {
+        let key = self.hybrid.first().map(|secret| secret.public().as_bytes().to_vec());
+        if let Some(key) = key.filter(|_| self.uplink.up) {
+            let upload = |answer| Request::UploadHybridKey { key, answer };
+            self.jobs.push(self.uplink.ask(upload, |_| Input::Nothing));
+        }
+    }
+
+    /// Groups in which our keys are old get new ones, each on a day of its own.
+    fn update_old_keys(&mut self, unit: &mut Unit) {
+        let now = unit.now_ms;
+        let updating: BTreeSet<GroupId> = self
+            .intents
+            .values()
+            .filter(|intent| intent.spec == IntentSpec::Update)
+            .map(|intent| intent.group.clone())
+            .collect();
+        let mut due = Vec::new();
+        for (group, slot) in &mut self.groups {
+            if slot.record.state != GroupState::Active || slot.record.lost.is_some() {
+                continue;
+            }
+            if slot.record.updated_at_ms == 0 {
+                // Joined or made since the last look.
+                let spread = u64::from(group.as_bytes().first().copied().unwrap_or_default());
+                slot.record.updated_at_ms = now - REPLACED_MS / 256 * spread.min(255);
+                unit.records.insert(group.clone());
+            } else if slot.record.updated_at_ms + REPLACED_MS <= now && !updating.contains(group) {
+                due.push(group.clone());
+            }
+        }
+        for group in due {
+            self.intend(group, IntentSpec::Update, None, unit);
+        }
+    }
+
+    /// Counts an own message, and replaces our keys after many.
+    pub(super) fn count_message(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get_mut(group) else { return };
+        slot.said += 1;
+        if slot.said >= MESSAGES && slot.record.state == GroupState::Active {
+            slot.said = 0;
+            let updating = |spec: &IntentSpec| *spec == IntentSpec::Update;
+            if !self.intents.values().any(|it| it.group == *group && updating(&it.spec)) {
+                self.intend(group.clone(), IntentSpec::Update, None, unit);
+            }
+        }
+    }
+
+    /// A commit with new keys of ours has won.
+    pub(super) fn keys_updated(&mut self, group: &GroupId, unit: &mut Unit) {
+        if let Some(slot) = self.groups.get_mut(group) {
+            slot.record.updated_at_ms = unit.now_ms;
+            slot.said = 0;
+            unit.record_changed(group);
+        }
+    }
+
+    /// Forgets the past epochs of a group once every other member was heard in this one: in the
+    /// order of the queue nothing of an earlier epoch can follow.
+    pub(super) async fn hear(
+        &mut self,
+        group: &GroupId,
+        member: IdentityKey,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
+        if slot.record.ended.is_empty() || !slot.heard_from.insert(member) {
+            return Ok(());
+        }
+        if slot.heard_from.len() + 1 < slot.record.members.len() {
+            return Ok(());
+        }
+        slot.record.ended.clear();
+        unit.record_changed(group);
+        if let Some(mls) = self.mls(group).await?
+            && let Err(error) = mls.keep_past_epochs(0)
+        {
+            tracing::warn!(%error, "old epochs stay");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Every table comes along, and what does not fit is refused as a whole.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::Identity;
+use quicproquo_core::kem::HybridSecret;
+use sqlx::ConnectOptions as _;
+
+use super::*;
+use crate::config::MasterKey;
+use crate::event::EventData;
+use crate::store::{Handover, OutboxRecord, Pin};
+
+async fn open(dir: &Path) -> Arc<Store> {
+    let key = MasterKey::File(dir.join("master.key"));
+    Store::open(dir, &key, Duration::MAX, 0).await.unwrap()
+}
+
+async fn create(store: &Store) -> IdentityRecord {
+    let hybrid = HybridSecret::generate().unwrap();
+    store.create_identity(Identity::generate(), hybrid, 1).await.unwrap()
+}
+
+/// An identity with rows in many tables.
+async fn filled(store: &Store) -> (Owner, IdentityKey) {
+    let record = create(store).await;
+    let (owner, identity) = (record.owner, record.identity.key());
+    let group = GroupId::random();
+    let mut batch = store.batch();
+    for n in 1..4 {
+        batch.event(owner, n, None, 9, &EventData::GapDetected { lost: 7 });
+        batch.hidden_event(owner, &group, n, 2, &EventData::GroupRepaired {});
+        batch.outbox(owner, n, &OutboxRecord::lost(group.clone(), 1, 0));
+        batch.buffer(owner, group.as_bytes(), n, 5, b"payload");
+    }
+    batch.set_aside(owner, [6; 32], "mls", 7, b"payload");
+    batch.inbox(owner, [8; 32], 9);
+    batch.key_package(owner, vec![1; 32], 1, false, 3);
+    let scope = key_package_scope(&[1; 32]);
+    let row = (scope.as_slice(), b"key".as_slice(), Some(b"value".as_slice()));
+    batch.mls(owner, [row].into_iter());
+    let bob = IdentityKey::new([9; 32]);
+    batch.met(owner, &bob, 4);
+    batch.verified(owner, &bob, Some(5));
+    for (name, identity) in [("alice", identity), ("bob", bob)] {
+        batch.pin(owner, &Pin { name: name.into(), identity, handover: Handover::None }, 6);
+    }
+    store.write(batch).await.unwrap();
+    (owner, identity)
+}
+
+/// Without the numbers of owners, which differ.
+fn rows(exported: &Exported) -> Vec<(String, Vec<Cells>)> {
+    let tables = exported.tables.iter().cloned();
+    let mut rows: Vec<_> = tables
+        .map(|(name, rows)| (name, rows.into_iter().map(|row| owned(row, 0)).collect()))
+        .collect();
+    rows.push(("identities".to_owned(), vec![exported.row.clone()]));
+    let keys = exported.hybrid_keys.iter().map(|row| owned(row.clone(), 0));
+    rows.push(("hybrid_keys".to_owned(), keys.collect()));
+    rows
+}
+
+#[tokio::test]
+async fn every_row_comes_along_under_the_other_key() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (from, to) = (open(dirs[0].path()).await, open(dirs[1].path()).await);
+    create(&to).await;
+    let (owner, identity) = filled(&from).await;
+    let exported = from.export(owner, identity).await.unwrap();
+    assert_eq!(exported.name.as_deref(), Some("alice"));
+    let (before, mls) = (rows(&exported), exported.mls.clone());
+    let empty = |(_, rows): &&(String, Vec<Cells>)| rows.is_empty();
+    let none: Vec<_> = before.iter().filter(empty).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(none, ["groups", "messages", "intents", "idempotency"]);
+    assert_eq!(mls.len(), 1);
+
+    let record = to.import(exported).await.unwrap();
+    assert_eq!(record.identity.key(), identity);
+    assert_ne!(record.owner, owner);
+    assert_eq!(to.halted(record.owner).await.unwrap(), Some(Halted::Exported));
+    let again = to.export(record.owner, identity).await.unwrap();
+    assert_eq!((rows(&again), &again.mls), (before, &mls));
+    let twice = to.import(again).await;
+    assert!(matches!(twice, Err(StoreError::Database(_))), "an identity is there once");
+    assert_eq!(to.identities().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn damaged_rows_stay_behind_and_all_others_come() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (from, to) = (open(dirs[0].path()).await, open(dirs[1].path()).await);
+    let (owner, identity) = filled(&from).await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new();
+    let mut connection =
+        options.filename(dirs[0].path().join("client.db")).connect().await.unwrap();
+    for damage in ["UPDATE events SET data = x'00' WHERE seq = 2", "UPDATE mls SET value = x'00'"] {
+        sqlx::query(damage).execute(&mut connection).await.unwrap();
+    }
+    let exported = from.export(owner, identity).await.unwrap();
+    assert_eq!(exported.mls.len(), 0);
+    let record = to.import(exported).await.unwrap();
+    let tail = crate::event::Cursor(3);
+    let page = to.events(record.owner, &identity, crate::event::Cursor(0), tail, 10).await.unwrap();
+    assert_eq!(page.items.iter().map(|event| event.cursor.0).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_leaves_nothing() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (from, to) = (open(dirs[0].path()).await, open(dirs[1].path()).await);
+    let (owner, identity) = filled(&from).await;
+    let spoil: [fn(&mut Exported); 3] = [
+        |exported| exported.tables.push(("from_the_future".to_owned(), Vec::new())),
+        |exported| exported.tables[3].1[0].push(("new_column".to_owned(), Cell::Int(1))),
+        |exported| exported.tables[3].1[0].push(("seq) SELECT 1; --".to_owned(), Cell::Int(1))),
+    ];
+    for spoil in spoil {
+        let mut exported = from.export(owner, identity).await.unwrap();
+        spoil(&mut exported);
+        assert!(to.import(exported).await.is_err());
+        assert!(to.identities().await.unwrap().is_empty());
+    }
+    // A column that came later has its default.
+    let mut exported = from.export(owner, identity).await.unwrap();
+    exported.row.retain(|(column, _)| column != "forgotten_up_to");
+    to.import(exported).await.unwrap();
+}

@@ -1,0 +1,74 @@
+//! Months pass: keys are replaced in time, former private halves go, and everybody still talks.
+
+use std::time::Duration;
+
+use quicproquo_client::{GroupId, Suite};
+use quicproquo_tests::proving::world::block_on;
+use quicproquo_tests::proving::{Kind, World};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// Days pass, hour by hour for the timers, and all arrives.
+async fn days(world: &mut World, count: u64) {
+    let until = world.sim.now_ms() + DAY_MS * count;
+    while world.sim.now_ms() < until {
+        world.pass_time(Some(Duration::from_millis(until - world.sim.now_ms())));
+        world.quiet().await;
+        world.rest().await;
+    }
+}
+
+async fn epoch(world: &World, group: &GroupId) -> u64 {
+    let (_, session) = world.members[0].running.as_ref().expect("it runs");
+    session.group(group).await.expect("the group").epoch
+}
+
+/// The numbers of the hybrid keys in a database that nobody has open.
+async fn hybrid_keys(world: &World, index: usize) -> Vec<i64> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.database(index));
+    let mut connection = options.connect().await.expect("the database");
+    let keys = sqlx::query_scalar("SELECT n FROM hybrid_keys ORDER BY n")
+        .fetch_all(&mut connection)
+        .await
+        .expect("the keys");
+    connection.close().await.expect("closed");
+    keys
+}
+
+#[test]
+fn keys_are_replaced_in_time_and_former_halves_go() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let others = world.keys()[1..].to_vec();
+        let mut groups = Vec::new();
+        for suite in Suite::ALL {
+            let made = world.ask(0, None, Kind::Create(others.clone(), suite)).await;
+            world.rest().await;
+            groups.push(world.operations[made].group.clone().expect("a group"));
+        }
+        let first = epoch(&world, &groups[0]).await;
+        for week in 1..=20 {
+            days(&mut world, 7).await;
+            for group in &groups {
+                for member in 0..3 {
+                    world.ask(member, Some(group.clone()), Kind::Send).await;
+                }
+            }
+            world.rest().await;
+            assert!(world.verdict.faults.is_empty(), "week {week}: {}", world.verdict);
+        }
+        // Each of the three has new keys in each group, about every week.
+        let updates = epoch(&world, &groups[0]).await - first;
+        assert!((48..=66).contains(&updates), "{updates} commits in 20 weeks");
+        world.crash(1).await;
+        let keys = hybrid_keys(&world, 1).await;
+        // One a week, and those of the last 105 days are there: 15 former ones and the newest.
+        assert!(keys.last().is_some_and(|newest| (20..=22).contains(newest)), "{keys:?}");
+        assert!((15..=17).contains(&keys.len()), "{keys:?}");
+        world.start(1).await;
+        world.settle().await;
+        world.judge().await;
+        world.end().await.assert_clean("after 20 weeks");
+    });
+}
