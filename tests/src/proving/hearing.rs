@@ -89,9 +89,8 @@ impl World {
                 let went = member.log.iter().any(|event| is_end(event, &said.group))
                     || self.declined(index, &said.group);
                 match (stay, count) {
-                    (Some(_), 1) | (None | Some(Stay { left: Some(_) }), 0) => {}
-                    (Some(_), 0) if went => {}
-                    (Some(_), 0) => {
+                    (Some(_), 1) | (None, 0) => {}
+                    (Some(Stay { left }), 0) => {
                         let place = told.iter().position(|epochs| {
                             let epoch = epochs.get(&said.group);
                             epoch.is_some_and(|epoch| said.epoch + PAST_EPOCHS < *epoch)
@@ -99,7 +98,7 @@ impl World {
                         if let Some(place) = place {
                             told.swap_remove(place);
                             self.verdict.told_losses += 1;
-                        } else {
+                        } else if left.is_none() && !went {
                             faults.push(format!("{} never hears {text}", member.name));
                         }
                     }
