@@ -173,3 +173,55 @@ impl Actor {
         self.ask_names();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quicproquo_core::group::{Member, Role};
+    use quicproquo_core::identity::Identity;
+
+    use super::*;
+    use crate::model::NewGroup;
+
+    /// Whoever has one of our key packages can make a group with this id.
+    #[test]
+    fn only_a_member_that_we_know_leads_us_back_and_only_forward() {
+        let keys = [(); 3].map(|()| Identity::generate().key());
+        let [own, member, stranger] = keys;
+        let new = NewGroup {
+            name: String::new(),
+            topic: String::new(),
+            members: Vec::new(),
+            suite: Suite::Native,
+            profile: Profile::Standard,
+        };
+        let mut record = GroupRecord::new(&new, own);
+        record.members.push((member, Role::Member));
+        record.epoch = 7;
+        let info = |inviter, epoch| WelcomeInfo {
+            group_id: GroupId::random(),
+            epoch,
+            suite: Suite::Native,
+            profile: Profile::Standard,
+            name: String::new(),
+            inviter,
+            members: vec![Member { identity: own, role: Role::Admin, hybrid: None, leaf: 0 }],
+        };
+        assert!(!Actor::is_answer(&record, &info(member, 9)), "nobody was asked");
+        let lost = Lost {
+            stale: false,
+            epoch: 7,
+            last_ms: 0,
+            seen: (8, None),
+            asked: 0,
+            asked_at_ms: 0,
+        };
+        record.lost = Some(lost.clone());
+        assert!(!Actor::is_answer(&record, &info(member, 9)), "nobody was asked yet");
+        record.lost = Some(Lost { asked: 1, ..lost });
+        assert!(Actor::is_answer(&record, &info(member, 9)));
+        assert!(!Actor::is_answer(&record, &info(stranger, 9)), "a hijack");
+        assert!(!Actor::is_answer(&record, &info(member, 7)), "a replay");
+        let weaker = WelcomeInfo { suite: Suite::Envelope, ..info(member, 9) };
+        assert!(!Actor::is_answer(&record, &weaker), "a downgrade");
+    }
+}

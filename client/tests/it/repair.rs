@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use quicproquo_client::{
-    DeliveryState, EventData, GroupId, GroupState, IdentityKey, Options, Session, Suite,
+    Client, ClientConfig, DeliveryState, EventData, GroupId, GroupState, IdentityKey, NewGroup,
+    Options, Session, Suite,
 };
 use quicproquo_node::NodeConfig;
 
-use crate::world::{World, all, bot, heard, meet, members, patient, text, texts, until};
+use crate::world::{World, all, bot, group_of, heard, meet, members, patient, text, texts, until};
 
 pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
@@ -184,6 +185,43 @@ async fn ordinary_life_is_not_taken_for_a_fork() {
         }
         assert_eq!(texts(&all(&bob).await).len(), round + 1);
     }
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+/// Without one-time packages everybody invites by the one last-resort package.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_welcomes_on_one_last_resort_package_are_all_joined() {
+    let world = World::new().await;
+    let first = world.client("a").await;
+    let config = ClientConfig { key_package_stock: 0, ..world.config("b") };
+    let second = Client::open(config.clone()).await.unwrap();
+    let bob = bot(&second, "bob").await;
+    let key = bob.identity();
+    second.shutdown().await;
+    let mut invited = Vec::new();
+    for n in 0..4 {
+        let inviter = bot(&first, &format!("inviter{n}")).await;
+        for suite in Suite::ALL {
+            let new = NewGroup { members: vec![key], ..group_of(suite, &[]) };
+            let made = inviter.create_group(new, patient()).await.unwrap();
+            inviter.send(made.value.group.id.clone(), text("welcome"), patient()).await.unwrap();
+            invited.push((inviter.clone(), made.value.group.id));
+        }
+    }
+    let second = Client::open(config).await.unwrap();
+    let bob = second.session(&key).unwrap();
+    for (inviter, group) in &invited {
+        let here = |event: &EventData| matches!(event, EventData::InvitationReceived(invitation) if invitation.id == *group);
+        until(&bob, here).await;
+        bob.accept(group.clone()).await.unwrap();
+        // Its keys in the group are replaced at once: others may hold the same package.
+        let said = format!("hello {group}");
+        bob.send(group.clone(), text(&said), patient()).await.unwrap();
+        heard(inviter, &said).await;
+        assert!(inviter.group(group).await.unwrap().epoch >= 2);
+    }
+    assert_eq!(texts(&all(&bob).await), vec!["welcome"; invited.len()]);
     first.shutdown().await;
     second.shutdown().await;
 }
