@@ -4,7 +4,7 @@
 //! One generator decides what happens next: somebody says something, a group changes, an answer or
 //! a row arrives, a link breaks, a process dies. What it decides follows from the seed; keys and
 //! ids are random in every run, and with them sizes and the order of some requests. At the end
-//! everything is mended, all comes to rest, and the [oracle](oracle) judges what each member saw.
+//! everything is mended, all comes to rest, and the [oracle] judges what each member saw.
 //!
 //! `cargo run -p quicproquo-tests --bin proving -- --seed 7` plays one run and tells its story.
 

@@ -207,14 +207,8 @@ mod tests {
             members: vec![Member { identity: own, role: Role::Admin, hybrid: None, leaf: 0 }],
         };
         assert!(!Actor::is_answer(&record, &info(member, 9)), "nobody was asked");
-        let lost = Lost {
-            stale: false,
-            epoch: 7,
-            last_ms: 0,
-            seen: (8, None),
-            asked: 0,
-            asked_at_ms: 0,
-        };
+        let lost =
+            Lost { stale: false, epoch: 7, last_ms: 0, seen: (8, None), asked: 0, asked_at_ms: 0 };
         record.lost = Some(lost.clone());
         assert!(!Actor::is_answer(&record, &info(member, 9)), "nobody was asked yet");
         record.lost = Some(Lost { asked: 1, ..lost });
