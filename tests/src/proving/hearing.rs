@@ -124,6 +124,9 @@ impl World {
         for index in 0..self.members.len() {
             let (name, heard) = (self.members[index].name, self.heard_by(index));
             for (number, said) in sent.range(self.last_words..) {
+                if self.beyond_help.contains(&(said.sender, said.group.clone())) {
+                    continue;
+                }
                 let is_in = self.stands(index, &said.group).await == Some(GroupState::Active)
                     && !self.beyond_help.contains(&(index, said.group.clone()));
                 if is_in && said.sender != index && !heard.contains(number) {
