@@ -141,6 +141,11 @@ pub(crate) enum Request {
         key: Vec<u8>,
         answer: Answer<()>,
     },
+    /// The key that an identity has published; empty: none.
+    FetchHybridKey {
+        identity: IdentityKey,
+        answer: Answer<Vec<u8>>,
+    },
     /// A piece of a blob; an empty one asks how far the upload is.
     PutBlob {
         sha256: [u8; 32],
@@ -191,6 +196,7 @@ impl fmt::Debug for Request {
             Self::ResolveName { .. } => "ResolveName",
             Self::NamesOf { .. } => "NamesOf",
             Self::UploadHybridKey { .. } => "UploadHybridKey",
+            Self::FetchHybridKey { .. } => "FetchHybridKey",
             Self::PutBlob { .. } => "PutBlob",
             Self::GetBlob { .. } => "GetBlob",
             Self::BlobSize { .. } => "BlobSize",

@@ -48,6 +48,7 @@ mod membership;
 mod names;
 mod outbox;
 mod pace;
+mod published;
 mod readd;
 mod receive;
 mod refusal;

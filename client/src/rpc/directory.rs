@@ -147,6 +147,21 @@ pub(super) fn upload_hybrid_key(
     });
 }
 
+/// The published key of an identity, through the same interface.
+pub(super) fn fetch_hybrid_key(live: &Live, identity: IdentityKey, answer: Answer<Vec<u8>>) {
+    let node: node_service::Client = live.node.clone().cast_to();
+    let mut request = node.fetch_hybrid_key_request();
+    let mut params = request.get();
+    params.set_identity_key(identity.as_bytes());
+    set_auth(params.init_auth(), &live.token);
+    let promise = request.send().promise;
+    tokio::task::spawn_local(async move {
+        let result = async { Ok(promise.await?.get()?.get_hybrid_public_key()?.to_vec()) };
+        let result: Result<_, capnp::Error> = result.await;
+        let _ = answer.send(result.map_err(Into::into));
+    });
+}
+
 fn stocks(list: capnp::struct_list::Reader<'_, stock_entry::Owned>) -> Vec<Stock> {
     list.iter()
         .map(|entry| Stock {

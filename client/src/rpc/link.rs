@@ -144,6 +144,7 @@ pub(crate) fn refuse(request: Request) {
         }
         Request::ResolveName { answer, .. } => drop(answer.send(Err(error()))),
         Request::NamesOf { answer, .. } => drop(answer.send(Err(error()))),
+        Request::FetchHybridKey { answer, .. } => drop(answer.send(Err(error()))),
         Request::PutBlob { answer, .. } => drop(answer.send(Err(error()))),
         Request::GetBlob { answer, .. } => drop(answer.send(Err(error()))),
         Request::BlobSize { answer, .. } => drop(answer.send(Err(error()))),
@@ -286,6 +287,9 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
         Request::NamesOf { identity, answer } => directory::names_of(live, &identity, answer),
         Request::UploadHybridKey { key, answer } => {
             directory::upload_hybrid_key(live, identity, &key, answer);
+        }
+        Request::FetchHybridKey { identity, answer } => {
+            directory::fetch_hybrid_key(live, identity, answer);
         }
         Request::PutBlob { sha256, size, offset, piece, answer } => {
             blobs::put(live, &sha256, size, offset, &piece, answer);

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::command::Command;
 use super::input::Input;
+use super::published::Published;
 use super::repair::Doubts;
 use super::unit::Unit;
 use super::uplink::Uplink;
@@ -141,6 +142,8 @@ pub(super) struct Actor {
     pub(super) policy: InvitePolicy,
     pub(super) names: Names,
     pub(super) asked_names: BTreeSet<IdentityKey>,
+    pub(super) published: Published,
+    pub(super) asked_keys: BTreeSet<IdentityKey>,
     pub(super) asking_names: usize,
     pub(super) groups: HashMap<GroupId, Slot>,
     pub(super) outbox: BTreeMap<u64, Outgoing>,
@@ -199,6 +202,8 @@ impl Actor {
             policy: record.policy,
             names: Names::default(),
             asked_names: BTreeSet::new(),
+            published: Published::new(),
+            asked_keys: BTreeSet::new(),
             asking_names: 0,
             groups: HashMap::new(),
             outbox: BTreeMap::new(),

@@ -8,6 +8,7 @@
 //! | leaving | apply what comes; propose again after an epoch without us being removed |
 //! | left, removed, declined | nothing; payloads are dropped |
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quicproquo_core::group::{
@@ -16,6 +17,7 @@ use quicproquo_core::group::{
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridPublic;
+use quicproquo_core::suite::Suite;
 use quicproquo_schemas::limits::MAX_PAYLOAD;
 use serde_bytes::ByteBuf;
 
@@ -43,6 +45,21 @@ pub(super) enum Step {
     Commit(Box<Staged>),
     /// A proposal to leave is out.
     Proposed,
+}
+
+/// Why somebody whom a commit adds could never join: it must not win.
+fn unjoinable(
+    staged: &Staged,
+    suite: Suite,
+    keyless: &BTreeSet<IdentityKey>,
+) -> Option<SessionError> {
+    if staged.welcome.as_ref().is_some_and(|welcome| welcome.len() > MAX_WELCOME) {
+        return Some(SessionError::TooLarge { what: "the Welcome".into(), limit: MAX_WELCOME });
+    }
+    let mut without = staged.added.iter().filter(|member| member.hybrid.is_none());
+    let lost = without.find(|member| keyless.contains(&member.identity));
+    let lost = lost.filter(|_| suite == Suite::Envelope)?;
+    Some(SessionError::Invalid(format!("{} has no hybrid key", lost.identity)))
 }
 
 impl Actor {
@@ -163,6 +180,13 @@ impl Actor {
         let package = |key| intent.packages.iter().find(|(owner, _)| owner == key);
         let packages: Vec<Vec<u8>> =
             wanted.iter().filter_map(package).map(|(_, package)| package.to_vec()).collect();
+        let adds = matches!(intent.spec, IntentSpec::Create(_) | IntentSpec::Add(_));
+        if self.lacks_keys(group, if adds { &wanted } else { &[] }).await? {
+            return Ok(Ok(Step::Wait));
+        }
+        let unknown = |key: &IdentityKey| self.published.get(key).is_none_or(Option::is_none);
+        let keyless: BTreeSet<IdentityKey> =
+            wanted.iter().filter(|key| unknown(key)).copied().collect();
         let Some(mls) = self.mls(group).await? else {
             self.isolate(group, "its rows do not load", unit);
             return Ok(Ok(Step::Wait));
@@ -198,12 +222,13 @@ impl Actor {
             IntentSpec::Leave => return Ok(Ok(Step::Moot)),
         };
         Ok(match staged {
-            // The commit would win, and nobody it adds could ever join.
-            Ok(staged) if staged.welcome.as_ref().is_some_and(|it| it.len() > MAX_WELCOME) => {
-                let _ = mls.clear_pending();
-                Err(SessionError::TooLarge { what: "the Welcome".into(), limit: MAX_WELCOME })
-            }
-            Ok(staged) => Ok(Step::Commit(Box::new(staged))),
+            Ok(staged) => match unjoinable(&staged, mls.suite(), &keyless) {
+                Some(error) => {
+                    let _ = mls.clear_pending();
+                    Err(error)
+                }
+                None => Ok(Step::Commit(Box::new(staged))),
+            },
             Err(CommitError::Nothing) => Ok(Step::Moot),
             Err(error) => Err(explain(error, &wanted)),
         })
@@ -249,7 +274,8 @@ impl Actor {
     ) -> Result<bool, SessionError> {
         let group = &intent.group;
         let alone = staged.recipients.len() == 1;
-        let to = staged.recipients.into_iter().map(|member| (member.identity, member.hybrid));
+        let to = staged.recipients.into_iter();
+        let to = to.map(|member| (member.identity, member.hybrid.into()));
         #[cfg(test)]
         let to = super::tests::forks::fan_out(group, self.identity.key(), to);
         let counter = if alone {
@@ -332,7 +358,7 @@ impl Actor {
     ) {
         let to = added.iter().map(|(identity, hybrid)| {
             let hybrid = hybrid.as_ref().and_then(|key| HybridPublic::from_slice(key).ok());
-            (*identity, hybrid)
+            (*identity, hybrid.into())
         });
         let kind = OutboxKind::Welcome;
         if let Err(error) = self.put_outgoing(group, kind, welcome, to.collect(), unit) {

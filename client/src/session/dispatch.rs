@@ -111,6 +111,7 @@ impl Actor {
                 self.name_resolved(name, reply, result, unit);
             }
             Input::Names { identity, result } => self.names_known(identity, result),
+            Input::HybridKey { identity, result } => self.hybrid_key(identity, result, unit),
             Input::IntentWaited(n) => self.intent_waited(n, unit),
             Input::SendWaited(counter) => self.send_waited(counter, unit).await?,
             Input::NameWaited(name) => self.name_waited(&name, unit),

@@ -71,6 +71,11 @@ pub(super) enum Input {
         identity: IdentityKey,
         result: Result<Vec<String>, RpcError>,
     },
+    /// The key that a member has published; empty: none.
+    HybridKey {
+        identity: IdentityKey,
+        result: Result<Vec<u8>, RpcError>,
+    },
     /// A caller has waited long enough.
     IntentWaited(u64),
     /// A caller has waited long enough.

@@ -200,6 +200,8 @@ impl Actor {
         self.forget_key_packages(unit).await?;
         self.forget_epochs(unit).await?;
         self.rotate(unit).await?;
+        // They may be replaced there.
+        self.published.clear();
         if self.uplink.up {
             self.restock();
         }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use quicproquo_core::envelope::{self, PayloadKind};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_schemas::code::ErrorCode;
@@ -12,6 +13,7 @@ use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
 use super::actor::{Actor, Outgoing};
 use super::input::Input;
 use super::pace::{IN_FLIGHT, is_for_now};
+use super::published::with_published;
 use super::send::{Recipients, wrap};
 use super::unit::Unit;
 use crate::error::SessionError;
@@ -357,6 +359,7 @@ impl Actor {
     ) -> Result<u64, SessionError> {
         let slot = self.groups.get(group).ok_or(SessionError::GroupNotFound)?;
         let (suite, epoch) = (slot.record.suite, slot.record.epoch);
+        let recipients = with_published(recipients, &self.published);
         let parcel = wrap(suite, mls, recipients).map_err(SessionError::Invalid)?;
         let counter = self.next_counter();
         let record = OutboxRecord {
@@ -382,8 +385,9 @@ fn deliveries(
 ) -> Option<Vec<Delivery>> {
     let to = |recipient: IdentityKey, prefix: Vec<u8>| Delivery {
         recipient,
+        // An envelope of version 1 is whole.
+        include_body: envelope::kind(&prefix) != PayloadKind::EnvelopeV1,
         prefix,
-        include_body: true,
     };
     if !parcel.to_members {
         let recipients = parcel.recipients.iter();

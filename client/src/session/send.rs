@@ -12,6 +12,7 @@ use serde_bytes::ByteBuf;
 use super::Reply;
 use super::actor::{self, Actor};
 use super::input::Input;
+use super::published::with_published;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::guard::guarded;
@@ -152,7 +153,8 @@ impl Actor {
         }
         let slot = self.groups.get(group);
         let isolated = slot.is_some_and(|slot| slot.record.state == GroupState::Isolated);
-        if isolated || (active && !self.can_encrypt(group).await?) {
+        let lacking = active && !isolated && self.lacks_keys(group, &[]).await?;
+        if isolated || lacking || (active && !self.can_encrypt(group).await?) {
             for (counter, _) in waiting {
                 self.write_outbox(counter, unit);
             }
@@ -312,6 +314,7 @@ impl Actor {
     ) -> Result<Option<Result<Parcel, String>>, StoreError> {
         let identity = std::sync::Arc::clone(&self.identity);
         let own = identity.key();
+        let published = self.published.clone();
         let Some(mls) = self.mls(group).await? else {
             return Ok(Some(Err("the group's state is broken".into())));
         };
@@ -322,7 +325,8 @@ impl Actor {
             match mls.suite() {
                 Suite::Native => Ok(Parcel::to_members(bytes)),
                 suite @ Suite::Envelope => {
-                    wrap(suite, &bytes, recipients(mls, |member| *member != own))
+                    let others = recipients(mls, |member| *member != own);
+                    wrap(suite, &bytes, with_published(others, &published))
                 }
             }
         }))
@@ -419,12 +423,29 @@ fn plaintext(
     })
 }
 
-/// Whom a payload is for, with the hybrid keys from their leaves.
-pub(super) type Recipients = Vec<(IdentityKey, Option<HybridPublic>)>;
+/// Whose key a payload is sealed for.
+#[derive(Debug, Clone)]
+pub(super) enum SealFor {
+    /// The key in a leaf, so in an envelope of version 2.
+    Leaf(HybridPublic),
+    /// The key that a peer has published which has none in its leaf: in one of version 1.
+    Published(HybridPublic),
+    /// No key is known.
+    Nobody,
+}
+
+impl From<Option<HybridPublic>> for SealFor {
+    fn from(leaf: Option<HybridPublic>) -> Self {
+        leaf.map_or(Self::Nobody, Self::Leaf)
+    }
+}
+
+/// Whom a payload is for, with their keys.
+pub(super) type Recipients = Vec<(IdentityKey, SealFor)>;
 
 pub(super) fn recipients(mls: &Group, wanted: impl Fn(&IdentityKey) -> bool) -> Recipients {
     let members = mls.members().into_iter().filter(|member| wanted(&member.identity));
-    members.map(|member| (member.identity, member.hybrid)).collect()
+    members.map(|member| (member.identity, member.hybrid.into())).collect()
 }
 
 /// Puts MLS bytes into what the node takes: sealed per recipient in `envelope` groups.
@@ -433,12 +454,26 @@ pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<P
         let recipients = recipients.into_iter().map(|(key, _)| (key, ByteBuf::new())).collect();
         return Ok(Parcel::to(recipients, mls.to_vec()));
     }
-    let keys: Vec<&HybridPublic> = recipients
-        .iter()
-        .map(|(key, hybrid)| hybrid.as_ref().ok_or(format!("{key} has no hybrid key")))
-        .collect::<Result<_, _>>()?;
+    let (mut members, mut keys, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for (recipient, seal) in &recipients {
+        match seal {
+            SealFor::Leaf(key) => {
+                members.push(*recipient);
+                keys.push(key);
+            }
+            // All of what it gets stands before a body that it does not get.
+            SealFor::Published(key) => {
+                let whole = envelope::seal_v1(key, mls).map_err(|error| error.to_string())?;
+                alone.push((*recipient, ByteBuf::from(whole)));
+            }
+            SealFor::Nobody => return Err(format!("{recipient} has no hybrid key")),
+        }
+    }
+    if keys.is_empty() {
+        return Ok(Parcel::to(alone, Vec::new()));
+    }
     let sealed = envelope::seal_v2(&keys, mls).map_err(|error| error.to_string())?;
-    let recipients = recipients.iter().map(|(key, _)| *key);
     let prefixes = sealed.prefixes.into_iter().map(ByteBuf::from);
-    Ok(Parcel::to(recipients.zip(prefixes).collect(), sealed.body))
+    let recipients = members.into_iter().zip(prefixes).chain(alone).collect();
+    Ok(Parcel::to(recipients, sealed.body))
 }

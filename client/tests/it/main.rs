@@ -15,5 +15,6 @@ mod halt;
 mod refusals;
 mod repair;
 mod scale;
+mod sizes;
 mod trust;
 mod world;

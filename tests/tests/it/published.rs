@@ -5,6 +5,7 @@ mod client;
 mod foreign;
 mod keys;
 mod leases;
+mod plain;
 mod tokens;
 
 use std::path::Path;

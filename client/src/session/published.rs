@@ -1,0 +1,102 @@
+//! Members whose leaf carries no hybrid key: peers that know only the published formats. Their
+//! keys are asked for at the node, and what is for them goes in envelopes of version 1.
+
+use std::collections::HashMap;
+
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
+use quicproquo_core::kem::HybridPublic;
+use quicproquo_core::suite::{Profile, Suite};
+
+use super::actor::Actor;
+use super::input::Input;
+use super::outbox::RETRY;
+use super::send::{Recipients, SealFor};
+use super::unit::Unit;
+use crate::rpc::{Request, RpcError};
+use crate::store::StoreError;
+
+/// Keys of members whose leaf has none, as the node tells them; `None`: there is none.
+pub(super) type Published = HashMap<IdentityKey, Option<HybridPublic>>;
+
+impl Actor {
+    /// Whether keys of members of a group, or of these who are about to come, are still to be
+    /// asked for; asks for them.
+    pub(super) async fn lacks_keys(
+        &mut self,
+        group: &GroupId,
+        coming: &[IdentityKey],
+    ) -> Result<bool, StoreError> {
+        let plain = self.groups.get(group).is_some_and(|slot| {
+            slot.record.profile == Profile::Plain && slot.record.suite == Suite::Envelope
+        });
+        if !plain {
+            return Ok(false);
+        }
+        let own = self.identity.key();
+        let Some(mls) = self.mls(group).await? else { return Ok(false) };
+        let members = mls.members().into_iter().filter(|member| member.hybrid.is_none());
+        let without = members.map(|member| member.identity).filter(|key| *key != own);
+        let unknown: Vec<IdentityKey> = without
+            .chain(coming.iter().copied())
+            .filter(|key| !self.published.contains_key(key))
+            .collect();
+        for key in &unknown {
+            self.ask_key(*key);
+        }
+        Ok(!unknown.is_empty())
+    }
+
+    fn ask_key(&mut self, identity: IdentityKey) {
+        if self.uplink.up && self.asked_keys.insert(identity) {
+            let fetch = |answer| Request::FetchHybridKey { identity, answer };
+            let input = move |result| Input::HybridKey { identity, result };
+            self.jobs.push(self.uplink.ask(fetch, input));
+        }
+    }
+
+    /// The node has told a published key, or that there is none.
+    pub(super) fn hybrid_key(
+        &mut self,
+        identity: IdentityKey,
+        result: Result<Vec<u8>, RpcError>,
+        unit: &mut Unit,
+    ) {
+        self.asked_keys.remove(&identity);
+        let found = match result {
+            Ok(bytes) => {
+                self.published.insert(identity, HybridPublic::from_slice(&bytes).ok());
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a published key is unknown");
+                false
+            }
+        };
+        let groups: Vec<GroupId> = self
+            .groups
+            .iter()
+            .filter(|(_, slot)| slot.record.profile == Profile::Plain)
+            .map(|(group, _)| group.clone())
+            .collect();
+        for group in groups {
+            if found {
+                unit.touched.insert(group);
+            } else {
+                self.after(RETRY, Input::Wake(group));
+            }
+        }
+    }
+}
+
+/// Recipients with the keys that were asked for.
+pub(super) fn with_published(recipients: Recipients, published: &Published) -> Recipients {
+    let known = |key: &IdentityKey| published.get(key).and_then(Option::as_ref);
+    recipients
+        .into_iter()
+        .map(|(key, seal)| match (seal, known(&key)) {
+            (SealFor::Nobody, Some(hybrid)) => (key, SealFor::Published(hybrid.clone())),
+            (seal, _) => (key, seal),
+        })
+        .collect()
+}
