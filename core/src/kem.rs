@@ -203,7 +203,10 @@ impl fmt::Debug for HybridSecret {
     }
 }
 
-fn diffie_hellman(secret: &PrivateKey, public: &[u8]) -> Result<Zeroizing<[u8; 32]>, KemError> {
+pub(crate) fn diffie_hellman(
+    secret: &PrivateKey,
+    public: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, KemError> {
     agreement::agree(secret, UnparsedPublicKey::new(&X25519, public), KemError::Failed, |raw| {
         let mut shared = <[u8; 32]>::try_from(raw).map_err(|_| KemError::Failed)?;
         let result = Zeroizing::new(shared);

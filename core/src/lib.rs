@@ -23,6 +23,8 @@ pub mod key_package;
 pub mod message;
 pub mod provider;
 pub mod suite;
+#[cfg(test)]
+mod vectors;
 
 pub use content::{Content, RelatesTo, Version};
 pub use envelope::{OpenError, PayloadKind, SealedV2};
