@@ -164,7 +164,8 @@ impl Peer {
             request.get().set_identity_key(&to);
             put(request.get().init_auth(), &self.token);
             let answer = request.send().promise.await.expect("an answer");
-            let key = answer.get().unwrap().get_hybrid_public_key().unwrap();
+            let answer = answer.get().expect("an answer");
+            let key = answer.get_hybrid_public_key().expect("bytes");
             let key = HybridPublic::from_slice(key).expect("a key");
             let payload = envelope::seal_v1(&key, &bytes).expect("sealed");
             self.client.enqueue(&self.token, &to, &payload).await.expect("queued");
