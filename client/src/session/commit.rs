@@ -424,6 +424,9 @@ impl Actor {
         let record = &mut slot.record;
         let was_visible = record.is_visible();
         record.epoch = epoch;
+        if !summary.removed.is_empty() {
+            record.removed_in = epoch;
+        }
         slot.heard_from.clear();
         record.ended.push(unit.now_ms);
         let over = record.ended.len().saturating_sub(past_epochs);

@@ -283,6 +283,7 @@ impl GroupRecord {
             lost: None,
             forked: None,
             updated_at_ms: 0,
+            removed_in: 0,
             damage: Damage::None,
         }
     }

@@ -22,6 +22,8 @@ const KEPT_MS: u64 = 105 * DAY_MS;
 /// Our keys in a group are replaced after so many own messages, counted from the start of the
 /// session.
 const MESSAGES: u32 = 1_000;
+/// Past epochs that are kept at most.
+const PAST_EPOCHS: u64 = 3;
 
 impl Actor {
     /// Replaces what is due, and forgets former hybrid keys.
@@ -127,6 +129,11 @@ impl Actor {
     ) -> Result<(), StoreError> {
         let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
         if slot.record.ended.is_empty() || !slot.heard_from.insert(member) {
+            return Ok(());
+        }
+        // Who was removed may have spoken before it knew, and is not heard any more.
+        let removed = slot.record.removed_in;
+        if removed > 0 && slot.record.epoch < removed + PAST_EPOCHS {
             return Ok(());
         }
         if slot.heard_from.len() + 1 < slot.record.members.len() {

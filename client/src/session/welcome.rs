@@ -133,6 +133,7 @@ impl Actor {
             lost: None,
             forked: None,
             updated_at_ms: 0,
+            removed_in: 0,
             damage: Damage::None,
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };

@@ -50,6 +50,9 @@ pub(crate) struct GroupRecord {
     /// When our keys in it were last replaced, unix milliseconds; 0: not known yet.
     #[serde(default)]
     pub(crate) updated_at_ms: u64,
+    /// The newest epoch that began with the removal of somebody; 0: none.
+    #[serde(default)]
+    pub(crate) removed_in: u64,
     #[serde(skip)]
     pub(crate) damage: Damage,
 }
@@ -148,6 +151,7 @@ impl GroupRecord {
             lost: None,
             forked: None,
             updated_at_ms: 0,
+            removed_in: 0,
             damage,
         }
     }
