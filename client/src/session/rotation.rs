@@ -39,7 +39,7 @@ impl Actor {
         if let Some((newest, _)) = over.map(|two| two[0]).next_back() {
             let gone = known.iter().filter(|(n, _)| *n <= newest).count();
             unit.batch.forget_hybrid_keys(self.owner, newest);
-            self.hybrid.truncate(known.len() + usize::from(due) - gone);
+            self.hybrid.truncate(self.hybrid.len().saturating_sub(gone));
         }
         self.update_old_keys(unit);
         Ok(())

@@ -170,3 +170,24 @@ fn who_is_no_admin_any_more_is_told_so() {
         judged(world).await;
     });
 }
+
+/// Carol speaks before she learns that she was removed; the others have all been heard since.
+#[test]
+fn who_was_removed_is_still_heard_with_what_it_said_before_it_knew() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let [_, _, carol] = world.keys()[..] else { panic!("three members") };
+        let group = group(&mut world).await;
+        let of_carol =
+            |a_move: &Move| matches!(a_move, Move::Serve(of) | Move::Push(of, _) if *of == carol);
+        let said = world.ask(CAROL, Some(group.clone()), Kind::Send).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![carol])).await;
+        world.rest_but(of_carol).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest_but(of_carol).await;
+        assert!(!world.heard_by(BOB).contains(&said), "it was held up");
+        world.rest().await;
+        assert!(world.heard_by(BOB).contains(&said), "{}", world.verdict);
+        judged(world).await;
+    });
+}
