@@ -14,8 +14,8 @@ use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    archives, bots, docs, events, groups, health, identities, invitations, me, members, messages,
-    tokens,
+    archives, bots, console, docs, events, groups, health, identities, invitations, me, members,
+    messages, tokens,
 };
 use crate::state::AppState;
 
@@ -59,6 +59,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let (router, document) = routes().split_for_parts();
     router
         .merge(docs::router(&document))
+        .merge(console::router())
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async |request: Request| Problem::new(wrong_method(&request)))
         .layer(from_fn_with_state(state.clone(), guard))

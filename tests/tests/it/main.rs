@@ -5,6 +5,7 @@ mod archive;
 mod backup;
 mod bench;
 mod certificates;
+mod console;
 mod conversation;
 mod disk;
 mod errors;
