@@ -132,6 +132,12 @@ pub enum SessionError {
     /// No such message.
     #[error("there is no such message")]
     MessageNotFound,
+    /// Only its sender may edit or delete a message.
+    #[error("only its sender may edit or delete a message")]
+    NotYourMessage,
+    /// The message cannot be edited: it was deleted, or its type does not permit it.
+    #[error("{0}")]
+    NotEditable(String),
     /// The node has no such blob.
     #[error("the node has no such blob")]
     BlobNotFound,

@@ -60,6 +60,9 @@ pub struct EventPage {
     pub next: Cursor,
 }
 
+/// How long somebody is writing after having said so, in milliseconds.
+pub const TYPING_LIVES_MS: u64 = 30_000;
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
@@ -82,6 +85,19 @@ pub enum EventData {
         reason: String,
         /// SHA-256 of the payload, or of the damaged row, hex.
         payload_hash: String,
+    },
+    /// Somebody is writing, or has stopped. It passes: the log forgets it after
+    /// [`TYPING_LIVES_MS`].
+    #[serde(rename = "member.typing")]
+    MemberTyping {
+        /// Who.
+        by: IdentityKey,
+        /// The name, if it is known.
+        name: Option<String>,
+        /// Whether it is writing.
+        active: bool,
+        /// When this is over unless it is said again, unix milliseconds.
+        until_ms: u64,
     },
     /// This identity became a visible member.
     #[serde(rename = "group.joined")]
@@ -185,11 +201,12 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 18] = [
         "message.received",
         "message.sent",
         "message.failed",
         "message.undecryptable",
+        "member.typing",
         "group.joined",
         "group.members_changed",
         "group.renamed",
@@ -212,6 +229,7 @@ impl EventData {
             Self::MessageSent(_) => "message.sent",
             Self::MessageFailed(_) => "message.failed",
             Self::MessageUndecryptable { .. } => "message.undecryptable",
+            Self::MemberTyping { .. } => "member.typing",
             Self::GroupJoined { .. } => "group.joined",
             Self::GroupMembersChanged { .. } => "group.members_changed",
             Self::GroupRenamed { .. } => "group.renamed",

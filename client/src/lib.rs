@@ -26,7 +26,7 @@ pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
 pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};
-pub use event::{Cursor, Event, EventData, EventPage};
+pub use event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
 pub use model::*;
 pub use quicproquo_core::content::RelatesTo;
 pub use quicproquo_core::group::Role;

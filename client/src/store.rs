@@ -49,7 +49,9 @@ pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
-pub(crate) use messages::{MessageContent, StoredMessage};
+pub(crate) use messages::{
+    Class, DELETE, EDIT, MessageContent, REACTION, StoredMessage, TYPING, can_become, target,
+};
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
 pub use rekey::rekey;

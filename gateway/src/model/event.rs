@@ -4,7 +4,7 @@ use quicproquo_client::{Event, EventData};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{InvitationDto, MemberDto, MessageDto, rfc3339};
+use super::{IdentityDto, InvitationDto, MemberDto, MessageDto, rfc3339};
 
 /// An entry of the bot's event log.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -63,6 +63,17 @@ pub(crate) enum EventDataDto {
         reason: String,
         /// SHA-256 of the payload, hexadecimal.
         payload_hash: String,
+    },
+    /// `member.typing`: somebody is writing, or has stopped. It is no message, and the log forgets
+    /// it after 30 seconds.
+    Typing {
+        /// Who.
+        sender: IdentityDto,
+        /// Whether it is writing.
+        active: bool,
+        /// When this is over unless it is said again.
+        #[schema(format = DateTime)]
+        expires_at: String,
     },
     /// `group.joined`: the bot became a member.
     Joined {
@@ -141,6 +152,11 @@ impl From<EventData> for EventDataDto {
             EventData::MessageUndecryptable { reason, payload_hash } => {
                 Self::Undecryptable { reason, payload_hash }
             }
+            EventData::MemberTyping { by, name, active, until_ms } => Self::Typing {
+                sender: IdentityDto::new(&by, name),
+                active,
+                expires_at: rfc3339(until_ms),
+            },
             EventData::GroupJoined { name, epoch, members } => {
                 let members = members.into_iter().map(Into::into).collect();
                 Self::Joined { name, epoch, members }

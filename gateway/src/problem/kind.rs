@@ -55,6 +55,7 @@ kinds! {
     OriginRefused "origin-refused" FORBIDDEN false "The gateway does not answer to pages of this origin.";
     RegistrationRefused "registration-refused" FORBIDDEN false "The node does not admit this identity.";
     NotAdmin "not-admin" FORBIDDEN false "Only an admin of the group may do this.";
+    NotYourMessage "not-your-message" FORBIDDEN false "Only its sender may edit or delete a message.";
     RouteNotFound "route-not-found" NOT_FOUND false "There is no such route.";
     NotFound "not-found" NOT_FOUND false "There is no such resource.";
     BotNotFound "bot-not-found" NOT_FOUND false "There is no such bot.";
@@ -78,6 +79,7 @@ kinds! {
     SafetyNumberMismatch "safety-number-mismatch" CONFLICT false "The safety number is not the one of the two identities.";
     BotExists "bot-exists" CONFLICT false "The bot is here already.";
     BotExported "bot-exported" CONFLICT false "This bot was exported and goes on elsewhere.";
+    NotEditable "not-editable" CONFLICT false "The message cannot be edited.";
     CursorExpired "cursor-expired" GONE false "The cursor is older than what is kept.";
     EpochMismatch "epoch-mismatch" PRECONDITION_FAILED false "The group has moved on from the epoch in If-Match.";
     NotVerified "not-verified" PRECONDITION_FAILED false "A member of the group is not verified.";

@@ -23,6 +23,8 @@ impl From<SessionError> for Problem {
             SessionError::IdempotencyRunning => Self::new(Kind::IdempotencyRunning),
             SessionError::InvitationNotFound => Self::new(Kind::InvitationNotFound),
             SessionError::MessageNotFound => Self::new(Kind::MessageNotFound),
+            SessionError::NotYourMessage => Self::new(Kind::NotYourMessage),
+            SessionError::NotEditable(_) => Self::new(Kind::NotEditable).detail(text),
             SessionError::BlobNotFound => Self::new(Kind::NotFound),
             SessionError::NameTaken => Self::new(Kind::NameTaken),
             SessionError::NameInvalid | SessionError::Invalid(_) => {
