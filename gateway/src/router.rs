@@ -14,8 +14,8 @@ use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    archives, bots, docs, events, groups, health, identities, invitations, me, members, messages,
-    tokens,
+    archives, bots, consumers, docs, events, groups, health, identities, invitations, me, members,
+    messages, tokens,
 };
 use crate::state::AppState;
 
@@ -46,7 +46,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(messages::get_message))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
+        .routes(routes!(events::issue_ticket))
         .routes(routes!(events::acknowledge_events))
+        .routes(routes!(events::extend_leases))
+        .routes(routes!(consumers::list_consumers))
+        .routes(routes!(consumers::delete_consumer))
+        .routes(routes!(consumers::list_parked))
+        .routes(routes!(consumers::replay_parked))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.
