@@ -9,12 +9,12 @@ const RECEIVED: &str = "types=message.received";
 
 /// A frame's text and attempt.
 fn heard(frame: &Value) -> (String, u64) {
-    (body_of(&frame["event"]["data"]), frame["event"]["attempt"].as_u64().unwrap())
+    (body_of(&frame["event"]["data"]), frame["event"]["attempt"].as_u64().expect("an attempt"))
 }
 
 /// The group of a frame.
 fn group_of(frame: &Value) -> String {
-    frame["event"]["group_id"].as_str().unwrap().to_owned()
+    frame["event"]["group_id"].as_str().expect("a group").to_owned()
 }
 
 #[tokio::test]

@@ -16,22 +16,28 @@ struct Page(
 impl Page {
     async fn open(url: &str, query: &str, protocols: &str) -> Self {
         let url = format!("{}/v1/events/ws?{query}", url.replace("http://", "ws://"));
-        let mut request = url.into_client_request().unwrap();
+        let mut request = url.into_client_request().expect("a URL");
         if !protocols.is_empty() {
-            request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", protocols.parse().expect("a header"));
         }
-        let (stream, response) = connect_async(request).await.unwrap();
+        let (stream, response) = connect_async(request).await.expect("it opens");
         let chosen = response.headers().get("sec-websocket-protocol");
         assert_eq!(chosen.is_some(), !protocols.is_empty());
         assert!(chosen.is_none_or(|chosen| chosen == "qpq.v1"), "never the token");
         Self(stream)
     }
 
+    async fn next(&mut self) -> Message {
+        self.0.next().await.expect("the stream is open").expect("a frame")
+    }
+
     /// The first frame, and the close code when it is an error.
     async fn first(&mut self) -> (Value, Option<u16>) {
         within("a frame", SOON, async {
-            let frame = match self.0.next().await.unwrap().unwrap() {
-                Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            let frame = match self.next().await {
+                Message::Text(text) => serde_json::from_str(&text).expect("JSON"),
                 Message::Close(close) => return (Value::Null, close.map(|c| c.code.into())),
                 other => panic!("not a text: {other:?}"),
             };
@@ -39,7 +45,7 @@ impl Page {
             if frame["type"] == "hello" {
                 return (frame, None);
             }
-            match self.0.next().await.unwrap().unwrap() {
+            match self.next().await {
                 Message::Close(close) => (frame, close.map(|close| close.code.into())),
                 other => panic!("not a close: {other:?}"),
             }
@@ -48,7 +54,7 @@ impl Page {
     }
 
     async fn send(&mut self, frame: &Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
+        self.0.send(Message::text(frame.to_string())).await.expect("it is sent");
     }
 }
 
