@@ -13,8 +13,8 @@ use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    archives, bots, console, docs, events, groups, health, identities, invitations, markers, me,
-    members, messages, reactions, tokens,
+    archives, bots, console, consumers, docs, events, groups, health, identities, invitations,
+    markers, me, members, messages, reactions, tokens,
 };
 use crate::state::AppState;
 
@@ -49,7 +49,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(markers::put_read))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
+        .routes(routes!(events::issue_ticket))
         .routes(routes!(events::acknowledge_events))
+        .routes(routes!(events::extend_leases))
+        .routes(routes!(consumers::list_consumers))
+        .routes(routes!(consumers::delete_consumer))
+        .routes(routes!(consumers::list_parked))
+        .routes(routes!(consumers::replay_parked))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.
