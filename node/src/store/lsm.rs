@@ -3,7 +3,6 @@
 //! A batch is one journal entry: what readers see is durable. Rows come and go in order of their
 //! keys, so a batch costs one sequential write, however long the queues are.
 
-mod ahead;
 mod apply;
 mod backup;
 mod ballast;
@@ -29,7 +28,6 @@ use super::{QueueBackend, StoreError};
 use crate::clock::Clock;
 use crate::config::Sync;
 pub(crate) use backup::revive;
-use ahead::Ahead;
 use ballast::Ballast;
 pub(crate) use open::{Queues, open};
 pub(crate) use reads::LsmReads;
@@ -79,7 +77,6 @@ pub(crate) struct Lsm {
     place: Arc<Place>,
     mark: Mark,
     ballast: Ballast,
-    ahead: Ahead,
     sync: Sync,
     ids: Ids,
     shares: ShareCache,
@@ -221,7 +218,6 @@ impl QueueBackend for Lsm {
     /// passed by when they are read, and dropped when their table is compacted.
     async fn purge(&mut self, _: u64, _: u32) -> Result<(), StoreError> {
         self.ballast.load();
-        self.ahead.fill(&self.place.path);
         Ok(())
     }
 

@@ -10,7 +10,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
-use super::ahead::Ahead;
 use super::ballast::{self, Ballast};
 use super::shares::ShareCache;
 use super::{Lsm, LsmReads, Opened, Place, codec, journal};
@@ -83,7 +82,6 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
         place: Arc::clone(&place),
         mark: mark_file,
         ballast: Ballast::new(data_dir.join(BALLAST)),
-        ahead: Ahead::default(),
         sync,
         ids,
         shares: ShareCache::default(),
