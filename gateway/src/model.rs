@@ -2,6 +2,7 @@
 //! types. Nothing of these types travels further inward.
 
 mod archive;
+mod attachment;
 mod bot;
 mod event;
 mod group;
@@ -15,6 +16,7 @@ mod time;
 mod token;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
+pub(crate) use attachment::{AttachmentDto, UploadParams};
 pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
 pub(crate) use event::{Ack, EventDto};
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
