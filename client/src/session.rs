@@ -25,6 +25,7 @@ use command::Command;
 pub(crate) use hidden::Hidden;
 
 mod actor;
+pub mod attachments;
 mod blobs;
 mod budget;
 mod buffer;

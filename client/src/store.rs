@@ -21,6 +21,7 @@ use crate::config::MasterKey;
 use crate::error::{OpenError, SessionError};
 
 mod archive;
+mod attachments;
 mod batch;
 mod contacts;
 mod damage;
@@ -39,10 +40,12 @@ mod record;
 mod rekey;
 mod retention;
 mod seal;
+mod spool;
 mod tables;
 mod writer;
 
 pub(crate) use archive::Exported;
+pub(crate) use attachments::StoredAttachment;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
@@ -50,7 +53,7 @@ pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{
-    Class, DELETE, EDIT, MessageContent, REACTION, StoredMessage, TYPING, can_become, target,
+    Class, DELETE, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING, can_become, target,
 };
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
@@ -96,6 +99,7 @@ pub(crate) struct Store {
     written: AtomicU64,
     lock: File,
     retention: Duration,
+    spool: spool::Spool,
 }
 
 impl Store {
@@ -114,9 +118,10 @@ impl Store {
             .await
             .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
         let writer = writer::Writer::start(connection);
+        let spool = spool::Spool::open(dir).map_err(|source| io(dir, source))?;
         let loaded = loaded::Loaded::new(loaded_bytes);
         let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
-        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention }))
+        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention, spool }))
     }
 
     /// How long what was decrypted is kept, in milliseconds.
@@ -138,6 +143,11 @@ impl Store {
     /// Bytes of values that were handed over to be written since the database was opened.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Where uploads arrive.
+    pub(crate) fn spool(&self) -> &spool::Spool {
+        &self.spool
     }
 
     /// The groups in memory.

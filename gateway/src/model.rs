@@ -2,6 +2,7 @@
 //! types. Nothing of these types travels further inward.
 
 mod archive;
+mod attachment;
 mod bot;
 mod event;
 mod group;
@@ -16,6 +17,7 @@ mod time;
 mod token;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
+pub(crate) use attachment::{AttachmentDto, UploadParams};
 pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
 pub(crate) use event::EventDto;
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};

@@ -13,8 +13,8 @@ use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    archives, bots, console, consumers, docs, events, groups, health, identities, invitations,
-    markers, me, members, messages, reactions, tokens,
+    archives, attachments, bots, console, consumers, docs, events, groups, health, identities,
+    invitations, markers, me, members, messages, reactions, tokens,
 };
 use crate::state::AppState;
 
@@ -47,6 +47,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reactions::put_reaction, reactions::delete_reaction))
         .routes(routes!(markers::put_typing))
         .routes(routes!(markers::put_read))
+        .routes(routes!(attachments::upload_attachment))
+        .routes(routes!(attachments::download_attachment))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
         .routes(routes!(events::issue_ticket))

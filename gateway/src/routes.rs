@@ -1,6 +1,7 @@
 //! The handlers, one file per resource: extract, ask the engine, answer.
 
 pub(crate) mod archives;
+pub(crate) mod attachments;
 pub(crate) mod bots;
 pub(crate) mod console;
 pub(crate) mod consumers;

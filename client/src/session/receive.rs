@@ -315,7 +315,7 @@ impl Actor {
         if visible {
             self.received(stored, unit.now_ms, unit);
         } else {
-            let message = stored.into_message(&self.identity.key(), &self.names);
+            let message = stored.into_whole_message(&self.identity.key(), &self.names);
             self.emit(unit, Some(group), EventData::MessageReceived(message));
         }
     }

@@ -42,14 +42,15 @@ impl Actor {
                 let result = result.map(|value| Outcome { value, replayed: true });
                 return unit.reply(reply, result);
             }
-            Ok(Some(IdempotencyTarget::Intent(_))) => {
+            Ok(Some(IdempotencyTarget::Intent(_) | IdempotencyTarget::Attachment(_))) => {
                 return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
             }
             Ok(None) => {}
         }
-        if let Err(error) = self.check_target(&group, &message).await {
-            return unit.reply(reply, Err(error));
-        }
+        let message = match self.prepare(&group, message).await {
+            Ok(message) => message,
+            Err(error) => return unit.reply(reply, Err(error)),
+        };
         let wait = options.wait;
         match self.stage_message(&group, message, options, unit) {
             Err(error) => unit.reply(reply, Err(error)),

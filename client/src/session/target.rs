@@ -1,4 +1,4 @@
-//! Messages that are about another one, and who is writing.
+//! Messages that are about another one or carry a file, and who is writing.
 
 use quicproquo_core::content::Content;
 use quicproquo_core::id::GroupId;
@@ -9,7 +9,9 @@ use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::{EventData, TYPING_LIVES_MS};
 use crate::model::Outgoing;
-use crate::store::{Class, DELETE, EDIT, REACTION, StoredMessage, TYPING, can_become, target};
+use crate::store::{
+    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, target,
+};
 
 /// Longest key of a reaction, in bytes: what version 1 of the content can carry.
 const MAX_REACTION: usize = 255;
@@ -18,9 +20,47 @@ const MAX_REACTION: usize = 255;
 const TYPING_LATE_MS: u64 = 5 * 60 * 1000;
 
 impl Actor {
+    /// Checks what is about something else than itself: another message, or a file.
+    pub(super) async fn prepare(
+        &mut self,
+        group: &GroupId,
+        message: Outgoing,
+    ) -> Result<Outgoing, SessionError> {
+        if message.kind == FILE {
+            return self.with_file(message).await;
+        }
+        self.check_target(group, &message).await?;
+        Ok(message)
+    }
+
+    /// The body of a file says how to get and open it.
+    async fn with_file(&mut self, mut message: Outgoing) -> Result<Outgoing, SessionError> {
+        let invalid = |text: &str| SessionError::Invalid(text.to_owned());
+        let Some(body) = message.body.as_object_mut() else {
+            return Err(invalid("the content of a file is an object"));
+        };
+        let id = body.remove("attachment_id");
+        let id = id.as_ref().and_then(serde_json::Value::as_str).and_then(|id| id.parse().ok());
+        let Some(id) = id else {
+            return Err(invalid("the content of a file has an \"attachment_id\""));
+        };
+        let uploaded = self.store.uploaded(self.owner, &id).await?;
+        let uploaded = uploaded.ok_or(SessionError::AttachmentNotFound)?;
+        match body.get("name") {
+            None => {
+                body.insert("name".to_owned(), uploaded.name.into());
+            }
+            Some(serde_json::Value::String(_)) => {}
+            Some(_) => return Err(invalid("the name of a file is a string")),
+        }
+        body.insert("mime".to_owned(), uploaded.mime.into());
+        uploaded.file.put_into(body);
+        Ok(message)
+    }
+
     /// What is about another message names one that is here; an edit or deletion an own one.
     /// Whoever receives it does not rely on that.
-    pub(super) async fn check_target(
+    async fn check_target(
         &mut self,
         group: &GroupId,
         message: &Outgoing,

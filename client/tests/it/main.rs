@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod attachments;
 mod bench;
 mod changes;
 mod conversation;

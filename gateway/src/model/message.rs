@@ -1,6 +1,8 @@
 //! Messages on the wire.
 
-use quicproquo_client::{DeliveryState, Message, MessageId, Outgoing, Reaction, RelatesTo};
+use quicproquo_client::{
+    AttachmentId, DeliveryState, Message, MessageId, Outgoing, Reaction, RelatesTo,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -17,13 +19,14 @@ const MAX_TYPE: usize = 128;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMessage {
-    /// `text`, or a namespaced type of your own (with a dot, like `org.example.report`). Also
-    /// `reaction`, `edit`, `delete`, `read` and `typing`, each of which has a route of its own.
+    /// `text`, `file`, or a namespaced type of your own (with a dot, like `org.example.report`).
+    /// Also `reaction`, `edit`, `delete`, `read` and `typing`, each of which has a route of its own.
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// For `text` `{"body": "..."}`, at most 64 KiB; for a type of your own any JSON. In all at
-    /// most 1 MiB.
+    /// For `text` `{"body": "..."}`, at most 64 KiB; for `file` `{"attachment_id": "..."}` of an
+    /// upload, with another `name` and what else you like; for a type of your own any JSON. In all
+    /// at most 1 MiB.
     #[serde(default)]
     #[schema(example = json!({"body": "hi"}))]
     content: Value,
@@ -196,8 +199,10 @@ impl NewMessage {
             }
         };
         check_kind(&self.kind, relates_to.is_some())?;
-        if self.kind == "text" {
-            check_text(&self.content)?;
+        match self.kind.as_str() {
+            "text" => check_text(&self.content)?,
+            "file" => check_file(&self.content)?,
+            _ => {}
         }
         Ok(Outgoing { kind: self.kind, body: self.content, relates_to })
     }
@@ -222,12 +227,20 @@ fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
         "reaction" | "edit" | "delete" | "read" if !related => {
             Err(Problem::field("/relates_to", format!("a {kind} names the message it is about")))
         }
-        "text" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
+        "text" | "file" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
         _ if own => Ok(()),
         _ => Err(Problem::field(
             "/type",
-            "text, reaction, edit, delete, read, typing, or a namespaced type with a dot",
+            "text, file, reaction, edit, delete, read, typing, or a namespaced type with a dot",
         )),
+    }
+}
+
+fn check_file(content: &Value) -> Result<(), Problem> {
+    let id = content.get("attachment_id").and_then(Value::as_str);
+    match id.map(str::parse::<AttachmentId>) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(Problem::field("/content/attachment_id", "the id of an attachment")),
     }
 }
 
@@ -411,7 +424,8 @@ mod tests {
             (r#"{"type":"text","content":{"body":7}}"#, "/content/body"),
             (r#"{"type":"text","content":{"body":"a"},"reply_to":"x"}"#, "/reply_to"),
             (r#"{"type":"reaction","content":{"key":"+1"}}"#, "/relates_to"),
-            (r#"{"type":"file","content":{}}"#, "/type"),
+            (r#"{"type":"file","content":{}}"#, "/content/attachment_id"),
+            (r#"{"type":"image","content":{}}"#, "/type"),
             (r#"{"type":"org..x","content":{}}"#, "/type"),
         ] {
             let problem = parse(text).unwrap_err().body(String::new());
