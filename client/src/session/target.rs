@@ -5,16 +5,15 @@ use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
 use super::actor::Actor;
+use super::send::check_text;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::{EventData, TYPING_LIVES_MS};
 use crate::model::Outgoing;
 use crate::store::{
-    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, target,
+    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, is_reaction_key, target,
 };
 
-/// Longest key of a reaction, in bytes: what version 1 of the content can carry.
-const MAX_REACTION: usize = 255;
 /// A notice that its sender wrote longer ago than this is of no use any more, however wrong its
 /// clock is, in milliseconds.
 const TYPING_LATE_MS: u64 = 5 * 60 * 1000;
@@ -93,8 +92,7 @@ impl Actor {
         };
         if message.kind == EDIT {
             check_edit(own, message)?;
-            let now = self.store.message(self.owner, &own.sender, group, id, Some(&own.sender));
-            if now.await?.is_some_and(|message| message.deleted_at_ms.is_some()) {
+            if self.store.is_deleted(self.owner, group, id, &own.sender).await? {
                 return Err(SessionError::NotEditable("the message was deleted".into()));
             }
         }
@@ -127,6 +125,7 @@ impl Actor {
         unit.batch.message_event(self.owner, event_seq, event, &message.group, now, message.seq);
         if event == "message.sent" {
             self.delete_target(message, now, unit);
+            unit.batch.delete_deleted(self.owner, message, now);
         }
     }
 
@@ -163,11 +162,8 @@ impl Actor {
 fn check_reaction(message: &Outgoing) -> Result<(), SessionError> {
     let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     match message.body.get("key").and_then(serde_json::Value::as_str) {
-        Some(key) if key.is_empty() || key.len() > MAX_REACTION => {
-            invalid("the key of a reaction has 1 to 255 bytes")
-        }
-        Some(key) if key.chars().any(char::is_control) => {
-            invalid("the key of a reaction has no control characters")
+        Some(key) if !is_reaction_key(key) => {
+            invalid("the key of a reaction has 1 to 255 bytes and no control characters")
         }
         Some(_) => match message.body.get("active") {
             None | Some(serde_json::Value::Bool(_)) => Ok(()),
@@ -181,7 +177,8 @@ fn check_edit(target: &StoredMessage, message: &Outgoing) -> Result<(), SessionE
     let kind = target.content.kind.as_str();
     match Class::of(kind) {
         Class::Deleted => Err(SessionError::NotEditable("the message was deleted".into())),
-        Class::Text | Class::Other if can_become(kind, &message.body) => Ok(()),
+        Class::Text if can_become(kind, &message.body) => check_text(&message.body),
+        Class::Other if can_become(kind, &message.body) => Ok(()),
         Class::Text => {
             Err(SessionError::Invalid("the new content of a text has a string \"body\"".into()))
         }

@@ -133,10 +133,8 @@ impl MessageEdit {
     /// For the engine, and whether every member must be verified.
     pub(crate) fn parse(self, id: MessageId) -> Result<(Outgoing, bool), Problem> {
         let verified = verified(self.require);
-        match self.content.get("body") {
-            Some(Value::String(_)) => check_text(&self.content)?,
-            _ if self.content.is_object() => {}
-            _ => return Err(Problem::field("/content", "an object")),
+        if !self.content.is_object() {
+            return Err(Problem::field("/content", "an object"));
         }
         Ok((about("edit", self.content, id), verified))
     }

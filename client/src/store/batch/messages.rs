@@ -97,7 +97,8 @@ impl Batch {
         let mut values = values![Class::Deleted as i64, at];
         names(&mut values);
         self.add(
-            "UPDATE messages SET content = x'', class = ?, attachment = NULL, deleted_at = ? \
+            "UPDATE messages SET content = x'', attachment = NULL, \
+             class = CASE WHEN class IN (4, 5, 6, 7, 8) THEN class ELSE ? END, deleted_at = ? \
              WHERE owner = ? AND group_id = ? AND message_id = ? AND sender = ? \
              AND deleted_at IS NULL AND state <> '{\"state\":\"queued\"}'",
             values,
@@ -110,6 +111,22 @@ impl Batch {
              WHERE owner = ? AND group_id = ? AND target = ? AND sender = ? AND class = ? \
              AND state <> '{\"state\":\"queued\"}'",
             values,
+        );
+    }
+
+    /// The same for a message that comes, or leaves, after its own deletion.
+    pub(crate) fn delete_deleted(&mut self, owner: Owner, message: &StoredMessage, at: u64) {
+        if !Class::of(&message.content.kind).is_shown() {
+            return;
+        }
+        self.add(
+            "UPDATE messages SET content = x'', class = ?, attachment = NULL, deleted_at = ? \
+             WHERE owner = ? AND seq = ? AND deleted_at IS NULL AND EXISTS (SELECT 1 \
+             FROM messages AS deletion WHERE deletion.owner = messages.owner \
+             AND deletion.group_id = messages.group_id AND deletion.target = messages.message_id \
+             AND deletion.sender = messages.sender AND deletion.class = ? \
+             AND deletion.state NOT LIKE '{\"state\":\"failed\"%')",
+            values![Class::Deleted as i64, at, owner.0, message.seq, Class::Delete as i64],
         );
     }
 }
