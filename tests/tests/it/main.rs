@@ -2,9 +2,11 @@
 
 mod accounts;
 mod archive;
+mod attachments;
 mod backup;
 mod bench;
 mod certificates;
+mod changes;
 mod conversation;
 mod disk;
 mod errors;
@@ -13,6 +15,7 @@ mod gaps;
 mod idempotency;
 mod keys;
 mod kill;
+mod limits;
 mod logs;
 mod membership;
 mod memory;
