@@ -1,5 +1,6 @@
 //! Headers about files: names (RFC 6266), and ranges of bytes (RFC 9110 section 14).
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use http::HeaderMap;
@@ -93,7 +94,7 @@ pub(crate) fn disposition(name: Option<&str>) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             extended.push(char::from(byte));
         } else {
-            extended.push_str(&format!("%{byte:02X}"));
+            let _ = write!(extended, "%{byte:02X}");
         }
     }
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8\'\'{extended}")

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 use quicproquo_client::{Idempotency, Options};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{CONTROL_LIMIT, parse_json};
 use crate::idempotency::fingerprint;
@@ -22,6 +22,8 @@ const MAX_KEY: usize = 255;
 /// How much of a body that is too large is read before the answer, in bytes.
 const DRAIN: usize = 4 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// For bytes of any type, in all.
+const RAW_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A request that changes something; its body has at most `LIMIT` bytes.
 #[derive(Debug, Clone)]
@@ -78,6 +80,7 @@ pub(crate) struct Raw<const LIMIT: u64> {
     pub(crate) key: Option<String>,
     body: axum::body::BodyDataStream,
     seen: u64,
+    until: Instant,
 }
 
 impl<const LIMIT: u64> FromRequest<AppState> for Raw<LIMIT> {
@@ -87,7 +90,8 @@ impl<const LIMIT: u64> FromRequest<AppState> for Raw<LIMIT> {
         let (parts, body) = request.into_parts();
         let key = idempotency_key(&parts.headers)?;
         check_declared(&parts.headers, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
-        Ok(Self { headers: parts.headers, key, body: body.into_data_stream(), seen: 0 })
+        let until = Instant::now() + RAW_TIMEOUT;
+        Ok(Self { headers: parts.headers, key, body: body.into_data_stream(), seen: 0, until })
     }
 }
 
@@ -95,7 +99,8 @@ impl<const LIMIT: u64> Raw<LIMIT> {
     /// The next bytes. `None`: that was all.
     ///
     /// # Errors
-    /// `TooLarge`, `RequestTimeout` when nothing comes for 30 s, `RequestInvalid` when the
+    /// `TooLarge`, `RequestTimeout` when nothing comes for 30 s, or not all in
+    /// 10 minutes, `RequestInvalid` when the
     /// connection breaks.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         let part = self.part().await?;
@@ -114,7 +119,8 @@ impl<const LIMIT: u64> Raw<LIMIT> {
     }
 
     async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
-        let part = timeout(BODY_TIMEOUT, self.body.next()).await;
+        let until = self.until.min(Instant::now() + BODY_TIMEOUT);
+        let part = timeout_at(until, self.body.next()).await;
         let part = part.map_err(|_| Problem::new(Kind::RequestTimeout))?;
         part.transpose().map_err(|_| {
             let detail = "the connection broke inside the body";

@@ -2,11 +2,13 @@
 
 mod accounts;
 mod archive;
+mod attachments;
 mod backup;
 mod bench;
 mod certificates;
 mod console;
 mod consumers;
+mod changes;
 mod conversation;
 mod disk;
 mod errors;
@@ -15,6 +17,7 @@ mod gaps;
 mod idempotency;
 mod keys;
 mod kill;
+mod limits;
 mod logs;
 mod membership;
 mod memory;

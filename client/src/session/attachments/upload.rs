@@ -16,7 +16,6 @@ use crate::store::{IdempotencyRecord, IdempotencyTarget, StoredAttachment};
 
 /// A file on its way to the node: its bytes are sealed as they are written, and go on from a file
 /// without a name when all are there. Dropping it leaves nothing behind.
-#[derive(Debug)]
 pub struct Upload {
     session: Session,
     name: Option<String>,
@@ -29,6 +28,13 @@ pub struct Upload {
     content: Sha256,
     sealed: Spooled,
     _place: OwnedSemaphorePermit,
+}
+
+/// Never the bytes.
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upload").field("size", &self.size).finish_non_exhaustive()
+    }
 }
 
 /// The sealed bytes, and the hashes of the blobs they will be.

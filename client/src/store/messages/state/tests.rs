@@ -105,8 +105,7 @@ async fn only_its_sender_edits_a_message() {
     log.say(BOB, 8, "edit", json!({ "body": "forged" }), Some(MESSAGE)).await;
     let [message] = &log.shown().await[..] else { panic!("one message") };
     assert_eq!((&message.body["body"], message.edited_at_ms), (&json!("first"), None));
-    for text in ["second", "third"] {
-        let as_id = u8::try_from(text.len()).unwrap();
+    for (as_id, text) in [(10, "second"), (11, "third")] {
         log.say(ALICE, as_id, "edit", json!({ "body": text }), Some(MESSAGE)).await;
     }
     let [message] = &log.shown().await[..] else { panic!("one message") };
