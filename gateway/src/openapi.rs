@@ -31,7 +31,8 @@ use crate::router;
         (name = "members", description = "Members of a group."),
         (name = "invitations", description = "Groups somebody added the bot to."),
         (name = "messages", description = "Sending and history."),
-        (name = "events", description = "What happened: long poll and WebSocket on one log."),
+        (name = "events", description = "What happened: long poll, server-sent events and WebSocket on one log."),
+        (name = "webhooks", description = "Events that the gateway delivers by itself."),
         (name = "identities", description = "Who is who."),
         (name = "health", description = "Whether the gateway works. No token.")
     )

@@ -15,7 +15,7 @@ use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
     archives, bots, consumers, docs, events, groups, health, identities, invitations, me, members,
-    messages, tokens,
+    messages, tokens, webhooks,
 };
 use crate::state::AppState;
 
@@ -53,6 +53,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(consumers::delete_consumer))
         .routes(routes!(consumers::list_parked))
         .routes(routes!(consumers::replay_parked))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::get_webhook, webhooks::change_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::replay_deliveries))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.

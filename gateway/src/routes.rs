@@ -13,3 +13,4 @@ pub(crate) mod me;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod tokens;
+pub(crate) mod webhooks;

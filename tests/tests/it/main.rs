@@ -2,6 +2,7 @@
 
 mod accounts;
 mod archive;
+mod asyncapi;
 mod backup;
 mod bench;
 mod certificates;
@@ -26,6 +27,7 @@ mod restart;
 mod retention;
 mod secrecy;
 mod showcase;
+mod slow_readers;
 mod sockets;
 mod sse;
 mod startup;
@@ -34,6 +36,7 @@ mod streams;
 mod swagger;
 mod tokens;
 mod trust;
+mod webhooks;
 
 #[rustfmt::skip]
 #[expect(
