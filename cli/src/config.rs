@@ -47,6 +47,19 @@ const RETENTION: Span = Span(Duration::from_hours(30 * 24));
 /// Memory for loaded groups.
 const GROUP_MEMORY: ByteSize = ByteSize::mib(128);
 
+/// Pauses between the attempts of a webhook's delivery, as Standard Webhooks recommends.
+const WEBHOOK_RETRIES: [Duration; 9] = [
+    Duration::from_secs(5),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(14),
+    Duration::from_hours(20),
+    Duration::from_hours(24),
+];
+
 /// Most that the node keeps.
 const MAX_KEY_PACKAGES: u32 = 500;
 
@@ -119,6 +132,14 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) webhooks: Webhooks,
+}
+
+/// Where the gateway delivers events to by itself.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Webhooks {
+    pub(crate) targets: Vec<String>,
+    pub(crate) retries: Vec<Span>,
 }
 
 /// The node's own door.
@@ -190,6 +211,18 @@ impl Settings {
                     .allowed_origins
                     .or(file.http.allowed_origins)
                     .unwrap_or_default(),
+                webhooks: Webhooks {
+                    targets: http
+                        .webhooks
+                        .targets
+                        .or(file.http.webhooks.targets)
+                        .unwrap_or_default(),
+                    retries: http
+                        .webhooks
+                        .retries
+                        .or(file.http.webhooks.retries)
+                        .unwrap_or_else(|| WEBHOOK_RETRIES.map(Span).to_vec()),
+                },
             },
             node: Node {
                 listen: node.listen.or(file.node.listen).unwrap_or(loopback(NODE_PORT)),
@@ -236,7 +269,14 @@ impl Settings {
             let message = format!("bots.key_package_stock is 1 to {MAX_KEY_PACKAGES}");
             return Err(Failure::usage(message));
         }
-        let Http { listen, .. } = self.http;
+        let Http { listen, ref webhooks, .. } = self.http;
+        if webhooks.retries.len() > WEBHOOK_RETRIES.len() {
+            let message = format!("http.webhooks.retries are at most {}", WEBHOOK_RETRIES.len());
+            return Err(Failure::usage(message));
+        }
+        if let Err(error) = quicproquo_gateway::WebhookTargets::parse(&webhooks.targets) {
+            return Err(Failure::usage(format!("http.webhooks.targets: {error}")));
+        }
         if !listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
                 "http.listen {listen} is not loopback: the gateway speaks HTTP without TLS; put a \

@@ -110,8 +110,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Identity(identity) => {
             commands::identity::run(&load(Layers::default())?, identity).await
         }
-        Command::Openapi => {
-            commands::openapi::run();
+        Command::Openapi { events } => {
+            commands::openapi::run(events);
             Ok(())
         }
         Command::Config(Config::Check(check)) => {

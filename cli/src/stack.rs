@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quicproquo_client::{Client, ClientConfig, NodeAddress, Pin, Trust};
-use quicproquo_gateway::{Gateway, GatewayConfig};
+use quicproquo_gateway::{Gateway, GatewayConfig, WebhookTargets};
 use quicproquo_node::{CertificateFiles, CertificateReload, Node, NodeConfig, Ops};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -188,6 +188,9 @@ impl Stack {
         config.admin_token = admin_token;
         config.allowed_hosts.clone_from(&settings.allowed_hosts);
         config.allowed_origins.clone_from(&settings.allowed_origins);
+        config.webhook_targets = WebhookTargets::parse(&settings.webhooks.targets)
+            .map_err(|error| Failure::usage(format!("http.webhooks.targets: {error}")))?;
+        config.webhook_retries = settings.webhooks.retries.iter().map(|span| span.0).collect();
         let gateway = match Gateway::bind(config, client.clone()).await {
             Ok(gateway) => gateway,
             Err(error) => {

@@ -130,6 +130,11 @@ impl Store {
         u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Seals what an application keeps elsewhere.
+    pub(crate) fn for_application(&self) -> seal::Sealer {
+        self.sealer.for_application()
+    }
+
     /// An empty unit of work.
     pub(crate) fn batch(&self) -> Batch {
         Batch::new(Arc::clone(&self.sealer))

@@ -16,6 +16,7 @@ mod query;
 mod stream;
 mod time;
 mod token;
+mod webhook;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
 pub(crate) use attachment::{AttachmentDto, UploadParams};
@@ -37,3 +38,8 @@ pub(crate) use stream::{ParkedDto, ParkedParams, PollParams, StreamParams};
 pub(crate) use stream::{TicketDto, Wanted, lease_of};
 pub(crate) use time::{parse_time, rfc3339};
 pub(crate) use token::{NewToken, TokenCreated, TokenDto};
+pub(crate) use webhook::{
+    DeliveryParams, NewWebhook, Replay, Replayed, WebhookChange, WebhookPayload,
+};
+pub(crate) use webhook::{WebhookCreated, WebhookDeliveryDto, WebhookDto};
+pub(crate) use webhook::{check_description, join_groups, join_types};

@@ -32,7 +32,8 @@ use crate::router;
         (name = "invitations", description = "Groups somebody added the bot to."),
         (name = "messages", description = "Sending and history."),
         (name = "attachments", description = "Files, to be sent and received."),
-        (name = "events", description = "What happened: long poll and WebSocket on one log."),
+        (name = "events", description = "What happened: long poll, server-sent events and WebSocket on one log."),
+        (name = "webhooks", description = "Events that the gateway delivers by itself."),
         (name = "identities", description = "Who is who."),
         (name = "health", description = "Whether the gateway works. No token.")
     )

@@ -14,7 +14,7 @@ use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
     archives, attachments, bots, console, consumers, docs, events, groups, health, identities,
-    invitations, markers, me, members, messages, reactions, tokens,
+    invitations, markers, me, members, messages, reactions, tokens, webhooks,
 };
 use crate::state::AppState;
 
@@ -58,6 +58,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(consumers::delete_consumer))
         .routes(routes!(consumers::list_parked))
         .routes(routes!(consumers::replay_parked))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::get_webhook, webhooks::change_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::replay_deliveries))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.

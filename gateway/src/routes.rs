@@ -17,3 +17,4 @@ pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod reactions;
 pub(crate) mod tokens;
+pub(crate) mod webhooks;

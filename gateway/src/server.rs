@@ -22,6 +22,7 @@ use crate::guard::Guard;
 use crate::idempotency::Running;
 use crate::state::{AppState, ReadySwitch, Shared};
 use crate::store::Store;
+use crate::webhooks::Webhooks;
 use crate::{bots, router};
 
 /// How long requests may go on after the gateway was told to stop.
@@ -64,6 +65,9 @@ impl Gateway {
             tokens,
             consumers: Consumers::new(rows, queue),
             tickets: Tickets::default(),
+            webhooks: Webhooks::default(),
+            targets: config.webhook_targets.clone(),
+            retries: config.webhook_retries.clone(),
             running: Running::default(),
             guard: Guard::new(local_addr, &config),
             ready: ReadySwitch::new(config.ready),
@@ -104,6 +108,10 @@ impl Gateway {
         let (hard, close_writer) = (CancellationToken::new(), CancellationToken::new());
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
+        match state.store.webhooks().await {
+            Ok(rows) => state.webhooks.start_all(&state, rows),
+            Err(error) => tracing::error!(%error, "no webhook delivers: the database failed"),
+        }
         let router: Router = router::router(state.clone());
         accept::accept(listener, router, &state, &shutdown, &hard).await;
         state.stopping.cancel();

@@ -29,9 +29,9 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Write `openapi/gateway.json` from the gateway's code.
+    /// Write the descriptions in `openapi/` from the gateway's code.
     Openapi {
-        /// Only compare; fail when the checked-in file is stale.
+        /// Only compare; fail when the checked-in files are stale.
         #[arg(long)]
         check: bool,
     },

@@ -34,6 +34,35 @@ pub(crate) struct HttpLayer {
         value_delimiter = ','
     )]
     pub(super) allowed_origins: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(super) webhooks: WebhooksLayer,
+}
+
+/// Where the gateway delivers events to by itself.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WebhooksLayer {
+    /// What bots may have events delivered to, like `https://hooks.example.org`,
+    /// `https://*.example.org` or `http://127.0.0.1:9000`; addresses that are not public need an
+    /// entry of their own, like `https://10.1.0.0/16` [default: nothing].
+    #[arg(
+        id = "http_webhooks_targets",
+        long = "webhook-target",
+        env = "QPQ_HTTP_WEBHOOKS_TARGETS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub(super) targets: Option<Vec<String>>,
+    /// Pauses between the attempts of a delivery, at most nine
+    /// [default: 5s,5m,30m,2h,5h,10h,14h,20h,24h].
+    #[arg(
+        id = "http_webhooks_retries",
+        long = "webhook-retries",
+        env = "QPQ_HTTP_WEBHOOKS_RETRIES",
+        value_name = "TIMES",
+        value_delimiter = ','
+    )]
+    pub(super) retries: Option<Vec<Span>>,
 }
 
 /// The node's own door.

@@ -145,3 +145,6 @@ async fn open(state: &AppState, bot: Bot, params: &StreamParams) -> Result<Strea
     let source = Source::open(state, &bot, wanted, None).await?;
     Ok(Stream::new(state.clone(), bot, source, wanted.consumer.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,11 @@ impl EventDto {
         self
     }
 
+    /// When it was written.
+    pub(crate) fn occurred_at(&self) -> &str {
+        &self.occurred_at
+    }
+
     /// Its cursor.
     pub(crate) fn cursor(&self) -> &str {
         &self.cursor

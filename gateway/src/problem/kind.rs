@@ -54,6 +54,7 @@ kinds! {
     HostRefused "host-refused" FORBIDDEN false "The gateway does not answer to this host name.";
     OriginRefused "origin-refused" FORBIDDEN false "The gateway does not answer to pages of this origin.";
     RegistrationRefused "registration-refused" FORBIDDEN false "The node does not admit this identity.";
+    WebhookTargetRefused "webhook-target-refused" FORBIDDEN false "The gateway does not deliver to this target.";
     NotAdmin "not-admin" FORBIDDEN false "Only an admin of the group may do this.";
     NotYourMessage "not-your-message" FORBIDDEN false "Only its sender may edit or delete a message.";
     RouteNotFound "route-not-found" NOT_FOUND false "There is no such route.";
@@ -65,6 +66,7 @@ kinds! {
     MessageNotFound "message-not-found" NOT_FOUND false "There is no such message.";
     AttachmentNotFound "attachment-not-found" NOT_FOUND false "There is no such attachment.";
     ConsumerNotFound "consumer-not-found" NOT_FOUND false "There is no such consumer.";
+    WebhookNotFound "webhook-not-found" NOT_FOUND false "There is no such webhook.";
     DeliveryNotFound "delivery-not-found" NOT_FOUND false "There is no such delivery.";
     NameUnknown "name-unknown" NOT_FOUND false "Nobody has this name.";
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED false "The route does not have this method.";

@@ -3,6 +3,7 @@
 mod accounts;
 mod archive;
 mod attachments;
+mod asyncapi;
 mod backup;
 mod bench;
 mod certificates;
@@ -30,6 +31,7 @@ mod restart;
 mod retention;
 mod secrecy;
 mod showcase;
+mod slow_readers;
 mod sockets;
 mod sse;
 mod startup;
@@ -38,6 +40,7 @@ mod streams;
 mod swagger;
 mod tokens;
 mod trust;
+mod webhooks;
 
 #[rustfmt::skip]
 #[expect(
