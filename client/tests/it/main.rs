@@ -8,6 +8,7 @@
 
 mod archive;
 mod bench;
+mod clocks;
 mod conversation;
 mod damage;
 mod failures;
