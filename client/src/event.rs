@@ -162,7 +162,8 @@ pub enum EventData {
     /// The group has gone on without this identity, or seems to have; it asks to be added again.
     #[serde(rename = "group.needs_readd")]
     GroupNeedsReadd {
-        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`.
+        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`; or `unanswered`: many
+        /// requests had no answer, so this identity may have been removed.
         reason: String,
     },
     /// A group is well again: what was kept has been processed, or this identity was added again.
@@ -192,6 +193,12 @@ pub enum EventData {
         from: IdentityKey,
         /// The key the name points to now.
         to: IdentityKey,
+    },
+    /// The clock of this machine and that of the node differ by more than ten minutes.
+    #[serde(rename = "clock.off")]
+    ClockOff {
+        /// By how many seconds ours is ahead; negative: behind.
+        ahead_secs: i64,
     },
     /// Another instance runs this identity.
     #[serde(rename = "session.displaced")]
@@ -227,6 +234,7 @@ impl EventData {
         "invitation.received",
         "gap.detected",
         "identity.changed",
+        "clock.off",
         "session.displaced",
     ];
 
@@ -250,6 +258,7 @@ impl EventData {
             Self::InvitationReceived(_) => "invitation.received",
             Self::GapDetected { .. } => "gap.detected",
             Self::IdentityChanged { .. } => "identity.changed",
+            Self::ClockOff { .. } => "clock.off",
             Self::SessionDisplaced { .. } => "session.displaced",
         }
     }

@@ -13,6 +13,9 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 pub use quicproquo_core::floor;
 pub mod model;

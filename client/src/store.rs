@@ -26,6 +26,10 @@ mod batch;
 mod contacts;
 mod damage;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+pub(crate) mod fuzzing_seeds;
 mod groups;
 mod hybrid;
 mod identities;

@@ -10,6 +10,7 @@ mod archive;
 mod attachments;
 mod bench;
 mod changes;
+mod clocks;
 mod conversation;
 mod damage;
 mod failures;

@@ -133,7 +133,7 @@ pub(crate) enum EventDataDto {
         topic: String,
     },
     /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    /// `group.needs_readd` (`forked`, `missed_commit` or `old_copy`).
+    /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
     Reason {
         /// Why.
         reason: String,
@@ -153,6 +153,11 @@ pub(crate) enum EventDataDto {
         from: String,
         /// The key the name points to now.
         to: String,
+    },
+    /// `clock.off`: the clock of the gateway and that of the node differ by more than ten minutes.
+    ClockOff {
+        /// By how many seconds the gateway's is ahead; negative: behind.
+        ahead_seconds: i64,
     },
     /// `session.displaced`: another instance runs this identity.
     Displaced {
@@ -207,6 +212,7 @@ impl From<EventData> for EventDataDto {
             EventData::IdentityChanged { name, from, to } => {
                 Self::IdentityChanged { name, from: from.to_string(), to: to.to_string() }
             }
+            EventData::ClockOff { ahead_secs } => Self::ClockOff { ahead_seconds: ahead_secs },
             EventData::SessionDisplaced { by } => Self::Displaced { by },
         }
     }
