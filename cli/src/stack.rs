@@ -113,7 +113,7 @@ impl Stack {
     ) -> Result<(), Failure> {
         own_directory(&data_dir)?;
         let mut config = NodeConfig::new(data_dir, settings.listen);
-        config.sync = crate::hooks::sync();
+        config.sync = crate::hooks::node_sync();
         if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }
@@ -181,6 +181,7 @@ impl Stack {
         config.master_key = KeySource::of(settings.bots.master_key.as_ref(), &config.data_dir)?;
         config.loaded_bytes = usize::try_from(settings.bots.group_memory.0).unwrap_or(usize::MAX);
         config.invite.clone_from(&settings.link.invite);
+        config.sync = crate::hooks::gateway_sync();
         let client = Client::open(config).await?;
         let settings = &settings.http;
         let mut config = GatewayConfig::new(data_dir);
@@ -188,6 +189,7 @@ impl Stack {
         config.admin_token = admin_token;
         config.allowed_hosts.clone_from(&settings.allowed_hosts);
         config.allowed_origins.clone_from(&settings.allowed_origins);
+        config.sync = crate::hooks::gateway_sync();
         let gateway = match Gateway::bind(config, client.clone()).await {
             Ok(gateway) => gateway,
             Err(error) => {

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use quicproquo_client::Sync;
+
 /// Configuration of a [`crate::Gateway`].
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -19,6 +21,8 @@ pub struct GatewayConfig {
     pub allowed_origins: Vec<String>,
     /// Whether `/health/ready` may say so from the start; see [`crate::ReadySwitch`].
     pub ready: bool,
+    /// When commits of `gateway.db` are synced.
+    pub sync: Sync,
 }
 
 impl GatewayConfig {
@@ -32,6 +36,7 @@ impl GatewayConfig {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             ready: true,
+            sync: Sync::Full,
         }
     }
 }

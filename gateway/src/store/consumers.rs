@@ -34,7 +34,7 @@ impl Store {
     pub(crate) async fn put_consumers(&self, rows: &[CursorRow]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         put(&mut tx, rows).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Cursors, acks and displacement of named consumers.
 
+use quicproquo_client::Sync;
+
 use super::super::CursorWriter;
 use super::*;
 use crate::store::{BotRow, BotState, Store};
@@ -9,7 +11,7 @@ fn at(number: u32) -> Cursor {
 }
 
 async fn consumers(folder: &std::path::Path) -> (Consumers, Store) {
-    let store = Store::open(folder).await.unwrap();
+    let store = Store::open(folder, Sync::Full).await.unwrap();
     let bot = BotRow {
         bot_id: "bot_1".to_owned(),
         name: "one".to_owned(),
