@@ -113,7 +113,7 @@ impl Stack {
     ) -> Result<(), Failure> {
         own_directory(&data_dir)?;
         let mut config = NodeConfig::new(data_dir, settings.listen);
-        config.sync = crate::hooks::sync();
+        config.sync = crate::hooks::node_sync();
         if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }
@@ -181,6 +181,7 @@ impl Stack {
         config.master_key = KeySource::of(settings.bots.master_key.as_ref(), &config.data_dir)?;
         config.loaded_bytes = usize::try_from(settings.bots.group_memory.0).unwrap_or(usize::MAX);
         config.invite.clone_from(&settings.link.invite);
+        config.sync = crate::hooks::gateway_sync();
         let client = Client::open(config).await?;
         let settings = &settings.http;
         let mut config = GatewayConfig::new(data_dir);
@@ -191,6 +192,7 @@ impl Stack {
         config.webhook_targets = WebhookTargets::parse(&settings.webhooks.targets)
             .map_err(|error| Failure::usage(format!("http.webhooks.targets: {error}")))?;
         config.webhook_retries = settings.webhooks.retries.iter().map(|span| span.0).collect();
+        config.sync = crate::hooks::gateway_sync();
         let gateway = match Gateway::bind(config, client.clone()).await {
             Ok(gateway) => gateway,
             Err(error) => {

@@ -55,11 +55,15 @@ impl Client {
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
-        let (key, retention) = (&config.master_key, config.retention);
-        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
+        let store = Self::open_store(&config).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         Self::start_all(config, store, driver, Clock::System).await
+    }
+
+    async fn open_store(config: &ClientConfig) -> Result<Arc<Store>, OpenError> {
+        let (key, retention) = (&config.master_key, config.retention);
+        Store::open(&config.data_dir, key, retention, config.loaded_bytes, config.sync).await
     }
 
     async fn start_all(
@@ -247,8 +251,7 @@ impl Client {
         config: ClientConfig,
         process: &crate::simulation::Process,
     ) -> Result<Self, OpenError> {
-        let (key, retention) = (&config.master_key, config.retention);
-        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
+        let store = Self::open_store(&config).await?;
         Self::start_all(config, store, process.driver(), Clock::Simulated(process.clone())).await
     }
 

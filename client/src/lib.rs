@@ -17,6 +17,7 @@ pub mod event;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod mark;
 pub use quicproquo_core::floor;
 pub mod model;
 mod rpc;
@@ -27,9 +28,10 @@ mod store;
 
 pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
-pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Trust};
+pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Sync, Trust};
 pub use error::{OpenError, SessionError};
 pub use event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
+pub use mark::{Commit, Mark, MarkError};
 pub use model::*;
 pub use quicproquo_core::attachment::{AttachmentId, MAX_FILE as MAX_ATTACHMENT};
 pub use quicproquo_core::content::RelatesTo;

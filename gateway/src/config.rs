@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::webhooks::WebhookTargets;
 
+use quicproquo_client::Sync;
+
 /// Configuration of a [`crate::Gateway`].
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -26,6 +28,8 @@ pub struct GatewayConfig {
     pub webhook_retries: Vec<Duration>,
     /// Whether `/health/ready` may say so from the start; see [`crate::ReadySwitch`].
     pub ready: bool,
+    /// When commits of `gateway.db` are synced.
+    pub sync: Sync,
 }
 
 impl GatewayConfig {
@@ -41,6 +45,7 @@ impl GatewayConfig {
             webhook_targets: WebhookTargets::default(),
             webhook_retries: vec![Duration::from_secs(5)],
             ready: true,
+            sync: Sync::Full,
         }
     }
 }

@@ -49,7 +49,7 @@ impl Gateway {
         }
         let (listener, local_addr) = listen(config.listen).await?;
         let folder = config.data_dir.as_path();
-        let store = Store::open(folder).await?;
+        let store = Store::open(folder, config.sync).await?;
         let admin = load_or_create(&config.admin_token)?;
         let (bots, unfinished) = bots::load(&store).await.map_err(|error| (folder, error))?;
         let tokens = Tokens::default();

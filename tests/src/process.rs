@@ -270,6 +270,11 @@ impl Running {
         self.child.id().expect("the process has not ended")
     }
 
+    /// SIGKILL, without waiting for the end.
+    pub fn strike(&mut self) {
+        self.child.start_kill().expect("kill qpq");
+    }
+
     /// SIGKILL: nothing is flushed, nothing is said.
     pub async fn kill(mut self) -> Launch {
         self.child.kill().await.expect("kill qpq");

@@ -81,7 +81,9 @@ impl Importer {
     pub fn open(dir: &Path) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let key = MasterKey::File(dir.join("master.key"));
-        let store = runtime.block_on(Store::open(dir, &key, Duration::MAX, 0)).expect("a store");
+        let store = runtime
+            .block_on(Store::open(dir, &key, Duration::MAX, 0, crate::config::Sync::Full))
+            .expect("a store");
         Self { runtime, store }
     }
 
@@ -101,7 +103,7 @@ impl Importer {
                 let _ = store.outbox(owner, &mut Vec::new()).await;
                 let _ = store.buffered(owner, &mut Vec::new()).await;
                 let tail = Cursor(u64::MAX);
-                let _ = store.events(owner, &identity, Cursor::default(), tail, 100).await;
+                let _ = store.events(owner, &identity, Cursor::default(), tail, 100, 0).await;
                 store.delete_identity(owner).await.expect("what came can go");
             }
             let left = store.identities().await.expect("the database reads");

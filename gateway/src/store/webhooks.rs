@@ -62,7 +62,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         super::requests::insert(&mut tx, record).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Deletes a webhook and its deliveries.
@@ -104,7 +104,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Deliveries of a webhook, the newest event first, with their places in the list.

@@ -2,14 +2,14 @@
 
 mod accounts;
 mod archive;
-mod attachments;
 mod asyncapi;
+mod attachments;
 mod backup;
 mod bench;
 mod certificates;
+mod changes;
 mod console;
 mod consumers;
-mod changes;
 mod conversation;
 mod disk;
 mod errors;

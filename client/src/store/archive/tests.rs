@@ -10,13 +10,13 @@ use quicproquo_core::kem::HybridSecret;
 use sqlx::ConnectOptions as _;
 
 use super::*;
-use crate::config::MasterKey;
+use crate::config::{MasterKey, Sync};
 use crate::event::EventData;
 use crate::store::{Handover, OutboxRecord, Pin};
 
 async fn open(dir: &Path) -> Arc<Store> {
     let key = MasterKey::File(dir.join("master.key"));
-    Store::open(dir, &key, Duration::MAX, 0).await.unwrap()
+    Store::open(dir, &key, Duration::MAX, 0, Sync::Full).await.unwrap()
 }
 
 async fn create(store: &Store) -> IdentityRecord {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::extract::ws::Message;
 use axum::routing::any;
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 

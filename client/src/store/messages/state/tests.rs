@@ -35,7 +35,15 @@ impl Log {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let master = MasterKey::File(dir.path().join("key"));
-        let store = Store::open(dir.path(), &master, Duration::from_mins(1), 1024).await.unwrap();
+        let store = Store::open(
+            dir.path(),
+            &master,
+            Duration::from_mins(1),
+            1024,
+            crate::config::Sync::Full,
+        )
+        .await
+        .unwrap();
         Self { dir, store, seq: 0 }
     }
 
