@@ -10,5 +10,5 @@ mod writer;
 
 pub(crate) use consumers::Consumers;
 pub(crate) use poll::poll;
-pub(crate) use websocket::{ConnectionPermit, upgrade};
+pub(crate) use websocket::upgrade;
 pub(crate) use writer::CursorWriter;

@@ -7,6 +7,7 @@
 mod auth;
 mod bots;
 mod config;
+pub mod door;
 mod error;
 mod events;
 mod extract;
@@ -23,8 +24,9 @@ mod server;
 mod state;
 mod store;
 
-pub use config::GatewayConfig;
+pub use config::{Access, GatewayConfig, Rate};
+pub use door::tls::{CertificateError, CertificateFiles, CertificateReload};
 pub use error::GatewayError;
 pub use openapi::{openapi, openapi_json};
-pub use server::Gateway;
+pub use server::{Gateway, Readiness};
 pub use state::ReadySwitch;

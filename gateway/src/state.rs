@@ -13,6 +13,7 @@ use crate::bots::Bots;
 use crate::events::Consumers;
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::problem::{Kind, Problem};
 use crate::store::Store;
 
 /// What all handlers share; clones are cheap.
@@ -44,6 +45,19 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// Work that outlives its request.
     pub(crate) tasks: TaskTracker,
+}
+
+impl AppState {
+    /// Whether the gateway does useful work.
+    ///
+    /// # Errors
+    /// `NotReady`, `StorageUnavailable`.
+    pub(crate) async fn is_ready(&self) -> Result<(), Problem> {
+        if !self.ready.is_on() || self.stopping.is_cancelled() {
+            return Err(Problem::new(Kind::NotReady));
+        }
+        Ok(self.store.check().await?)
+    }
 }
 
 impl Deref for AppState {

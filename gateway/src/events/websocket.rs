@@ -1,14 +1,12 @@
 //! The WebSocket's door: who may come in, and how the connection is set up.
 
-use std::sync::Arc;
-
 use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::filter::Filter;
 use super::stream::Stream;
 use crate::auth::{Bot, Scope, WEBSOCKET_PROTOCOL};
+use crate::door::ConnectionPermit;
 use crate::model::StreamParams;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -17,9 +15,6 @@ use crate::state::AppState;
 const BUFFER: usize = 4096;
 /// Incoming messages, in bytes. The limit that is told is smaller: see [`super::stream`].
 const MAX_MESSAGE: usize = 2 * 1024 * 1024;
-
-/// The connection's place among all connections, kept while the stream lives.
-pub(crate) type ConnectionPermit = Arc<OwnedSemaphorePermit>;
 
 /// Opens a stream of events.
 ///

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 use quicproquo_client::{Idempotency, Options};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{CONTROL_LIMIT, parse_json};
 use crate::idempotency::fingerprint;
@@ -21,7 +21,10 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_KEY: usize = 255;
 /// How much of a body that is too large is read before the answer, in bytes.
 const DRAIN: usize = 4 * 1024 * 1024;
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A body must come at this pace after a grace, in bytes a second: whoever holds a connection with
+/// less is sent away.
+const PACE: u64 = 16 * 1024;
+const PACE_GRACE: Duration = Duration::from_secs(10);
 
 /// A request that changes something; its body has at most `LIMIT` bytes.
 #[derive(Debug, Clone)]
@@ -55,9 +58,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
         let if_epoch = if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers)?;
         check_declared(&parts.headers, LIMIT)?;
-        let bytes = timeout(BODY_TIMEOUT, read(body, LIMIT))
-            .await
-            .map_err(|_| Problem::new(Kind::RequestTimeout))??;
+        let bytes = read(body, LIMIT).await?;
         check_media_type(&parts.headers, &bytes)?;
         let idempotency = key.map(|key| Idempotency {
             key,
@@ -74,7 +75,11 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let (mut kept, mut seen) = (Vec::new(), 0);
-    while let Some(part) = stream.next().await {
+    let begun = Instant::now();
+    loop {
+        let late = |_| Problem::new(Kind::RequestTimeout);
+        let part = timeout_at(begun + due(seen), stream.next()).await.map_err(late)?;
+        let Some(part) = part else { break };
         let detail = "the connection broke inside the body";
         let part = part.map_err(|_| Problem::new(Kind::RequestInvalid).detail(detail))?;
         seen += part.len();
@@ -85,6 +90,11 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
         }
     }
     if seen > limit { Err(too_large(limit)) } else { Ok(kept.into()) }
+}
+
+/// When what comes after so many bytes must have begun to arrive.
+fn due(seen: usize) -> Duration {
+    PACE_GRACE + Duration::from_millis(seen as u64 * 1000 / PACE)
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -208,5 +218,15 @@ mod tests {
         assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
         let refused = read(Body::from("0123456789a"), 10).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::TooLarge);
+    }
+
+    #[test]
+    fn a_body_that_drips_is_given_up_and_a_large_one_has_its_time() {
+        // A byte a second falls behind; 64 KiB every 3 s do not.
+        assert!(Duration::from_secs(11) > due(11));
+        for parts in 1..100_u32 {
+            let seen = 64 * 1024 * parts as usize;
+            assert!(Duration::from_secs(3) * parts < due(seen), "part {parts}");
+        }
     }
 }

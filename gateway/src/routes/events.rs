@@ -11,7 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::{Bot, Scope};
-use crate::events::{ConnectionPermit, poll, upgrade};
+use crate::door::ConnectionPermit;
+use crate::events::{poll, upgrade};
 use crate::extract::{Mutation, Params};
 use crate::model::{Ack, EventDto, List, PollParams, StreamParams};
 use crate::openapi::{Denied, Expired, Idempotent, Refused};
