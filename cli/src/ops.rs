@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use quicproquo_gateway::door::{self, DoorEnd, DoorLimits, Listener, ListenerError};
+use quicproquo_gateway::door::{Door, DoorEnd, DoorLimits, Listener, ListenerError};
 use quicproquo_node::{Ops, Problem};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ impl OpsDoor {
         };
         let tasks = TaskTracker::new();
         let end = DoorEnd { soft: shutdown.clone(), closed: shutdown, ..DoorEnd::default() };
-        door::serve(vec![self.listener], router(ops), limits, tasks.clone(), end).await;
+        Door::new(router(ops), limits, tasks.clone(), end).serve(vec![self.listener]).await;
         tasks.close();
         let _ = tokio::time::timeout(LAST_WORDS, tasks.wait()).await;
         Ok(())

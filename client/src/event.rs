@@ -14,6 +14,13 @@ use crate::model::{Invitation, MemberInfo, Message};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Cursor(pub(crate) u64);
 
+impl Cursor {
+    /// How many positions lie behind an earlier one; 0 when it is not earlier.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c1_{:x}", self.0)

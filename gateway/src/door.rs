@@ -16,12 +16,14 @@ use std::time::Duration;
 
 use axum::Router;
 use futures::future::join_all;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use listener::{Listener, ListenerError};
-pub(crate) use places::ConnectionPermit;
 use places::Places;
+pub(crate) use places::{ConnectionPermit, network};
 
 /// Bounds of a door.
 #[derive(Debug, Clone)]
@@ -71,6 +73,15 @@ impl Peer {
     }
 }
 
+/// What a door counts. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct DoorCounts {
+    pub(crate) open: Gauge,
+    pub(crate) accepted: Counter,
+    pub(crate) crowded: Counter,
+    pub(crate) handshakes_failed: Counter,
+}
+
 /// What ends a door's connections.
 #[derive(Debug, Clone, Default)]
 pub struct DoorEnd {
@@ -82,26 +93,38 @@ pub struct DoorEnd {
     pub hard: CancellationToken,
 }
 
-/// Answers what comes in at all listeners, until `end.closed`. Connections go on in `tasks`.
-pub async fn serve(
-    listeners: Vec<Listener>,
-    router: Router,
-    limits: DoorLimits,
-    tasks: TaskTracker,
-    end: DoorEnd,
-) {
-    let places = Places::new(limits.connections, limits.per_address);
-    let door = Arc::new(Door { router, limits, places, tasks, end });
-    join_all(listeners.into_iter().map(|listener| accept::accept(listener, Arc::clone(&door))))
-        .await;
-}
-
-/// What all connections share.
+/// What all connections of a door share.
 #[derive(Debug)]
-struct Door {
+pub struct Door {
     router: Router,
     limits: DoorLimits,
     places: Places,
+    counts: DoorCounts,
     tasks: TaskTracker,
     end: DoorEnd,
+}
+
+impl Door {
+    /// A door to these routes. Connections live in `tasks`.
+    pub fn new(router: Router, limits: DoorLimits, tasks: TaskTracker, end: DoorEnd) -> Self {
+        let counts = DoorCounts::default();
+        let places = Places::new(limits.connections, limits.per_address, counts.open.clone());
+        Self { router, limits, places, counts, tasks, end }
+    }
+
+    /// Counts there instead.
+    #[must_use]
+    pub fn counted_by(mut self, counts: DoorCounts) -> Self {
+        let DoorLimits { connections, per_address, .. } = self.limits;
+        self.places = Places::new(connections, per_address, counts.open.clone());
+        self.counts = counts;
+        self
+    }
+
+    /// Answers what comes in at all listeners until the door is closed.
+    pub async fn serve(self, listeners: Vec<Listener>) {
+        let door = Arc::new(self);
+        join_all(listeners.into_iter().map(|listener| accept::accept(listener, Arc::clone(&door))))
+            .await;
+    }
 }

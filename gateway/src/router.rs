@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -13,8 +13,10 @@ use utoipa_axum::routes;
 use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
+use crate::rates;
+use crate::routes::pages::Pages;
 use crate::routes::{
-    archives, bots, docs, events, groups, health, identities, invitations, me, members, messages,
+    archives, bots, events, groups, health, identities, invitations, me, members, messages, pages,
     tokens,
 };
 use crate::state::AppState;
@@ -55,16 +57,18 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The service: routes, documentation, and what applies to all of them.
-pub(crate) fn router(state: AppState) -> Router {
+pub(crate) fn router(state: &AppState, shown: &Pages) -> Router {
     let (router, document) = routes().split_for_parts();
     router
-        .merge(docs::router(&document))
+        .merge(pages::router(state, shown, &document))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async |request: Request| Problem::new(wrong_method(&request)))
+        .layer(from_fn_with_state(state.clone(), rates::limit))
+        // Before the rates: a foreign page must not use up what its visitor's address may do.
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(edge::edge))
-        .with_state(state)
+        .layer(from_fn_with_state(state.clone(), edge::edge))
+        .with_state(state.clone())
 }
 
 /// What is not built yet is not there, also where its path is another route's.

@@ -11,4 +11,6 @@ pub(crate) mod invitations;
 pub(crate) mod me;
 pub(crate) mod members;
 pub(crate) mod messages;
+pub(crate) mod pages;
+pub(crate) mod problems;
 pub(crate) mod tokens;

@@ -12,11 +12,14 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{Tokens, load_or_create};
 use crate::config::GatewayConfig;
 use crate::door::tls::CertificateReload;
-use crate::door::{self, DoorEnd, DoorLimits, Listener};
+use crate::door::{Door, DoorEnd, DoorLimits, Listener};
 use crate::error::GatewayError;
 use crate::events::{Consumers, CursorWriter};
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::metrics::Metrics;
+use crate::rates::Rates;
+use crate::routes::pages::Pages;
 use crate::state::{AppState, ReadySwitch, Shared};
 use crate::store::Store;
 use crate::{bots, router};
@@ -30,6 +33,7 @@ const GRACE: Duration = Duration::from_secs(8);
 pub struct Gateway {
     listeners: Vec<Listener>,
     limits: DoorLimits,
+    pages: Pages,
     local_addr: SocketAddr,
     admin_token: PathBuf,
     reload: Option<CertificateReload>,
@@ -70,6 +74,8 @@ impl Gateway {
             tokens,
             consumers: Consumers::new(rows, queue),
             running: Running::default(),
+            metrics: Metrics::new(),
+            rates: Rates::new(config.token_rate, config.address_rate),
             guard: Guard::new(local_addr, &config),
             ready: ReadySwitch::new(config.ready),
             stopping: CancellationToken::new(),
@@ -84,6 +90,7 @@ impl Gateway {
         Ok(Self {
             listeners: [tcp].into_iter().chain(socket).collect(),
             limits: config.door,
+            pages: Pages { metrics: config.metrics, docs: config.docs },
             local_addr,
             admin_token: config.admin_token,
             reload,
@@ -123,13 +130,13 @@ impl Gateway {
     /// # Errors
     /// None so far; faults of single connections are logged.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), GatewayError> {
-        let Self { listeners, limits, state, writer, .. } = self;
+        let Self { listeners, limits, pages, state, writer, .. } = self;
         let (hard, close_writer) = (CancellationToken::new(), CancellationToken::new());
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
         let end = DoorEnd { closed: shutdown, soft: state.stopping.clone(), hard: hard.clone() };
-        door::serve(listeners, router::router(state.clone()), limits, state.tasks.clone(), end)
-            .await;
+        let door = Door::new(router::router(&state, &pages), limits, state.tasks.clone(), end);
+        door.counted_by(state.metrics.door.clone()).serve(listeners).await;
         state.stopping.cancel();
         state.tasks.close();
         if tokio::time::timeout(GRACE, state.tasks.wait()).await.is_err() {

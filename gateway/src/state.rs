@@ -13,7 +13,9 @@ use crate::bots::Bots;
 use crate::events::Consumers;
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
+use crate::rates::Rates;
 use crate::store::Store;
 
 /// What all handlers share; clones are cheap.
@@ -37,6 +39,10 @@ pub(crate) struct Shared {
     pub(crate) consumers: Consumers,
     /// Keys of admin requests that run now.
     pub(crate) running: Running,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// How many requests there may be.
+    pub(crate) rates: Rates,
     /// Which hosts and origins are answered.
     pub(crate) guard: Guard,
     /// Whether the node link can work.

@@ -24,9 +24,11 @@ pub(super) async fn accept(listener: Listener, door: Arc<Door>) {
                 Kind::Tcp(tcp, tls) => tcp.accept().await.map(|(socket, from)| {
                     let peer = Peer::Tcp(from);
                     if let Some(place) = door.places.give(place, peer.ip()) {
+                        door.counts.accepted.inc();
                         let tls = tls.clone();
                         door.tasks.spawn(over_tcp(Arc::clone(&door), socket, tls, peer, place));
                     } else {
+                        door.counts.crowded.inc();
                         tracing::debug!("an address has too many connections");
                     }
                 }),
@@ -35,6 +37,7 @@ pub(super) async fn accept(listener: Listener, door: Arc<Door>) {
                     if !file.admits(uid) {
                         tracing::warn!(uid, "a process of another user is at the socket");
                     } else if let Some(place) = door.places.give(place, None) {
+                        door.counts.accepted.inc();
                         door.tasks.spawn(over_unix(Arc::clone(&door), socket, place));
                     }
                     Ok(())
@@ -67,7 +70,10 @@ async fn over_tcp(
     let shaken = door.end.soft.run_until_cancelled(handshake).await;
     match shaken.map(|in_time| in_time.unwrap_or_else(|late| Err(io::Error::from(late)))) {
         Some(Ok(stream)) => connection::serve(&door, stream, peer, place).await,
-        Some(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Some(Err(error)) => {
+            door.counts.handshakes_failed.inc();
+            tracing::debug!(%error, "a TLS handshake failed");
+        }
         None => {}
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A connection's place, kept while it or a stream on it lives.
@@ -15,6 +16,7 @@ pub(super) struct Places {
     all: Arc<Semaphore>,
     per_address: usize,
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open: Gauge,
 }
 
 /// One of them.
@@ -22,6 +24,13 @@ pub(super) struct Places {
 pub(crate) struct Place {
     _one: OwnedSemaphorePermit,
     _seat: Option<Seat>,
+    open: Gauge,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
 }
 
 /// A connection's entry in the table of its address.
@@ -32,9 +41,9 @@ struct Seat {
 }
 
 impl Places {
-    pub(super) fn new(connections: usize, per_address: usize) -> Self {
+    pub(super) fn new(connections: usize, per_address: usize, open: Gauge) -> Self {
         let all = Arc::new(Semaphore::new(connections));
-        Self { all, per_address, taken: Arc::default() }
+        Self { all, per_address, taken: Arc::default(), open }
     }
 
     /// Waits for a free one.
@@ -52,7 +61,8 @@ impl Places {
             Some(address) => Some(self.seat(network(address))?),
             None => None,
         };
-        Some(Arc::new(Place { _one: one, _seat: seat }))
+        self.open.inc();
+        Some(Arc::new(Place { _one: one, _seat: seat, open: self.open.clone() }))
     }
 
     fn seat(&self, address: IpAddr) -> Option<Seat> {
@@ -92,7 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_so_many_places_and_a_64_is_one_address() {
-        let places = Places::new(100, 2);
+        let places = Places::new(100, 2, Gauge::default());
         let enter = async |text: &str| {
             let one = places.free().await.unwrap();
             places.give(one, Some(text.parse().unwrap()))

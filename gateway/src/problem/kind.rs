@@ -85,6 +85,7 @@ kinds! {
     MediaTypeRefused "media-type-refused" UNSUPPORTED_MEDIA_TYPE false "The body is not declared as JSON.";
     IdempotencyMismatch "idempotency-mismatch" UNPROCESSABLE_ENTITY false "The idempotency key was used for another request.";
     UpgradeRequired "upgrade-required" UPGRADE_REQUIRED false "This route speaks WebSocket only.";
+    RateLimited "rate-limited" TOO_MANY_REQUESTS true "Too many requests in a short time.";
     Internal "internal" INTERNAL_SERVER_ERROR false "Something failed inside the gateway.";
     NodeRefused "node-refused" BAD_GATEWAY false "The node refused the request.";
     NodeUnreachable "node-unreachable" SERVICE_UNAVAILABLE true "The node cannot be reached.";
