@@ -29,7 +29,9 @@ const LATENCY: [f64; 15] =
 pub(crate) enum Door {
     /// `GET /v1/events/ws`.
     WebSocket,
-    /// `GET /v1/events`.
+    /// `GET /v1/events` as server-sent events.
+    Sse,
+    /// `GET /v1/events` as a long poll.
     Poll,
 }
 
@@ -37,6 +39,7 @@ impl EncodeLabelValue for Door {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
         let name = match self {
             Self::WebSocket => "websocket",
+            Self::Sse => "sse",
             Self::Poll => "poll",
         };
         EncodeLabelValue::encode(&name, encoder)
@@ -194,9 +197,9 @@ impl Metrics {
             links[link].1 += 1;
             outbox += health.map_or(0, |health| health.outbox);
             let tail = session.map_or(Cursor::default(), |session| *session.tail().borrow());
-            for cursor in state.consumers.of_bot(&bot.bot_id).into_values() {
+            for standing in state.consumers.of_bot(&bot.bot_id).into_values() {
                 consumers += 1;
-                lag = lag.max(tail.since(cursor));
+                lag = lag.max(tail.since(standing.cursor));
             }
         }
         for (link, count) in links {

@@ -16,8 +16,8 @@ use crate::problem::{Kind, Problem};
 use crate::rates;
 use crate::routes::pages::Pages;
 use crate::routes::{
-    archives, bots, events, groups, health, identities, invitations, me, members, messages, pages,
-    tokens,
+    archives, bots, consumers, events, groups, health, identities, invitations, me, members,
+    messages, pages, tokens,
 };
 use crate::state::AppState;
 
@@ -48,7 +48,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(messages::get_message))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
+        .routes(routes!(events::issue_ticket))
         .routes(routes!(events::acknowledge_events))
+        .routes(routes!(events::extend_leases))
+        .routes(routes!(consumers::list_consumers))
+        .routes(routes!(consumers::delete_consumer))
+        .routes(routes!(consumers::list_parked))
+        .routes(routes!(consumers::replay_parked))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.
@@ -57,7 +63,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The service: routes, documentation, and what applies to all of them.
-pub(crate) fn router(state: &AppState, shown: &Pages) -> Router {
+pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
     let (router, document) = routes().split_for_parts();
     router
         .merge(pages::router(state, shown, &document))

@@ -2,6 +2,7 @@
 
 pub(crate) mod archives;
 pub(crate) mod bots;
+pub(crate) mod consumers;
 pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod groups;

@@ -14,7 +14,7 @@ use crate::config::GatewayConfig;
 use crate::door::tls::CertificateReload;
 use crate::door::{Door, DoorEnd, DoorLimits, Listener};
 use crate::error::GatewayError;
-use crate::events::{Consumers, CursorWriter};
+use crate::events::{ConsumerWriter, Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
 use crate::metrics::Metrics;
@@ -38,7 +38,7 @@ pub struct Gateway {
     admin_token: PathBuf,
     reload: Option<CertificateReload>,
     state: AppState,
-    writer: CursorWriter,
+    writer: ConsumerWriter,
 }
 
 impl Gateway {
@@ -65,7 +65,7 @@ impl Gateway {
         for grant in store.tokens().await.map_err(|error| (folder, error))? {
             tokens.insert(grant);
         }
-        let (queue, writer) = CursorWriter::new(store.clone());
+        let (queue, writer) = ConsumerWriter::new(store.clone());
         let rows = store.consumers().await.map_err(|error| (folder, error))?;
         let state = AppState(Arc::new(Shared {
             client,
@@ -73,6 +73,7 @@ impl Gateway {
             bots,
             tokens,
             consumers: Consumers::new(rows, queue),
+            tickets: Tickets::default(),
             running: Running::default(),
             metrics: Metrics::new(),
             rates: Rates::new(config.token_rate, config.address_rate),
@@ -135,7 +136,7 @@ impl Gateway {
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
         let end = DoorEnd { closed: shutdown, soft: state.stopping.clone(), hard: hard.clone() };
-        let door = Door::new(router::router(&state, &pages), limits, state.tasks.clone(), end);
+        let door = Door::new(router::router(&state, pages), limits, state.tasks.clone(), end);
         door.counted_by(state.metrics.door.clone()).serve(listeners).await;
         state.stopping.cancel();
         state.tasks.close();

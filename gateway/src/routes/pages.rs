@@ -25,7 +25,7 @@ pub(crate) struct Pages {
 }
 
 /// All of them.
-pub(crate) fn router(state: &AppState, shown: &Pages, document: &OpenApi) -> Router<AppState> {
+pub(crate) fn router(state: &AppState, shown: Pages, document: &OpenApi) -> Router<AppState> {
     let metrics = Router::new().route("/metrics", get(show_metrics));
     let docs = docs::router(document).merge(problems::router()).route("/", get(home));
     behind(state, shown.metrics, metrics).merge(behind(state, shown.docs, docs))
