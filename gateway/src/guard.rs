@@ -63,9 +63,14 @@ impl Guard {
                 return Err(Problem::new(Kind::OriginRefused));
             }
         }
+        // A configured origin may be another site: its Origin was looked at above.
+        if headers.contains_key(ORIGIN) {
+            return Ok(());
+        }
         match text("sec-fetch-site") {
-            // A configured origin may be another site: its Origin was looked at above.
-            Some("cross-site") if !headers.contains_key(ORIGIN) => {
+            Some("cross-site") => Err(Problem::new(Kind::OriginRefused)),
+            // A page at another port of this machine may lead here, and use nothing of it.
+            Some("same-site") if text("sec-fetch-mode") != Some("navigate") => {
                 Err(Problem::new(Kind::OriginRefused))
             }
             _ => Ok(()),
@@ -130,6 +135,10 @@ mod tests {
         let cross = ("sec-fetch-site", "cross-site");
         assert_eq!(check(&[host, cross]), Some(Kind::OriginRefused));
         assert_eq!(check(&[host, ("sec-fetch-site", "same-origin")]), None);
+        let near = ("sec-fetch-site", "same-site");
+        assert_eq!(check(&[host, near, ("sec-fetch-mode", "navigate")]), None);
+        let script = check(&[host, near, ("sec-fetch-mode", "no-cors")]);
+        assert_eq!(script, Some(Kind::OriginRefused));
         let panel = ("origin", "https://panel.example");
         assert_eq!(check(&[host, cross, panel]), None);
     }

@@ -13,6 +13,7 @@ use crate::{problem, random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// What no route matches is counted together.
 const UNMATCHED: &str = "unmatched";
 
@@ -42,6 +43,7 @@ pub(crate) async fn edge(State(state): State<AppState>, request: Request, next: 
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
