@@ -1,9 +1,11 @@
 //! End-to-end tests: real processes, driven through REST, WebSocket and RPC.
 
+mod access;
 mod accounts;
 mod archive;
 mod backup;
 mod bench;
+mod browser;
 mod certificates;
 mod consumers;
 mod conversation;
