@@ -15,6 +15,11 @@ use crate::model::{Invitation, MemberInfo, Message};
 pub struct Cursor(pub(crate) u64);
 
 impl Cursor {
+    /// How many positions lie behind an earlier one; 0 when it is not earlier.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The position right before this one: reading after it gives what is here, if anything is.
     #[must_use]
     pub fn before(self) -> Self {

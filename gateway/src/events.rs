@@ -18,5 +18,5 @@ pub(crate) use frames::{Incoming, Outgoing};
 pub(crate) use poll::poll;
 pub(crate) use sse::{LAST_EVENT_ID, sse, wants_sse};
 pub(crate) use ticket::Tickets;
-pub(crate) use websocket::{Caller, ConnectionPermit, upgrade};
+pub(crate) use websocket::{Caller, upgrade};
 pub(crate) use writer::ConsumerWriter;

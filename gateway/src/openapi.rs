@@ -155,6 +155,11 @@ impl IntoResponses for Denied {
             (401, "No token, or one that is not valid."),
             (403, "The token does not open this, or a web page of another site asks."),
             (404, "There is no such thing."),
+            (
+                429,
+                "Too many requests in a short time. `Retry-After` says how many seconds to wait, \
+                 `RateLimit-Policy` and `RateLimit` in every answer what is left.",
+            ),
             (500, "A fault of the gateway."),
             (503, "The database or the node is not to be had; worth a repetition."),
         ])

@@ -1,7 +1,7 @@
 //! The whole API in one place.
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -12,9 +12,11 @@ use utoipa_axum::routes;
 use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
+use crate::rates;
+use crate::routes::pages::Pages;
 use crate::routes::{
-    archives, attachments, bots, console, consumers, docs, events, groups, health, identities,
-    invitations, markers, me, members, messages, reactions, tokens, webhooks,
+    archives, attachments, bots, consumers, events, groups, health, identities, invitations,
+    markers, me, members, messages, pages, reactions, tokens, webhooks,
 };
 use crate::state::AppState;
 
@@ -70,17 +72,18 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The service: routes, documentation, and what applies to all of them.
-pub(crate) fn router(state: AppState) -> Router {
+pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
     let (router, document) = routes().split_for_parts();
     router
-        .merge(docs::router(&document))
-        .merge(console::router())
+        .merge(pages::router(state, shown, &document))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
+        .layer(from_fn_with_state(state.clone(), rates::limit))
+        // Before the rates: a foreign page must not use up what its visitor's address may do.
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(edge::edge))
-        .with_state(state)
+        .layer(from_fn_with_state(state.clone(), edge::edge))
+        .with_state(state.clone())
 }
 
 /// The panic hook has logged it.

@@ -15,6 +15,8 @@ pub(crate) mod markers;
 pub(crate) mod me;
 pub(crate) mod members;
 pub(crate) mod messages;
+pub(crate) mod pages;
+pub(crate) mod problems;
 pub(crate) mod reactions;
 pub(crate) mod tokens;
 pub(crate) mod webhooks;

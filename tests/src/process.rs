@@ -305,6 +305,7 @@ impl Running {
 
 /// `host:port` of `http://host:port/path`.
 fn address_of(url: &str) -> &str {
-    let rest = url.strip_prefix("http://").expect("an http URL");
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = rest.expect("an http URL");
     rest.split('/').next().unwrap_or(rest)
 }

@@ -9,62 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, KeySource, LimitsLayer, QuotasLayer, Span};
 
-/// The gateway's HTTP door.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct HttpLayer {
-    /// Address of the gateway; loopback only [default: 127.0.0.1:8080].
-    #[arg(id = "http_listen", long = "http-listen", env = "QPQ_HTTP_LISTEN", value_name = "ADDR", value_parser = address)]
-    pub(super) listen: Option<SocketAddr>,
-    /// Further values of the Host header to answer, exactly as sent.
-    #[arg(
-        id = "http_allowed_hosts",
-        long = "http-allowed-host",
-        env = "QPQ_HTTP_ALLOWED_HOSTS",
-        value_name = "HOST",
-        value_delimiter = ','
-    )]
-    pub(super) allowed_hosts: Option<Vec<String>>,
-    /// Further values of the Origin header to accept.
-    #[arg(
-        id = "http_allowed_origins",
-        long = "http-allowed-origin",
-        env = "QPQ_HTTP_ALLOWED_ORIGINS",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
-    pub(super) allowed_origins: Option<Vec<String>>,
-    #[command(flatten)]
-    pub(super) webhooks: WebhooksLayer,
-}
-
-/// Where the gateway delivers events to by itself.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct WebhooksLayer {
-    /// What bots may have events delivered to, like `https://hooks.example.org`,
-    /// `https://*.example.org` or `http://127.0.0.1:9000`; addresses that are not public need an
-    /// entry of their own, like `https://10.1.0.0/16` [default: nothing].
-    #[arg(
-        id = "http_webhooks_targets",
-        long = "webhook-target",
-        env = "QPQ_HTTP_WEBHOOKS_TARGETS",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
-    pub(super) targets: Option<Vec<String>>,
-    /// Pauses between the attempts of a delivery, at most nine
-    /// [default: 5s,5m,30m,2h,5h,10h,14h,20h,24h].
-    #[arg(
-        id = "http_webhooks_retries",
-        long = "webhook-retries",
-        env = "QPQ_HTTP_WEBHOOKS_RETRIES",
-        value_name = "TIMES",
-        value_delimiter = ','
-    )]
-    pub(super) retries: Option<Vec<Span>>,
-}
-
 /// The node's own door.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -236,7 +180,7 @@ pub(crate) struct BotsLayer {
 }
 
 /// An address with a port; a host name is looked up once.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -251,6 +195,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| "the host has no address".to_owned())
 }
 
-fn whole_number(text: &str) -> Result<u32, &'static str> {
+pub(super) fn whole_number(text: &str) -> Result<u32, &'static str> {
     text.parse().map_err(|_| "not a whole number that fits")
 }

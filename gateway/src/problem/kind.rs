@@ -93,6 +93,7 @@ kinds! {
     RangeRefused "range-refused" RANGE_NOT_SATISFIABLE false "The attachment has no such bytes.";
     IdempotencyMismatch "idempotency-mismatch" UNPROCESSABLE_ENTITY false "The idempotency key was used for another request.";
     UpgradeRequired "upgrade-required" UPGRADE_REQUIRED false "This route speaks WebSocket only.";
+    RateLimited "rate-limited" TOO_MANY_REQUESTS true "Too many requests in a short time.";
     Internal "internal" INTERNAL_SERVER_ERROR false "Something failed inside the gateway.";
     NodeRefused "node-refused" BAD_GATEWAY false "The node refused the request.";
     AttachmentDamaged "attachment-damaged" BAD_GATEWAY false "The node has something else than what was uploaded.";

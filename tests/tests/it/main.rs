@@ -1,21 +1,25 @@
 //! End-to-end tests: real processes, driven through REST, WebSocket and RPC.
 
+mod access;
 mod accounts;
 mod archive;
 mod asyncapi;
 mod attachments;
 mod backup;
 mod bench;
+mod browser;
 mod certificates;
 mod changes;
 mod console;
 mod consumers;
 mod conversation;
 mod disk;
+mod door;
 mod errors;
 mod examples;
 mod gaps;
 mod idempotency;
+mod idle;
 mod keys;
 mod kill;
 mod limits;
@@ -27,6 +31,7 @@ mod openapi;
 mod operations;
 mod published;
 mod races;
+mod rates;
 mod restart;
 mod retention;
 mod secrecy;
