@@ -195,7 +195,7 @@ pub(crate) async fn import(
     let row = BotRow { bot_id, name, identity, state: BotState::Active, created_at_ms };
     let consumers = note.consumers.into_iter().filter_map(|(name, cursor)| {
         let (bot_id, cursor) = (row.bot_id.clone(), cursor.parse().ok()?);
-        Some(CursorRow { bot_id, name, cursor })
+        Some(CursorRow { bot_id, name, groups: None, cursor })
     });
     let consumers: Vec<CursorRow> = consumers.collect();
     let (token, grant) = first_token(&row);

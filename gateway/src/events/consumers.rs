@@ -8,17 +8,18 @@ mod deal;
 mod id;
 mod lane;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quicproquo_client::Cursor;
 use quicproquo_client::clock::now_ms;
+use quicproquo_client::{Cursor, GroupId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::filter::Filter;
 use super::writer::WriteQueue;
+use crate::auth::{Bot, Grant};
 use crate::problem::{Kind, Problem};
 use crate::store::{ConsumerChange, CursorRow, DeliveryRow, StoredConsumer};
 
@@ -44,6 +45,9 @@ pub(crate) struct Consumers {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     key: Key,
+    /// The groups that the token was limited to which made it. Its place and what it set aside are
+    /// about these only, and nobody with other limits may move or see them.
+    limits: Option<HashSet<GroupId>>,
     deal: Mutex<Deal>,
     /// Changes when another connection may get something.
     changed: watch::Sender<()>,
@@ -89,7 +93,8 @@ impl Consumers {
     /// Connects to a consumer; a new one begins at `start`.
     ///
     /// # Errors
-    /// `RequestInvalid` for a bad name or too many consumers, `StorageUnavailable`.
+    /// `RequestInvalid` for a bad name or too many consumers, `GroupNotAllowed` when it was made
+    /// with other limits, `StorageUnavailable`.
     pub(crate) async fn open(
         &self,
         bot_id: &str,
@@ -121,19 +126,32 @@ impl Consumers {
                 let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
                 return Err(Problem::field("consumer", detail));
             }
-            let new = self.make(key.clone(), Deal::at(start));
+            let new = self.make(key.clone(), filter.limits().cloned(), Deal::at(start));
             let consumer = Arc::clone(lock(&self.all).entry(key).or_insert(new));
             self.queue.flush(&consumer).await?;
             consumer
         };
+        if consumer.limits.as_ref() != filter.limits() {
+            return Err(other_limits());
+        }
         Ok(Connection::new(consumer, terms, filter))
+    }
+
+    /// Finds a consumer for a caller that gave its name.
+    ///
+    /// # Errors
+    /// `ConsumerNotFound`, `GroupNotAllowed`.
+    pub(crate) fn find(&self, bot: &Bot, name: &str) -> Result<Arc<Consumer>, Problem> {
+        check_name(name).map_err(|_| Problem::new(Kind::ConsumerNotFound))?;
+        let consumer = self.find_any(&bot.record.bot_id, name)?;
+        if consumer.permits(&bot.grant) { Ok(consumer) } else { Err(other_limits()) }
     }
 
     /// Finds a consumer.
     ///
     /// # Errors
     /// `ConsumerNotFound`.
-    pub(crate) fn find(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
+    pub(crate) fn find_any(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
         lock(&self.all).get(&key).cloned().ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
     }
@@ -157,7 +175,7 @@ impl Consumers {
     pub(crate) fn adopt(&self, stored: Vec<StoredConsumer>) {
         for stored in stored {
             let key = (stored.row.bot_id.clone(), stored.row.name.clone());
-            let consumer = self.make(key.clone(), Deal::new(stored));
+            let consumer = self.make(key.clone(), stored.row.groups.clone(), Deal::new(stored));
             lock(&self.all).insert(key, consumer);
         }
     }
@@ -175,14 +193,13 @@ impl Consumers {
         self.queue.flush(&consumer).await
     }
 
-    /// The named consumer of a bot, or all of them.
-    pub(crate) fn named(&self, bot_id: &str, name: Option<&str>) -> Vec<Arc<Consumer>> {
+    /// All consumers of a bot that a caller may see, by name.
+    pub(crate) fn visible(&self, bot: &Bot) -> BTreeMap<String, Arc<Consumer>> {
         let all = lock(&self.all);
-        let wanted = |(bot, own): &Key| {
-            bot == bot_id && check_name(own).is_ok() && name.is_none_or(|name| name == own)
-        };
-        let found = all.iter().filter(|(key, _)| wanted(key));
-        found.map(|(_, consumer)| Arc::clone(consumer)).collect()
+        let own = all.iter().filter(|((bot_id, name), consumer)| {
+            *bot_id == bot.record.bot_id && check_name(name).is_ok() && consumer.permits(&bot.grant)
+        });
+        own.map(|((_, name), consumer)| (name.clone(), Arc::clone(consumer))).collect()
     }
 
     /// Forgets the consumers of a bot that is deleted.
@@ -190,9 +207,10 @@ impl Consumers {
         lock(&self.all).retain(|(bot, _), _| bot != bot_id);
     }
 
-    fn make(&self, key: Key, deal: Deal) -> Arc<Consumer> {
+    fn make(&self, key: Key, limits: Option<HashSet<GroupId>>, deal: Deal) -> Arc<Consumer> {
         Arc::new(Consumer {
             key,
+            limits,
             deal: Mutex::new(deal),
             changed: watch::Sender::new(()),
             reading: tokio::sync::Mutex::default(),
@@ -204,6 +222,11 @@ impl Consumers {
 }
 
 impl Consumer {
+    /// Whether a caller may move it and see what it set aside.
+    fn permits(&self, grant: &Grant) -> bool {
+        grant.groups.is_none() || grant.groups == self.limits
+    }
+
     /// Where it is.
     pub(crate) fn standing(&self) -> Standing {
         let deal = lock(&self.deal);
@@ -293,7 +316,7 @@ impl Consumer {
         *lock(&self.queued) = false;
         let mut deal = lock(&self.deal);
         let (bot_id, name) = self.key.clone();
-        let row = CursorRow { bot_id, name, cursor: deal.cursor() };
+        let row = CursorRow { bot_id, name, groups: self.limits.clone(), cursor: deal.cursor() };
         let gone = self.gone.load(Ordering::Acquire);
         ConsumerChange { row, deliveries: deal.pending().rows.into_iter().collect(), gone }
     }
@@ -329,6 +352,11 @@ fn parse_place(text: &str, tail: Cursor) -> Option<UpTo> {
         UpTo::Cursor(cursor) => cursor,
     };
     (cursor <= tail).then_some(place)
+}
+
+fn other_limits() -> Problem {
+    let detail = "the consumer was made with a token that is limited to other groups, or to none";
+    Problem::new(Kind::GroupNotAllowed).detail(detail)
 }
 
 fn not_a_delivery(pointer: &str) -> Problem {

@@ -24,8 +24,8 @@ pub(crate) async fn list_consumers(
     State(state): State<AppState>,
 ) -> Result<Reply<List<ConsumerDto>>, Problem> {
     bot.need(Scope::MessagesRead)?;
-    let all = state.consumers.of_bot(&bot.record.bot_id);
-    Ok(Reply::ok(List::whole(all.into_iter().map(|(name, at)| ConsumerDto::new(name, &at)))))
+    let all = state.consumers.visible(&bot).into_iter();
+    Ok(Reply::ok(List::whole(all.map(|(name, at)| ConsumerDto::new(name, &at.standing())))))
 }
 
 /// Delete a named consumer: its place is forgotten and its connections end.
@@ -41,12 +41,9 @@ pub(crate) async fn delete_consumer(
     Segment(name): Segment<String>,
     _: Mutation<NoBody>,
 ) -> Result<Reply<()>, Problem> {
-    bot.need_everywhere(Scope::MessagesRead)?;
-    let bot_id = &bot.record.bot_id;
-    if state.consumers.named(bot_id, Some(&name)).is_empty() {
-        return Err(Problem::new(Kind::ConsumerNotFound));
-    }
-    state.consumers.delete(bot_id, &name).await?;
+    bot.need(Scope::MessagesRead)?;
+    state.consumers.find(&bot, &name)?;
+    state.consumers.delete(&bot.record.bot_id, &name).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, ()))
 }
 
@@ -61,9 +58,9 @@ pub(crate) async fn list_parked(
     State(state): State<AppState>,
     Params(params): Params<ParkedParams>,
 ) -> Result<Reply<List<ParkedDto>>, Problem> {
-    bot.need_everywhere(Scope::MessagesRead)?;
+    bot.need(Scope::MessagesRead)?;
     let (after, limit) = params.page()?;
-    let parked = state.consumers.find(&bot.record.bot_id, &params.consumer)?.parked();
+    let parked = state.consumers.find(&bot, &params.consumer)?.parked();
     let after = |(cursor, _): &(Cursor, _)| after.is_none_or(|after| *cursor > after);
     let mut page: Vec<_> = parked.into_iter().filter(after).take(limit + 1).collect();
     let more = page.len() > limit;
@@ -104,9 +101,10 @@ pub(crate) async fn replay_parked(
     Params(params): Params<ConsumerParams>,
     _: Mutation<NoBody>,
 ) -> Result<StatusCode, Problem> {
-    bot.need_everywhere(Scope::MessagesRead)?;
-    let consumers = state.consumers.named(&bot.record.bot_id, params.consumer.as_deref());
-    for consumer in consumers {
+    bot.need(Scope::MessagesRead)?;
+    let mut consumers = state.consumers.visible(&bot);
+    consumers.retain(|name, _| params.consumer.as_ref().is_none_or(|wanted| wanted == name));
+    for consumer in consumers.into_values() {
         let parked = consumer.parked();
         let found = parked.iter().find(|(_, row)| row.delivery_id == delivery_id);
         if let Some((cursor, _)) = found {

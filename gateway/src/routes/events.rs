@@ -117,7 +117,7 @@ pub(crate) async fn acknowledge_events(
         return Err(Problem::field("", "up_to or ids, or both"));
     }
     let tail = *bot.session.tail().borrow();
-    let found = state.consumers.find(&bot.record.bot_id, &consumer)?;
+    let found = state.consumers.find(&bot, &consumer)?;
     let cursor = found.acknowledge(up_to.as_deref(), &ids, tail)?;
     state.consumers.flush(&found).await?;
     Ok(Reply::ok(ConsumerPosition { consumer, cursor: cursor.to_string() }))
@@ -139,6 +139,6 @@ pub(crate) async fn extend_leases(
     bot.need(Scope::MessagesRead)?;
     let Extend { consumer, ids, lease_ms } = request.body;
     let lease = lease_of("/lease_ms", lease_ms)?;
-    let found = state.consumers.find(&bot.record.bot_id, &consumer)?;
+    let found = state.consumers.find(&bot, &consumer)?;
     Ok(Reply::ok(Extended { gone: found.extend(&ids, lease)? }))
 }

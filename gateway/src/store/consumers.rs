@@ -1,6 +1,8 @@
 //! Named consumers: their cursors, and the deliveries that a cursor does not tell about.
 
-use quicproquo_client::Cursor;
+use std::collections::HashSet;
+
+use quicproquo_client::{Cursor, GroupId};
 
 use super::{Store, StoreError, Tx, from_db, to_db};
 
@@ -11,6 +13,8 @@ pub(crate) struct CursorRow {
     pub(crate) bot_id: String,
     /// Its name.
     pub(crate) name: String,
+    /// The groups that the token was limited to which made it.
+    pub(crate) groups: Option<HashSet<GroupId>>,
     /// Everything up to here is acknowledged.
     pub(crate) cursor: Cursor,
 }
@@ -77,10 +81,11 @@ impl Store {
     /// All consumers of all bots.
     pub(crate) async fn consumers(&self) -> Result<Vec<StoredConsumer>, StoreError> {
         let damaged = || StoreError::Damaged("consumers");
-        let rows: Vec<(String, String, String)> =
-            sqlx::query_as("SELECT bot_id, name, cursor FROM consumers ORDER BY bot_id, name")
-                .fetch_all(&self.pool)
-                .await?;
+        let rows: Vec<(String, String, Option<String>, String)> = sqlx::query_as(
+            "SELECT bot_id, name, groups, cursor FROM consumers ORDER BY bot_id, name",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let deliveries: Vec<Row> = sqlx::query_as(
             "SELECT bot_id, consumer, cursor, state, attempt, delivery_id, at_ms FROM deliveries
              ORDER BY bot_id, consumer",
@@ -89,9 +94,10 @@ impl Store {
         .await?;
         let mut deliveries = deliveries.into_iter().peekable();
         let mut all = Vec::with_capacity(rows.len());
-        for (bot_id, name, cursor) in rows {
+        for (bot_id, name, groups, cursor) in rows {
             let cursor = cursor.parse().map_err(|_| damaged())?;
-            let row = CursorRow { bot_id, name, cursor };
+            let groups = groups.map(|text| serde_json::from_str(&text)).transpose();
+            let row = CursorRow { bot_id, name, groups: groups.map_err(|_| damaged())?, cursor };
             let mut own = Vec::new();
             while let Some(found) =
                 deliveries.next_if(|found| found.0 == row.bot_id && found.1 == row.name)
@@ -132,12 +138,15 @@ async fn delete(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
 
 /// Writes a cursor, unless its bot is gone.
 pub(super) async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
+    let groups =
+        row.groups.as_ref().map(|groups| serde_json::to_string(groups).unwrap_or_default());
     sqlx::query(
-        "INSERT INTO consumers (bot_id, name, cursor)
-         SELECT bot_id, ?, ? FROM bots WHERE bot_id = ?
+        "INSERT INTO consumers (bot_id, name, groups, cursor)
+         SELECT bot_id, ?, ?, ? FROM bots WHERE bot_id = ?
          ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
     )
     .bind(&row.name)
+    .bind(groups)
     .bind(row.cursor.to_string())
     .bind(&row.bot_id)
     .execute(&mut **tx)

@@ -203,3 +203,67 @@ async fn pollers_share_the_work_and_lose_nothing_to_a_kill() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_consumer_belongs_to_the_limits_it_was_made_with() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let [alice, bob] = bots(&up, ["alice", "bob"]).await;
+    let mut groups = Vec::new();
+    for name in ["open", "secret"] {
+        let group = alice.create_group(name, &[&bob]).await;
+        bob.accept(&group).await;
+        groups.push(group);
+    }
+    let body = json!({ "label": "limited", "groups": [groups[0]] });
+    let token = up.admin().post(&format!("/v1/bots/{}/tokens", bob.id), &body).await.expect(201);
+    let limited = Api::new(&up.url(), token["token"].as_str().unwrap());
+
+    // One that was made without limits, with an event of the other group under way.
+    let mut ear = Socket::open(&bob.api, &format!("consumer=all&{RECEIVED}")).await;
+    let (mut own, start) = (
+        Socket::open(&limited, &format!("consumer=own&{RECEIVED}")).await,
+        bob.api.get("/v1/events/consumers").await.expect(200)["items"].clone(),
+    );
+    alice.say(&groups[1], "secret").await;
+    let secret = ear.event("message.received").await;
+    let id = secret["delivery_id"].as_str().unwrap();
+    let refused = async |answer: quicproquo_tests::Answer| {
+        answer.expect_problem(403, "group-not-allowed");
+    };
+    let tail = bob.tail().await;
+    for ack in [json!({ "up_to": tail }), json!({ "ids": [id] })] {
+        let mut ack = ack;
+        ack["consumer"] = json!("all");
+        refused(limited.post("/v1/events/ack", &ack).await).await;
+    }
+    let extend = json!({ "consumer": "all", "ids": [id] });
+    refused(limited.post("/v1/events/extend", &extend).await).await;
+    refused(limited.get("/v1/events?consumer=all").await).await;
+    refused(limited.get("/v1/events/parked?consumer=all").await).await;
+    refused(limited.delete("/v1/events/consumers/all").await).await;
+    // Nor may one without limits put other groups' events into a limited one.
+    refused(bob.api.get("/v1/events?consumer=own").await).await;
+    let all = bob.api.get("/v1/events/consumers").await.expect(200);
+    assert_eq!(
+        (&all["items"][0]["cursor"], &all["items"][0]["open"]),
+        (&start[0]["cursor"], &json!(1))
+    );
+    let seen = limited.get("/v1/events/consumers").await.expect(200);
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "{seen}");
+
+    // Its own one serves it, and that survives a kill.
+    alice.say(&groups[0], "open").await;
+    let frame = own.event("message.received").await;
+    assert_eq!(heard(&frame), ("open".to_owned(), 1));
+    drop((own, ear));
+    let up = up.kill().await.start().await;
+    let (bob, limited) = (
+        Bot { api: Api::new(&up.url(), bob.api.token()), ..bob },
+        Api::new(&up.url(), limited.token()),
+    );
+    refused(bob.api.get("/v1/events?consumer=own").await).await;
+    let page = limited.get(&format!("/v1/events?consumer=own&timeout=20000&{RECEIVED}")).await;
+    assert_eq!(body_of(&page.expect(200)["items"][0]["data"]), "open");
+    limited.delete("/v1/events/consumers/own").await.expect(204);
+}

@@ -36,7 +36,7 @@ const TERMS: Terms =
 /// A consumer with events 1 to 3 read from its log, and a connection.
 async fn reading(all: &Consumers) -> (Connection, Arc<Consumer>) {
     let connection = all.open("bot_1", "main", at(0), &Filter::default(), TERMS).await.unwrap();
-    let consumer = all.find("bot_1", "main").unwrap();
+    let consumer = all.find_any("bot_1", "main").unwrap();
     let event = |n| Event {
         cursor: at(n),
         occurred_at_ms: 0,
@@ -61,7 +61,7 @@ async fn what_is_acknowledged_is_durable() {
     store.close().await;
     drop(store);
     let (all, _) = consumers(folder.path()).await;
-    assert_eq!(all.find("bot_1", "main").unwrap().standing().cursor, at(2));
+    assert_eq!(all.find_any("bot_1", "main").unwrap().standing().cursor, at(2));
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn nonsense_is_refused() {
         let opened = all.open("bot_1", name, at(0), &Filter::default(), TERMS).await;
         assert!(opened.is_err(), "{name}");
     }
-    assert_eq!(all.find("bot_1", "nobody").unwrap_err().kind(), Kind::ConsumerNotFound);
+    assert_eq!(all.find_any("bot_1", "nobody").unwrap_err().kind(), Kind::ConsumerNotFound);
     let (_connection, consumer) = reading(&all).await;
     for bad in ["7", "c1_a", "c1_1.x", "c1_1.1", "c1_1.1.1.1"] {
         let refused = consumer.acknowledge(Some(bad), &[], at(9));

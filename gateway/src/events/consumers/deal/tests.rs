@@ -175,6 +175,7 @@ fn what_was_written_is_taken_up_again() {
     let row = crate::store::CursorRow {
         bot_id: String::new(),
         name: String::new(),
+        groups: None,
         cursor: bench.deal.cursor(),
     };
     bench.deal = Deal::new(StoredConsumer { row, deliveries });
