@@ -156,6 +156,11 @@ impl Consumers {
         lock(&self.all).get(&key).cloned().ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
     }
 
+    /// Whether there is a consumer of this name.
+    pub(crate) fn knows(&self, bot_id: &str, name: &str) -> bool {
+        self.find_any(bot_id, name).is_ok()
+    }
+
     /// Waits until what has changed of a consumer is durable.
     ///
     /// # Errors

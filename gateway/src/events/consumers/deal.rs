@@ -26,6 +26,8 @@ const MAX_OPEN: usize = 10_000;
 const MAX_PARKED: usize = 10_000;
 /// Events that are held in memory before they are dealt; others are read again.
 const MAX_HELD: usize = 200;
+/// The longest pause before an event is tried again.
+const MAX_REST: Duration = Duration::from_hours(48);
 /// A connection that ends so soon after a delivery says nothing about the event.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -74,6 +76,8 @@ pub(super) struct Deal {
     members: HashMap<Conn, Member>,
     held: usize,
     count: u64,
+    /// No lease and no rest ends before.
+    alarm: Option<Instant>,
     pending: Pending,
 }
 
@@ -106,6 +110,7 @@ impl Deal {
             members: HashMap::new(),
             held: 0,
             count: 0,
+            alarm: None,
             pending: Pending::default(),
         }
     }
@@ -140,6 +145,8 @@ impl Deal {
                 continue;
             }
             let rest = row.as_ref().map_or(0, |row| row.at_ms.saturating_sub(now.ms));
+            // The wall clock may have been set back since.
+            let rest = Duration::from_millis(rest).min(MAX_REST);
             let held = self.held < MAX_HELD;
             self.held += usize::from(held);
             let (cursor, group) = (event.cursor, event.group.clone());
@@ -147,12 +154,17 @@ impl Deal {
                 attempt: row.as_ref().map_or(1, |row| row.attempt),
                 dealt: None,
                 event: held.then(|| Box::new(event)),
-                rest_until: (rest > 0).then(|| now.at + Duration::from_millis(rest)),
+                rest_until: (!rest.is_zero()).then(|| now.at + rest),
                 stored: row.is_some(),
             };
+            self.alarm = earlier(self.alarm, entry.rest_until);
             let lane = self.lanes.entry(LaneKey::Group(group.clone())).or_default();
             lane.entries.insert(cursor, entry);
             self.open.insert(cursor, group);
+        }
+        // Rows of events that are not in the log any more.
+        while let Some(row) = self.known.first_entry().filter(|row| *row.key() <= next) {
+            self.pending.rows.insert(row.remove_entry().0, None);
         }
         self.read = self.read.max(next);
         self.move_cursor();
@@ -169,11 +181,18 @@ impl Deal {
         }
         let Terms { lane_limit, lease, .. } = member.terms;
         let room = most.min(member.terms.limit.saturating_sub(member.in_flight));
-        let heads = self
-            .lanes
-            .iter()
-            .filter_map(|(key, lane)| Some((lane.next(conn, lane_limit, now.at)?, key.clone())));
-        let mut heads: BTreeMap<Cursor, LaneKey> = heads.collect();
+        if room == 0 {
+            return dealt;
+        }
+        let head = |(key, lane)| Some((Lane::next(lane, conn, lane_limit, now.at)?, key));
+        let mut heads: Vec<(Cursor, &LaneKey)> = self.lanes.iter().filter_map(head).collect();
+        // The first `room` events are of lanes whose heads are among the first `room`.
+        if heads.len() > room {
+            heads.select_nth_unstable_by_key(room, |(cursor, _)| *cursor);
+            heads.truncate(room);
+        }
+        let own = |(cursor, key): (Cursor, &LaneKey)| (cursor, key.clone());
+        let mut heads: BTreeMap<Cursor, LaneKey> = heads.into_iter().map(own).collect();
         while dealt.len() < room {
             let Some((cursor, key)) = heads.pop_first() else { break };
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
@@ -181,6 +200,7 @@ impl Deal {
             let id = DeliveryId { cursor, conn, count: self.count };
             if lane.in_flight == 0 {
                 lane.due = lease.map(|lease| now.at + lease);
+                self.alarm = earlier(self.alarm, lane.due);
             }
             let Some(entry) = lane.deal(id, now.at) else { continue };
             let replayed = matches!(key, LaneKey::Replay(_));
@@ -222,6 +242,7 @@ impl Deal {
                 // The lease of the next one begins when it becomes the first.
                 lane.due = member.terms.lease.map(|lease| now.at + lease);
             }
+            self.alarm = earlier(self.alarm, lane.alarm());
             if let Some((id, _)) = entry.dealt {
                 self.handed_back(id.conn, 1, true);
             }
@@ -259,6 +280,9 @@ impl Deal {
     }
 
     fn settle_own(&mut self, conn: Conn, now: Now, which: impl Fn(DeliveryId, bool) -> bool) {
+        if self.members.get(&conn).is_none_or(|member| member.in_flight == 0) {
+            return;
+        }
         let own = self.lanes.iter().filter(|(_, lane)| lane.owner == Some(conn));
         let own = own.flat_map(|(key, lane)| {
             let replayed = matches!(key, LaneKey::Replay(_));
@@ -282,12 +306,16 @@ impl Deal {
             return false;
         }
         lane.due = Some(now.at + lease);
+        self.alarm = earlier(self.alarm, lane.due);
         self.alive(id.conn);
         true
     }
 
     /// Gives back what was not handled within its lease.
-    pub(super) fn expire(&mut self, now: Now) {
+    fn expire(&mut self, now: Now) {
+        if self.alarm.is_none_or(|alarm| alarm > now.at) {
+            return;
+        }
         let over = |lane: &Lane| lane.due.is_some_and(|due| due <= now.at);
         let keys: Vec<_> =
             self.lanes.iter().filter(|(_, lane)| over(lane)).map(|(key, _)| key.clone()).collect();
@@ -299,11 +327,13 @@ impl Deal {
             }
             self.give_back(&key, Some(Duration::ZERO), now);
         }
+        let alarms = self.lanes.values().filter_map(Lane::alarm);
+        self.alarm = alarms.filter(|alarm| *alarm > now.at).min();
     }
 
-    /// When something happens by itself next, after a time.
-    pub(super) fn alarm(&self, after: Instant) -> Option<Instant> {
-        self.lanes.values().filter_map(Lane::alarm).filter(|alarm| *alarm > after).min()
+    /// When a lease or a rest may end next.
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        self.alarm
     }
 
     /// What is set aside.
@@ -395,6 +425,7 @@ impl Deal {
         }
         entry.attempt = (entry.attempt + 1).min(MAX_ATTEMPTS);
         entry.rest_until = (!pause.is_zero()).then(|| now.at + pause);
+        self.alarm = earlier(self.alarm, entry.rest_until);
         entry.stored = true;
         let state = if replayed { DeliveryState::Replay } else { DeliveryState::Open };
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -411,6 +442,10 @@ impl Deal {
             self.pending.cursor = true;
         }
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
