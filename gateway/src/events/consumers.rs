@@ -9,7 +9,7 @@ mod id;
 mod lane;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quicproquo_client::clock::now_ms;
@@ -34,10 +34,19 @@ const MAX_CONSUMERS: usize = 100;
 
 type Key = (String, String);
 
+const LIVE: u8 = 0;
+/// Deleted, and the database may not know.
+const DELETED: u8 = 1;
+/// The database knows, and its name may be another one's.
+const BURIED: u8 = 2;
+
 /// All consumers of all bots.
 #[derive(Debug)]
 pub(crate) struct Consumers {
     all: Mutex<HashMap<Key, Arc<Consumer>>>,
+    /// One is made or deleted, durably, at a time: one that is made under the name of another must
+    /// not be deleted in its place.
+    making: tokio::sync::Mutex<()>,
     queue: WriteQueue,
 }
 
@@ -56,8 +65,8 @@ pub(crate) struct Consumer {
     queue: WriteQueue,
     /// Whether the writer knows that there is something to write.
     queued: Mutex<bool>,
-    /// Whether it is deleted.
-    gone: AtomicBool,
+    /// `LIVE`, `DELETED` or `BURIED`.
+    state: AtomicU8,
 }
 
 /// What is told about a consumer.
@@ -85,7 +94,7 @@ pub(crate) enum UpTo {
 impl Consumers {
     /// The consumers as they were written.
     pub(crate) fn new(stored: Vec<StoredConsumer>, queue: WriteQueue) -> Self {
-        let all = Self { all: Mutex::default(), queue };
+        let all = Self { all: Mutex::default(), making: tokio::sync::Mutex::default(), queue };
         all.adopt(stored);
         all
     }
@@ -117,24 +126,52 @@ impl Consumers {
         terms: Terms,
     ) -> Result<Connection, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let known = lock(&self.all).get(&key).cloned();
-        let consumer = if let Some(consumer) = known {
-            consumer
-        } else {
-            let own = |(bot, name): &&Key| bot == bot_id && check_name(name).is_ok();
-            if lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
-                let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
-                return Err(Problem::field("consumer", detail));
-            }
-            let new = self.make(key.clone(), filter.limits().cloned(), Deal::at(start));
-            let consumer = Arc::clone(lock(&self.all).entry(key).or_insert(new));
-            self.queue.flush(&consumer).await?;
-            consumer
+        let consumer = match self.live(&key) {
+            Some(consumer) => consumer,
+            None => self.establish(key, filter.limits().cloned(), start).await?,
         };
         if consumer.limits.as_ref() != filter.limits() {
             return Err(other_limits());
         }
         Ok(Connection::new(consumer, terms, filter))
+    }
+
+    /// Makes a consumer that is new.
+    async fn establish(
+        &self,
+        key: Key,
+        limits: Option<HashSet<GroupId>>,
+        start: Cursor,
+    ) -> Result<Arc<Consumer>, Problem> {
+        let _making = self.making.lock().await;
+        if let Some(consumer) = self.live(&key) {
+            return Ok(consumer);
+        }
+        let own = |(bot, name): &&Key| *bot == key.0 && check_name(name).is_ok();
+        if lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
+            let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
+            return Err(Problem::field("consumer", detail));
+        }
+        let former = lock(&self.all).get(&key).cloned();
+        if let Some(former) = former {
+            self.bury(&former).await?;
+        }
+        let new = self.make(key.clone(), limits, Deal::at(start));
+        lock(&self.all).insert(key, Arc::clone(&new));
+        self.queue.flush(&new).await?;
+        Ok(new)
+    }
+
+    fn live(&self, key: &Key) -> Option<Arc<Consumer>> {
+        lock(&self.all).get(key).filter(|consumer| consumer.is_live()).cloned()
+    }
+
+    /// Makes a deletion durable. Afterwards nothing is written of the consumer.
+    async fn bury(&self, consumer: &Arc<Consumer>) -> Result<(), Problem> {
+        self.queue.flush(consumer).await?;
+        consumer.state.store(BURIED, Ordering::Release);
+        lock(&self.all).remove(&consumer.key);
+        Ok(())
     }
 
     /// Finds a consumer for a caller that gave its name.
@@ -153,7 +190,7 @@ impl Consumers {
     /// `ConsumerNotFound`.
     pub(crate) fn find_any(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        lock(&self.all).get(&key).cloned().ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
+        self.live(&key).ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
     }
 
     /// Whether there is a consumer of this name.
@@ -172,7 +209,9 @@ impl Consumers {
     /// Where the consumers of a bot are, by name.
     pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Standing> {
         let all = lock(&self.all);
-        let own = all.iter().filter(|((bot, name), _)| bot == bot_id && check_name(name).is_ok());
+        let own = all.iter().filter(|((bot, name), consumer)| {
+            bot == bot_id && check_name(name).is_ok() && consumer.is_live()
+        });
         own.map(|((_, name), consumer)| (name.clone(), consumer.standing())).collect()
     }
 
@@ -191,18 +230,21 @@ impl Consumers {
     /// `ConsumerNotFound`, `StorageUnavailable`.
     pub(crate) async fn delete(&self, bot_id: &str, name: &str) -> Result<(), Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let consumer = lock(&self.all).remove(&key);
-        let consumer = consumer.ok_or_else(|| Problem::new(Kind::ConsumerNotFound))?;
-        consumer.gone.store(true, Ordering::Release);
+        let _making = self.making.lock().await;
+        let consumer = self.live(&key).ok_or_else(|| Problem::new(Kind::ConsumerNotFound))?;
+        consumer.state.store(DELETED, Ordering::Release);
         consumer.change(Deal::displace);
-        self.queue.flush(&consumer).await
+        self.bury(&consumer).await
     }
 
     /// All consumers of a bot that a caller may see, by name.
     pub(crate) fn visible(&self, bot: &Bot) -> BTreeMap<String, Arc<Consumer>> {
         let all = lock(&self.all);
         let own = all.iter().filter(|((bot_id, name), consumer)| {
-            *bot_id == bot.record.bot_id && check_name(name).is_ok() && consumer.permits(&bot.grant)
+            *bot_id == bot.record.bot_id
+                && check_name(name).is_ok()
+                && consumer.is_live()
+                && consumer.permits(&bot.grant)
         });
         own.map(|((_, name), consumer)| (name.clone(), Arc::clone(consumer))).collect()
     }
@@ -221,12 +263,16 @@ impl Consumers {
             reading: tokio::sync::Mutex::default(),
             queue: self.queue.clone(),
             queued: Mutex::new(false),
-            gone: AtomicBool::new(false),
+            state: AtomicU8::new(LIVE),
         })
     }
 }
 
 impl Consumer {
+    fn is_live(&self) -> bool {
+        self.state.load(Ordering::Acquire) == LIVE
+    }
+
     /// Whether a caller may move it and see what it set aside.
     fn permits(&self, grant: &Grant) -> bool {
         grant.groups.is_none() || grant.groups == self.limits
@@ -316,14 +362,18 @@ impl Consumer {
         }
     }
 
-    /// For the writer: what is to be written.
-    pub(super) fn to_write(&self) -> ConsumerChange {
+    /// For the writer: what is to be written, if anything.
+    pub(super) fn to_write(&self) -> Option<ConsumerChange> {
         *lock(&self.queued) = false;
+        let state = self.state.load(Ordering::Acquire);
+        if state == BURIED {
+            return None;
+        }
         let mut deal = lock(&self.deal);
         let (bot_id, name) = self.key.clone();
         let row = CursorRow { bot_id, name, groups: self.limits.clone(), cursor: deal.cursor() };
-        let gone = self.gone.load(Ordering::Acquire);
-        ConsumerChange { row, deliveries: deal.pending().rows.into_iter().collect(), gone }
+        let gone = state == DELETED;
+        Some(ConsumerChange { row, deliveries: deal.pending().rows.into_iter().collect(), gone })
     }
 
     /// For the writer: it could not be written.
