@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::try_join_all;
 use quicproquo_client::clock::now_ms;
 use quicproquo_client::{Cursor, GroupId};
 use tokio::sync::watch;
@@ -21,7 +22,7 @@ use super::filter::Filter;
 use super::writer::WriteQueue;
 use crate::auth::{Bot, Grant};
 use crate::problem::{Kind, Problem};
-use crate::store::{ConsumerChange, CursorRow, DeliveryRow, StoredConsumer};
+use crate::store::{ConsumerChange, CursorRow, DeliveryRow, Store, StoredConsumer};
 
 pub(crate) use connection::{Connection, Delivery, read_again};
 pub(crate) use deal::{Now, Terms};
@@ -206,13 +207,24 @@ impl Consumers {
         self.queue.flush(consumer).await
     }
 
-    /// Where the consumers of a bot are, by name.
-    pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Standing> {
-        let all = lock(&self.all);
-        let own = all.iter().filter(|((bot, name), consumer)| {
-            bot == bot_id && check_name(name).is_ok() && consumer.is_live()
-        });
-        own.map(|((_, name), consumer)| (name.clone(), consumer.standing())).collect()
+    /// The consumers of a bot as they are written now.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub(crate) async fn written(
+        &self,
+        bot_id: &str,
+        store: &Store,
+    ) -> Result<Vec<StoredConsumer>, Problem> {
+        let own: Vec<_> = {
+            let all = lock(&self.all);
+            let own = all.iter().filter(|((bot, _), consumer)| bot == bot_id && consumer.is_live());
+            own.map(|(_, consumer)| Arc::clone(consumer)).collect()
+        };
+        try_join_all(own.iter().map(|consumer| self.queue.flush(consumer))).await?;
+        let mut stored = store.consumers().await?;
+        stored.retain(|one| one.row.bot_id == bot_id && check_name(&one.row.name).is_ok());
+        Ok(stored)
     }
 
     /// Consumers whose rows are written.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use quicproquo_client::{Cursor, GroupId};
+use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, Tx, from_db, to_db};
 
@@ -20,7 +21,7 @@ pub(crate) struct CursorRow {
 }
 
 /// What is known of a delivery beyond its consumer's cursor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeliveryRow {
     /// Where it stands.
     pub(crate) state: DeliveryState,
@@ -33,7 +34,8 @@ pub(crate) struct DeliveryRow {
 }
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum DeliveryState {
     /// Not handled yet.
     Open,
@@ -136,8 +138,17 @@ async fn delete(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Writes a consumer that comes with its bot.
+pub(super) async fn insert(tx: &mut Tx, consumer: &StoredConsumer) -> Result<(), StoreError> {
+    put(tx, &consumer.row).await?;
+    for (cursor, row) in &consumer.deliveries {
+        put_delivery(tx, &consumer.row, *cursor, Some(row)).await?;
+    }
+    Ok(())
+}
+
 /// Writes a cursor, unless its bot is gone.
-pub(super) async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
+async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
     let groups =
         row.groups.as_ref().map(|groups| serde_json::to_string(groups).unwrap_or_default());
     sqlx::query(
