@@ -348,6 +348,13 @@ impl Consumer {
         lock(&self.deal).parked().iter().map(|(cursor, row)| (*cursor, row.clone())).collect()
     }
 
+    /// Forgets what was set aside and is not in the log any more, which begins after a cursor.
+    pub(crate) fn forget_parked(self: &Arc<Self>, oldest: Cursor) {
+        if lock(&self.deal).parked().first_key_value().is_some_and(|(first, _)| *first <= oldest) {
+            self.change(|deal, _| deal.forget_parked(oldest));
+        }
+    }
+
     /// Delivers an event again.
     pub(crate) fn replay(self: &Arc<Self>, cursor: Cursor) {
         self.change(|deal, _| deal.replay(cursor));

@@ -1,12 +1,14 @@
 //! `/v1/events/consumers` and `/v1/events/parked`.
 
 use axum::extract::State;
+use axum::response::Response;
 use http::StatusCode;
 use quicproquo_client::Cursor;
 
 use crate::auth::{Bot, Scope};
 use crate::events::read_again;
 use crate::extract::{Mutation, NoBody, Params, Segment};
+use crate::idempotency::once;
 use crate::model::{ConsumerDto, ConsumerParams, EventDto, List, ParkedDto, ParkedParams, rfc3339};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
@@ -39,12 +41,14 @@ pub(crate) async fn delete_consumer(
     bot: Bot,
     State(state): State<AppState>,
     Segment(name): Segment<String>,
-    _: Mutation<NoBody>,
-) -> Result<Reply<()>, Problem> {
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
-    state.consumers.find(&bot, &name)?;
-    state.consumers.delete(&bot.record.bot_id, &name).await?;
-    Ok(Reply::new(StatusCode::NO_CONTENT, ()))
+    once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, async {
+        state.consumers.find(&bot, &name)?;
+        state.consumers.delete(&bot.record.bot_id, &name).await
+    })
+    .await
 }
 
 /// List events that were delivered to a named consumer ten times in vain, oldest first.
@@ -60,7 +64,9 @@ pub(crate) async fn list_parked(
 ) -> Result<Reply<List<ParkedDto>>, Problem> {
     bot.need(Scope::MessagesRead)?;
     let (after, limit) = params.page()?;
-    let parked = state.consumers.find(&bot, &params.consumer)?.parked();
+    let consumer = state.consumers.find(&bot, &params.consumer)?;
+    consumer.forget_parked(bot.session.oldest().await?);
+    let parked = consumer.parked();
     let after = |(cursor, _): &(Cursor, _)| after.is_none_or(|after| *cursor > after);
     let mut page: Vec<_> = parked.into_iter().filter(after).take(limit + 1).collect();
     let more = page.len() > limit;
@@ -99,10 +105,20 @@ pub(crate) async fn replay_parked(
     State(state): State<AppState>,
     Segment(delivery_id): Segment<String>,
     Params(params): Params<ConsumerParams>,
-    _: Mutation<NoBody>,
-) -> Result<StatusCode, Problem> {
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
-    let mut consumers = state.consumers.visible(&bot);
+    let work = replay(&state, &bot, &params, &delivery_id);
+    once(&state, &bot, request.idempotency, StatusCode::ACCEPTED, work).await
+}
+
+async fn replay(
+    state: &AppState,
+    bot: &Bot,
+    params: &ConsumerParams,
+    delivery_id: &str,
+) -> Result<(), Problem> {
+    let mut consumers = state.consumers.visible(bot);
     consumers.retain(|name, _| params.consumer.as_ref().is_none_or(|wanted| wanted == name));
     for consumer in consumers.into_values() {
         let parked = consumer.parked();
@@ -110,7 +126,7 @@ pub(crate) async fn replay_parked(
         if let Some((cursor, _)) = found {
             consumer.replay(*cursor);
             state.consumers.flush(&consumer).await?;
-            return Ok(StatusCode::ACCEPTED);
+            return Ok(());
         }
     }
     Err(Problem::new(Kind::DeliveryNotFound))

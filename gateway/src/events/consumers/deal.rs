@@ -10,7 +10,7 @@ use quicproquo_client::{Cursor, EventPage, GroupId};
 use tokio::time::Instant;
 
 use super::id::{Conn, DeliveryId};
-use super::lane::{Entry, Lane, LaneKey};
+use super::lane::{Entry, Lane, LaneKey, weight};
 use crate::events::filter::Filter;
 use crate::store::{DeliveryRow, DeliveryState, StoredConsumer};
 
@@ -24,8 +24,8 @@ const MAX_ATTEMPTS: u32 = 10;
 const MAX_OPEN: usize = 10_000;
 /// Events that may be set aside; further ones go on being delivered.
 const MAX_PARKED: usize = 10_000;
-/// Events that are held in memory before they are dealt; others are read again.
-const MAX_HELD: usize = 200;
+/// Bytes of events that are held in memory before they are dealt; others are read again.
+const MAX_HELD: usize = 1024 * 1024;
 /// The longest pause before an event is tried again.
 const MAX_REST: Duration = Duration::from_hours(48);
 /// A connection that ends so soon after a delivery says nothing about the event.
@@ -74,6 +74,7 @@ pub(super) struct Deal {
     /// Rows of events that are not read yet.
     known: BTreeMap<Cursor, DeliveryRow>,
     members: HashMap<Conn, Member>,
+    /// Bytes of events that are held.
     held: usize,
     count: u64,
     /// No lease and no rest ends before.
@@ -147,8 +148,9 @@ impl Deal {
             let rest = row.as_ref().map_or(0, |row| row.at_ms.saturating_sub(now.ms));
             // The wall clock may have been set back since.
             let rest = Duration::from_millis(rest).min(MAX_REST);
-            let held = self.held < MAX_HELD;
-            self.held += usize::from(held);
+            let weight = weight(&event);
+            let held = self.held + weight <= MAX_HELD;
+            self.held += if held { weight } else { 0 };
             let (cursor, group) = (event.cursor, event.group.clone());
             let entry = Entry {
                 attempt: row.as_ref().map_or(1, |row| row.attempt),
@@ -205,7 +207,7 @@ impl Deal {
             let Some(entry) = lane.deal(id, now.at) else { continue };
             let replayed = matches!(key, LaneKey::Replay(_));
             let event = entry.event.take();
-            self.held -= usize::from(event.is_some());
+            self.held -= event.as_deref().map_or(0, weight);
             dealt.push(Dealt { id, attempt: entry.attempt, replayed, event });
             if let Some(next) = lane.next(conn, lane_limit, now.at) {
                 heads.insert(next, key);
@@ -232,7 +234,7 @@ impl Deal {
         };
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         if let Some((entry, first)) = lane.remove(cursor) {
-            self.held -= usize::from(entry.event.is_some());
+            self.held -= entry.event.as_deref().map_or(0, weight);
             if entry.stored {
                 self.pending.rows.insert(cursor, None);
             }
@@ -339,6 +341,13 @@ impl Deal {
     /// What is set aside.
     pub(super) fn parked(&self) -> &BTreeMap<Cursor, DeliveryRow> {
         &self.parked
+    }
+
+    /// Forgets what is set aside up to a cursor.
+    pub(super) fn forget_parked(&mut self, oldest: Cursor) {
+        while let Some(row) = self.parked.first_entry().filter(|row| *row.key() <= oldest) {
+            self.pending.rows.insert(row.remove_entry().0, None);
+        }
     }
 
     /// How many events are read and not settled.
