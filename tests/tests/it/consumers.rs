@@ -1,7 +1,9 @@
 //! Named consumers: work shared, leases, attempts, and what is set aside.
 
 use quicproquo_tests::bot::body_of;
-use quicproquo_tests::{Api, Bot, LONG, Launch, SOON, Socket, bots, pair, wait_for, within};
+use quicproquo_tests::{
+    Answer, Api, Bot, LONG, Launch, SOON, Socket, Sse, bots, pair, wait_for, within,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,8 +71,52 @@ async fn another_filter_takes_the_consumer_over() {
     let up = Launch::up(&dir.path().join("up")).start().await;
     let (_alice, bob, _) = pair(&up).await;
     let mut first = Socket::open(&bob.api, "consumer=only").await;
-    let _second = Socket::open(&bob.api, &format!("consumer=only&{RECEIVED}")).await;
+    let mut second = Sse::open(&bob.api, &format!("consumer=only&{RECEIVED}"), None).await;
     assert_eq!(first.closed().await.code, 4409);
+    second.block().await.unwrap();
+    let third = async {
+        let path = "/v1/events?consumer=only&types=group.left&timeout=60000";
+        bob.api.get(path).await.expect_problem(409, "consumer-displaced");
+    };
+    let fourth = async {
+        let block = within("the reason", SOON, second.block()).await.unwrap();
+        assert!(block.starts_with("event: problem\n"), "{block}");
+        assert!(block.contains("consumer-displaced"), "{block}");
+        assert_eq!(second.block().await, None);
+        Socket::open(&bob.api, "consumer=only").await
+    };
+    tokio::join!(third, fourth);
+}
+
+#[tokio::test]
+async fn a_consumer_does_not_begin_where_nothing_is() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let [bob] = bots(&up, ["bob"]).await;
+    let path = "/v1/events?consumer=lost&after=c1_ffffffff";
+    bob.api.get(path).await.expect_problem(400, "cursor-invalid");
+    let all = bob.api.get("/v1/events/consumers").await.expect(200);
+    assert_eq!(all["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_a_worker_hangs_on_goes_to_one_that_waits() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let query = format!("consumer=pool&lease=1000&{RECEIVED}");
+    let (mut one, mut other) =
+        (Socket::open(&bob.api, &query).await, Socket::open(&bob.api, &query).await);
+    alice.say(&group, "hard").await;
+    // Whoever gets it does nothing; nothing else happens that would wake the other.
+    let (first, waiting) = tokio::select! {
+        frame = one.event("message.received") => (frame, &mut other),
+        frame = other.event("message.received") => (frame, &mut one),
+    };
+    assert_eq!(heard(&first), ("hard".to_owned(), 1));
+    let frame = waiting.event("message.received").await;
+    assert_eq!(heard(&frame), ("hard".to_owned(), 2));
+    waiting.ack(&frame).await;
 }
 
 #[tokio::test]
@@ -228,7 +274,7 @@ async fn a_consumer_belongs_to_the_limits_it_was_made_with() {
     alice.say(&groups[1], "secret").await;
     let secret = ear.event("message.received").await;
     let id = secret["delivery_id"].as_str().unwrap();
-    let refused = async |answer: quicproquo_tests::Answer| {
+    let refused = async |answer: Answer| {
         answer.expect_problem(403, "group-not-allowed");
     };
     let tail = bob.tail().await;
