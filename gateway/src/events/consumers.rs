@@ -29,6 +29,7 @@ pub(crate) use deal::{Now, Terms};
 pub(crate) use id::DeliveryId;
 
 use deal::Deal;
+use id::{UpTo, not_a_delivery, parse_ids, parse_up_to};
 
 const MAX_NAME: usize = 64;
 const MAX_CONSUMERS: usize = 100;
@@ -81,15 +82,6 @@ pub(crate) struct Standing {
     pub(crate) open: usize,
     /// Set aside.
     pub(crate) parked: usize,
-}
-
-/// What an acknowledgement lists.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum UpTo {
-    /// A delivery and those before it on its connection.
-    Delivery(DeliveryId),
-    /// A place in the log.
-    Cursor(Cursor),
 }
 
 impl Consumers {
@@ -402,39 +394,9 @@ impl Consumer {
     }
 }
 
-/// Reads deliveries' ids; a cursor stands for its event.
-fn parse_ids(ids: &[String], tail: Cursor) -> Result<Vec<Cursor>, Problem> {
-    let parse = |text: &String| match parse_place(text, tail) {
-        Some(UpTo::Delivery(id)) => Ok(id.cursor),
-        Some(UpTo::Cursor(cursor)) => Ok(cursor),
-        None => Err(not_a_delivery("/ids")),
-    };
-    ids.iter().map(parse).collect()
-}
-
-fn parse_up_to(text: &str, tail: Cursor) -> Result<UpTo, Problem> {
-    parse_place(text, tail).ok_or_else(|| not_a_delivery("/up_to"))
-}
-
-fn parse_place(text: &str, tail: Cursor) -> Option<UpTo> {
-    let place = match text.parse::<DeliveryId>() {
-        Ok(id) => UpTo::Delivery(id),
-        Err(_) => UpTo::Cursor(text.parse().ok()?),
-    };
-    let cursor = match place {
-        UpTo::Delivery(id) => id.cursor,
-        UpTo::Cursor(cursor) => cursor,
-    };
-    (cursor <= tail).then_some(place)
-}
-
 fn other_limits() -> Problem {
     let detail = "the consumer was made with a token that is limited to other groups, or to none";
     Problem::new(Kind::GroupNotAllowed).detail(detail)
-}
-
-fn not_a_delivery(pointer: &str) -> Problem {
-    Problem::new(Kind::CursorInvalid).at(pointer, "not of this event log")
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

@@ -82,7 +82,9 @@ impl Source {
                 {
                     return Err(with_ends(error, bot).await);
                 }
-                From::Consumer(consumers.open(bot_id, name, position, &filter, terms).await?)
+                let connection = consumers.open(bot_id, name, position, &filter, terms).await?;
+                connection.forget_gone(&bot.session).await?;
+                From::Consumer(connection)
             }
         };
         Ok(Self { session: bot.session.clone(), tail, from, idle: false })

@@ -109,7 +109,10 @@ pub(crate) async fn replay_parked(
 ) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
     let work = replay(&state, &bot, &params, &delivery_id);
-    once(&state, &bot, request.idempotency, StatusCode::ACCEPTED, work).await
+    let mut response =
+        once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, work).await?;
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
 }
 
 async fn replay(

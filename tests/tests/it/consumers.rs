@@ -193,7 +193,11 @@ async fn an_event_that_nobody_handles_is_set_aside_and_can_be_replayed() {
     let replay = format!("/v1/events/parked/{id}/replay");
     let none = bob.api.post(&format!("{replay}?consumer=other"), &json!({})).await;
     none.expect_problem(404, "delivery-not-found");
-    assert_eq!(bob.api.post(&replay, &json!({})).await.status, 202);
+    for replayed in ["", "true"] {
+        let answer = bob.api.post_once(&replay, "again", &json!({})).await.unwrap();
+        assert_eq!((answer.status, answer.text.as_str()), (202, ""));
+        assert_eq!(answer.header("idempotency-replayed"), replayed);
+    }
     assert_eq!(bob.api.get(path).await.expect(200)["items"], json!([]));
 
     // A replay survives a kill as well.

@@ -10,8 +10,8 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::deal::{Dealt, Terms};
-use super::id::{Conn, DeliveryId};
-use super::{Consumer, UpTo, lock, now, parse_ids, parse_up_to};
+use super::id::{Conn, DeliveryId, UpTo, parse_ids, parse_up_to};
+use super::{Consumer, lock, now};
 use crate::events::filter::Filter;
 use crate::problem::Problem;
 use crate::random;
@@ -58,6 +58,17 @@ impl Connection {
     /// Everything up to here is acknowledged.
     pub(crate) fn cursor(&self) -> Cursor {
         lock(&self.consumer.deal).cursor()
+    }
+
+    /// Forgets what is set aside and not in the log any more.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub(crate) async fn forget_gone(&self, session: &Session) -> Result<(), SessionError> {
+        if self.consumer.standing().parked > 0 {
+            self.consumer.forget_parked(session.oldest().await?);
+        }
+        Ok(())
     }
 
     /// At most `most` events that are for this connection now; none means to [`Connection::wait`]

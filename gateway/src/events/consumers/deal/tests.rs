@@ -152,6 +152,8 @@ fn after_ten_attempts_an_event_is_set_aside_and_its_group_goes_on() {
     assert_eq!((row.state, row.attempt), (DeliveryState::Parked, MAX_ATTEMPTS));
     assert_eq!(bench.deal.parked().len(), 1);
 
+    bench.deal.forget_parked(at(0));
+    assert_eq!(bench.deal.parked().len(), 1, "its event is still there");
     bench.deal.replay(at(1));
     assert!(bench.deal.parked().is_empty());
     let dealt = bench.deal.take(1, 100, bench.now);
@@ -251,6 +253,40 @@ fn the_oldest_events_come_first_however_many_groups_there_are() {
     assert_eq!(bench.take(1), firsts(&[4]));
     bench.join(2);
     assert_eq!(bench.take(2), firsts(&[5, 7]), "group 9 is with the other one");
+}
+
+#[test]
+fn what_is_set_aside_goes_with_its_event() {
+    let row = DeliveryRow {
+        state: DeliveryState::Parked,
+        attempt: MAX_ATTEMPTS,
+        delivery_id: "d".to_owned(),
+        at_ms: 7,
+    };
+    let mut deal = Deal::at(at(5));
+    deal.parked.extend([(at(2), row.clone()), (at(4), row)]);
+    deal.forget_parked(at(3));
+    assert_eq!(deal.parked().keys().copied().collect::<Vec<_>>(), [at(4)]);
+    assert_eq!(deal.pending().rows.into_iter().collect::<Vec<_>>(), [(at(2), None)]);
+}
+
+#[test]
+fn what_is_held_in_memory_is_bounded_by_bytes() {
+    let mut deal = Deal::at(at(0));
+    let event = |number| Event {
+        cursor: at(number),
+        occurred_at_ms: 0,
+        group: None,
+        data: EventData::GapDetected { lost: 1 },
+    };
+    let one = weight(&event(1));
+    let most = u32::try_from(MAX_HELD / one).unwrap();
+    let items = (1..=most + 5).map(event).collect();
+    let now = Now { at: Instant::now(), ms: 0 };
+    deal.add(at(0), EventPage { items, next: at(most + 5) }, now);
+    assert_eq!(deal.held, MAX_HELD / one * one);
+    deal.settle_up_to(at(most + 5), now);
+    assert_eq!(deal.held, 0);
 }
 
 #[test]
