@@ -1,3 +1,6 @@
+-- JSON: the groups that the token was limited to which made it; NULL: to none.
+ALTER TABLE consumers ADD COLUMN groups TEXT;
+
 -- What a consumer's cursor does not say: deliveries that were tried more than once, set aside, or
 -- are asked for again. At most one row for a position of the log.
 CREATE TABLE deliveries (

@@ -1,12 +1,12 @@
 //! Bots: made, found, deleted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
 use quicproquo_client::clock::now_ms;
-use quicproquo_client::{Archive, ArchiveKey, Client, IdentityKey, LinkState, Session};
+use quicproquo_client::{Archive, ArchiveKey, Client, GroupId, IdentityKey, LinkState, Session};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::model::BotCreated;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::state::AppState;
-use crate::store::{BotRow, BotState, CursorRow, Store, StoreError, StoredConsumer};
+use crate::store::{BotRow, BotState, CursorRow, DeliveryRow, Store, StoreError, StoredConsumer};
 
 /// Pause between tries to remove what the node has of a bot.
 const REMOVE_AGAIN: Duration = Duration::from_secs(10);
@@ -147,6 +147,43 @@ fn first_token(row: &BotRow) -> (Token, Grant) {
 struct Note {
     /// Cursors by the names of consumers.
     consumers: BTreeMap<String, String>,
+    /// What their cursors do not say; not in archives of earlier versions.
+    #[serde(default)]
+    deliveries: BTreeMap<String, ConsumerNote>,
+}
+
+/// What of a consumer its cursor does not say.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct ConsumerNote {
+    /// The groups that its token was limited to.
+    groups: Option<HashSet<GroupId>>,
+    /// Deliveries by their event's cursor.
+    rows: BTreeMap<String, DeliveryRow>,
+}
+
+impl Note {
+    fn new(consumers: Vec<StoredConsumer>) -> Self {
+        let mut note = Self::default();
+        for StoredConsumer { row, deliveries } in consumers {
+            let rows = deliveries.into_iter().map(|(cursor, row)| (cursor.to_string(), row));
+            let more = ConsumerNote { groups: row.groups, rows: rows.collect() };
+            note.consumers.insert(row.name.clone(), row.cursor.to_string());
+            note.deliveries.insert(row.name, more);
+        }
+        note
+    }
+
+    fn consumers(mut self, bot_id: &str) -> Vec<StoredConsumer> {
+        let consumers = std::mem::take(&mut self.consumers).into_iter();
+        let read = consumers.filter_map(|(name, cursor)| {
+            let ConsumerNote { groups, rows } = self.deliveries.remove(&name).unwrap_or_default();
+            let rows = rows.into_iter().filter_map(|(at, row)| Some((at.parse().ok()?, row)));
+            let deliveries = rows.collect();
+            let (bot_id, cursor) = (bot_id.to_owned(), cursor.parse().ok()?);
+            Some(StoredConsumer { row: CursorRow { bot_id, name, groups, cursor }, deliveries })
+        });
+        read.collect()
+    }
 }
 
 /// Everything of a bot but its tokens, in a sealed archive; it stands still from now on.
@@ -158,9 +195,8 @@ pub(crate) async fn export(
     bot: &BotRecord,
     key: ArchiveKey,
 ) -> Result<Vec<u8>, Problem> {
-    let consumers = state.consumers.of_bot(&bot.bot_id).into_iter();
-    let consumers = consumers.map(|(name, at)| (name, at.cursor.to_string())).collect();
-    let note = serde_json::to_vec(&Note { consumers }).unwrap_or_default();
+    let note = Note::new(state.consumers.written(&bot.bot_id, &state.store).await?);
+    let note = serde_json::to_vec(&note).unwrap_or_default();
     Ok(state.client.export_with(&bot.identity, key, note).await?)
 }
 
@@ -193,11 +229,7 @@ pub(crate) async fn import(
     let session = state.client.import(archive).await?;
     let (bot_id, created_at_ms) = (random::id("bot_"), now_ms());
     let row = BotRow { bot_id, name, identity, state: BotState::Active, created_at_ms };
-    let consumers = note.consumers.into_iter().filter_map(|(name, cursor)| {
-        let (bot_id, cursor) = (row.bot_id.clone(), cursor.parse().ok()?);
-        Some(CursorRow { bot_id, name, cursor })
-    });
-    let consumers: Vec<CursorRow> = consumers.collect();
+    let consumers = note.consumers(&row.bot_id);
     let (token, grant) = first_token(&row);
     let record = BotRecord::from(row.clone());
     let mut answer = BotCreated::new(&record, &session, &grant.token_id);
@@ -211,8 +243,7 @@ pub(crate) async fn import(
             error => error.into(),
         });
     }
-    let adopted = consumers.into_iter().map(|row| StoredConsumer { row, deliveries: Vec::new() });
-    state.consumers.adopt(adopted.collect());
+    state.consumers.adopt(consumers);
     state.bots.insert(record);
     state.tokens.insert(grant);
     session.resume().await?;

@@ -13,6 +13,7 @@ use quicproquo_client::clock::now_ms;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::auth::Bot;
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::state::AppState;
@@ -94,6 +95,34 @@ pub(crate) async fn begin(
     let status = StatusCode::from_u16(record.status).unwrap_or(StatusCode::OK);
     let reply = Reply::new(status, record.answer).replayed(true);
     Ok(Begin::Replay(Box::new(reply.into_response())))
+}
+
+/// Does a bot's request whose effect is durable before its answer is: after a crash between them it
+/// is done again.
+///
+/// # Errors
+/// As [`begin`], and those of the work.
+pub(crate) async fn once<T: Serialize>(
+    state: &AppState,
+    bot: &Bot,
+    request: Option<Idempotency>,
+    status: StatusCode,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<Response, Problem> {
+    // The keys of bots and of the admin are apart.
+    let own = |once: Idempotency| {
+        let key = format!("{}/{}", bot.record.bot_id, once.key);
+        Idempotency { key, ..once }
+    };
+    let once = match begin(state, request.map(own)).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let answer = work.await?;
+    if let Some(record) = once.record(status, &answer) {
+        state.store.put_request(&record).await?;
+    }
+    Ok(Reply::new(status, answer).into_response())
 }
 
 impl Once {

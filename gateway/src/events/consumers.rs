@@ -8,35 +8,47 @@ mod deal;
 mod id;
 mod lane;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quicproquo_client::Cursor;
+use futures::future::try_join_all;
 use quicproquo_client::clock::now_ms;
+use quicproquo_client::{Cursor, GroupId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::filter::Filter;
 use super::writer::WriteQueue;
+use crate::auth::{Bot, Grant};
 use crate::problem::{Kind, Problem};
-use crate::store::{ConsumerChange, CursorRow, DeliveryRow, StoredConsumer};
+use crate::store::{ConsumerChange, CursorRow, DeliveryRow, Store, StoredConsumer};
 
 pub(crate) use connection::{Connection, Delivery, read_again};
 pub(crate) use deal::{Now, Terms};
 pub(crate) use id::DeliveryId;
 
 use deal::Deal;
+use id::{UpTo, not_a_delivery, parse_ids, parse_up_to};
 
 const MAX_NAME: usize = 64;
 const MAX_CONSUMERS: usize = 100;
 
 type Key = (String, String);
 
+const LIVE: u8 = 0;
+/// Deleted, and the database may not know.
+const DELETED: u8 = 1;
+/// The database knows, and its name may be another one's.
+const BURIED: u8 = 2;
+
 /// All consumers of all bots.
 #[derive(Debug)]
 pub(crate) struct Consumers {
     all: Mutex<HashMap<Key, Arc<Consumer>>>,
+    /// One is made or deleted, durably, at a time: one that is made under the name of another must
+    /// not be deleted in its place.
+    making: tokio::sync::Mutex<()>,
     queue: WriteQueue,
 }
 
@@ -44,6 +56,9 @@ pub(crate) struct Consumers {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     key: Key,
+    /// The groups that the token was limited to which made it. Its place and what it set aside are
+    /// about these only, and nobody with other limits may move or see them.
+    limits: Option<HashSet<GroupId>>,
     deal: Mutex<Deal>,
     /// Changes when another connection may get something.
     changed: watch::Sender<()>,
@@ -52,8 +67,8 @@ pub(crate) struct Consumer {
     queue: WriteQueue,
     /// Whether the writer knows that there is something to write.
     queued: Mutex<bool>,
-    /// Whether it is deleted.
-    gone: AtomicBool,
+    /// `LIVE`, `DELETED` or `BURIED`.
+    state: AtomicU8,
 }
 
 /// What is told about a consumer.
@@ -69,19 +84,10 @@ pub(crate) struct Standing {
     pub(crate) parked: usize,
 }
 
-/// What an acknowledgement lists.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum UpTo {
-    /// A delivery and those before it on its connection.
-    Delivery(DeliveryId),
-    /// A place in the log.
-    Cursor(Cursor),
-}
-
 impl Consumers {
     /// The consumers as they were written.
     pub(crate) fn new(stored: Vec<StoredConsumer>, queue: WriteQueue) -> Self {
-        let all = Self { all: Mutex::default(), queue };
+        let all = Self { all: Mutex::default(), making: tokio::sync::Mutex::default(), queue };
         all.adopt(stored);
         all
     }
@@ -89,7 +95,8 @@ impl Consumers {
     /// Connects to a consumer; a new one begins at `start`.
     ///
     /// # Errors
-    /// `RequestInvalid` for a bad name or too many consumers, `StorageUnavailable`.
+    /// `RequestInvalid` for a bad name or too many consumers, `GroupNotAllowed` when it was made
+    /// with other limits, `StorageUnavailable`.
     pub(crate) async fn open(
         &self,
         bot_id: &str,
@@ -113,7 +120,7 @@ impl Consumers {
         start: Cursor,
     ) -> Result<(), Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let consumer = self.make(key.clone(), Deal::at(start));
+        let consumer = self.make(key.clone(), None, Deal::at(start));
         lock(&self.all).insert(key, Arc::clone(&consumer));
         self.queue.flush(&consumer).await
     }
@@ -128,30 +135,62 @@ impl Consumers {
         terms: Terms,
     ) -> Result<Connection, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let known = lock(&self.all).get(&key).cloned();
-        let consumer = if let Some(consumer) = known {
-            consumer
-        } else {
-            let own = |(bot, name): &&Key| bot == bot_id && check_name(name).is_ok();
-            if lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
-                let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
-                return Err(Problem::field("consumer", detail));
-            }
-            let new = self.make(key.clone(), Deal::at(start));
-            let consumer = Arc::clone(lock(&self.all).entry(key).or_insert(new));
-            self.queue.flush(&consumer).await?;
-            consumer
+        let consumer = match self.live(&key) {
+            Some(consumer) => consumer,
+            None => self.establish(key, filter.limits().cloned(), start).await?,
         };
+        if consumer.limits.as_ref() != filter.limits() {
+            return Err(other_limits());
+        }
         Ok(Connection::new(consumer, terms, filter))
     }
 
-    /// Finds a consumer by the name that a bot gave.
+    /// Makes a consumer that is new.
+    async fn establish(
+        &self,
+        key: Key,
+        limits: Option<HashSet<GroupId>>,
+        start: Cursor,
+    ) -> Result<Arc<Consumer>, Problem> {
+        let _making = self.making.lock().await;
+        if let Some(consumer) = self.live(&key) {
+            return Ok(consumer);
+        }
+        let own = |(bot, name): &&Key| *bot == key.0 && check_name(name).is_ok();
+        if lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
+            let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
+            return Err(Problem::field("consumer", detail));
+        }
+        let former = lock(&self.all).get(&key).cloned();
+        if let Some(former) = former {
+            self.bury(&former).await?;
+        }
+        let new = self.make(key.clone(), limits, Deal::at(start));
+        lock(&self.all).insert(key, Arc::clone(&new));
+        self.queue.flush(&new).await?;
+        Ok(new)
+    }
+
+    fn live(&self, key: &Key) -> Option<Arc<Consumer>> {
+        lock(&self.all).get(key).filter(|consumer| consumer.is_live()).cloned()
+    }
+
+    /// Makes a deletion durable. Afterwards nothing is written of the consumer.
+    async fn bury(&self, consumer: &Arc<Consumer>) -> Result<(), Problem> {
+        self.queue.flush(consumer).await?;
+        consumer.state.store(BURIED, Ordering::Release);
+        lock(&self.all).remove(&consumer.key);
+        Ok(())
+    }
+
+    /// Finds a consumer for a caller that gave its name.
     ///
     /// # Errors
-    /// `ConsumerNotFound`.
-    pub(crate) fn find(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
+    /// `ConsumerNotFound`, `GroupNotAllowed`.
+    pub(crate) fn find(&self, bot: &Bot, name: &str) -> Result<Arc<Consumer>, Problem> {
         check_name(name).map_err(|_| Problem::new(Kind::ConsumerNotFound))?;
-        self.find_any(bot_id, name)
+        let consumer = self.find_any(&bot.record.bot_id, name)?;
+        if consumer.permits(&bot.grant) { Ok(consumer) } else { Err(other_limits()) }
     }
 
     /// Finds a consumer.
@@ -160,7 +199,12 @@ impl Consumers {
     /// `ConsumerNotFound`.
     pub(crate) fn find_any(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        lock(&self.all).get(&key).cloned().ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
+        self.live(&key).ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
+    }
+
+    /// Whether there is a consumer of this name.
+    pub(crate) fn knows(&self, bot_id: &str, name: &str) -> bool {
+        self.find_any(bot_id, name).is_ok()
     }
 
     /// Waits until what has changed of a consumer is durable.
@@ -171,18 +215,31 @@ impl Consumers {
         self.queue.flush(consumer).await
     }
 
-    /// Where the consumers of a bot are, by name.
-    pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Standing> {
-        let all = lock(&self.all);
-        let own = all.iter().filter(|((bot, name), _)| bot == bot_id && check_name(name).is_ok());
-        own.map(|((_, name), consumer)| (name.clone(), consumer.standing())).collect()
+    /// The consumers of a bot as they are written now.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub(crate) async fn written(
+        &self,
+        bot_id: &str,
+        store: &Store,
+    ) -> Result<Vec<StoredConsumer>, Problem> {
+        let own: Vec<_> = {
+            let all = lock(&self.all);
+            let own = all.iter().filter(|((bot, _), consumer)| bot == bot_id && consumer.is_live());
+            own.map(|(_, consumer)| Arc::clone(consumer)).collect()
+        };
+        try_join_all(own.iter().map(|consumer| self.queue.flush(consumer))).await?;
+        let mut stored = store.consumers().await?;
+        stored.retain(|one| one.row.bot_id == bot_id && check_name(&one.row.name).is_ok());
+        Ok(stored)
     }
 
     /// Consumers whose rows are written.
     pub(crate) fn adopt(&self, stored: Vec<StoredConsumer>) {
         for stored in stored {
             let key = (stored.row.bot_id.clone(), stored.row.name.clone());
-            let consumer = self.make(key.clone(), Deal::new(stored));
+            let consumer = self.make(key.clone(), stored.row.groups.clone(), Deal::new(stored));
             lock(&self.all).insert(key, consumer);
         }
     }
@@ -193,21 +250,30 @@ impl Consumers {
     /// `ConsumerNotFound`, `StorageUnavailable`.
     pub(crate) async fn delete(&self, bot_id: &str, name: &str) -> Result<(), Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let consumer = lock(&self.all).remove(&key);
-        let consumer = consumer.ok_or_else(|| Problem::new(Kind::ConsumerNotFound))?;
-        consumer.gone.store(true, Ordering::Release);
+        let _making = self.making.lock().await;
+        let consumer = self.live(&key).ok_or_else(|| Problem::new(Kind::ConsumerNotFound))?;
+        consumer.state.store(DELETED, Ordering::Release);
         consumer.change(Deal::displace);
-        self.queue.flush(&consumer).await
+        self.bury(&consumer).await
     }
 
-    /// The named consumer of a bot, or all of them.
-    pub(crate) fn named(&self, bot_id: &str, name: Option<&str>) -> Vec<Arc<Consumer>> {
+    /// All consumers of a bot, whoever made them, and how they stand.
+    pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Standing> {
         let all = lock(&self.all);
-        let wanted = |(bot, own): &Key| {
-            bot == bot_id && check_name(own).is_ok() && name.is_none_or(|name| name == own)
-        };
-        let found = all.iter().filter(|(key, _)| wanted(key));
-        found.map(|(_, consumer)| Arc::clone(consumer)).collect()
+        let own = all.iter().filter(|((bot, _), consumer)| bot == bot_id && consumer.is_live());
+        own.map(|((_, name), consumer)| (name.clone(), consumer.standing())).collect()
+    }
+
+    /// All consumers of a bot that a caller may see, by name.
+    pub(crate) fn visible(&self, bot: &Bot) -> BTreeMap<String, Arc<Consumer>> {
+        let all = lock(&self.all);
+        let own = all.iter().filter(|((bot_id, name), consumer)| {
+            *bot_id == bot.record.bot_id
+                && check_name(name).is_ok()
+                && consumer.is_live()
+                && consumer.permits(&bot.grant)
+        });
+        own.map(|((_, name), consumer)| (name.clone(), Arc::clone(consumer))).collect()
     }
 
     /// Forgets the consumers of a bot that is deleted.
@@ -215,20 +281,30 @@ impl Consumers {
         lock(&self.all).retain(|(bot, _), _| bot != bot_id);
     }
 
-    fn make(&self, key: Key, deal: Deal) -> Arc<Consumer> {
+    fn make(&self, key: Key, limits: Option<HashSet<GroupId>>, deal: Deal) -> Arc<Consumer> {
         Arc::new(Consumer {
             key,
+            limits,
             deal: Mutex::new(deal),
             changed: watch::Sender::new(()),
             reading: tokio::sync::Mutex::default(),
             queue: self.queue.clone(),
             queued: Mutex::new(false),
-            gone: AtomicBool::new(false),
+            state: AtomicU8::new(LIVE),
         })
     }
 }
 
 impl Consumer {
+    fn is_live(&self) -> bool {
+        self.state.load(Ordering::Acquire) == LIVE
+    }
+
+    /// Whether a caller may move it and see what it set aside.
+    fn permits(&self, grant: &Grant) -> bool {
+        grant.groups.is_none() || grant.groups == self.limits
+    }
+
     /// Where it is.
     pub(crate) fn standing(&self) -> Standing {
         let deal = lock(&self.deal);
@@ -287,6 +363,13 @@ impl Consumer {
         lock(&self.deal).parked().iter().map(|(cursor, row)| (*cursor, row.clone())).collect()
     }
 
+    /// Forgets what was set aside and is not in the log any more, which begins after a cursor.
+    pub(crate) fn forget_parked(self: &Arc<Self>, oldest: Cursor) {
+        if lock(&self.deal).parked().first_key_value().is_some_and(|(first, _)| *first <= oldest) {
+            self.change(|deal, _| deal.forget_parked(oldest));
+        }
+    }
+
     /// Delivers an event again; answers whether it does, and not already.
     pub(crate) fn replay(self: &Arc<Self>, cursor: Cursor) -> bool {
         self.change(|deal, _| deal.replay(cursor))
@@ -313,14 +396,18 @@ impl Consumer {
         }
     }
 
-    /// For the writer: what is to be written.
-    pub(super) fn to_write(&self) -> ConsumerChange {
+    /// For the writer: what is to be written, if anything.
+    pub(super) fn to_write(&self) -> Option<ConsumerChange> {
         *lock(&self.queued) = false;
+        let state = self.state.load(Ordering::Acquire);
+        if state == BURIED {
+            return None;
+        }
         let mut deal = lock(&self.deal);
         let (bot_id, name) = self.key.clone();
-        let row = CursorRow { bot_id, name, cursor: deal.cursor() };
-        let gone = self.gone.load(Ordering::Acquire);
-        ConsumerChange { row, deliveries: deal.pending().rows.into_iter().collect(), gone }
+        let row = CursorRow { bot_id, name, groups: self.limits.clone(), cursor: deal.cursor() };
+        let gone = state == DELETED;
+        Some(ConsumerChange { row, deliveries: deal.pending().rows.into_iter().collect(), gone })
     }
 
     /// For the writer: it could not be written.
@@ -330,34 +417,9 @@ impl Consumer {
     }
 }
 
-/// Reads deliveries' ids; a cursor stands for its event.
-fn parse_ids(ids: &[String], tail: Cursor) -> Result<Vec<Cursor>, Problem> {
-    let parse = |text: &String| match parse_place(text, tail) {
-        Some(UpTo::Delivery(id)) => Ok(id.cursor),
-        Some(UpTo::Cursor(cursor)) => Ok(cursor),
-        None => Err(not_a_delivery("/ids")),
-    };
-    ids.iter().map(parse).collect()
-}
-
-fn parse_up_to(text: &str, tail: Cursor) -> Result<UpTo, Problem> {
-    parse_place(text, tail).ok_or_else(|| not_a_delivery("/up_to"))
-}
-
-fn parse_place(text: &str, tail: Cursor) -> Option<UpTo> {
-    let place = match text.parse::<DeliveryId>() {
-        Ok(id) => UpTo::Delivery(id),
-        Err(_) => UpTo::Cursor(text.parse().ok()?),
-    };
-    let cursor = match place {
-        UpTo::Delivery(id) => id.cursor,
-        UpTo::Cursor(cursor) => cursor,
-    };
-    (cursor <= tail).then_some(place)
-}
-
-fn not_a_delivery(pointer: &str) -> Problem {
-    Problem::new(Kind::CursorInvalid).at(pointer, "not of this event log")
+fn other_limits() -> Problem {
+    let detail = "the consumer was made with a token that is limited to other groups, or to none";
+    Problem::new(Kind::GroupNotAllowed).detail(detail)
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

@@ -12,6 +12,7 @@ use crate::problem::{Kind, Problem};
 pub(crate) struct Filter {
     types: Option<HashSet<String>>,
     groups: Option<HashSet<GroupId>>,
+    limits: Option<HashSet<GroupId>>,
 }
 
 impl Filter {
@@ -30,13 +31,18 @@ impl Filter {
             Some(_) => return Err(Problem::new(Kind::GroupNotAllowed)),
             None => grant.groups.clone(),
         };
-        Ok(Self { types, groups })
+        Ok(Self { types, groups, limits: grant.groups.clone() })
     }
 
     /// One group.
     #[cfg(test)]
     pub(crate) fn only(group: &str) -> Self {
-        Self { types: None, groups: parse_groups(group).ok() }
+        Self { groups: parse_groups(group).ok(), ..Self::default() }
+    }
+
+    /// The groups that the token is limited to.
+    pub(crate) fn limits(&self) -> Option<&HashSet<GroupId>> {
+        self.limits.as_ref()
     }
 
     /// The same for what was checked when it was asked for.
@@ -45,7 +51,7 @@ impl Filter {
     /// `RequestInvalid`.
     pub(crate) fn trusted(types: Option<&str>, groups: Option<&str>) -> Result<Self, Problem> {
         let types = types.map(parse_types).transpose()?;
-        Ok(Self { types, groups: groups.map(parse_groups).transpose()? })
+        Ok(Self { types, groups: groups.map(parse_groups).transpose()?, limits: None })
     }
 
     /// Whether an event passes. What is about no group passes only without group limits.

@@ -161,7 +161,8 @@ impl Outgoing {
     }
 }
 
-fn instance() -> String {
+/// Names an occurrence of a problem that is about no request.
+pub(super) fn instance() -> String {
     format!("urn:uuid:{}", random::uuid())
 }
 

@@ -1,5 +1,7 @@
 //! The long poll.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use quicproquo_client::Cursor;
 use tokio::time::Instant;
@@ -12,6 +14,9 @@ use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::state::AppState;
 
+/// How long at least a poll looks through what is there for something that passes its filter.
+const SEARCH: Duration = Duration::from_secs(5);
+
 /// Answers events as soon as there are any, or none when the time is over.
 pub(crate) async fn poll(
     state: &AppState,
@@ -19,7 +24,8 @@ pub(crate) async fn poll(
     params: &PollParams,
 ) -> Result<Reply<List<EventDto>>, Problem> {
     let limit = params.limit()?;
-    let deadline = Instant::now() + params.timeout()?;
+    let begun = Instant::now();
+    let timeout = params.timeout()?;
     let mut source = Source::open(state, bot, Door::Poll, params.wanted()?, Some(limit)).await?;
     let displaced = source.displaced();
     loop {
@@ -31,15 +37,14 @@ pub(crate) async fn poll(
             let items = items.into_iter().map(Given::into_event).collect();
             return Ok(answer(items, source.cursor(), params));
         }
-        if !source.is_idle() {
-            continue;
-        }
+        let patience = if source.is_idle() { timeout } else { timeout.max(SEARCH) };
         tokio::select! {
-            ready = source.ready() => ready.map_err(|_| Problem::new(Kind::BotStopped))?,
+            biased;
             () = bot.grant.ended() => return Err(Problem::new(Kind::TokenInvalid)),
-            () = tokio::time::sleep_until(deadline) => break,
+            () = displaced.cancelled() => return Err(Problem::new(Kind::ConsumerDisplaced)),
             () = state.stopping.cancelled() => break,
-            () = displaced.cancelled() => break,
+            () = tokio::time::sleep_until(begun + patience) => break,
+            ready = source.ready() => ready.map_err(|_| Problem::new(Kind::BotStopped))?,
         }
     }
     Ok(answer(Vec::new(), source.cursor(), params))

@@ -57,7 +57,8 @@ impl Source {
     /// Opens a reader's place, for a stream or for one answer of `limit` events.
     ///
     /// # Errors
-    /// `ScopeMissing`, `GroupNotAllowed`, `CursorInvalid`, `RequestInvalid`, `StorageUnavailable`.
+    /// `ScopeMissing`, `GroupNotAllowed`, `CursorInvalid`, `CursorExpired`, `RequestInvalid`,
+    /// `StorageUnavailable`.
     pub(crate) async fn open(
         state: &AppState,
         bot: &Bot,
@@ -81,7 +82,16 @@ impl Source {
                 };
                 let bot_id = &bot.record.bot_id;
                 let consumers = &state.consumers;
-                From::Consumer(consumers.open(bot_id, name, position, &filter, terms).await?)
+                // A place that is made must be one to go on from.
+                if wanted.after.is_some()
+                    && !consumers.knows(bot_id, name)
+                    && let Err(error) = bot.session.events(position, 1).await
+                {
+                    return Err(with_ends(error, bot).await);
+                }
+                let connection = consumers.open(bot_id, name, position, &filter, terms).await?;
+                connection.forget_gone(&bot.session).await?;
+                From::Consumer(connection)
             }
         };
         Ok(Self {
@@ -126,7 +136,7 @@ impl Source {
             }
             From::Consumer(connection) => {
                 let deliveries = connection.take(&self.session, most).await?;
-                self.idle = deliveries.is_empty();
+                self.idle = !connection.has_more();
                 let give = |Delivery { id, attempt, replayed, event }: Delivery| Given {
                     delivery_id: id.to_string(),
                     event: EventDto::new(event, attempt),

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sle
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::frames::instance;
 use super::source::{Given, Source, with_ends};
 use super::websocket::LONGEST;
 use crate::auth::Bot;
@@ -31,7 +32,8 @@ pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 const BEAT: Duration = Duration::from_secs(15);
 /// How long a reader waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
-const PAGE: usize = 100;
+/// Events read from the log at once. A reader that does not keep up holds them in memory.
+const PAGE: usize = 32;
 
 /// Whether a caller of `GET /v1/events` asks for a stream.
 pub(crate) fn wants_sse(headers: &HeaderMap) -> bool {
@@ -79,6 +81,7 @@ struct Tap {
     source: Source,
     queue: VecDeque<Given>,
     begun: bool,
+    over: bool,
     told: Cursor,
     beat: Interval,
     expiry: Pin<Box<Sleep>>,
@@ -98,6 +101,7 @@ impl Tap {
         Self {
             queue: VecDeque::new(),
             begun: false,
+            over: false,
             told: source.cursor(),
             beat,
             expiry: Box::pin(sleep(left)),
@@ -115,9 +119,13 @@ impl Tap {
             return Some(Event::default().comment("quicproquo events").retry(RETRY));
         }
         loop {
-            let over = self.revoked.is_cancelled() || self.displaced.is_cancelled();
-            if over || self.stopping.is_cancelled() {
+            if self.over || self.revoked.is_cancelled() || self.stopping.is_cancelled() {
                 break;
+            }
+            if self.displaced.is_cancelled() {
+                self.over = true;
+                let problem = Problem::new(Kind::ConsumerDisplaced).body(instance());
+                return Event::default().event("problem").json_data(problem).ok();
             }
             if let Some(given) = self.queue.pop_front() {
                 let event = given.into_event();
@@ -126,7 +134,7 @@ impl Tap {
             }
             tokio::select! {
                 () = self.revoked.cancelled() => break,
-                () = self.displaced.cancelled() => break,
+                () = self.displaced.cancelled() => {}
                 () = self.stopping.cancelled() => break,
                 () = &mut self.expiry => break,
                 _ = self.beat.tick() => return Some(self.sign()),

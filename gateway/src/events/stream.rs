@@ -2,6 +2,7 @@
 
 mod send;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -15,7 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, tim
 use super::close::End;
 use super::consumers::Connection;
 use super::frames::{Incoming, Outgoing};
-use super::source::Source;
+use super::source::{Given, Source};
 use super::websocket::LONGEST;
 use crate::auth::Bot;
 use crate::extract::{CONTENT_LIMIT, parse_json};
@@ -25,6 +26,8 @@ use crate::state::AppState;
 
 /// Events read from the log at once.
 const PAGE: usize = 100;
+/// Frames written at once; then the peer's frames have their turn.
+const BURST: usize = 16;
 /// Messages of one connection that are being sent; more are not read from the socket.
 const MAX_SENDS: usize = 64;
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -41,6 +44,8 @@ pub(crate) struct Stream {
     state: AppState,
     bot: Bot,
     source: Source,
+    /// Taken and not written yet.
+    queue: VecDeque<Given>,
     consumer: Option<String>,
     sends: FuturesUnordered<BoxFuture<'static, Outgoing>>,
     heartbeat: Interval,
@@ -52,8 +57,16 @@ impl Stream {
     pub(crate) fn new(state: AppState, bot: Bot, source: Source, consumer: Option<String>) -> Self {
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (sends, last_heard) = (FuturesUnordered::new(), Instant::now());
-        Self { state, bot, source, consumer, sends, heartbeat, last_heard }
+        Self {
+            state,
+            bot,
+            source,
+            queue: VecDeque::new(),
+            consumer,
+            sends: FuturesUnordered::new(),
+            heartbeat,
+            last_heard: Instant::now(),
+        }
     }
 
     /// Serves the connection to its end.
@@ -76,33 +89,36 @@ impl Stream {
         let (stopping, revoked) = (self.state.stopping.clone(), self.bot.grant.revoked.clone());
         let displaced = self.source.displaced();
         loop {
+            // In this order: what the peer has handled is known before leases are judged.
             tokio::select! {
+                biased;
                 () = revoked.cancelled() => return Err(End::TOKEN),
                 () = &mut expiry => return Err(End::TOKEN),
                 () = displaced.cancelled() => return Err(End::DISPLACED),
                 () = stopping.cancelled() => return Err(End::RESTART),
-                frame = socket.recv(), if self.sends.len() < MAX_SENDS => {
-                    self.receive(socket, frame).await?;
-                }
+                _ = self.heartbeat.tick() => self.beat(socket).await?,
                 Some(result) = self.sends.next(), if !self.sends.is_empty() => {
                     self.answer(socket, &result).await?;
                 }
-                ready = self.source.ready() => {
-                    ready.map_err(|_| End::RESTART)?;
-                    self.deliver(socket).await?;
+                frame = socket.recv(), if self.sends.len() < MAX_SENDS => {
+                    self.receive(socket, frame).await?;
                 }
-                _ = self.heartbeat.tick() => self.beat(socket).await?,
+                ready = self.source.ready(), if self.queue.is_empty() => {
+                    ready.map_err(|_| End::RESTART)?;
+                    let page = self.source.next(PAGE).await;
+                    self.queue.extend(page.map_err(|error| End::of_log(&error))?);
+                }
+                () = std::future::ready(()), if !self.queue.is_empty() => {
+                    let written = revoked.run_until_cancelled(self.deliver(socket)).await;
+                    written.unwrap_or(Err(End::TOKEN))?;
+                }
             }
         }
     }
 
-    /// Writes a page of the log, with one flush.
+    /// Writes some events, with one flush.
     async fn deliver(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        let page = self.source.next(PAGE).await.map_err(|error| End::of_log(&error))?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        for given in page {
+        for given in self.queue.drain(..self.queue.len().min(BURST)) {
             feed(socket, Outgoing::event(given).text()).await?;
         }
         flush(socket).await

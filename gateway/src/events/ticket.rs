@@ -14,8 +14,8 @@ use crate::random;
 /// How long a ticket is good.
 const LIFE: Duration = Duration::from_secs(30);
 const LENGTH: usize = 43;
-/// Tickets at once; each is gone after 30 s.
-const MOST: usize = 10_000;
+/// Tickets of one bot at once; each is gone after 30 s.
+const MOST: usize = 100;
 
 /// Tickets that were issued and not used. A restart forgets them.
 #[derive(Debug, Default)]
@@ -31,17 +31,16 @@ impl Tickets {
     /// A ticket for what the caller's token permits.
     ///
     /// # Errors
-    /// `NotReady` when there are too many.
+    /// `NotReady` when the bot has too many.
     pub(crate) fn issue(&self, bot: Bot) -> Result<TicketDto, Problem> {
         let now = now_ms();
         let life = u64::try_from(LIFE.as_millis()).unwrap_or_default();
         let expires_at_ms = now.saturating_add(life);
         let ticket = random::base62(LENGTH);
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tickets.len() >= MOST {
-            tickets.retain(|_, held| held.expires_at_ms > now);
-        }
-        if tickets.len() >= MOST {
+        tickets.retain(|_, held| held.expires_at_ms > now);
+        let own = |held: &&Held| held.bot.record.bot_id == bot.record.bot_id;
+        if tickets.values().filter(own).count() >= MOST {
             return Err(Problem::new(Kind::NotReady).detail("too many tickets are not used yet"));
         }
         tickets.insert(ticket.clone(), Held { bot: Arc::new(bot), expires_at_ms });

@@ -77,17 +77,18 @@ impl ConsumerWriter {
 
     async fn write(&self, batch: &mut Vec<Write>) -> bool {
         let mut waiting = Vec::new();
-        let mut consumers = Vec::with_capacity(batch.len());
+        let mut consumers: Vec<Arc<Consumer>> = Vec::with_capacity(batch.len());
         for Write { consumer, done } in batch.drain(..) {
             waiting.extend(done);
             if !consumers.iter().any(|other| Arc::ptr_eq(other, &consumer)) {
                 consumers.push(consumer);
             }
         }
-        if consumers.is_empty() {
-            return true;
-        }
-        let changes: Vec<_> = consumers.iter().map(|consumer| consumer.to_write()).collect();
+        let changed = consumers.into_iter().filter_map(|consumer| {
+            let change = consumer.to_write()?;
+            Some((consumer, change))
+        });
+        let (consumers, changes): (Vec<_>, Vec<_>) = changed.unzip();
         let written = self.store.put_consumers(&changes).await;
         for done in waiting {
             let _ = done.send(written.is_ok());

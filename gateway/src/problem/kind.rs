@@ -79,6 +79,7 @@ kinds! {
     NameTaken "name-taken" CONFLICT false "The name is taken.";
     TooManyNames "too-many-names" CONFLICT false "The identity holds as many names as it may.";
     IdempotencyRunning "idempotency-running" CONFLICT true "The first request with this idempotency key is still running.";
+    ConsumerDisplaced "consumer-displaced" CONFLICT false "A connection of this consumer with another filter took over.";
     BotDisplaced "bot-displaced" CONFLICT false "Another instance runs this bot's identity.";
     SafetyNumberMismatch "safety-number-mismatch" CONFLICT false "The safety number is not the one of the two identities.";
     BotExists "bot-exists" CONFLICT false "The bot is here already.";

@@ -1,12 +1,14 @@
 //! `/v1/events/consumers` and `/v1/events/parked`.
 
 use axum::extract::State;
+use axum::response::Response;
 use http::StatusCode;
 use quicproquo_client::Cursor;
 
 use crate::auth::{Bot, Scope};
 use crate::events::read_again;
 use crate::extract::{Mutation, NoBody, Params, Segment};
+use crate::idempotency::once;
 use crate::model::{ConsumerDto, ConsumerParams, EventDto, List, ParkedDto, ParkedParams, rfc3339};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
@@ -24,8 +26,8 @@ pub(crate) async fn list_consumers(
     State(state): State<AppState>,
 ) -> Result<Reply<List<ConsumerDto>>, Problem> {
     bot.need(Scope::MessagesRead)?;
-    let all = state.consumers.of_bot(&bot.record.bot_id);
-    Ok(Reply::ok(List::whole(all.into_iter().map(|(name, at)| ConsumerDto::new(name, &at)))))
+    let all = state.consumers.visible(&bot).into_iter();
+    Ok(Reply::ok(List::whole(all.map(|(name, at)| ConsumerDto::new(name, &at.standing())))))
 }
 
 /// Delete a named consumer: its place is forgotten and its connections end.
@@ -39,15 +41,14 @@ pub(crate) async fn delete_consumer(
     bot: Bot,
     State(state): State<AppState>,
     Segment(name): Segment<String>,
-    _: Mutation<NoBody>,
-) -> Result<Reply<()>, Problem> {
-    bot.need_everywhere(Scope::MessagesRead)?;
-    let bot_id = &bot.record.bot_id;
-    if state.consumers.named(bot_id, Some(&name)).is_empty() {
-        return Err(Problem::new(Kind::ConsumerNotFound));
-    }
-    state.consumers.delete(bot_id, &name).await?;
-    Ok(Reply::new(StatusCode::NO_CONTENT, ()))
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
+    bot.need(Scope::MessagesRead)?;
+    once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, async {
+        state.consumers.find(&bot, &name)?;
+        state.consumers.delete(&bot.record.bot_id, &name).await
+    })
+    .await
 }
 
 /// List events that were delivered to a named consumer ten times in vain, oldest first.
@@ -61,9 +62,11 @@ pub(crate) async fn list_parked(
     State(state): State<AppState>,
     Params(params): Params<ParkedParams>,
 ) -> Result<Reply<List<ParkedDto>>, Problem> {
-    bot.need_everywhere(Scope::MessagesRead)?;
+    bot.need(Scope::MessagesRead)?;
     let (after, limit) = params.page()?;
-    let parked = state.consumers.find(&bot.record.bot_id, &params.consumer)?.parked();
+    let consumer = state.consumers.find(&bot, &params.consumer)?;
+    consumer.forget_parked(bot.session.oldest().await?);
+    let parked = consumer.parked();
     let after = |(cursor, _): &(Cursor, _)| after.is_none_or(|after| *cursor > after);
     let mut page: Vec<_> = parked.into_iter().filter(after).take(limit + 1).collect();
     let more = page.len() > limit;
@@ -102,17 +105,31 @@ pub(crate) async fn replay_parked(
     State(state): State<AppState>,
     Segment(delivery_id): Segment<String>,
     Params(params): Params<ConsumerParams>,
-    _: Mutation<NoBody>,
-) -> Result<StatusCode, Problem> {
-    bot.need_everywhere(Scope::MessagesRead)?;
-    let consumers = state.consumers.named(&bot.record.bot_id, params.consumer.as_deref());
-    for consumer in consumers {
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
+    bot.need(Scope::MessagesRead)?;
+    let work = replay(&state, &bot, &params, &delivery_id);
+    let mut response =
+        once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, work).await?;
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
+}
+
+async fn replay(
+    state: &AppState,
+    bot: &Bot,
+    params: &ConsumerParams,
+    delivery_id: &str,
+) -> Result<(), Problem> {
+    let mut consumers = state.consumers.visible(bot);
+    consumers.retain(|name, _| params.consumer.as_ref().is_none_or(|wanted| wanted == name));
+    for consumer in consumers.into_values() {
         let parked = consumer.parked();
         let found = parked.iter().find(|(_, row)| row.delivery_id == delivery_id);
         if let Some((cursor, _)) = found {
             consumer.replay(*cursor);
             state.consumers.flush(&consumer).await?;
-            return Ok(StatusCode::ACCEPTED);
+            return Ok(());
         }
     }
     Err(Problem::new(Kind::DeliveryNotFound))

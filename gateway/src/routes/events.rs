@@ -12,6 +12,7 @@ use crate::auth::{Bot, Scope};
 use crate::door::ConnectionPermit;
 use crate::events::{Caller, LAST_EVENT_ID, poll, sse, upgrade, wants_sse};
 use crate::extract::{Mutation, NoBody, Params};
+use crate::idempotency::once;
 use crate::model::{
     Ack, ConsumerPosition, EventDto, Extend, Extended, List, PollParams, StreamParams, TicketDto,
     lease_of,
@@ -111,17 +112,20 @@ pub(crate) async fn acknowledge_events(
     bot: Bot,
     State(state): State<AppState>,
     request: Mutation<Ack>,
-) -> Result<Reply<ConsumerPosition>, Problem> {
+) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
     let Ack { consumer, up_to, ids } = request.body;
     if up_to.is_none() && ids.is_empty() {
         return Err(Problem::field("", "up_to or ids, or both"));
     }
     let tail = *bot.session.tail().borrow();
-    let found = state.consumers.find(&bot.record.bot_id, &consumer)?;
-    let cursor = found.acknowledge(up_to.as_deref(), &ids, tail)?;
-    state.consumers.flush(&found).await?;
-    Ok(Reply::ok(ConsumerPosition { consumer, cursor: cursor.to_string() }))
+    let found = state.consumers.find(&bot, &consumer)?;
+    once(&state, &bot, request.idempotency, StatusCode::OK, async {
+        let cursor = found.acknowledge(up_to.as_deref(), &ids, tail)?;
+        state.consumers.flush(&found).await?;
+        Ok(ConsumerPosition { consumer, cursor: cursor.to_string() })
+    })
+    .await
 }
 
 /// Give deliveries of a named consumer more time.
@@ -136,10 +140,11 @@ pub(crate) async fn extend_leases(
     bot: Bot,
     State(state): State<AppState>,
     request: Mutation<Extend>,
-) -> Result<Reply<Extended>, Problem> {
+) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
     let Extend { consumer, ids, lease_ms } = request.body;
     let lease = lease_of("/lease_ms", lease_ms)?;
-    let found = state.consumers.find(&bot.record.bot_id, &consumer)?;
-    Ok(Reply::ok(Extended { gone: found.extend(&ids, lease)? }))
+    let found = state.consumers.find(&bot, &consumer)?;
+    let work = async { Ok(Extended { gone: found.extend(&ids, lease)? }) };
+    once(&state, &bot, request.idempotency, StatusCode::OK, work).await
 }

@@ -5,7 +5,7 @@
 
 use quicproquo_client::IdentityKey;
 
-use super::{CursorRow, Record, Store, StoreError, from_db, to_db};
+use super::{Record, Store, StoreError, StoredConsumer, from_db, to_db};
 use crate::auth::Grant;
 
 /// How far a bot has come.
@@ -96,7 +96,7 @@ impl Store {
         &self,
         bot: &BotRow,
         grant: &Grant,
-        consumers: &[CursorRow],
+        consumers: &[StoredConsumer],
         record: Option<&Record>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
@@ -111,7 +111,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         for consumer in consumers {
-            super::consumers::put(&mut tx, consumer).await?;
+            super::consumers::insert(&mut tx, consumer).await?;
         }
         super::tokens::insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;

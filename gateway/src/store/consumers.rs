@@ -1,6 +1,9 @@
 //! Named consumers: their cursors, and the deliveries that a cursor does not tell about.
 
-use quicproquo_client::Cursor;
+use std::collections::HashSet;
+
+use quicproquo_client::{Cursor, GroupId};
+use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, Tx, from_db, to_db};
 
@@ -11,12 +14,14 @@ pub(crate) struct CursorRow {
     pub(crate) bot_id: String,
     /// Its name.
     pub(crate) name: String,
+    /// The groups that the token was limited to which made it.
+    pub(crate) groups: Option<HashSet<GroupId>>,
     /// Everything up to here is acknowledged.
     pub(crate) cursor: Cursor,
 }
 
 /// What is known of a delivery beyond its consumer's cursor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeliveryRow {
     /// Where it stands.
     pub(crate) state: DeliveryState,
@@ -29,7 +34,8 @@ pub(crate) struct DeliveryRow {
 }
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum DeliveryState {
     /// Not handled yet.
     Open,
@@ -77,10 +83,11 @@ impl Store {
     /// All consumers of all bots.
     pub(crate) async fn consumers(&self) -> Result<Vec<StoredConsumer>, StoreError> {
         let damaged = || StoreError::Damaged("consumers");
-        let rows: Vec<(String, String, String)> =
-            sqlx::query_as("SELECT bot_id, name, cursor FROM consumers ORDER BY bot_id, name")
-                .fetch_all(&self.pool)
-                .await?;
+        let rows: Vec<(String, String, Option<String>, String)> = sqlx::query_as(
+            "SELECT bot_id, name, groups, cursor FROM consumers ORDER BY bot_id, name",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let deliveries: Vec<Row> = sqlx::query_as(
             "SELECT bot_id, consumer, cursor, state, attempt, delivery_id, at_ms FROM deliveries
              ORDER BY bot_id, consumer",
@@ -89,9 +96,10 @@ impl Store {
         .await?;
         let mut deliveries = deliveries.into_iter().peekable();
         let mut all = Vec::with_capacity(rows.len());
-        for (bot_id, name, cursor) in rows {
+        for (bot_id, name, groups, cursor) in rows {
             let cursor = cursor.parse().map_err(|_| damaged())?;
-            let row = CursorRow { bot_id, name, cursor };
+            let groups = groups.map(|text| serde_json::from_str(&text)).transpose();
+            let row = CursorRow { bot_id, name, groups: groups.map_err(|_| damaged())?, cursor };
             let mut own = Vec::new();
             while let Some(found) =
                 deliveries.next_if(|found| found.0 == row.bot_id && found.1 == row.name)
@@ -130,14 +138,26 @@ async fn delete(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Writes a consumer that comes with its bot.
+pub(super) async fn insert(tx: &mut Tx, consumer: &StoredConsumer) -> Result<(), StoreError> {
+    put(tx, &consumer.row).await?;
+    for (cursor, row) in &consumer.deliveries {
+        put_delivery(tx, &consumer.row, *cursor, Some(row)).await?;
+    }
+    Ok(())
+}
+
 /// Writes a cursor, unless its bot is gone.
-pub(super) async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
+async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
+    let groups =
+        row.groups.as_ref().map(|groups| serde_json::to_string(groups).unwrap_or_default());
     sqlx::query(
-        "INSERT INTO consumers (bot_id, name, cursor)
-         SELECT bot_id, ?, ? FROM bots WHERE bot_id = ?
+        "INSERT INTO consumers (bot_id, name, groups, cursor)
+         SELECT bot_id, ?, ?, ? FROM bots WHERE bot_id = ?
          ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
     )
     .bind(&row.name)
+    .bind(groups)
     .bind(row.cursor.to_string())
     .bind(&row.bot_id)
     .execute(&mut **tx)

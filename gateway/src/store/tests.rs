@@ -93,6 +93,7 @@ async fn a_retired_bot_has_neither_tokens_nor_consumers() {
     let cursor = CursorRow {
         bot_id: row.bot_id.clone(),
         name: "main".to_owned(),
+        groups: Some([format!("{:032}", 7).parse().unwrap()].into()),
         cursor: "c1_1f".parse().unwrap(),
     };
     let stray = CursorRow { bot_id: "bot_9".to_owned(), ..cursor.clone() };

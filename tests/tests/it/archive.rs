@@ -27,14 +27,16 @@ async fn a_bot_moves_to_another_gateway_and_its_former_place_is_silent() {
     alice.say(&group, "from here").await;
     bob.hears(&tail, &group, &["from here".to_owned()]).await;
 
-    // A consumer that has not seen everything.
-    let poll = "/v1/events?timeout=0&consumer=worker";
+    // A consumer that has not seen everything, and failed once at an event.
+    let poll = "/v1/events?timeout=0&consumer=worker&lease=1000";
     let page = alice.api.get(poll).await.expect(200);
     assert_eq!(page["items"], json!([]));
     bob.say(&group, "for the worker").await;
     wait_for("an event for the consumer", LONG, async || {
         let page = alice.api.get(poll).await.expect(200);
-        page.to_string().contains("for the worker").then_some(())
+        let mut events = page["items"].as_array().unwrap().iter();
+        let failed = |event: &Value| event["attempt"].as_u64() > Some(1);
+        events.any(|event| failed(event)).then_some(())
     })
     .await;
 
@@ -84,7 +86,9 @@ async fn a_bot_moves_to_another_gateway_and_its_former_place_is_silent() {
     let history = moved.api.get(&say).await.expect(200);
     assert_eq!(history["items"][0]["content"]["body"], "for the worker");
     let page = moved.api.get(poll).await.expect(200);
-    assert!(page.to_string().contains("for the worker"), "not acknowledged, so again: {page}");
+    let first = &page["items"][0];
+    assert!(first["attempt"].as_u64() > Some(1), "not acknowledged, and counted on: {page}");
+    assert!(page.to_string().contains("for the worker"), "{page}");
     let (tail, own) = (bob.tail().await, moved.tail().await);
     moved.say(&group, "from there").await;
     bob.hears(&tail, &group, &["from there".to_owned()]).await;

@@ -1,7 +1,9 @@
 //! Named consumers: work shared, leases, attempts, and what is set aside.
 
 use quicproquo_tests::bot::body_of;
-use quicproquo_tests::{Api, Bot, LONG, Launch, SOON, Socket, bots, pair, wait_for, within};
+use quicproquo_tests::{
+    Answer, Api, Bot, LONG, Launch, SOON, Socket, Sse, bots, pair, wait_for, within,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,8 +71,52 @@ async fn another_filter_takes_the_consumer_over() {
     let up = Launch::up(&dir.path().join("up")).start().await;
     let (_alice, bob, _) = pair(&up).await;
     let mut first = Socket::open(&bob.api, "consumer=only").await;
-    let _second = Socket::open(&bob.api, &format!("consumer=only&{RECEIVED}")).await;
+    let mut second = Sse::open(&bob.api, &format!("consumer=only&{RECEIVED}"), None).await;
     assert_eq!(first.closed().await.code, 4409);
+    second.block().await.unwrap();
+    let third = async {
+        let path = "/v1/events?consumer=only&types=group.left&timeout=60000";
+        bob.api.get(path).await.expect_problem(409, "consumer-displaced");
+    };
+    let fourth = async {
+        let block = within("the reason", SOON, second.block()).await.unwrap();
+        assert!(block.starts_with("event: problem\n"), "{block}");
+        assert!(block.contains("consumer-displaced"), "{block}");
+        assert_eq!(second.block().await, None);
+        Socket::open(&bob.api, "consumer=only").await
+    };
+    tokio::join!(third, fourth);
+}
+
+#[tokio::test]
+async fn a_consumer_does_not_begin_where_nothing_is() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let [bob] = bots(&up, ["bob"]).await;
+    let path = "/v1/events?consumer=lost&after=c1_ffffffff";
+    bob.api.get(path).await.expect_problem(400, "cursor-invalid");
+    let all = bob.api.get("/v1/events/consumers").await.expect(200);
+    assert_eq!(all["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_a_worker_hangs_on_goes_to_one_that_waits() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let query = format!("consumer=pool&lease=1000&{RECEIVED}");
+    let (mut one, mut other) =
+        (Socket::open(&bob.api, &query).await, Socket::open(&bob.api, &query).await);
+    alice.say(&group, "hard").await;
+    // Whoever gets it does nothing; nothing else happens that would wake the other.
+    let (first, waiting) = tokio::select! {
+        frame = one.event("message.received") => (frame, &mut other),
+        frame = other.event("message.received") => (frame, &mut one),
+    };
+    assert_eq!(heard(&first), ("hard".to_owned(), 1));
+    let frame = waiting.event("message.received").await;
+    assert_eq!(heard(&frame), ("hard".to_owned(), 2));
+    waiting.ack(&frame).await;
 }
 
 #[tokio::test]
@@ -147,7 +193,11 @@ async fn an_event_that_nobody_handles_is_set_aside_and_can_be_replayed() {
     let replay = format!("/v1/events/parked/{id}/replay");
     let none = bob.api.post(&format!("{replay}?consumer=other"), &json!({})).await;
     none.expect_problem(404, "delivery-not-found");
-    assert_eq!(bob.api.post(&replay, &json!({})).await.status, 202);
+    for replayed in ["", "true"] {
+        let answer = bob.api.post_once(&replay, "again", &json!({})).await.unwrap();
+        assert_eq!((answer.status, answer.text.as_str()), (202, ""));
+        assert_eq!(answer.header("idempotency-replayed"), replayed);
+    }
     assert_eq!(bob.api.get(path).await.expect(200)["items"], json!([]));
 
     // A replay survives a kill as well.
@@ -202,4 +252,68 @@ async fn pollers_share_the_work_and_lose_nothing_to_a_kill() {
         (all["items"] == json!([])).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_consumer_belongs_to_the_limits_it_was_made_with() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let [alice, bob] = bots(&up, ["alice", "bob"]).await;
+    let mut groups = Vec::new();
+    for name in ["open", "secret"] {
+        let group = alice.create_group(name, &[&bob]).await;
+        bob.accept(&group).await;
+        groups.push(group);
+    }
+    let body = json!({ "label": "limited", "groups": [groups[0]] });
+    let token = up.admin().post(&format!("/v1/bots/{}/tokens", bob.id), &body).await.expect(201);
+    let limited = Api::new(&up.url(), token["token"].as_str().unwrap());
+
+    // One that was made without limits, with an event of the other group under way.
+    let mut ear = Socket::open(&bob.api, &format!("consumer=all&{RECEIVED}")).await;
+    let (mut own, start) = (
+        Socket::open(&limited, &format!("consumer=own&{RECEIVED}")).await,
+        bob.api.get("/v1/events/consumers").await.expect(200)["items"].clone(),
+    );
+    alice.say(&groups[1], "secret").await;
+    let secret = ear.event("message.received").await;
+    let id = secret["delivery_id"].as_str().unwrap();
+    let refused = async |answer: Answer| {
+        answer.expect_problem(403, "group-not-allowed");
+    };
+    let tail = bob.tail().await;
+    for ack in [json!({ "up_to": tail }), json!({ "ids": [id] })] {
+        let mut ack = ack;
+        ack["consumer"] = json!("all");
+        refused(limited.post("/v1/events/ack", &ack).await).await;
+    }
+    let extend = json!({ "consumer": "all", "ids": [id] });
+    refused(limited.post("/v1/events/extend", &extend).await).await;
+    refused(limited.get("/v1/events?consumer=all").await).await;
+    refused(limited.get("/v1/events/parked?consumer=all").await).await;
+    refused(limited.delete("/v1/events/consumers/all").await).await;
+    // Nor may one without limits put other groups' events into a limited one.
+    refused(bob.api.get("/v1/events?consumer=own").await).await;
+    let all = bob.api.get("/v1/events/consumers").await.expect(200);
+    assert_eq!(
+        (&all["items"][0]["cursor"], &all["items"][0]["open"]),
+        (&start[0]["cursor"], &json!(1))
+    );
+    let seen = limited.get("/v1/events/consumers").await.expect(200);
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "{seen}");
+
+    // Its own one serves it, and that survives a kill.
+    alice.say(&groups[0], "open").await;
+    let frame = own.event("message.received").await;
+    assert_eq!(heard(&frame), ("open".to_owned(), 1));
+    drop((own, ear));
+    let up = up.kill().await.start().await;
+    let (bob, limited) = (
+        Bot { api: Api::new(&up.url(), bob.api.token()), ..bob },
+        Api::new(&up.url(), limited.token()),
+    );
+    refused(bob.api.get("/v1/events?consumer=own").await).await;
+    let page = limited.get(&format!("/v1/events?consumer=own&timeout=20000&{RECEIVED}")).await;
+    assert_eq!(body_of(&page.expect(200)["items"][0]["data"]), "open");
+    limited.delete("/v1/events/consumers/own").await.expect(204);
 }

@@ -57,6 +57,34 @@ async fn a_long_poll_answers_as_soon_as_something_happens() {
 }
 
 #[tokio::test]
+async fn a_narrow_filter_finds_what_lies_behind_many_pages() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let tail = bob.tail().await;
+    let texts: Vec<_> = (0..250).map(|number| number.to_string()).collect();
+    for texts in texts.chunks(50) {
+        futures::future::join_all(texts.iter().map(|text| alice.say(&group, text))).await;
+    }
+    let path = format!("/v1/groups/{group}");
+    alice.api.patch(&path, &json!({ "name": "renamed" })).await.expect(200);
+    let query = format!("after={tail}&types=group.renamed");
+    let path = format!("/v1/events?{query}&timeout=50000");
+    let last = bob.api.get(&path).await.expect(200)["items"][0].clone();
+    // Now it is there: without waiting, by cursor and by consumer, and over a socket.
+    for consumer in ["", "&consumer=poll"] {
+        let page = bob.api.get(&format!("/v1/events?{query}{consumer}")).await.expect(200);
+        assert_eq!(page["items"][0]["cursor"], last["cursor"], "{page}");
+    }
+    let mut ear = Socket::open(&bob.api, &format!("{query}&consumer=socket")).await;
+    assert_eq!(ear.event("group.renamed").await["event"]["cursor"], last["cursor"]);
+    // Nothing passes, and the place has moved over all of it.
+    let path = format!("/v1/events?after={tail}&types=group.left");
+    let page = bob.api.get(&path).await.expect(200);
+    assert_eq!((&page["items"], &page["next"]), (&json!([]), &json!(bob.tail().await)));
+}
+
+#[tokio::test]
 async fn a_message_can_be_sent_through_the_socket() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;

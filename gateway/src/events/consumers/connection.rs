@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use quicproquo_client::{Cursor, Event, Session, SessionError};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::deal::{Dealt, Terms};
-use super::id::{Conn, DeliveryId};
-use super::{Consumer, UpTo, lock, now, parse_ids, parse_up_to};
+use super::id::{Conn, DeliveryId, UpTo, parse_ids, parse_up_to};
+use super::{Consumer, lock, now};
 use crate::events::filter::Filter;
 use crate::problem::Problem;
 use crate::random;
@@ -39,7 +39,8 @@ pub(crate) struct Connection {
     consumer: Arc<Consumer>,
     conn: Conn,
     changed: watch::Receiver<()>,
-    looked: Instant,
+    /// There may be more than was taken.
+    more: bool,
     /// Cancelled when a connection with another filter takes over.
     pub(crate) displaced: CancellationToken,
     /// Whether its end says something about what it had: not when it is our doing.
@@ -51,7 +52,7 @@ impl Connection {
         let conn = u32::from_le_bytes(random::bytes());
         let changed = consumer.changed.subscribe();
         let displaced = consumer.change(|deal, now| deal.join(conn, terms, filter, now));
-        Self { consumer, conn, changed, looked: now().at, displaced, counts: true }
+        Self { consumer, conn, changed, more: false, displaced, counts: true }
     }
 
     /// Everything up to here is acknowledged.
@@ -59,8 +60,19 @@ impl Connection {
         lock(&self.consumer.deal).cursor()
     }
 
+    /// Forgets what is set aside and not in the log any more.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub(crate) async fn forget_gone(&self, session: &Session) -> Result<(), SessionError> {
+        if self.consumer.standing().parked > 0 {
+            self.consumer.forget_parked(session.oldest().await?);
+        }
+        Ok(())
+    }
+
     /// At most `most` events that are for this connection now; none means to [`Connection::wait`]
-    /// or for the log to grow.
+    /// or for the log to grow. It reads one page of the log at most.
     ///
     /// # Errors
     /// `CursorExpired`, `StorageUnavailable`.
@@ -69,28 +81,47 @@ impl Connection {
         session: &Session,
         most: usize,
     ) -> Result<Vec<Delivery>, SessionError> {
-        self.changed.borrow_and_update();
-        let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
-        loop {
-            let now = now();
-            self.looked = now.at;
-            let (dealt, from, room, dirty) = {
-                let mut deal = lock(&self.consumer.deal);
-                let dealt = deal.take(self.conn, most.min(page), now);
-                let room = deal.has_room(self.conn);
-                (dealt, deal.read_from(), room, deal.is_dirty())
+        self.more = true;
+        let (mut dealt, from) = self.look(most);
+        if dealt.is_empty() {
+            let read = match from {
+                Some(from) if !self.displaced.is_cancelled() => self.read(session, from).await?,
+                _ => false,
             };
-            if dirty {
-                self.consumer.write_soon();
-            }
-            if !dealt.is_empty() {
-                return self.load(session, dealt).await;
-            }
-            let (Some(from), true) = (from, room) else { return Ok(Vec::new()) };
-            if self.displaced.is_cancelled() || !self.read(session, from).await? {
+            if !read {
+                self.more = false;
                 return Ok(Vec::new());
             }
+            dealt = self.look(most).0;
         }
+        self.load(session, dealt).await
+    }
+
+    /// Whether there may be more than [`Connection::take`] gave.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// What is dealt to this connection, and where to read on if it has room for more.
+    pub(super) fn look(&mut self, most: usize) -> (Vec<Dealt>, Option<Cursor>) {
+        self.changed.borrow_and_update();
+        let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let mut deal = lock(&self.consumer.deal);
+        let (now, alarm) = (now(), deal.alarm());
+        let dealt = deal.take(self.conn, most.min(page), now);
+        let from = deal.read_from().filter(|_| deal.has_room(self.conn));
+        // Others sleep until the alarm they know, and what has come back may be for them.
+        let over = alarm.is_some_and(|alarm| alarm <= now.at);
+        let sooner = deal.alarm().is_some_and(|new| alarm.is_none_or(|alarm| new < alarm));
+        let dirty = deal.is_dirty();
+        drop(deal);
+        if over || sooner {
+            self.consumer.changed.send_replace(());
+        }
+        if dirty {
+            self.consumer.write_soon();
+        }
+        (dealt, from)
     }
 
     /// Reads on in the log; answers whether something new came of it.
@@ -127,7 +158,10 @@ impl Connection {
 
     /// Waits until there may be something to take, other than by new events.
     pub(crate) async fn wait(&mut self) {
-        let alarm = lock(&self.consumer.deal).alarm(self.looked);
+        if self.more {
+            return;
+        }
+        let alarm = lock(&self.consumer.deal).alarm();
         let rest = async {
             match alarm {
                 Some(alarm) => sleep_until(alarm).await,
@@ -192,7 +226,9 @@ impl Connection {
 
     /// The peer shows that it is there.
     pub(crate) fn alive(&self) {
-        lock(&self.consumer.deal).alive(self.conn);
+        if lock(&self.consumer.deal).alive(self.conn) {
+            self.consumer.changed.send_replace(());
+        }
     }
 
     /// The connection ends because the gateway wants so.

@@ -2,6 +2,7 @@
 //! in from outside, and nothing here waits.
 
 mod members;
+mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use quicproquo_client::{Cursor, EventPage, GroupId};
 use tokio::time::Instant;
 
 use super::id::{Conn, DeliveryId};
-use super::lane::{Entry, Lane, LaneKey};
+use super::lane::{Entry, Lane, LaneKey, weight};
 use crate::events::filter::Filter;
 use crate::store::{DeliveryRow, DeliveryState, StoredConsumer};
 
@@ -24,10 +25,12 @@ const MAX_ATTEMPTS: u32 = 10;
 const MAX_OPEN: usize = 10_000;
 /// Events that may be set aside; further ones go on being delivered.
 const MAX_PARKED: usize = 10_000;
-/// Events that are held in memory before they are dealt; others are read again.
-const MAX_HELD: usize = 200;
+/// Bytes of events that are held in memory before they are dealt; others are read again.
+const MAX_HELD: usize = 1024 * 1024;
 /// The pause of what should be set aside when there is no room for it.
 const LONG: Duration = Duration::from_hours(24);
+/// The longest pause before an event is tried again.
+const MAX_REST: Duration = Duration::from_hours(48);
 /// A connection that ends so soon after a delivery says nothing about the event.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -74,8 +77,11 @@ pub(super) struct Deal {
     /// Rows of events that are not read yet.
     known: BTreeMap<Cursor, DeliveryRow>,
     members: HashMap<Conn, Member>,
+    /// Bytes of events that are held.
     held: usize,
     count: u64,
+    /// No lease and no rest ends before.
+    alarm: Option<Instant>,
     pending: Pending,
 }
 
@@ -108,6 +114,7 @@ impl Deal {
             members: HashMap::new(),
             held: 0,
             count: 0,
+            alarm: None,
             pending: Pending::default(),
         }
     }
@@ -142,20 +149,28 @@ impl Deal {
                 continue;
             }
             let rest = row.as_ref().map_or(0, |row| row.at_ms.saturating_sub(now.ms));
-            let held = self.held < MAX_HELD;
-            self.held += usize::from(held);
+            // The wall clock may have been set back since.
+            let rest = Duration::from_millis(rest).min(MAX_REST);
+            let weight = weight(&event);
+            let held = self.held + weight <= MAX_HELD;
+            self.held += if held { weight } else { 0 };
             let (cursor, group) = (event.cursor, event.group.clone());
             let entry = Entry {
                 attempt: row.as_ref().map_or(1, |row| row.attempt),
                 dealt: None,
                 event: held.then(|| Box::new(event)),
-                rest_until: (rest > 0).then(|| now.at + Duration::from_millis(rest)),
+                rest_until: (!rest.is_zero()).then(|| now.at + rest),
                 stored: row.is_some(),
                 last: false,
             };
+            self.alarm = earlier(self.alarm, entry.rest_until);
             let lane = self.lanes.entry(LaneKey::Group(group.clone())).or_default();
             lane.entries.insert(cursor, entry);
             self.open.insert(cursor, group);
+        }
+        // Rows of events that are not in the log any more.
+        while let Some(row) = self.known.first_entry().filter(|row| *row.key() <= next) {
+            self.pending.rows.insert(row.remove_entry().0, None);
         }
         self.read = self.read.max(next);
         self.move_cursor();
@@ -172,11 +187,18 @@ impl Deal {
         }
         let Terms { lane_limit, lease, .. } = member.terms;
         let room = most.min(member.terms.limit.saturating_sub(member.in_flight));
-        let heads = self
-            .lanes
-            .iter()
-            .filter_map(|(key, lane)| Some((lane.next(conn, lane_limit, now.at)?, key.clone())));
-        let mut heads: BTreeMap<Cursor, LaneKey> = heads.collect();
+        if room == 0 {
+            return dealt;
+        }
+        let head = |(key, lane)| Some((Lane::next(lane, conn, lane_limit, now.at)?, key));
+        let mut heads: Vec<(Cursor, &LaneKey)> = self.lanes.iter().filter_map(head).collect();
+        // The first `room` events are of lanes whose heads are among the first `room`.
+        if heads.len() > room {
+            heads.select_nth_unstable_by_key(room, |(cursor, _)| *cursor);
+            heads.truncate(room);
+        }
+        let own = |(cursor, key): (Cursor, &LaneKey)| (cursor, key.clone());
+        let mut heads: BTreeMap<Cursor, LaneKey> = heads.into_iter().map(own).collect();
         while dealt.len() < room {
             let Some((cursor, key)) = heads.pop_first() else { break };
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
@@ -184,11 +206,12 @@ impl Deal {
             let id = DeliveryId { cursor, conn, count: self.count };
             if lane.in_flight == 0 {
                 lane.due = lease.map(|lease| now.at + lease);
+                self.alarm = earlier(self.alarm, lane.due);
             }
             let Some(entry) = lane.deal(id, now.at) else { continue };
             let replayed = matches!(key, LaneKey::Replay(_));
             let event = entry.event.take();
-            self.held -= usize::from(event.is_some());
+            self.held -= event.as_deref().map_or(0, weight);
             dealt.push(Dealt { id, attempt: entry.attempt, replayed, event });
             if let Some(next) = lane.next(conn, lane_limit, now.at) {
                 heads.insert(next, key);
@@ -198,81 +221,6 @@ impl Deal {
             member.in_flight += dealt.len();
         }
         dealt
-    }
-
-    /// Takes an event as handled, or throws away what is set aside. What is settled already is
-    /// left alone.
-    pub(super) fn settle(&mut self, cursor: Cursor, now: Now) {
-        let key = if let Some(group) = self.open.remove(&cursor) {
-            LaneKey::Group(group)
-        } else if self.replays.remove(&cursor) {
-            LaneKey::Replay(cursor)
-        } else {
-            if self.parked.remove(&cursor).is_some() {
-                self.pending.rows.insert(cursor, None);
-            }
-            return;
-        };
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        if let Some((entry, first)) = lane.remove(cursor) {
-            self.held -= usize::from(entry.event.is_some());
-            if entry.stored {
-                self.pending.rows.insert(cursor, None);
-            }
-            if let Some(member) = lane.owner.and_then(|owner| self.members.get(&owner))
-                && first
-            {
-                // The lease of the next one begins when it becomes the first.
-                lane.due = member.terms.lease.map(|lease| now.at + lease);
-            }
-            if let Some((id, _)) = entry.dealt {
-                self.handed_back(id.conn, 1, true);
-            }
-        }
-        if self.lanes.get(&key).is_some_and(|lane| lane.entries.is_empty()) {
-            self.lanes.remove(&key);
-        }
-        self.move_cursor();
-    }
-
-    /// Takes everything up to a cursor as handled, whoever has it.
-    pub(super) fn settle_up_to(&mut self, cursor: Cursor, now: Now) {
-        let open: Vec<_> = self.open.range(..=cursor).map(|(cursor, _)| *cursor).collect();
-        for at in open {
-            self.settle(at, now);
-        }
-        for at in self.known.keys().copied().take_while(|at| *at <= cursor).collect::<Vec<_>>() {
-            self.known.remove(&at);
-            self.pending.rows.insert(at, None);
-        }
-        self.read = self.read.max(cursor);
-        self.move_cursor();
-    }
-
-    /// Takes a connection's deliveries as handled, up to one of them.
-    pub(super) fn settle_deliveries(&mut self, id: DeliveryId, now: Now) {
-        self.settle_own(id.conn, now, |own, _| own.count <= id.count);
-        // The id may be of an earlier delivery of its event.
-        self.settle(id.cursor, now);
-    }
-
-    /// Takes a connection's deliveries as handled, up to a cursor.
-    pub(super) fn settle_own_up_to(&mut self, conn: Conn, cursor: Cursor, now: Now) {
-        self.settle_own(conn, now, |own, replayed| own.cursor <= cursor && !replayed);
-    }
-
-    fn settle_own(&mut self, conn: Conn, now: Now, which: impl Fn(DeliveryId, bool) -> bool) {
-        let own = self.lanes.iter().filter(|(_, lane)| lane.owner == Some(conn));
-        let own = own.flat_map(|(key, lane)| {
-            let replayed = matches!(key, LaneKey::Replay(_));
-            let dealt = lane.entries.values().map_while(|entry| entry.dealt);
-            dealt.map(move |(id, _)| (id, replayed))
-        });
-        let chosen: Vec<_> =
-            own.filter(|(id, replayed)| which(*id, *replayed)).map(|(id, _)| id.cursor).collect();
-        for cursor in chosen {
-            self.settle(cursor, now);
-        }
     }
 
     /// Lets the lease of a delivery's group begin again; answers whether it is still under way.
@@ -285,6 +233,7 @@ impl Deal {
             return false;
         }
         lane.due = Some(now.at + lease);
+        self.alarm = earlier(self.alarm, lane.due);
         self.alive(id.conn);
         true
     }
@@ -302,7 +251,10 @@ impl Deal {
     }
 
     /// Gives back what was not handled within its lease.
-    pub(super) fn expire(&mut self, now: Now) {
+    fn expire(&mut self, now: Now) {
+        if self.alarm.is_none_or(|alarm| alarm > now.at) {
+            return;
+        }
         let over = |lane: &Lane| lane.due.is_some_and(|due| due <= now.at);
         let keys: Vec<_> =
             self.lanes.iter().filter(|(_, lane)| over(lane)).map(|(key, _)| key.clone()).collect();
@@ -314,16 +266,25 @@ impl Deal {
             }
             self.give_back(&key, Some(Duration::ZERO), now);
         }
+        let alarms = self.lanes.values().filter_map(Lane::alarm);
+        self.alarm = alarms.filter(|alarm| *alarm > now.at).min();
     }
 
-    /// When something happens by itself next, after a time.
-    pub(super) fn alarm(&self, after: Instant) -> Option<Instant> {
-        self.lanes.values().filter_map(Lane::alarm).filter(|alarm| *alarm > after).min()
+    /// When a lease or a rest may end next.
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        self.alarm
     }
 
     /// What is set aside.
     pub(super) fn parked(&self) -> &BTreeMap<Cursor, DeliveryRow> {
         &self.parked
+    }
+
+    /// Forgets what is set aside up to a cursor.
+    pub(super) fn forget_parked(&mut self, oldest: Cursor) {
+        while let Some(row) = self.parked.first_entry().filter(|row| *row.key() <= oldest) {
+            self.pending.rows.insert(row.remove_entry().0, None);
+        }
     }
 
     /// How many events are read and not settled.
@@ -419,6 +380,7 @@ impl Deal {
         }
         entry.attempt = (entry.attempt + 1).min(MAX_ATTEMPTS);
         entry.rest_until = (!pause.is_zero()).then(|| now.at + pause);
+        self.alarm = earlier(self.alarm, entry.rest_until);
         entry.stored = true;
         let state = if replayed { DeliveryState::Replay } else { DeliveryState::Open };
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -435,6 +397,10 @@ impl Deal {
             self.pending.cursor = true;
         }
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use quicproquo_client::Cursor;
 
+use crate::problem::{Kind, Problem};
+
 /// A connection of a consumer, random so that ids of an earlier process name nobody.
 pub(super) type Conn = u32;
 
@@ -45,4 +47,43 @@ impl FromStr for DeliveryId {
             Some(_) => Err(NotADelivery),
         }
     }
+}
+
+/// What an acknowledgement lists.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum UpTo {
+    /// A delivery and those before it on its connection.
+    Delivery(DeliveryId),
+    /// A place in the log.
+    Cursor(Cursor),
+}
+
+/// Reads deliveries' ids; a cursor stands for its event.
+pub(super) fn parse_ids(ids: &[String], tail: Cursor) -> Result<Vec<Cursor>, Problem> {
+    let parse = |text: &String| match parse_place(text, tail) {
+        Some(UpTo::Delivery(id)) => Ok(id.cursor),
+        Some(UpTo::Cursor(cursor)) => Ok(cursor),
+        None => Err(not_a_delivery("/ids")),
+    };
+    ids.iter().map(parse).collect()
+}
+
+pub(super) fn parse_up_to(text: &str, tail: Cursor) -> Result<UpTo, Problem> {
+    parse_place(text, tail).ok_or_else(|| not_a_delivery("/up_to"))
+}
+
+fn parse_place(text: &str, tail: Cursor) -> Option<UpTo> {
+    let place = match text.parse::<DeliveryId>() {
+        Ok(id) => UpTo::Delivery(id),
+        Err(_) => UpTo::Cursor(text.parse().ok()?),
+    };
+    let cursor = match place {
+        UpTo::Delivery(id) => id.cursor,
+        UpTo::Cursor(cursor) => cursor,
+    };
+    (cursor <= tail).then_some(place)
+}
+
+pub(super) fn not_a_delivery(pointer: &str) -> Problem {
+    Problem::new(Kind::CursorInvalid).at(pointer, "not of this event log")
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use quicproquo_client::{Cursor, Event, GroupId};
+use quicproquo_client::{Cursor, Event, EventData, GroupId, Message};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::id::{Conn, DeliveryId};
@@ -105,4 +106,33 @@ impl Lane {
         self.due = None;
         self.last = None;
     }
+}
+
+/// What an event takes in memory, about, in bytes.
+pub(super) fn weight(event: &Event) -> usize {
+    let content = match &event.data {
+        EventData::MessageReceived(message)
+        | EventData::MessageSent(message)
+        | EventData::MessageFailed(message) => size_of_message(message),
+        _ => 0,
+    };
+    size_of::<Event>() + content
+}
+
+fn size_of_message(message: &Message) -> usize {
+    let reactions = message.reactions.iter();
+    let reactions = reactions.map(|one| one.key.len() + size_of_val(one.by.as_slice()));
+    size_of_value(&message.body) + reactions.sum::<usize>()
+}
+
+fn size_of_value(value: &Value) -> usize {
+    let inner: usize = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size_of_value).sum(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + inner
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use quicproquo_client::{Event, EventData, EventPage, Sync};
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,7 @@ const TERMS: Terms =
 /// A consumer with events 1 to 3 read from its log, and a connection.
 async fn reading(all: &Consumers) -> (Connection, Arc<Consumer>) {
     let connection = all.open("bot_1", "main", at(0), &Filter::default(), TERMS).await.unwrap();
-    let consumer = all.find("bot_1", "main").unwrap();
+    let consumer = all.find_any("bot_1", "main").unwrap();
     let event = |n| Event {
         cursor: at(n),
         occurred_at_ms: 0,
@@ -61,7 +62,7 @@ async fn what_is_acknowledged_is_durable() {
     store.close().await;
     drop(store);
     let (all, _) = consumers(folder.path()).await;
-    assert_eq!(all.find("bot_1", "main").unwrap().standing().cursor, at(2));
+    assert_eq!(all.find_any("bot_1", "main").unwrap().standing().cursor, at(2));
 }
 
 #[tokio::test]
@@ -76,6 +77,38 @@ async fn a_deleted_consumer_is_gone_for_good() {
     all.flush(&consumer).await.unwrap();
     assert!(store.consumers().await.unwrap().is_empty());
     assert_eq!(all.delete("bot_1", "main").await.unwrap_err().kind(), Kind::ConsumerNotFound);
+    // Nor does what is still heard of it delete another one of its name.
+    let (_connection, _) = reading(&all).await;
+    drop(connection);
+    consumer.acknowledge(Some("c1_3"), &[], at(9)).unwrap();
+    all.flush(&consumer).await.unwrap();
+    assert_eq!(store.consumers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_hears_of_a_lease_that_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, _) = consumers(folder.path()).await;
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let opened = all.open("bot_1", "main", at(0), &Filter::default(), TERMS).await;
+        ends.push(opened.unwrap());
+    }
+    let [one, other] = &mut ends[..] else { panic!("two connections") };
+    assert!(one.look(10).0.is_empty() && other.look(10).0.is_empty());
+    assert!(other.wait().now_or_never().is_none(), "nothing has happened since");
+    let event = Event {
+        cursor: at(1),
+        occurred_at_ms: 0,
+        group: None,
+        data: EventData::GapDetected { lost: 1 },
+    };
+    let page = EventPage { items: vec![event], next: at(1) };
+    let now = Now { at: Instant::now(), ms: 0 };
+    let consumer = all.find_any("bot_1", "main").unwrap();
+    lock(&consumer.deal).add(at(0), page, now);
+    assert_eq!(one.look(10).0.len(), 1);
+    assert!(other.wait().now_or_never().is_some(), "it must know when that comes back");
 }
 
 #[tokio::test]
@@ -86,7 +119,7 @@ async fn nonsense_is_refused() {
         let opened = all.open("bot_1", name, at(0), &Filter::default(), TERMS).await;
         assert!(opened.is_err(), "{name}");
     }
-    assert_eq!(all.find("bot_1", "nobody").unwrap_err().kind(), Kind::ConsumerNotFound);
+    assert_eq!(all.find_any("bot_1", "nobody").unwrap_err().kind(), Kind::ConsumerNotFound);
     let (_connection, consumer) = reading(&all).await;
     for bad in ["7", "c1_a", "c1_1.x", "c1_1.1", "c1_1.1.1.1"] {
         let refused = consumer.acknowledge(Some(bad), &[], at(9));

@@ -116,11 +116,10 @@ impl Deal {
         self.members.remove(&conn);
     }
 
-    /// Something was heard of a connection.
-    pub(in super::super) fn alive(&mut self, conn: Conn) {
-        if let Some(member) = self.members.get_mut(&conn) {
-            member.suspect = false;
-        }
+    /// Something was heard of a connection; answers whether it may get something again.
+    pub(in super::super) fn alive(&mut self, conn: Conn) -> bool {
+        let member = self.members.get_mut(&conn);
+        member.is_some_and(|member| std::mem::take(&mut member.suspect))
     }
 
     /// How many connections there are.

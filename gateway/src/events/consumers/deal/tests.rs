@@ -91,7 +91,7 @@ fn an_unacknowledged_event_returns_and_only_the_first_counts() {
     assert_eq!(bench.take(1), firsts(&[1, 2]));
     bench.later(29);
     assert_eq!(bench.take(1), []);
-    assert!(bench.deal.alarm(bench.now.at).is_some());
+    assert!(bench.deal.alarm().is_some_and(|alarm| alarm > bench.now.at));
     bench.later(1);
     assert_eq!(bench.take(1), [(at(1), 2), (at(2), 1)]);
     // The lease of what becomes the first begins then.
@@ -152,6 +152,8 @@ fn after_ten_attempts_an_event_is_set_aside_and_its_group_goes_on() {
     assert_eq!((row.state, row.attempt), (DeliveryState::Parked, MAX_ATTEMPTS));
     assert_eq!(bench.deal.parked().len(), 1);
 
+    bench.deal.forget_parked(at(0));
+    assert_eq!(bench.deal.parked().len(), 1, "its event is still there");
     bench.deal.replay(at(1));
     assert!(bench.deal.parked().is_empty());
     let dealt = bench.deal.take(1, 100, bench.now);
@@ -175,6 +177,7 @@ fn what_was_written_is_taken_up_again() {
     let row = crate::store::CursorRow {
         bot_id: String::new(),
         name: String::new(),
+        groups: None,
         cursor: bench.deal.cursor(),
     };
     bench.deal = Deal::new(StoredConsumer { row, deliveries });
@@ -238,4 +241,85 @@ fn a_poll_that_has_answered_keeps_what_it_answered() {
     assert_eq!(bench.deal.connections(), 1);
     bench.later(30);
     assert_eq!(bench.take(2), [(at(1), 2)]);
+}
+
+#[test]
+fn the_oldest_events_come_first_however_many_groups_there_are() {
+    let mut bench = Bench::new(&[9, 8, 7, 6, 5, 9, 4]);
+    bench.deal.join(1, Terms { limit: 3, ..TERMS }, &Filter::default(), bench.now);
+    assert_eq!(bench.take(1), firsts(&[1, 2, 3]));
+    assert_eq!(bench.take(1), [], "there is no room");
+    bench.ack(&[2]);
+    assert_eq!(bench.take(1), firsts(&[4]));
+    bench.join(2);
+    assert_eq!(bench.take(2), firsts(&[5, 7]), "group 9 is with the other one");
+}
+
+#[test]
+fn what_is_set_aside_goes_with_its_event() {
+    let row = DeliveryRow {
+        state: DeliveryState::Parked,
+        attempt: MAX_ATTEMPTS,
+        delivery_id: "d".to_owned(),
+        at_ms: 7,
+    };
+    let mut deal = Deal::at(at(5));
+    deal.parked.extend([(at(2), row.clone()), (at(4), row)]);
+    deal.forget_parked(at(3));
+    assert_eq!(deal.parked().keys().copied().collect::<Vec<_>>(), [at(4)]);
+    assert_eq!(deal.pending().rows.into_iter().collect::<Vec<_>>(), [(at(2), None)]);
+}
+
+#[test]
+fn what_is_held_in_memory_is_bounded_by_bytes() {
+    let mut deal = Deal::at(at(0));
+    let event = |number| Event {
+        cursor: at(number),
+        occurred_at_ms: 0,
+        group: None,
+        data: EventData::GapDetected { lost: 1 },
+    };
+    let one = weight(&event(1));
+    let most = u32::try_from(MAX_HELD / one).unwrap();
+    let items = (1..=most + 5).map(event).collect();
+    let now = Now { at: Instant::now(), ms: 0 };
+    deal.add(at(0), EventPage { items, next: at(most + 5) }, now);
+    assert_eq!(deal.held, MAX_HELD / one * one);
+    deal.settle_up_to(at(most + 5), now);
+    assert_eq!(deal.held, 0);
+}
+
+#[test]
+fn rows_of_events_that_are_gone_go_too() {
+    let row = |at_ms| DeliveryRow {
+        state: DeliveryState::Open,
+        attempt: 3,
+        delivery_id: String::new(),
+        at_ms,
+    };
+    let stored = StoredConsumer {
+        row: crate::store::CursorRow {
+            bot_id: String::new(),
+            name: String::new(),
+            groups: None,
+            cursor: at(0),
+        },
+        // The second one's rest is from before the clock was set back by years.
+        deliveries: vec![(at(1), row(0)), (at(2), row(u64::MAX)), (at(9), row(0))],
+    };
+    let mut bench = Bench::new(&[]);
+    bench.deal = Deal::new(stored);
+    bench.join(1);
+    let event = Event {
+        cursor: at(2),
+        occurred_at_ms: 0,
+        group: None,
+        data: EventData::GapDetected { lost: 1 },
+    };
+    bench.deal.add(at(0), EventPage { items: vec![event], next: at(3) }, bench.now);
+    let rows = bench.deal.pending().rows;
+    assert_eq!(rows.into_iter().collect::<Vec<_>>(), [(at(1), None)]);
+    assert_eq!(bench.take(1), []);
+    bench.later(MAX_REST.as_secs());
+    assert_eq!(bench.take(1), [(at(2), 3)]);
 }
