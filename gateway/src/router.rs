@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::guard::guard;
-use crate::openapi::Frame;
+use crate::openapi::{Frame, finish};
 use crate::problem::{Kind, Problem};
 use crate::routes::{
     archives, bots, consumers, docs, events, groups, health, identities, invitations, me, members,
@@ -66,7 +66,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The service: routes, documentation, and what applies to all of them.
 pub(crate) fn router(state: AppState) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, mut document) = routes().split_for_parts();
+    finish(&mut document);
     router
         .merge(docs::router(&document))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })

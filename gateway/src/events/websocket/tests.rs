@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::extract::ws::Message;
 use axum::routing::any;
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
@@ -28,8 +28,8 @@ async fn echo(upgrade: WebSocketUpgrade) -> Response {
         while let Some(Ok(message)) = socket.next().await {
             let answer = match message {
                 Message::Text(_) | Message::Binary(_) => message,
-                Message::Close(_) => return,
-                Message::Ping(_) | Message::Pong(_) => continue,
+                // Reading on answers them.
+                Message::Close(_) | Message::Ping(_) | Message::Pong(_) => continue,
             };
             if socket.send(answer).await.is_err() {
                 return;
