@@ -8,6 +8,7 @@ use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::events::{Incoming, Outgoing};
 use crate::model::{EventDto, MessageDto, NewMessage, WebhookPayload};
+use crate::openapi::NOT_EXCLUSIVE;
 use crate::problem::{FieldError, ProblemBody};
 
 type Schemas = BTreeMap<String, Value>;
@@ -90,16 +91,16 @@ fn document() -> Value {
             },
         },
         "operations": {
-            "receiveFrames": operation("receive", "socket", in_channel(&from_bot), "Frames that a bot may send."),
-            "sendFrames": operation("send", "socket", in_channel(&from_gateway), "Frames that the gateway sends."),
+            "receiveFrames": operation("receive", "socket", &in_channel(&from_bot), "Frames that a bot may send."),
+            "sendFrames": operation("send", "socket", &in_channel(&from_gateway), "Frames that the gateway sends."),
             "streamEvents": operation(
                 "send", "serverSentEvents",
-                json!([{ "$ref": "#/channels/serverSentEvents/messages/serverSentEvent" }]),
+                &json!([{ "$ref": "#/channels/serverSentEvents/messages/serverSentEvent" }]),
                 "Events, one after the other."
             ),
             "deliverEvents": operation(
                 "send", "webhook",
-                json!([{ "$ref": "#/channels/webhook/messages/webhookDelivery" }]),
+                &json!([{ "$ref": "#/channels/webhook/messages/webhookDelivery" }]),
                 "Events of a bot, to a target."
             ),
         },
@@ -127,7 +128,7 @@ fn server(protocol: &str, description: &str) -> Value {
     })
 }
 
-fn operation(action: &str, channel: &str, messages: Value, summary: &str) -> Value {
+fn operation(action: &str, channel: &str, messages: &Value, summary: &str) -> Value {
     json!({
         "action": action,
         "channel": { "$ref": format!("#/channels/{channel}") },
@@ -267,6 +268,11 @@ fn collect<T: ToSchema>(schemas: &mut Schemas) {
     let mut found = Vec::new();
     T::schemas(&mut found);
     schemas.extend(found.iter().map(|(name, schema)| (name.clone(), plain(schema))));
+    if let Some(Value::Object(schema)) = schemas.get_mut(NOT_EXCLUSIVE)
+        && let Some(variants) = schema.remove("oneOf")
+    {
+        schema.insert("anyOf".to_owned(), variants);
+    }
 }
 
 fn plain(schema: &RefOr<Schema>) -> Value {

@@ -1,6 +1,7 @@
 //! The `OpenAPI` description, from the same types and routes that answer.
 
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
@@ -62,8 +63,26 @@ impl Modify for Security {
 
 /// The `OpenAPI` 3.1 document.
 pub fn openapi() -> Document {
-    router::routes().into_openapi()
+    let mut document = router::routes().into_openapi();
+    finish(&mut document);
+    document
 }
+
+/// What the derived schemas say wrongly.
+pub(crate) fn finish(document: &mut Document) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let Some(schema) = schemas.and_then(|schemas| schemas.get_mut(NOT_EXCLUSIVE)) else { return };
+    if let RefOr::T(Schema::OneOf(one)) = schema {
+        let mut any = AnyOfBuilder::new().description(one.description.clone());
+        for item in std::mem::take(&mut one.items) {
+            any = any.item(item);
+        }
+        *schema = RefOr::T(Schema::AnyOf(any.build()));
+    }
+}
+
+/// A schema whose variants are told apart by the event's type: one may have all fields of another.
+pub(crate) const NOT_EXCLUSIVE: &str = "EventData";
 
 /// The `OpenAPI` 3.1 document as pretty JSON with a newline at the end, as it is committed.
 ///

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::guard::guard;
-use crate::openapi::Frame;
+use crate::openapi::{Frame, finish};
 use crate::problem::{Kind, Problem};
 use crate::rates;
 use crate::routes::pages::Pages;
@@ -73,7 +73,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The service: routes, documentation, and what applies to all of them.
 pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, mut document) = routes().split_for_parts();
+    finish(&mut document);
     router
         .merge(pages::router(state, shown, &document))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use crate::wait::{LONG, within};
 
@@ -82,10 +83,12 @@ impl Target {
         let origin = format!("http://{}", listener.local_addr().expect("an address"));
         let (shared, answer) = (Arc::new(Shared::default()), Arc::new(answer));
         let inside = Arc::clone(&shared);
-        let task = tokio::spawn(async move {
+        let tasks = TaskTracker::new();
+        let calls = tasks.clone();
+        let task = tasks.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (shared, answer) = (Arc::clone(&inside), Arc::clone(&answer));
-                tokio::spawn(async move {
+                calls.spawn(async move {
                     let _ = serve(socket, &shared, answer.as_ref()).await;
                 });
             }

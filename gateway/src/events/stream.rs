@@ -35,6 +35,8 @@ const HEARTBEAT: Duration = Duration::from_secs(25);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Two heartbeats and some: a peer that answers no ping is gone.
 const SILENCE: Duration = Duration::from_mins(1);
+/// How long the end of a connection may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A browser's first frame must come in this time.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -71,10 +73,16 @@ impl Stream {
 
     /// Serves the connection to its end.
     pub(crate) async fn run(mut self, mut socket: WebSocket) {
-        if let Err(End::Close(code, reason)) = self.serve(&mut socket).await {
-            self.source.ends_by_us();
-            drop(self);
-            close(socket, code, reason).await;
+        match self.serve(&mut socket).await {
+            Err(End::Close(code, reason)) => {
+                self.source.ends_by_us();
+                drop(self);
+                close(socket, code, reason).await;
+            }
+            Err(End::Gone) | Ok(()) => {
+                drop(self);
+                finish(socket).await;
+            }
         }
     }
 
@@ -243,6 +251,12 @@ async fn write(writing: impl Future<Output = Result<(), axum::Error>>) -> Result
     }
 }
 
+/// Answers the peer's close frame (RFC 6455 section 5.5.1), if it sent one.
+async fn finish(mut socket: WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = timeout(CLOSE_TIMEOUT, rest).await;
+}
+
 /// Says why, and gives the peer a moment to take it.
 pub(super) async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
     let frame = CloseFrame { code, reason: reason.into() };
@@ -252,5 +266,5 @@ pub(super) async fn close(mut socket: WebSocket, code: u16, reason: &'static str
         }
     };
     // A peer that does not read loses them.
-    let _ = timeout(Duration::from_secs(2), last_words).await;
+    let _ = timeout(CLOSE_TIMEOUT, last_words).await;
 }

@@ -56,7 +56,7 @@ pub(crate) async fn create_webhook(
         url: check_url(&state, &new.url)?,
         description: new.description,
         types: new.types.map(join_types).transpose()?.flatten(),
-        groups: groups(&bot, new.groups.map(join_groups).transpose()?.flatten())?,
+        groups: groups(&bot, new.groups.map(join_groups).transpose()?.flatten()),
         replies: new.replies.unwrap_or(may_send),
         state: WebhookState::Enabled,
         reason: None,
@@ -90,7 +90,7 @@ pub(crate) async fn list_webhooks(
     bot.need(Scope::WebhooksManage)?;
     let rows = state.webhooks.of_bot(&bot.record.bot_id);
     let items: Vec<_> = rows.iter().map(|row| show(&state, row)).collect::<Result<_, _>>()?;
-    Ok(Reply::ok(List::whole(items.into_iter())))
+    Ok(Reply::ok(List::whole(items)))
 }
 
 /// Show a webhook.
@@ -141,7 +141,7 @@ pub(crate) async fn change_webhook(
         settings.types = join_types(types)?;
     }
     if let Some(wanted) = change.groups {
-        settings.groups = groups(&bot, join_groups(wanted)?)?;
+        settings.groups = groups(&bot, join_groups(wanted)?);
     }
     if let Some(replies) = change.replies {
         settings.replies = replies;
@@ -255,14 +255,14 @@ fn check_url(state: &AppState, url: &str) -> Result<String, Problem> {
 }
 
 /// What a token is limited to limits its webhooks.
-fn groups(bot: &Bot, wanted: Option<String>) -> Result<Option<String>, Problem> {
+fn groups(bot: &Bot, wanted: Option<String>) -> Option<String> {
     match (wanted, &bot.grant.groups) {
         (None, Some(own)) => {
             let mut own: Vec<_> = own.iter().map(ToString::to_string).collect();
             own.sort();
-            Ok(Some(own.join(",")))
+            Some(own.join(","))
         }
-        (wanted, _) => Ok(wanted),
+        (wanted, _) => wanted,
     }
 }
 

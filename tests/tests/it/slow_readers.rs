@@ -13,20 +13,20 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-const HEALTHY: usize = 40;
-const MUTE: usize = 6;
-const MESSAGES: usize = 60;
-/// In all far more than the kernel buffers for a reader with a small window.
+const HEALTHY: usize = 30;
+const MUTE: usize = 4;
+const MESSAGES: usize = 100;
+/// Of each message that those that do not read are sent: in all more than the kernel buffers for
+/// them.
 const SIZE: usize = 48 * 1024;
 
 /// A socket with a small window, whose owner does not read.
-async fn mute(bot: &Bot, number: usize) -> WebSocketStream<TcpStream> {
+async fn mute(bot: &Bot, query: &str) -> WebSocketStream<TcpStream> {
     let address: SocketAddr =
         bot.api.base().trim_start_matches("http://").parse().expect("an address");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small window");
     let stream = socket.connect(address).await.expect("a connection");
-    let query = format!("consumer=mute-{number}&types=message.received");
     let url = format!("ws://{address}/v1/events/ws?{query}");
     let mut request = url.into_client_request().expect("a URL");
     let bearer = format!("Bearer {}", bot.api.token()).parse().expect("a header");
@@ -54,13 +54,18 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
     let (alice, bob, group) = pair(&up).await;
+    let light = alice.create_group("light", &[&bob]).await;
+    bob.accept(&light).await;
+    let mute_query =
+        |number| format!("consumer=mute-{number}&types=message.received&groups={group}");
     let mut mutes = Vec::new();
     for number in 0..MUTE {
-        mutes.push(mute(&bob, number).await);
+        mutes.push(mute(&bob, &mute_query(number)).await);
     }
     let mut healthy = Vec::new();
     for _ in 0..HEALTHY {
-        let mut ear = Socket::open(&bob.api, "types=message.received").await;
+        let query = format!("types=message.received&groups={light}");
+        let mut ear = Socket::open(&bob.api, &query).await;
         healthy.push(async move {
             for number in 0..MESSAGES {
                 let frame = ear.event("message.received").await;
@@ -74,6 +79,7 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
         let filler = "x".repeat(SIZE);
         for number in 0..MESSAGES {
             alice.say(&group, &format!("{number} {filler}")).await;
+            alice.say(&light, &number.to_string()).await;
         }
     };
     let hear = futures::future::join_all(healthy);
@@ -99,8 +105,7 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
         assert!(frames < MESSAGES, "{frames} frames");
     }
     for number in 0..MUTE {
-        let query = format!("consumer=mute-{number}&types=message.received");
-        let mut ear = Socket::open(&bob.api, &query).await;
+        let mut ear = Socket::open(&bob.api, &mute_query(number)).await;
         for number in 0..MESSAGES {
             let frame = ear.event("message.received").await;
             assert_eq!(number_of(&frame["event"]), number);

@@ -116,6 +116,13 @@ async fn a_browser_is_told_by_a_close_code() {
     let mut page = Page::open(&url, "", "qpq.v1").await;
     assert_eq!(page.first().await, (Value::Null, Some(4408)));
 
+    // A close frame is answered by one.
+    let mut page = Page::open(&url, "", &offer(bob.api.token())).await;
+    page.first().await;
+    page.0.close(None).await.unwrap();
+    let answer = within("the answer", SOON, page.0.next()).await;
+    assert!(matches!(answer, Some(Ok(Message::Close(_)))), "{answer:?}");
+
     // Others get an HTTP answer.
     let plain = quicproquo_tests::Api::new(&url, narrow).get("/v1/events/ws").await;
     plain.expect_problem(426, "upgrade-required");

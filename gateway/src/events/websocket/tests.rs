@@ -28,8 +28,8 @@ async fn echo(upgrade: WebSocketUpgrade) -> Response {
         while let Some(Ok(message)) = socket.next().await {
             let answer = match message {
                 Message::Text(_) | Message::Binary(_) => message,
-                Message::Close(_) => return,
-                Message::Ping(_) | Message::Pong(_) => continue,
+                // Reading on answers them.
+                Message::Close(_) | Message::Ping(_) | Message::Pong(_) => continue,
             };
             if socket.send(answer).await.is_err() {
                 return;
