@@ -14,6 +14,14 @@ use crate::model::{Invitation, MemberInfo, Message};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Cursor(pub(crate) u64);
 
+impl Cursor {
+    /// The position right before this one: reading after it gives what is here, if anything is.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c1_{:x}", self.0)

@@ -53,7 +53,8 @@ pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{
-    Class, DELETE, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING, can_become, target,
+    Class, DELETE, DELETED, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING,
+    can_become, is_reaction, target,
 };
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};

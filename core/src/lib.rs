@@ -16,6 +16,9 @@ mod credential;
 pub mod envelope;
 mod extension;
 pub mod floor;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod group;
 pub mod id;
 pub mod identity;

@@ -87,6 +87,20 @@ impl IntoParams for Idempotent {
     }
 }
 
+/// Where a reader of server-sent events comes back to.
+pub(crate) struct LastEventId;
+
+impl IntoParams for LastEventId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "Last-Event-ID",
+            "With `Accept: text/event-stream`: the `id` of the last event that was read, in the \
+             place of `after`. Browsers send it by themselves. A consumer goes on where it has \
+             acknowledged.",
+        )]
+    }
+}
+
 /// The headers of routes that change a group.
 pub(crate) struct Guarded;
 

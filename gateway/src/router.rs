@@ -13,8 +13,8 @@ use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::routes::{
-    archives, attachments, bots, docs, events, groups, health, identities, invitations, markers,
-    me, members, messages, reactions, tokens,
+    archives, attachments, bots, console, consumers, docs, events, groups, health, identities,
+    invitations, markers, me, members, messages, reactions, tokens,
 };
 use crate::state::AppState;
 
@@ -51,7 +51,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(attachments::download_attachment))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
+        .routes(routes!(events::issue_ticket))
         .routes(routes!(events::acknowledge_events))
+        .routes(routes!(events::extend_leases))
+        .routes(routes!(consumers::list_consumers))
+        .routes(routes!(consumers::delete_consumer))
+        .routes(routes!(consumers::list_parked))
+        .routes(routes!(consumers::replay_parked))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.
@@ -64,6 +70,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let (router, document) = routes().split_for_parts();
     router
         .merge(docs::router(&document))
+        .merge(console::router())
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .layer(from_fn_with_state(state.clone(), guard))

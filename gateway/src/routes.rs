@@ -3,6 +3,8 @@
 pub(crate) mod archives;
 pub(crate) mod attachments;
 pub(crate) mod bots;
+pub(crate) mod console;
+pub(crate) mod consumers;
 pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod groups;

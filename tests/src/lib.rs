@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod rpc;
 pub mod seed;
 pub mod socket;
+pub mod sse;
 pub mod trace;
 pub mod wait;
 
@@ -25,4 +26,5 @@ pub use api::{Answer, Api};
 pub use bot::{Bot, bots, pair};
 pub use process::{Launch, Running, tool};
 pub use socket::Socket;
+pub use sse::Sse;
 pub use wait::{LONG, SOON, wait_for, within};

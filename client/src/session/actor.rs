@@ -173,8 +173,8 @@ pub(super) struct Actor {
     pub(super) replaced: BTreeSet<Suite>,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
-    /// When the memory was last thrown away.
-    pub(super) reloaded: Option<tokio::time::Instant>,
+    /// When the memory was last thrown away, unix milliseconds.
+    pub(super) reloaded_ms: Option<u64>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) tail: watch::Sender<Cursor>,
     pub(super) health: watch::Sender<Health>,
@@ -227,7 +227,7 @@ impl Actor {
             replaced: BTreeSet::new(),
             waiting_names: Vec::new(),
             waits: Waits::default(),
-            reloaded: None,
+            reloaded_ms: None,
             jobs: FuturesUnordered::new(),
             tail,
             health,
@@ -341,7 +341,7 @@ impl Actor {
             Ok(())
         } else {
             self.clock.at(Point::BeforeCommit).await;
-            let written = self.store.write(batch).await;
+            let written = self.clock.write(self.store.write(batch)).await;
             self.clock.at(Point::AfterCommit).await;
             written.map_err(SessionError::from)
         };

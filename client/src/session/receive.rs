@@ -16,7 +16,7 @@ use crate::event::EventData;
 use crate::guard::guarded;
 use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
-use crate::store::{MessageContent, StoreError, StoredMessage, TYPING};
+use crate::store::{DELETED, MessageContent, StoreError, StoredMessage, TYPING};
 
 /// Why a payload is set aside that made the protocol stack panic.
 pub(super) const INTERNAL: &str = "internal";
@@ -304,7 +304,11 @@ impl Actor {
             delivery: DeliveryState::Sent,
             deleted_at_ms: None,
             content: MessageContent {
-                kind: content.kind,
+                // What was deleted is shown so; nothing else is.
+                kind: match content.kind.as_str() {
+                    DELETED => "unknown.deleted".to_owned(),
+                    _ => content.kind,
+                },
                 body: content.body,
                 relates_to: content.relates_to,
                 sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),

@@ -1,6 +1,6 @@
 //! Messages that are about another one or carry a file, and who is writing.
 
-use quicproquo_core::content::Content;
+use quicproquo_core::content::{Content, MAX_TEXT_LEN};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
@@ -10,11 +10,9 @@ use crate::error::SessionError;
 use crate::event::{EventData, TYPING_LIVES_MS};
 use crate::model::Outgoing;
 use crate::store::{
-    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, target,
+    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, is_reaction, target,
 };
 
-/// Longest key of a reaction, in bytes: what version 1 of the content can carry.
-const MAX_REACTION: usize = 255;
 /// A notice that its sender wrote longer ago than this is of no use any more, however wrong its
 /// clock is, in milliseconds.
 const TYPING_LATE_MS: u64 = 5 * 60 * 1000;
@@ -93,8 +91,8 @@ impl Actor {
         };
         if message.kind == EDIT {
             check_edit(own, message)?;
-            let now = self.store.message(self.owner, &own.sender, group, id, Some(&own.sender));
-            if now.await?.is_some_and(|message| message.deleted_at_ms.is_some()) {
+            let (owner, sender) = (self.owner, own.sender);
+            if self.store.is_deleted(owner, group, id, &sender).await? {
                 return Err(SessionError::NotEditable("the message was deleted".into()));
             }
         }
@@ -163,11 +161,8 @@ impl Actor {
 fn check_reaction(message: &Outgoing) -> Result<(), SessionError> {
     let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     match message.body.get("key").and_then(serde_json::Value::as_str) {
-        Some(key) if key.is_empty() || key.len() > MAX_REACTION => {
-            invalid("the key of a reaction has 1 to 255 bytes")
-        }
-        Some(key) if key.chars().any(char::is_control) => {
-            invalid("the key of a reaction has no control characters")
+        Some(key) if !is_reaction(key) => {
+            invalid("the key of a reaction has 1 to 255 bytes, and no control characters")
         }
         Some(_) => match message.body.get("active") {
             None | Some(serde_json::Value::Bool(_)) => Ok(()),
@@ -177,17 +172,22 @@ fn check_reaction(message: &Outgoing) -> Result<(), SessionError> {
     }
 }
 
+/// An edit must pass as what it changes would.
 fn check_edit(target: &StoredMessage, message: &Outgoing) -> Result<(), SessionError> {
+    let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     let kind = target.content.kind.as_str();
     match Class::of(kind) {
         Class::Deleted => Err(SessionError::NotEditable("the message was deleted".into())),
-        Class::Text | Class::Other if can_become(kind, &message.body) => Ok(()),
-        Class::Text => {
-            Err(SessionError::Invalid("the new content of a text has a string \"body\"".into()))
-        }
-        Class::Other if kind.contains('.') => {
-            Err(SessionError::Invalid("the new content of a message is an object".into()))
-        }
+        Class::Text => match message.body.get("body").and_then(serde_json::Value::as_str) {
+            None => invalid("the new content of a text has a string \"body\""),
+            Some("") => invalid("the new text is not empty"),
+            Some(text) if text.len() > MAX_TEXT_LEN => {
+                Err(SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT_LEN })
+            }
+            Some(_) => Ok(()),
+        },
+        Class::Other if can_become(kind, &message.body) => Ok(()),
+        Class::Other if kind.contains('.') => invalid("the new content of a message is an object"),
         _ => Err(SessionError::NotEditable(format!("a message of type {kind} cannot be edited"))),
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::message::{Require, check_text, message_id, verified};
+use super::message::{Require, message_id, verified};
 use crate::problem::Problem;
 
 /// What to change about an own message.
@@ -79,10 +79,8 @@ impl MessageEdit {
     /// For the engine, and whether every member must be verified.
     pub(crate) fn parse(self, id: MessageId) -> Result<(Outgoing, bool), Problem> {
         let verified = verified(self.require);
-        match self.content.get("body") {
-            Some(Value::String(_)) => check_text(&self.content)?,
-            _ if self.content.is_object() => {}
-            _ => return Err(Problem::field("/content", "an object")),
+        if !self.content.is_object() {
+            return Err(Problem::field("/content", "an object"));
         }
         Ok((about("edit", self.content, id), verified))
     }

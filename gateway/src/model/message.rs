@@ -141,7 +141,7 @@ fn check_file(content: &Value) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn check_text(content: &Value) -> Result<(), Problem> {
+fn check_text(content: &Value) -> Result<(), Problem> {
     match content.get("body") {
         Some(Value::String(body)) if body.is_empty() => {
             Err(Problem::field("/content/body", "not empty"))

@@ -65,6 +65,7 @@ kinds! {
     MessageNotFound "message-not-found" NOT_FOUND false "There is no such message.";
     AttachmentNotFound "attachment-not-found" NOT_FOUND false "There is no such attachment.";
     ConsumerNotFound "consumer-not-found" NOT_FOUND false "There is no such consumer.";
+    DeliveryNotFound "delivery-not-found" NOT_FOUND false "There is no such delivery.";
     NameUnknown "name-unknown" NOT_FOUND false "Nobody has this name.";
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED false "The route does not have this method.";
     RequestTimeout "request-timeout" REQUEST_TIMEOUT true "The request did not arrive in time.";

@@ -15,6 +15,7 @@ use crate::model::HistoryQuery;
 const OWNER: Owner = Owner(1);
 const ALICE: u8 = 1;
 const BOB: u8 = 2;
+const CAROL: u8 = 3;
 const MESSAGE: u8 = 7;
 
 struct Log {
@@ -214,4 +215,52 @@ async fn pages_of_a_search_lead_to_all_that_is_found() {
         }
     }
     assert_eq!(found, [60, 40, 20].map(id));
+}
+
+/// However much one member says about a message, what others have said stays.
+#[tokio::test]
+async fn nobody_pushes_the_changes_of_others_out_of_view() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "first").await;
+    log.text(BOB, MESSAGE, "the same id").await;
+    log.say(ALICE, 8, "edit", json!({ "body": "second" }), Some(MESSAGE)).await;
+    log.say(ALICE, 9, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
+    for n in 10..=255 {
+        log.say(BOB, n, "reaction", json!({ "key": n.to_string() }), Some(MESSAGE)).await;
+        log.say(CAROL, n, "edit", json!({ "body": "forged" }), Some(MESSAGE)).await;
+    }
+    log.say(BOB, 1, "reaction", json!({ "key": "x".repeat(256) }), Some(MESSAGE)).await;
+    let shown = log.shown().await;
+    assert_eq!(shown[0].body["body"], "second");
+    for message in &shown {
+        let reactions = &message.reactions;
+        assert_eq!(reactions[0], Reaction { key: "+".to_owned(), by: vec![key(ALICE)] });
+        // Bob's newest 32, of which the last is none.
+        assert_eq!(reactions.len(), 1 + 31);
+        assert!(reactions[1..].iter().all(|reaction| reaction.by == [key(BOB)]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_message_leaves_none_when_it_is_deleted() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "hi").await;
+    log.say(BOB, 8, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
+    log.say(BOB, 9, "delete", json!({}), Some(8)).await;
+    let [message] = &log.shown().await[..] else { panic!("one message") };
+    assert_eq!((message.kind.as_str(), message.reactions.len()), ("text", 0));
+}
+
+#[tokio::test]
+async fn the_sweep_empties_what_came_after_its_deletion() {
+    let mut log = Log::new().await;
+    log.say(ALICE, 8, "delete", json!({}), Some(MESSAGE)).await;
+    log.text(ALICE, MESSAGE, "late").await;
+    log.text(BOB, MESSAGE, "another").await;
+    assert!(log.contents().await[1] > 0);
+    let mut batch = log.store.batch();
+    batch.empty_deleted(OWNER, 1);
+    log.store.write(batch).await.unwrap();
+    let contents = log.contents().await;
+    assert!(contents[1] == 0 && contents[2] > 0, "{contents:?}");
 }
