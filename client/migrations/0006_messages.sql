@@ -10,11 +10,15 @@ ALTER TABLE messages ADD COLUMN deleted_at INTEGER;
 -- History is searched in this index alone.
 DROP INDEX messages_by_group;
 CREATE INDEX messages_by_group ON messages (owner, group_id, seq, class, received_at);
-CREATE INDEX messages_by_target ON messages (owner, group_id, target) WHERE target IS NOT NULL;
+-- The newest edit of a message by its sender, and the newest reactions of each member, are found
+-- without reading what else was said about it.
+CREATE INDEX messages_by_target ON messages (owner, group_id, target, class, sender, seq)
+    WHERE target IS NOT NULL;
+CREATE INDEX messages_deletions ON messages (owner) WHERE class = 6;
+CREATE INDEX messages_typing ON messages (owner, received_at) WHERE class = 8;
 CREATE INDEX messages_by_attachment ON messages (owner, attachment) WHERE attachment IS NOT NULL;
 
 -- Who writes: gone after half a minute.
-CREATE INDEX messages_typing ON messages (owner, received_at) WHERE class = 8;
 CREATE INDEX events_typing ON events (owner, occurred_at) WHERE kind = 'member.typing';
 
 -- Files that were uploaded here; those that were received are in their messages.

@@ -59,7 +59,7 @@ pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{
     Class, DELETE, DELETED, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING,
-    can_become, is_reaction_key, target,
+    can_become, is_reaction, target,
 };
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};

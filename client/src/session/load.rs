@@ -26,7 +26,7 @@ const EPOCH_KEPT_MS: u64 = 24 * 3600 * 1000;
 /// A payload cannot come again after this, in milliseconds.
 const INBOX_KEPT_MS: u64 = (DEFAULT_TTL_SECS as u64 + DEDUP_GRACE_SECS as u64) * 1000;
 /// Idempotency keys and settled intents are kept for 48 h, in milliseconds.
-const REQUESTS_KEPT_MS: u64 = 2 * 24 * 3600 * 1000;
+pub(super) const REQUESTS_KEPT_MS: u64 = 2 * 24 * 3600 * 1000;
 
 /// Payloads wait 7 days for their group, in milliseconds.
 const BUFFER_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;

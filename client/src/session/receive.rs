@@ -293,8 +293,6 @@ impl Actor {
             return;
         };
         let (visible, suite) = (slot.record.is_visible(), slot.record.suite);
-        // That word is ours, for what its sender has deleted.
-        let kind = if content.kind == DELETED { "unknown.deleted".into() } else { content.kind };
         let stored = StoredMessage {
             seq: 0,
             group: group.clone(),
@@ -306,7 +304,11 @@ impl Actor {
             delivery: DeliveryState::Sent,
             deleted_at_ms: None,
             content: MessageContent {
-                kind,
+                // What was deleted is shown so; nothing else is.
+                kind: match content.kind.as_str() {
+                    DELETED => "unknown.deleted".to_owned(),
+                    _ => content.kind,
+                },
                 body: content.body,
                 relates_to: content.relates_to,
                 sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),
@@ -330,7 +332,6 @@ impl Actor {
         let (owner, group) = (self.owner, &message.group);
         unit.batch.message_event(owner, seq, "message.received", group, at, seq);
         self.delete_target(&message, at, unit);
-        unit.batch.delete_deleted(self.owner, &message, at);
     }
 
     /// Keeps a payload that cannot be read, and says so.

@@ -7,6 +7,7 @@ use quicproquo_core::provider::group_scope;
 
 use super::actor::Actor;
 use super::input::Input;
+use super::load::REQUESTS_KEPT_MS;
 use super::unit::Unit;
 use crate::event::TYPING_LIVES_MS;
 use crate::model::GroupState;
@@ -23,7 +24,10 @@ impl Actor {
         unit.batch.forget_set_aside(self.owner, before, SET_ASIDE_BYTES);
         self.set_aside_bytes = 0;
         unit.batch.forget_attachments(self.owner, before);
-        unit.batch.forget_typing(self.owner, unit.now_ms.saturating_sub(TYPING_LIVES_MS));
+        let passed = unit.now_ms.saturating_sub(TYPING_LIVES_MS);
+        let asked = unit.now_ms.saturating_sub(REQUESTS_KEPT_MS);
+        unit.batch.forget_typing(self.owner, passed, asked);
+        unit.batch.empty_deleted(self.owner, unit.now_ms);
         self.expire_hidden(before, unit);
         self.forget_secrets(unit);
         if let Some(old) = self.store.old_events(self.owner, before, unit.now_ms).await? {

@@ -399,7 +399,7 @@ fn check(message: &Outgoing) -> Result<(), SessionError> {
 }
 
 /// Whether the content of a text is one, and not too long.
-pub(super) fn check_text(body: &serde_json::Value) -> Result<(), SessionError> {
+fn check_text(body: &serde_json::Value) -> Result<(), SessionError> {
     match body.get("body").and_then(serde_json::Value::as_str) {
         None => Err(SessionError::Invalid("the content of a text has a string \"body\"".into())),
         Some("") => Err(SessionError::Invalid("a text is not empty".into())),

@@ -1,17 +1,16 @@
 //! Messages that are about another one or carry a file, and who is writing.
 
-use quicproquo_core::content::Content;
+use quicproquo_core::content::{Content, MAX_TEXT_LEN};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
 use super::actor::Actor;
-use super::send::check_text;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::{EventData, TYPING_LIVES_MS};
 use crate::model::Outgoing;
 use crate::store::{
-    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, is_reaction_key, target,
+    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, is_reaction, target,
 };
 
 /// A notice that its sender wrote longer ago than this is of no use any more, however wrong its
@@ -92,7 +91,8 @@ impl Actor {
         };
         if message.kind == EDIT {
             check_edit(own, message)?;
-            if self.store.is_deleted(self.owner, group, id, &own.sender).await? {
+            let (owner, sender) = (self.owner, own.sender);
+            if self.store.is_deleted(owner, group, id, &sender).await? {
                 return Err(SessionError::NotEditable("the message was deleted".into()));
             }
         }
@@ -125,7 +125,6 @@ impl Actor {
         unit.batch.message_event(self.owner, event_seq, event, &message.group, now, message.seq);
         if event == "message.sent" {
             self.delete_target(message, now, unit);
-            unit.batch.delete_deleted(self.owner, message, now);
         }
     }
 
@@ -162,8 +161,8 @@ impl Actor {
 fn check_reaction(message: &Outgoing) -> Result<(), SessionError> {
     let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     match message.body.get("key").and_then(serde_json::Value::as_str) {
-        Some(key) if !is_reaction_key(key) => {
-            invalid("the key of a reaction has 1 to 255 bytes and no control characters")
+        Some(key) if !is_reaction(key) => {
+            invalid("the key of a reaction has 1 to 255 bytes, and no control characters")
         }
         Some(_) => match message.body.get("active") {
             None | Some(serde_json::Value::Bool(_)) => Ok(()),
@@ -173,18 +172,22 @@ fn check_reaction(message: &Outgoing) -> Result<(), SessionError> {
     }
 }
 
+/// An edit must pass as what it changes would.
 fn check_edit(target: &StoredMessage, message: &Outgoing) -> Result<(), SessionError> {
+    let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     let kind = target.content.kind.as_str();
     match Class::of(kind) {
         Class::Deleted => Err(SessionError::NotEditable("the message was deleted".into())),
-        Class::Text if can_become(kind, &message.body) => check_text(&message.body),
+        Class::Text => match message.body.get("body").and_then(serde_json::Value::as_str) {
+            None => invalid("the new content of a text has a string \"body\""),
+            Some("") => invalid("the new text is not empty"),
+            Some(text) if text.len() > MAX_TEXT_LEN => {
+                Err(SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT_LEN })
+            }
+            Some(_) => Ok(()),
+        },
         Class::Other if can_become(kind, &message.body) => Ok(()),
-        Class::Text => {
-            Err(SessionError::Invalid("the new content of a text has a string \"body\"".into()))
-        }
-        Class::Other if kind.contains('.') => {
-            Err(SessionError::Invalid("the new content of a message is an object".into()))
-        }
+        Class::Other if kind.contains('.') => invalid("the new content of a message is an object"),
         _ => Err(SessionError::NotEditable(format!("a message of type {kind} cannot be edited"))),
     }
 }

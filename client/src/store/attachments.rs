@@ -50,7 +50,8 @@ impl Store {
         id: &AttachmentId,
         groups: impl Fn(&GroupId) -> bool,
     ) -> Result<Option<StoredAttachment>, StoreError> {
-        let query = "SELECT seq, group_id FROM messages WHERE owner = ? AND attachment = ?";
+        let query = "SELECT seq, group_id FROM messages INDEXED BY messages_by_attachment \
+                     WHERE owner = ? AND attachment = ?";
         let rows = sqlx::query(query)
             .bind(owner.0)
             .bind(&id.as_bytes()[..])

@@ -31,7 +31,7 @@ mod history;
 mod state;
 
 pub(crate) use class::{Class, DELETE, DELETED, EDIT, FILE, REACTION, TYPING, target};
-pub(crate) use state::{can_become, is_reaction_key};
+pub(crate) use state::{can_become, is_reaction};
 
 /// A message row.
 #[derive(Debug, Clone, PartialEq)]

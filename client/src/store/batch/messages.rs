@@ -53,6 +53,21 @@ impl Batch {
         );
     }
 
+    /// Empties what was deleted before it was here, or before it was sent.
+    pub(crate) fn empty_deleted(&mut self, owner: Owner, at: u64) {
+        self.add(
+            "UPDATE messages INDEXED BY messages_by_id \
+             SET content = x'', attachment = NULL, class = ?, deleted_at = ? \
+             WHERE owner = ? AND (group_id, message_id, sender) IN \
+             (SELECT group_id, target, sender FROM messages INDEXED BY messages_deletions \
+             WHERE owner = ? AND class = 6 \
+             AND state NOT LIKE '{\"state\":\"failed\"%') \
+             AND deleted_at IS NULL AND class IN (0, 1, 2, 3) \
+             AND state <> '{\"state\":\"queued\"}'",
+            values![Class::Deleted as i64, at, owner.0, owner.0],
+        );
+    }
+
     /// An upload, by its sealed record.
     pub(in crate::store) fn put_attachment(
         &mut self,
@@ -98,7 +113,7 @@ impl Batch {
         names(&mut values);
         self.add(
             "UPDATE messages SET content = x'', attachment = NULL, \
-             class = CASE WHEN class IN (4, 5, 6, 7, 8) THEN class ELSE ? END, deleted_at = ? \
+             class = CASE WHEN class IN (0, 1, 2, 3) THEN ? ELSE class END, deleted_at = ? \
              WHERE owner = ? AND group_id = ? AND message_id = ? AND sender = ? \
              AND deleted_at IS NULL AND state <> '{\"state\":\"queued\"}'",
             values,
@@ -107,26 +122,10 @@ impl Batch {
         names(&mut values);
         values.push((Class::Edit as i64).into());
         self.add(
-            "UPDATE messages SET content = x'', deleted_at = ? \
+            "UPDATE messages INDEXED BY messages_by_target SET content = x'', deleted_at = ? \
              WHERE owner = ? AND group_id = ? AND target = ? AND sender = ? AND class = ? \
              AND state <> '{\"state\":\"queued\"}'",
             values,
-        );
-    }
-
-    /// The same for a message that comes, or leaves, after its own deletion.
-    pub(crate) fn delete_deleted(&mut self, owner: Owner, message: &StoredMessage, at: u64) {
-        if !Class::of(&message.content.kind).is_shown() {
-            return;
-        }
-        self.add(
-            "UPDATE messages SET content = x'', class = ?, attachment = NULL, deleted_at = ? \
-             WHERE owner = ? AND seq = ? AND deleted_at IS NULL AND EXISTS (SELECT 1 \
-             FROM messages AS deletion WHERE deletion.owner = messages.owner \
-             AND deletion.group_id = messages.group_id AND deletion.target = messages.message_id \
-             AND deletion.sender = messages.sender AND deletion.class = ? \
-             AND deletion.state NOT LIKE '{\"state\":\"failed\"%')",
-            values![Class::Deleted as i64, at, owner.0, message.seq, Class::Delete as i64],
         );
     }
 }

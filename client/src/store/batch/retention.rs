@@ -22,8 +22,9 @@ impl Batch {
         );
     }
 
-    /// Deletes notices of who was writing before this (unix milliseconds), the own ones too.
-    pub(crate) fn forget_typing(&mut self, owner: Owner, before: u64) {
+    /// Deletes notices of who was writing before this (unix milliseconds), and own ones that no
+    /// request can ask for any more.
+    pub(crate) fn forget_typing(&mut self, owner: Owner, before: u64, own_before: u64) {
         self.add(
             "DELETE FROM events WHERE owner = ? AND kind = 'member.typing' AND occurred_at < ?",
             vec![owner.0.into(), before.into()],
@@ -31,7 +32,7 @@ impl Batch {
         self.add(
             "DELETE FROM messages WHERE owner = ? AND class = 8 AND received_at < ? \
              AND state <> '{\"state\":\"queued\"}'",
-            vec![owner.0.into(), before.into()],
+            vec![owner.0.into(), own_before.into()],
         );
     }
 

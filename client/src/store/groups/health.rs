@@ -50,7 +50,7 @@ impl Store {
         let (changes, queued, last): (u32, u32, Option<i64>) = sqlx::query_as(
             "SELECT (SELECT COUNT(*) FROM intents \
              WHERE owner = ?1 AND group_id = ?2 AND settled = 0), \
-             (SELECT COUNT(*) FROM (SELECT state, sender FROM messages \
+             (SELECT COUNT(*) FROM (SELECT state, sender FROM messages INDEXED BY messages_by_group \
              WHERE owner = ?1 AND group_id = ?2 ORDER BY seq DESC LIMIT ?4) \
              WHERE sender = ?3 AND state = '{\"state\":\"queued\"}'), \
              (SELECT received_at FROM messages WHERE owner = ?1 AND group_id = ?2 \

@@ -39,7 +39,8 @@ impl Store {
         id: &MessageId,
     ) -> Result<Vec<StoredMessage>, StoreError> {
         let rows = sqlx::query(select!(
-            "WHERE owner = ? AND group_id = ? AND message_id = ? ORDER BY seq LIMIT 100"
+            "INDEXED BY messages_by_id \
+             WHERE owner = ? AND group_id = ? AND message_id = ? ORDER BY seq LIMIT 100"
         ))
         .bind(owner.0)
         .bind(group.as_bytes())

@@ -15,10 +15,11 @@ use crate::model::HistoryQuery;
 const OWNER: Owner = Owner(1);
 const ALICE: u8 = 1;
 const BOB: u8 = 2;
+const CAROL: u8 = 3;
 const MESSAGE: u8 = 7;
 
 struct Log {
-    dir: TempDir,
+    _dir: TempDir,
     store: Arc<Store>,
     seq: u64,
 }
@@ -44,7 +45,7 @@ impl Log {
         )
         .await
         .unwrap();
-        Self { dir, store, seq: 0 }
+        Self { _dir: dir, store, seq: 0 }
     }
 
     fn group() -> GroupId {
@@ -79,7 +80,6 @@ impl Log {
         if let Some(relation) = relates_to.filter(|relation| relation.rel == "delete") {
             batch.message_deleted(OWNER, &Self::group(), &relation.id, &key(by), 1000 * self.seq);
         }
-        batch.delete_deleted(OWNER, &message, message.received_at_ms);
         self.store.write(batch).await.unwrap();
     }
 
@@ -152,61 +152,6 @@ async fn a_deletion_that_comes_first_counts() {
     let [message] = &log.shown().await[..] else { panic!("one message") };
     assert_eq!((message.kind.as_str(), &message.body), ("deleted", &Value::Null));
     assert!(message.reactions.is_empty());
-    assert_eq!(log.contents().await[1], 0, "and nothing of it stays");
-    log.text(BOB, MESSAGE, "another's").await;
-    assert_eq!(log.shown().await[1].body["body"], "another's");
-}
-
-#[tokio::test]
-async fn what_others_say_about_a_message_hides_none_of_its_edits() {
-    let mut log = Log::new().await;
-    log.text(ALICE, MESSAGE, "first").await;
-    log.text(BOB, MESSAGE, "same id").await;
-    log.say(ALICE, 8, "edit", json!({ "body": "second" }), Some(MESSAGE)).await;
-    let copy = "INSERT INTO messages (owner, seq, group_id, sender, message_id, epoch, received_at, \
-                recipients, state, content, class, target) \
-                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
-                SELECT owner, 1000 + i, group_id, randomblob(32), randomblob(16), epoch, \
-                received_at, recipients, state, content, class, target FROM messages, n \
-                WHERE class = 4";
-    log.say(BOB, 9, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
-    let path = log.dir.path().join("client.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    sqlx::query(copy).execute(&mut other).await.unwrap();
-    let shown = log.shown().await;
-    assert_eq!((&shown[0].body["body"], shown[0].edited_at_ms), (&json!("second"), Some(3000)));
-    assert_eq!((&shown[1].body["body"], shown[1].edited_at_ms), (&json!("same id"), None));
-    // Both have the id that the reactions name.
-    assert!(shown.iter().all(|message| message.reactions.len() == 1));
-}
-
-#[tokio::test]
-async fn keys_that_no_reaction_has_are_not_shown() {
-    let mut log = Log::new().await;
-    log.text(ALICE, MESSAGE, "hi").await;
-    for (as_id, key) in [(8, ""), (9, "a\u{7}"), (10, &"x".repeat(256)), (11, &"y".repeat(9999))] {
-        log.say(BOB, as_id, "reaction", json!({ "key": key }), Some(MESSAGE)).await;
-    }
-    log.say(BOB, 12, "reaction", json!({ "key": "x".repeat(255) }), Some(MESSAGE)).await;
-    let reactions = log.shown().await.remove(0).reactions;
-    assert_eq!(reactions.iter().map(|one| one.key.len()).collect::<Vec<_>>(), [255]);
-    for n in 0..200 {
-        let key = format!("key {n}");
-        log.say(BOB, 50 + n, "reaction", json!({ "key": key }), Some(MESSAGE)).await;
-    }
-    assert_eq!(log.shown().await.remove(0).reactions.len(), KEYS);
-}
-
-#[tokio::test]
-async fn a_deleted_reaction_is_no_deleted_message() {
-    let mut log = Log::new().await;
-    log.text(ALICE, MESSAGE, "hi").await;
-    log.say(BOB, 8, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
-    log.say(BOB, 9, "delete", json!({}), Some(8)).await;
-    let [message] = &log.shown().await[..] else { panic!("one message") };
-    assert!(message.reactions.is_empty());
-    assert_eq!(log.contents().await[1], 0);
 }
 
 #[tokio::test]
@@ -278,4 +223,52 @@ async fn pages_of_a_search_lead_to_all_that_is_found() {
         }
     }
     assert_eq!(found, [60, 40, 20].map(id));
+}
+
+/// However much one member says about a message, what others have said stays.
+#[tokio::test]
+async fn nobody_pushes_the_changes_of_others_out_of_view() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "first").await;
+    log.text(BOB, MESSAGE, "the same id").await;
+    log.say(ALICE, 8, "edit", json!({ "body": "second" }), Some(MESSAGE)).await;
+    log.say(ALICE, 9, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
+    for n in 10..=255 {
+        log.say(BOB, n, "reaction", json!({ "key": n.to_string() }), Some(MESSAGE)).await;
+        log.say(CAROL, n, "edit", json!({ "body": "forged" }), Some(MESSAGE)).await;
+    }
+    log.say(BOB, 1, "reaction", json!({ "key": "x".repeat(256) }), Some(MESSAGE)).await;
+    let shown = log.shown().await;
+    assert_eq!(shown[0].body["body"], "second");
+    for message in &shown {
+        let reactions = &message.reactions;
+        assert_eq!(reactions[0], Reaction { key: "+".to_owned(), by: vec![key(ALICE)] });
+        // Bob's newest 32, of which the last is none.
+        assert_eq!(reactions.len(), 1 + 31);
+        assert!(reactions[1..].iter().all(|reaction| reaction.by == [key(BOB)]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_message_leaves_none_when_it_is_deleted() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "hi").await;
+    log.say(BOB, 8, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
+    log.say(BOB, 9, "delete", json!({}), Some(8)).await;
+    let [message] = &log.shown().await[..] else { panic!("one message") };
+    assert_eq!((message.kind.as_str(), message.reactions.len()), ("text", 0));
+}
+
+#[tokio::test]
+async fn the_sweep_empties_what_came_after_its_deletion() {
+    let mut log = Log::new().await;
+    log.say(ALICE, 8, "delete", json!({}), Some(MESSAGE)).await;
+    log.text(ALICE, MESSAGE, "late").await;
+    log.text(BOB, MESSAGE, "another").await;
+    assert!(log.contents().await[1] > 0);
+    let mut batch = log.store.batch();
+    batch.empty_deleted(OWNER, 1);
+    log.store.write(batch).await.unwrap();
+    let contents = log.contents().await;
+    assert!(contents[1] == 0 && contents[2] > 0, "{contents:?}");
 }
