@@ -14,6 +14,14 @@ use crate::model::{Invitation, MemberInfo, Message};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Cursor(pub(crate) u64);
 
+impl Cursor {
+    /// The position right before this one: reading after it gives what is here, if anything is.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c1_{:x}", self.0)
@@ -60,6 +68,9 @@ pub struct EventPage {
     pub next: Cursor,
 }
 
+/// How long somebody is writing after having said so, in milliseconds.
+pub const TYPING_LIVES_MS: u64 = 30_000;
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
@@ -82,6 +93,19 @@ pub enum EventData {
         reason: String,
         /// SHA-256 of the payload, or of the damaged row, hex.
         payload_hash: String,
+    },
+    /// Somebody is writing, or has stopped. It passes: the log forgets it after
+    /// [`TYPING_LIVES_MS`].
+    #[serde(rename = "member.typing")]
+    MemberTyping {
+        /// Who.
+        by: IdentityKey,
+        /// The name, if it is known.
+        name: Option<String>,
+        /// Whether it is writing.
+        active: bool,
+        /// When this is over unless it is said again, unix milliseconds.
+        until_ms: u64,
     },
     /// This identity became a visible member.
     #[serde(rename = "group.joined")]
@@ -185,11 +209,12 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 18] = [
         "message.received",
         "message.sent",
         "message.failed",
         "message.undecryptable",
+        "member.typing",
         "group.joined",
         "group.members_changed",
         "group.renamed",
@@ -212,6 +237,7 @@ impl EventData {
             Self::MessageSent(_) => "message.sent",
             Self::MessageFailed(_) => "message.failed",
             Self::MessageUndecryptable { .. } => "message.undecryptable",
+            Self::MemberTyping { .. } => "member.typing",
             Self::GroupJoined { .. } => "group.joined",
             Self::GroupMembersChanged { .. } => "group.members_changed",
             Self::GroupRenamed { .. } => "group.renamed",

@@ -22,6 +22,7 @@ use crate::error::{OpenError, SessionError};
 use crate::mark::{Mark, MarkError};
 
 mod archive;
+mod attachments;
 mod batch;
 mod contacts;
 mod damage;
@@ -40,17 +41,21 @@ mod record;
 mod rekey;
 mod retention;
 mod seal;
+mod spool;
 mod tables;
 mod writer;
 
 pub(crate) use archive::Exported;
+pub(crate) use attachments::StoredAttachment;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
-pub(crate) use messages::{MessageContent, StoredMessage};
+pub(crate) use messages::{
+    Class, DELETE, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING, can_become, target,
+};
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
 pub use rekey::rekey;
@@ -97,6 +102,7 @@ pub(crate) struct Store {
     written: AtomicU64,
     lock: File,
     retention: Duration,
+    spool: spool::Spool,
 }
 
 impl Store {
@@ -120,9 +126,10 @@ impl Store {
             .await
             .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
         let writer = writer::Writer::start(connection, mark);
+        let spool = spool::Spool::open(dir).map_err(|source| io(dir, source))?;
         let loaded = loaded::Loaded::new(loaded_bytes);
         let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
-        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention }))
+        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention, spool }))
     }
 
     /// How long what was decrypted is kept, in milliseconds.
@@ -144,6 +151,11 @@ impl Store {
     /// Bytes of values that were handed over to be written since the database was opened.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Where uploads arrive.
+    pub(crate) fn spool(&self) -> &spool::Spool {
+        &self.spool
     }
 
     /// The groups in memory.

@@ -17,7 +17,7 @@ use crate::model::BotCreated;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::state::AppState;
-use crate::store::{BotRow, BotState, CursorRow, Store, StoreError};
+use crate::store::{BotRow, BotState, CursorRow, Store, StoreError, StoredConsumer};
 
 /// Pause between tries to remove what the node has of a bot.
 const REMOVE_AGAIN: Duration = Duration::from_secs(10);
@@ -159,7 +159,7 @@ pub(crate) async fn export(
     key: ArchiveKey,
 ) -> Result<Vec<u8>, Problem> {
     let consumers = state.consumers.of_bot(&bot.bot_id).into_iter();
-    let consumers = consumers.map(|(name, cursor)| (name, cursor.to_string())).collect();
+    let consumers = consumers.map(|(name, at)| (name, at.cursor.to_string())).collect();
     let note = serde_json::to_vec(&Note { consumers }).unwrap_or_default();
     Ok(state.client.export_with(&bot.identity, key, note).await?)
 }
@@ -211,7 +211,8 @@ pub(crate) async fn import(
             error => error.into(),
         });
     }
-    state.consumers.adopt(consumers);
+    let adopted = consumers.into_iter().map(|row| StoredConsumer { row, deliveries: Vec::new() });
+    state.consumers.adopt(adopted.collect());
     state.bots.insert(record);
     state.tokens.insert(grant);
     session.resume().await?;

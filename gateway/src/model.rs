@@ -2,27 +2,36 @@
 //! types. Nothing of these types travels further inward.
 
 mod archive;
+mod attachment;
 mod bot;
 mod event;
 mod group;
+mod group_health;
 mod identity;
 mod invitation;
 mod list;
 mod message;
 mod query;
+mod stream;
 mod time;
 mod token;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
+pub(crate) use attachment::{AttachmentDto, UploadParams};
 pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
-pub(crate) use event::{Ack, EventDto};
+pub(crate) use event::EventDto;
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};
+pub(crate) use group_health::GroupHealthDto;
 pub(crate) use identity::{IdentityDto, KnownIdentityDto, Verification};
 pub(crate) use identity::{resolve, resolve_all};
 pub(crate) use invitation::InvitationDto;
 pub(crate) use list::List;
-pub(crate) use message::{MessageDto, NewMessage};
-pub(crate) use query::{HistoryParams, PollParams, SendWait, StreamParams, Wait};
+pub(crate) use message::{MessageDto, MessageEdit, NewMessage, NewReaction, ReadMarker, Typing};
+pub(crate) use message::{deletion, reaction_taken_back};
+pub(crate) use query::{HistoryParams, SendWait, Wait};
+pub(crate) use stream::{Ack, ConsumerDto, ConsumerParams, ConsumerPosition, Extend, Extended};
+pub(crate) use stream::{ParkedDto, ParkedParams, PollParams, StreamParams};
+pub(crate) use stream::{TicketDto, Wanted, lease_of};
 pub(crate) use time::{parse_time, rfc3339};
 pub(crate) use token::{NewToken, TokenCreated, TokenDto};

@@ -31,6 +31,7 @@ use crate::router;
         (name = "members", description = "Members of a group."),
         (name = "invitations", description = "Groups somebody added the bot to."),
         (name = "messages", description = "Sending and history."),
+        (name = "attachments", description = "Files, to be sent and received."),
         (name = "events", description = "What happened: long poll and WebSocket on one log."),
         (name = "identities", description = "Who is who."),
         (name = "health", description = "Whether the gateway works. No token.")
@@ -86,6 +87,20 @@ impl IntoParams for Idempotent {
     }
 }
 
+/// Where a reader of server-sent events comes back to.
+pub(crate) struct LastEventId;
+
+impl IntoParams for LastEventId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "Last-Event-ID",
+            "With `Accept: text/event-stream`: the `id` of the last event that was read, in the \
+             place of `after`. Browsers send it by themselves. A consumer goes on where it has \
+             acknowledged.",
+        )]
+    }
+}
+
 /// The headers of routes that change a group.
 pub(crate) struct Guarded;
 
@@ -98,6 +113,19 @@ impl IntoParams for Guarded {
              moved on.",
         ));
         headers
+    }
+}
+
+/// The headers of routes that give bytes.
+pub(crate) struct Ranged;
+
+impl IntoParams for Ranged {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            header("Range", "One range of bytes, like `bytes=0-1023` or `bytes=-500`."),
+            header("If-Range", "The `ETag` without which the range does not count."),
+            header("If-None-Match", "The `ETag` of what the caller has already: then 304."),
+        ]
     }
 }
 
@@ -165,6 +193,19 @@ pub(crate) struct Expired;
 impl IntoResponses for Expired {
     fn responses() -> Responses {
         problems(&[(410, "The cursor is older than what is kept.")])
+    }
+}
+
+/// Problems of files that the node keeps.
+pub(crate) struct Unsatisfied;
+
+impl IntoResponses for Unsatisfied {
+    fn responses() -> Responses {
+        problems(&[
+            (410, "The node does not keep it any more."),
+            (416, "It has no such bytes."),
+            (502, "The node has something else than what was uploaded."),
+        ])
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{Tokens, load_or_create};
 use crate::config::GatewayConfig;
 use crate::error::GatewayError;
-use crate::events::{Consumers, CursorWriter};
+use crate::events::{ConsumerWriter, Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
 use crate::state::{AppState, ReadySwitch, Shared};
@@ -34,7 +34,7 @@ pub struct Gateway {
     local_addr: SocketAddr,
     admin_token: PathBuf,
     state: AppState,
-    writer: CursorWriter,
+    writer: ConsumerWriter,
 }
 
 impl Gateway {
@@ -55,7 +55,7 @@ impl Gateway {
         for grant in store.tokens().await.map_err(|error| (folder, error))? {
             tokens.insert(grant);
         }
-        let (queue, writer) = CursorWriter::new(store.clone());
+        let (queue, writer) = ConsumerWriter::new(store.clone());
         let rows = store.consumers().await.map_err(|error| (folder, error))?;
         let state = AppState(Arc::new(Shared {
             client,
@@ -63,6 +63,7 @@ impl Gateway {
             bots,
             tokens,
             consumers: Consumers::new(rows, queue),
+            tickets: Tickets::default(),
             running: Running::default(),
             guard: Guard::new(local_addr, &config),
             ready: ReadySwitch::new(config.ready),

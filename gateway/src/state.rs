@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{TokenHash, Tokens};
 use crate::bots::Bots;
-use crate::events::Consumers;
+use crate::events::{Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
 use crate::store::Store;
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     /// All named consumers.
     pub(crate) consumers: Consumers,
+    /// Tickets of browsers that open a stream.
+    pub(crate) tickets: Tickets,
     /// Keys of admin requests that run now.
     pub(crate) running: Running,
     /// Which hosts and origins are answered.

@@ -1,4 +1,4 @@
-//! The gateway's own database: bots, tokens, consumers' cursors, answers to admin requests.
+//! The gateway's own database: bots, tokens, consumers, answers to admin requests.
 //!
 //! One connection in exclusive locking mode: one process, and every commit is durable
 //! (`synchronous = FULL`) before it is answered.
@@ -24,7 +24,7 @@ use crate::error::GatewayError;
 use crate::problem::{Kind, Problem};
 
 pub(crate) use bots::{BotRow, BotState};
-pub(crate) use consumers::CursorRow;
+pub(crate) use consumers::{ConsumerChange, CursorRow, DeliveryRow, DeliveryState, StoredConsumer};
 pub(crate) use requests::Record;
 
 type Tx = Transaction<'static, Sqlite>;

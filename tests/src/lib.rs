@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod rpc;
 pub mod seed;
 pub mod socket;
+pub mod sse;
 pub mod trace;
 pub mod wait;
 
@@ -29,4 +30,5 @@ pub use bot::{Bot, bots, pair};
 pub use ear::Ear;
 pub use process::{Launch, Running, tool};
 pub use socket::Socket;
+pub use sse::Sse;
 pub use wait::{LONG, SOON, wait_for, within};

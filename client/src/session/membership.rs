@@ -35,7 +35,7 @@ impl Actor {
     ) {
         let n = match self.replayed(options.idempotency.as_ref(), unit).await {
             Err(error) => return unit.reply(reply, Err(error)),
-            Ok(Some(IdempotencyTarget::Message(_))) => {
+            Ok(Some(IdempotencyTarget::Message(_) | IdempotencyTarget::Attachment(_))) => {
                 return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
             }
             Ok(Some(IdempotencyTarget::Intent(n))) => {

@@ -16,7 +16,7 @@ use crate::event::EventData;
 use crate::guard::guarded;
 use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
-use crate::store::{MessageContent, StoreError, StoredMessage};
+use crate::store::{MessageContent, StoreError, StoredMessage, TYPING};
 
 /// Why a payload is set aside that made the protocol stack panic.
 pub(super) const INTERNAL: &str = "internal";
@@ -284,8 +284,10 @@ impl Actor {
                 return self.set_aside(hashes.payload, plaintext, reason, unit);
             }
         };
-        if content.kind == "dummy" {
-            return;
+        match content.kind.as_str() {
+            "dummy" => return,
+            TYPING => return self.typing(group, sender, &content, unit),
+            _ => {}
         }
         let Some(slot) = self.groups.get(group) else {
             return;
@@ -300,6 +302,7 @@ impl Actor {
             received_at_ms: unit.now_ms,
             recipients: 0,
             delivery: DeliveryState::Sent,
+            deleted_at_ms: None,
             content: MessageContent {
                 kind: content.kind,
                 body: content.body,
@@ -312,7 +315,7 @@ impl Actor {
         if visible {
             self.received(stored, unit.now_ms, unit);
         } else {
-            let message = stored.into_message(&self.identity.key(), &self.names);
+            let message = stored.into_whole_message(&self.identity.key(), &self.names);
             self.emit(unit, Some(group), EventData::MessageReceived(message));
         }
     }
@@ -324,6 +327,7 @@ impl Actor {
         unit.batch.message(self.owner, &message);
         let (owner, group) = (self.owner, &message.group);
         unit.batch.message_event(owner, seq, "message.received", group, at, seq);
+        self.delete_target(&message, at, unit);
     }
 
     /// Keeps a payload that cannot be read, and says so.
@@ -362,6 +366,7 @@ pub(super) fn reveal(message: Message) -> StoredMessage {
         received_at_ms: message.received_at_ms,
         recipients: 0,
         delivery: message.delivery,
+        deleted_at_ms: None,
         content: MessageContent {
             kind: message.kind,
             body: message.body,

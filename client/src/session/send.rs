@@ -42,11 +42,15 @@ impl Actor {
                 let result = result.map(|value| Outcome { value, replayed: true });
                 return unit.reply(reply, result);
             }
-            Ok(Some(IdempotencyTarget::Intent(_))) => {
+            Ok(Some(IdempotencyTarget::Intent(_) | IdempotencyTarget::Attachment(_))) => {
                 return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
             }
             Ok(None) => {}
         }
+        let message = match self.prepare(&group, message).await {
+            Ok(message) => message,
+            Err(error) => return unit.reply(reply, Err(error)),
+        };
         let wait = options.wait;
         match self.stage_message(&group, message, options, unit) {
             Err(error) => unit.reply(reply, Err(error)),
@@ -110,6 +114,7 @@ impl Actor {
             received_at_ms: unit.now_ms,
             recipients,
             delivery: DeliveryState::Queued,
+            deleted_at_ms: None,
             content,
         };
         unit.batch.message(self.owner, &stored);
@@ -179,6 +184,10 @@ impl Actor {
             }
             if !active {
                 self.fail_message(counter, message, "no longer a member of the group", unit);
+                continue;
+            }
+            if Self::is_stale(&message, unit) {
+                self.fail_message(counter, message, "nobody wants it any more", unit);
                 continue;
             }
             match self.encrypt(group, &message).await? {
@@ -279,8 +288,7 @@ impl Actor {
         let (owner, seq) = (self.owner, message.seq);
         let (epoch, recipients) = (message.epoch, message.recipients);
         unit.batch.message_state(owner, seq, epoch, recipients, &message.delivery);
-        let event_seq = self.next_seq();
-        unit.batch.message_event(owner, event_seq, event, &message.group, unit.now_ms, seq);
+        self.tell_over(message, event, unit);
         unit.messages.insert(seq, message.clone());
         let own = self.identity.key();
         for (reply, replayed) in self.waits.sends.remove(&counter).unwrap_or_default() {

@@ -177,6 +177,8 @@ fn opened(
     for (name, cell) in &mut row {
         if Some(name.as_str()) == sealed
             && let Cell::Bytes(value) = cell
+            // What was deleted is empty, and not sealed.
+            && !value.is_empty()
         {
             match sealer.open(table, row_key, value) {
                 Ok(plain) => *cell = Cell::Bytes(plain.to_vec().into()),
@@ -254,6 +256,7 @@ fn sealed(
     for (name, cell) in &mut row {
         if Some(name.as_str()) == column
             && let Cell::Bytes(plain) = cell
+            && !plain.is_empty()
         {
             let value = sealer.seal(table, row_key, plain);
             plain.zeroize();

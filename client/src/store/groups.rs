@@ -13,6 +13,8 @@ use crate::error::SessionError;
 use crate::guard::guarded;
 use crate::model::{GroupInfo, GroupState, Invitation, MemberInfo};
 
+mod health;
+
 /// What is kept of a group beside its MLS state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct GroupRecord {

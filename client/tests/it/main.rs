@@ -7,7 +7,9 @@
 )]
 
 mod archive;
+mod attachments;
 mod bench;
+mod changes;
 mod conversation;
 mod damage;
 mod failures;

@@ -80,7 +80,18 @@ impl FromRequestParts<AppState> for Bot {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let hash = presented(parts)?.hash();
+        Self::of_token(state, &presented(parts)?)
+    }
+}
+
+impl Bot {
+    /// The bot of a token that came otherwise than in a header.
+    pub(crate) fn by_token(state: &AppState, text: &str) -> Result<Self, Problem> {
+        Self::of_token(state, &Token::parse(text).ok_or(Problem::new(Kind::TokenInvalid))?)
+    }
+
+    fn of_token(state: &AppState, token: &Token) -> Result<Self, Problem> {
+        let hash = token.hash();
         if hash == state.admin {
             return Err(Problem::new(Kind::AdminTokenRefused));
         }

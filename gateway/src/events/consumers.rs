@@ -1,23 +1,33 @@
-//! Named consumers: cursors that the gateway keeps and acknowledgements move.
+//! Named consumers: the gateway keeps their place in the log, and acknowledgements move it.
 //!
-//! A consumer has one live connection; a new one displaces it. What was delivered and not
-//! acknowledged is delivered again to the next connection, with `attempt` one higher. Which
-//! deliveries above the cursor are acknowledged is kept in memory: after a restart of the gateway
-//! some of them come again (at least once).
+//! Connections of one consumer share its events by group. What is acknowledged above the cursor is
+//! kept in memory only: after a restart some of it comes again (at least once).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod connection;
+mod deal;
+mod id;
+mod lane;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quicproquo_client::Cursor;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use quicproquo_client::clock::now_ms;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::writer::CursorQueue;
+use super::filter::Filter;
+use super::writer::WriteQueue;
 use crate::problem::{Kind, Problem};
-use crate::store::CursorRow;
+use crate::store::{ConsumerChange, CursorRow, DeliveryRow, StoredConsumer};
 
-/// How many deliveries of a connection may be unacknowledged.
-const WINDOW: usize = 1000;
+pub(crate) use connection::{Connection, Delivery, read_again};
+pub(crate) use deal::{Now, Terms};
+pub(crate) use id::DeliveryId;
+
+use deal::Deal;
+
 const MAX_NAME: usize = 64;
 const MAX_CONSUMERS: usize = 100;
 
@@ -27,42 +37,56 @@ type Key = (String, String);
 #[derive(Debug)]
 pub(crate) struct Consumers {
     all: Mutex<HashMap<Key, Arc<Consumer>>>,
-    queue: CursorQueue,
+    queue: WriteQueue,
 }
 
+/// One consumer.
 #[derive(Debug)]
-struct Consumer {
+pub(crate) struct Consumer {
     key: Key,
-    position: Mutex<Position>,
-    acknowledged: Notify,
+    deal: Mutex<Deal>,
+    /// Changes when another connection may get something.
+    changed: watch::Sender<()>,
+    /// One connection reads on in the log.
+    reading: tokio::sync::Mutex<()>,
+    queue: WriteQueue,
+    /// Whether the writer knows that there is something to write.
+    queued: Mutex<bool>,
+    /// Whether it is deleted.
+    gone: AtomicBool,
 }
 
-/// Where a consumer is.
-#[derive(Debug, Default)]
-struct Position {
+/// What is told about a consumer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
     /// Everything up to here is acknowledged.
-    cursor: Cursor,
-    /// Delivered by any connection, not acknowledged: how often.
-    attempts: BTreeMap<Cursor, u32>,
-    /// Of these, what the live connection delivered.
-    in_flight: BTreeSet<Cursor>,
-    /// Acknowledged above the cursor.
-    acked: BTreeSet<Cursor>,
-    /// Ends the live connection.
-    live: CancellationToken,
+    pub(crate) cursor: Cursor,
+    /// Live connections.
+    pub(crate) connections: usize,
+    /// Read from the log and not acknowledged.
+    pub(crate) open: usize,
+    /// Set aside.
+    pub(crate) parked: usize,
+}
+
+/// What an acknowledgement lists.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum UpTo {
+    /// A delivery and those before it on its connection.
+    Delivery(DeliveryId),
+    /// A place in the log.
+    Cursor(Cursor),
 }
 
 impl Consumers {
     /// The consumers as they were written.
-    pub(crate) fn new(rows: Vec<CursorRow>, queue: CursorQueue) -> Self {
-        let consumer = |row: CursorRow| {
-            let key = (row.bot_id, row.name);
-            (key.clone(), Consumer::at(key, row.cursor))
-        };
-        Self { all: Mutex::new(rows.into_iter().map(consumer).collect()), queue }
+    pub(crate) fn new(stored: Vec<StoredConsumer>, queue: WriteQueue) -> Self {
+        let all = Self { all: Mutex::default(), queue };
+        all.adopt(stored);
+        all
     }
 
-    /// Connects to a consumer, displacing its connection; a new one begins at `start`.
+    /// Connects to a consumer; a new one begins at `start`.
     ///
     /// # Errors
     /// `RequestInvalid` for a bad name or too many consumers, `StorageUnavailable`.
@@ -71,204 +95,244 @@ impl Consumers {
         bot_id: &str,
         name: &str,
         start: Cursor,
-    ) -> Result<Lease, Problem> {
+        filter: &Filter,
+        terms: Terms,
+    ) -> Result<Connection, Problem> {
         check_name(name)?;
+        self.open_any(bot_id, name, start, filter, terms).await
+    }
+
+    /// The same for names that bots cannot give.
+    pub(super) async fn open_any(
+        &self,
+        bot_id: &str,
+        name: &str,
+        start: Cursor,
+        filter: &Filter,
+        terms: Terms,
+    ) -> Result<Connection, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
         let known = lock(&self.all).get(&key).cloned();
         let consumer = if let Some(consumer) = known {
             consumer
         } else {
-            if lock(&self.all).keys().filter(|(bot, _)| bot == bot_id).count() >= MAX_CONSUMERS {
+            let own = |(bot, name): &&Key| bot == bot_id && check_name(name).is_ok();
+            if lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
                 let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
                 return Err(Problem::field("consumer", detail));
             }
-            self.queue.put_durably(row(&key, start)).await?;
-            let new = Consumer::at(key.clone(), start);
-            Arc::clone(lock(&self.all).entry(key).or_insert(new))
+            let new = self.make(key.clone(), Deal::at(start));
+            let consumer = Arc::clone(lock(&self.all).entry(key).or_insert(new));
+            self.queue.flush(&consumer).await?;
+            consumer
         };
-        let mut position = lock(&consumer.position);
-        position.live.cancel();
-        position.live = CancellationToken::new();
-        position.in_flight.clear();
-        let (start, displaced) = (position.cursor, position.live.clone());
-        drop(position);
-        Ok(Lease { consumer, start, displaced, queue: self.queue.clone() })
+        Ok(Connection::new(consumer, terms, filter))
     }
 
-    /// Acknowledges from outside a connection; answers the durable cursor.
+    /// Finds a consumer.
     ///
     /// # Errors
-    /// `ConsumerNotFound`, `CursorInvalid`, `StorageUnavailable`.
-    pub(crate) async fn acknowledge(
-        &self,
-        bot_id: &str,
-        name: &str,
-        up_to: Option<&str>,
-        ids: &[String],
-        tail: Cursor,
-    ) -> Result<Cursor, Problem> {
+    /// `ConsumerNotFound`.
+    pub(crate) fn find(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let known = lock(&self.all).get(&key).cloned();
-        let consumer = known.ok_or(Problem::new(Kind::ConsumerNotFound))?;
-        let cursor = consumer.acknowledge(up_to, ids, tail)?;
-        self.queue.put_durably(row(&key, cursor)).await?;
-        Ok(cursor)
+        lock(&self.all).get(&key).cloned().ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
+    }
+
+    /// Waits until what has changed of a consumer is durable.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub(crate) async fn flush(&self, consumer: &Arc<Consumer>) -> Result<(), Problem> {
+        self.queue.flush(consumer).await
     }
 
     /// Where the consumers of a bot are, by name.
-    pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Cursor> {
+    pub(crate) fn of_bot(&self, bot_id: &str) -> BTreeMap<String, Standing> {
         let all = lock(&self.all);
-        let own = all.iter().filter(|((bot, _), _)| bot == bot_id);
-        own.map(|((_, name), consumer)| (name.clone(), lock(&consumer.position).cursor)).collect()
+        let own = all.iter().filter(|((bot, name), _)| bot == bot_id && check_name(name).is_ok());
+        own.map(|((_, name), consumer)| (name.clone(), consumer.standing())).collect()
     }
 
-    /// Consumers that came with a bot; their rows are written.
-    pub(crate) fn adopt(&self, rows: Vec<CursorRow>) {
-        let mut all = lock(&self.all);
-        for row in rows {
-            let key = (row.bot_id, row.name);
-            all.insert(key.clone(), Consumer::at(key, row.cursor));
+    /// Consumers whose rows are written.
+    pub(crate) fn adopt(&self, stored: Vec<StoredConsumer>) {
+        for stored in stored {
+            let key = (stored.row.bot_id.clone(), stored.row.name.clone());
+            let consumer = self.make(key.clone(), Deal::new(stored));
+            lock(&self.all).insert(key, consumer);
         }
+    }
+
+    /// Deletes a consumer; its connections end.
+    ///
+    /// # Errors
+    /// `ConsumerNotFound`, `StorageUnavailable`.
+    pub(crate) async fn delete(&self, bot_id: &str, name: &str) -> Result<(), Problem> {
+        let key = (bot_id.to_owned(), name.to_owned());
+        let consumer = lock(&self.all).remove(&key);
+        let consumer = consumer.ok_or_else(|| Problem::new(Kind::ConsumerNotFound))?;
+        consumer.gone.store(true, Ordering::Release);
+        consumer.change(Deal::displace);
+        self.queue.flush(&consumer).await
+    }
+
+    /// The named consumer of a bot, or all of them.
+    pub(crate) fn named(&self, bot_id: &str, name: Option<&str>) -> Vec<Arc<Consumer>> {
+        let all = lock(&self.all);
+        let wanted = |(bot, own): &Key| {
+            bot == bot_id && check_name(own).is_ok() && name.is_none_or(|name| name == own)
+        };
+        let found = all.iter().filter(|(key, _)| wanted(key));
+        found.map(|(_, consumer)| Arc::clone(consumer)).collect()
     }
 
     /// Forgets the consumers of a bot that is deleted.
     pub(crate) fn forget_bot(&self, bot_id: &str) {
         lock(&self.all).retain(|(bot, _), _| bot != bot_id);
     }
-}
 
-/// A live connection's hold on its consumer.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    consumer: Arc<Consumer>,
-    /// Where to begin.
-    pub(crate) start: Cursor,
-    /// Cancelled when another connection takes over.
-    pub(crate) displaced: CancellationToken,
-    queue: CursorQueue,
-}
-
-impl Lease {
-    /// Whether another event may be delivered before an acknowledgement.
-    pub(crate) fn has_room(&self) -> bool {
-        lock(&self.consumer.position).in_flight.len() < WINDOW
-    }
-
-    /// Waits for an acknowledgement.
-    pub(crate) async fn acknowledged(&self) {
-        self.consumer.acknowledged.notified().await;
-    }
-
-    /// Counts a delivery: its attempt, or `None` when the event is acknowledged already.
-    pub(crate) fn deliver(&self, cursor: Cursor) -> Option<u32> {
-        lock(&self.consumer.position).deliver(cursor)
-    }
-
-    /// Moves over events that were not for this consumer, when nothing before them is open.
-    pub(crate) async fn skip_to(&self, cursor: Cursor) {
-        let moved = {
-            let mut position = lock(&self.consumer.position);
-            let free = position.attempts.is_empty() && cursor > position.cursor;
-            if free {
-                position.up_to(cursor);
-            }
-            free
-        };
-        if moved {
-            self.queue.put(row(&self.consumer.key, cursor)).await;
-        }
-    }
-
-    /// Acknowledges deliveries; the cursor becomes durable soon.
-    ///
-    /// # Errors
-    /// `CursorInvalid`.
-    pub(crate) async fn acknowledge(
-        &self,
-        up_to: Option<&str>,
-        ids: &[String],
-        tail: Cursor,
-    ) -> Result<(), Problem> {
-        let cursor = self.consumer.acknowledge(up_to, ids, tail)?;
-        self.queue.put(row(&self.consumer.key, cursor)).await;
-        Ok(())
+    fn make(&self, key: Key, deal: Deal) -> Arc<Consumer> {
+        Arc::new(Consumer {
+            key,
+            deal: Mutex::new(deal),
+            changed: watch::Sender::new(()),
+            reading: tokio::sync::Mutex::default(),
+            queue: self.queue.clone(),
+            queued: Mutex::new(false),
+            gone: AtomicBool::new(false),
+        })
     }
 }
 
 impl Consumer {
-    fn at(key: Key, cursor: Cursor) -> Arc<Self> {
-        let position = Mutex::new(Position { cursor, ..Position::default() });
-        Arc::new(Self { key, position, acknowledged: Notify::new() })
+    /// Where it is.
+    pub(crate) fn standing(&self) -> Standing {
+        let deal = lock(&self.deal);
+        Standing {
+            cursor: deal.cursor(),
+            connections: deal.connections(),
+            open: deal.open(),
+            parked: deal.parked().len(),
+        }
     }
 
-    fn acknowledge(
-        &self,
+    /// Acknowledges from outside a connection. A cursor moves the consumer as a whole.
+    ///
+    /// # Errors
+    /// `CursorInvalid`.
+    pub(crate) fn acknowledge(
+        self: &Arc<Self>,
         up_to: Option<&str>,
         ids: &[String],
         tail: Cursor,
     ) -> Result<Cursor, Problem> {
-        let up_to = up_to.map(|text| parse("/up_to", text, tail)).transpose()?;
-        let ids: Vec<_> =
-            ids.iter().map(|text| parse("/ids", text, tail)).collect::<Result<_, _>>()?;
-        let mut position = lock(&self.position);
-        if let Some(cursor) = up_to {
-            position.up_to(cursor);
-        }
-        for id in ids {
-            position.acknowledge(id);
-        }
-        self.acknowledged.notify_waiters();
-        Ok(position.cursor)
-    }
-}
-
-impl Position {
-    fn deliver(&mut self, cursor: Cursor) -> Option<u32> {
-        if cursor <= self.cursor || self.acked.contains(&cursor) {
-            return None;
-        }
-        self.in_flight.insert(cursor);
-        let attempt = self.attempts.entry(cursor).or_default();
-        *attempt += 1;
-        Some(*attempt)
-    }
-
-    fn acknowledge(&mut self, cursor: Cursor) {
-        if self.attempts.remove(&cursor).is_none() {
-            return;
-        }
-        self.in_flight.remove(&cursor);
-        self.acked.insert(cursor);
-        let open = self.attempts.keys().next().copied();
-        while let Some(lowest) = self.acked.first().copied() {
-            if open.is_some_and(|open| open < lowest) {
-                break;
+        let up_to = up_to.map(|text| parse_up_to(text, tail)).transpose()?;
+        let ids = parse_ids(ids, tail)?;
+        Ok(self.change(|deal, now| {
+            match up_to {
+                Some(UpTo::Delivery(id)) => deal.settle_deliveries(id, now),
+                Some(UpTo::Cursor(cursor)) => deal.settle_up_to(cursor, now),
+                None => {}
             }
-            self.acked.pop_first();
-            self.cursor = self.cursor.max(lowest);
+            for cursor in ids {
+                deal.settle(cursor, now);
+            }
+            deal.cursor()
+        }))
+    }
+
+    /// Lets leases begin again; answers the ids that are not under way any more.
+    ///
+    /// # Errors
+    /// `CursorInvalid`.
+    pub(crate) fn extend(
+        self: &Arc<Self>,
+        ids: &[String],
+        lease: std::time::Duration,
+    ) -> Result<Vec<String>, Problem> {
+        let parse = |text: &String| text.parse::<DeliveryId>().map_err(|_| not_a_delivery("/ids"));
+        let parsed: Vec<_> = ids.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(self.change(|deal, now| {
+            let gone = parsed.into_iter().filter(|id| !deal.extend(*id, lease, now));
+            gone.map(|id| id.to_string()).collect()
+        }))
+    }
+
+    /// What is set aside, the oldest event first.
+    pub(crate) fn parked(&self) -> Vec<(Cursor, DeliveryRow)> {
+        lock(&self.deal).parked().iter().map(|(cursor, row)| (*cursor, row.clone())).collect()
+    }
+
+    /// Delivers an event again.
+    pub(crate) fn replay(self: &Arc<Self>, cursor: Cursor) {
+        self.change(|deal, _| deal.replay(cursor));
+    }
+
+    /// Changes it, tells the connections, and has it written when there is something to write.
+    fn change<T>(self: &Arc<Self>, act: impl FnOnce(&mut Deal, Now) -> T) -> T {
+        let (result, dirty) = {
+            let mut deal = lock(&self.deal);
+            let result = act(&mut deal, now());
+            (result, deal.is_dirty())
+        };
+        self.changed.send_replace(());
+        if dirty {
+            self.write_soon();
+        }
+        result
+    }
+
+    fn write_soon(self: &Arc<Self>) {
+        let mut queued = lock(&self.queued);
+        if !std::mem::replace(&mut *queued, true) {
+            self.queue.put(self);
         }
     }
 
-    fn up_to(&mut self, cursor: Cursor) {
-        self.cursor = self.cursor.max(cursor);
-        self.attempts.retain(|open, _| *open > cursor);
-        self.in_flight.retain(|open| *open > cursor);
-        self.acked.retain(|acked| *acked > cursor);
+    /// For the writer: what is to be written.
+    pub(super) fn to_write(&self) -> ConsumerChange {
+        *lock(&self.queued) = false;
+        let mut deal = lock(&self.deal);
+        let (bot_id, name) = self.key.clone();
+        let row = CursorRow { bot_id, name, cursor: deal.cursor() };
+        let gone = self.gone.load(Ordering::Acquire);
+        ConsumerChange { row, deliveries: deal.pending().rows.into_iter().collect(), gone }
+    }
+
+    /// For the writer: it could not be written.
+    pub(super) fn not_written(self: &Arc<Self>, change: ConsumerChange) {
+        lock(&self.deal).restore(change.deliveries);
+        self.write_soon();
     }
 }
 
-/// Names one delivery of an event; it holds the event's cursor.
-pub(crate) fn delivery_id(cursor: Cursor, attempt: u32) -> String {
-    format!("{cursor}.{attempt}")
+/// Reads deliveries' ids; a cursor stands for its event.
+fn parse_ids(ids: &[String], tail: Cursor) -> Result<Vec<Cursor>, Problem> {
+    let parse = |text: &String| match parse_place(text, tail) {
+        Some(UpTo::Delivery(id)) => Ok(id.cursor),
+        Some(UpTo::Cursor(cursor)) => Ok(cursor),
+        None => Err(not_a_delivery("/ids")),
+    };
+    ids.iter().map(parse).collect()
 }
 
-/// Reads a cursor or a delivery's id.
-fn parse(pointer: &str, text: &str, tail: Cursor) -> Result<Cursor, Problem> {
-    let (cursor, attempt) = text.split_once('.').unwrap_or((text, "1"));
-    match (cursor.parse(), attempt.parse::<u32>()) {
-        (Ok(cursor), Ok(_)) if cursor <= tail => Ok(cursor),
-        _ => Err(Problem::new(Kind::CursorInvalid).at(pointer, "not of this event log")),
-    }
+fn parse_up_to(text: &str, tail: Cursor) -> Result<UpTo, Problem> {
+    parse_place(text, tail).ok_or_else(|| not_a_delivery("/up_to"))
+}
+
+fn parse_place(text: &str, tail: Cursor) -> Option<UpTo> {
+    let place = match text.parse::<DeliveryId>() {
+        Ok(id) => UpTo::Delivery(id),
+        Err(_) => UpTo::Cursor(text.parse().ok()?),
+    };
+    let cursor = match place {
+        UpTo::Delivery(id) => id.cursor,
+        UpTo::Cursor(cursor) => cursor,
+    };
+    (cursor <= tail).then_some(place)
+}
+
+fn not_a_delivery(pointer: &str) -> Problem {
+    Problem::new(Kind::CursorInvalid).at(pointer, "not of this event log")
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
@@ -280,8 +344,8 @@ fn check_name(name: &str) -> Result<(), Problem> {
     Err(Problem::field("consumer", detail))
 }
 
-fn row((bot_id, name): &Key, cursor: Cursor) -> CursorRow {
-    CursorRow { bot_id: bot_id.clone(), name: name.clone(), cursor }
+fn now() -> Now {
+    Now { at: Instant::now(), ms: now_ms() }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

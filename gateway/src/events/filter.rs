@@ -8,7 +8,7 @@ use crate::auth::Grant;
 use crate::problem::{Kind, Problem};
 
 /// Which events pass: by type, by group, and by the token's limits.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     types: Option<HashSet<String>>,
     groups: Option<HashSet<GroupId>>,
@@ -31,6 +31,12 @@ impl Filter {
             None => grant.groups.clone(),
         };
         Ok(Self { types, groups })
+    }
+
+    /// One group.
+    #[cfg(test)]
+    pub(crate) fn only(group: &str) -> Self {
+        Self { types: None, groups: parse_groups(group).ok() }
     }
 
     /// Whether an event passes. What is about no group passes only without group limits.

@@ -4,6 +4,7 @@ use quicproquo_client::Cursor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::source::Given;
 use crate::model::{EventDto, MessageDto};
 use crate::problem::{Problem, ProblemBody};
 use crate::random;
@@ -19,6 +20,14 @@ pub(crate) enum Incoming {
         #[serde(default)]
         up_to: Option<String>,
     },
+    /// Deliveries that take longer; answered by `extended`.
+    Extend {
+        ids: Vec<String>,
+        #[serde(default)]
+        lease_ms: Option<u64>,
+    },
+    /// The token, as the first frame of a browser that gave none.
+    Auth { token: String },
     /// A message to send.
     Send(Box<Send>),
     /// Asks for `pong`.
@@ -69,8 +78,16 @@ pub(crate) enum Outgoing {
     Event {
         /// To be acknowledged by a consumer.
         delivery_id: String,
+        /// Whether it was asked for again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replayed: Option<bool>,
         /// The event.
         event: Box<EventDto>,
+    },
+    /// The answer to `extend`.
+    Extended {
+        /// Deliveries that are not under way any more.
+        gone: Vec<String>,
     },
     /// What became of a `send`.
     Result {
@@ -106,6 +123,13 @@ impl Outgoing {
     pub(crate) fn hello(heartbeat_ms: u64, cursor: Cursor, consumer: Option<String>) -> Self {
         let session = random::id("ws_");
         Self::Hello { session, heartbeat_ms, cursor: cursor.to_string(), consumer }
+    }
+
+    /// An event.
+    pub(crate) fn event(given: Given) -> Self {
+        let Given { delivery_id, event, replayed, .. } = given;
+        let replayed = replayed.then_some(true);
+        Self::Event { delivery_id, replayed, event: Box::new(event) }
     }
 
     /// A frame could not be used.

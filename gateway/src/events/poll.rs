@@ -1,11 +1,11 @@
 //! The long poll.
 
 use http::StatusCode;
-use quicproquo_client::{Cursor, SessionError};
+use quicproquo_client::Cursor;
 use tokio::time::Instant;
 
-use super::filter::Filter;
-use crate::auth::{Bot, Scope};
+use super::source::{Given, Source, with_ends};
+use crate::auth::Bot;
 use crate::model::{EventDto, List, PollParams};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
@@ -17,59 +17,31 @@ pub(crate) async fn poll(
     bot: &Bot,
     params: &PollParams,
 ) -> Result<Reply<List<EventDto>>, Problem> {
-    bot.need(Scope::MessagesRead)?;
-    let filter = Filter::parse(params.types.as_deref(), params.groups.as_deref(), &bot.grant)?;
-    let (after, limit) = (params.after()?, params.limit()?);
+    let limit = params.limit()?;
     let deadline = Instant::now() + params.timeout()?;
-    let mut tail = bot.session.tail();
-    let mut position = after.unwrap_or(*tail.borrow());
-    let lease = match &params.consumer {
-        Some(name) => {
-            let lease = state.consumers.open(&bot.record.bot_id, name, position).await?;
-            position = lease.start;
-            Some(lease)
-        }
-        None => None,
-    };
-    let displaced = lease.as_ref().map(|lease| lease.displaced.clone()).unwrap_or_default();
+    let mut source = Source::open(state, bot, params.wanted()?, Some(limit)).await?;
+    let displaced = source.displaced();
     loop {
-        let seen = *tail.borrow_and_update();
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let page = match bot.session.events(position, limit).await {
-            Ok(page) => page,
-            Err(error) => return Err(with_ends(error, bot, seen).await),
+        let items = match source.next(limit).await {
+            Ok(items) => items,
+            Err(error) => return Err(with_ends(error, bot).await),
         };
-        let items: Vec<_> = page
-            .items
-            .into_iter()
-            .filter(|event| filter.lets(event))
-            .filter_map(|event| match &lease {
-                Some(lease) => lease.deliver(event.cursor).map(|n| EventDto::new(event, n)),
-                None => Some(EventDto::new(event, 1)),
-            })
-            .collect();
-        let moved = page.next > position;
-        position = position.max(page.next);
-        if let (Some(lease), true) = (&lease, items.is_empty()) {
-            lease.skip_to(position).await;
-        }
         if !items.is_empty() {
-            return Ok(answer(items, position, params));
+            let items = items.into_iter().map(Given::into_event).collect();
+            return Ok(answer(items, source.cursor(), params));
         }
-        if moved && position < seen {
+        if !source.is_idle() {
             continue;
         }
         tokio::select! {
-            changed = tail.changed() => {
-                changed.map_err(|_| Problem::new(Kind::BotStopped))?;
-            }
+            ready = source.ready() => ready.map_err(|_| Problem::new(Kind::BotStopped))?,
             () = bot.grant.revoked.cancelled() => return Err(Problem::new(Kind::TokenInvalid)),
             () = tokio::time::sleep_until(deadline) => break,
             () = state.stopping.cancelled() => break,
             () = displaced.cancelled() => break,
         }
     }
-    Ok(answer(Vec::new(), position, params))
+    Ok(answer(Vec::new(), source.cursor(), params))
 }
 
 /// `next` is always there: a poller goes on from it even when nothing came.
@@ -86,13 +58,4 @@ fn answer(items: Vec<EventDto>, next: Cursor, params: &PollParams) -> Reply<List
     let reply = Reply::new(StatusCode::OK, List { items, next: Some(next.to_string()) });
     // A consumer's next page is where its acknowledgements are, not behind a cursor.
     reply.next_page(params.consumer.is_none().then_some(link))
-}
-
-/// A cursor that expired comes with those to go on from.
-async fn with_ends(error: SessionError, bot: &Bot, newest: Cursor) -> Problem {
-    let problem = Problem::from(error);
-    match (problem.kind(), bot.session.oldest().await) {
-        (Kind::CursorExpired, Ok(oldest)) => problem.log(&oldest, &newest),
-        _ => problem,
-    }
 }

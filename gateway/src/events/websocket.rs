@@ -1,55 +1,147 @@
 //! The WebSocket's door: who may come in, and how the connection is set up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::ws::WebSocketUpgrade;
-use axum::response::Response;
+use axum::extract::FromRequestParts;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::request::Parts;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::filter::Filter;
-use super::stream::Stream;
-use crate::auth::{Bot, Scope, WEBSOCKET_PROTOCOL};
+use super::close::End;
+use super::frames::Outgoing;
+use super::source::Source;
+use super::stream::{self, Stream};
+use crate::auth::{Bot, WEBSOCKET_PROTOCOL};
 use crate::model::StreamParams;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
 /// The default of 128 KiB would be allocated for each connection.
 const BUFFER: usize = 4096;
 /// Incoming messages, in bytes. The limit that is told is smaller: see [`super::stream`].
 const MAX_MESSAGE: usize = 2 * 1024 * 1024;
+/// The longest sleep; a token that ends later is looked at again by the next connection.
+pub(super) const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// The connection's place among all connections, kept while the stream lives.
 pub(crate) type ConnectionPermit = Arc<OwnedSemaphorePermit>;
 
+/// Who opens a WebSocket. A browser sees no HTTP answer: it is let in and told by a close code.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// A bot with a token in a header.
+    Bot(Bot),
+    /// A browser, with what became of its ticket or subprotocol.
+    Browser(Result<Bot, Problem>),
+    /// A browser that will send its token as the first frame.
+    Unknown,
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        if let Some(ticket) = ticket(parts.uri.query().unwrap_or_default()) {
+            let bot = state.tickets.redeem(ticket);
+            return Ok(Self::Browser(bot.ok_or_else(|| Problem::new(Kind::TokenInvalid))));
+        }
+        let bot = Bot::from_request_parts(parts, state).await;
+        if !offers_protocol(parts) {
+            return bot.map(Self::Bot);
+        }
+        match bot {
+            Err(problem) if problem.kind() == Kind::TokenMissing => Ok(Self::Unknown),
+            bot => Ok(Self::Browser(bot)),
+        }
+    }
+}
+
+fn ticket(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("ticket="))
+}
+
+fn offers_protocol(parts: &Parts) -> bool {
+    let values = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offers = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    offers.any(|protocol| protocol.trim() == WEBSOCKET_PROTOCOL)
+}
+
 /// Opens a stream of events.
 ///
 /// # Errors
-/// `ScopeMissing`, `GroupNotAllowed`, `CursorInvalid`, `RequestInvalid`, `StorageUnavailable`.
+/// As [`Source::open`], for callers that see HTTP answers.
 pub(crate) async fn upgrade(
     state: AppState,
-    bot: Bot,
+    caller: Caller,
     params: StreamParams,
     permit: Option<ConnectionPermit>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    bot.need(Scope::MessagesRead)?;
-    let filter = Filter::parse(params.types.as_deref(), params.groups.as_deref(), &bot.grant)?;
-    let after = params.after()?;
-    let start = after.unwrap_or(*bot.session.tail().borrow());
-    let lease = match &params.consumer {
-        Some(name) => Some(state.consumers.open(&bot.record.bot_id, name, start).await?),
-        None => None,
-    };
     let task = state.tasks.token();
-    let stream = Stream::new(state, bot, filter, start, params.consumer.zip(lease));
-    Ok(upgrade
+    let ready = match caller {
+        Caller::Bot(bot) => Ready::Opened(Box::new(open(&state, bot, &params).await?)),
+        Caller::Browser(bot) => Ready::Known(bot.map(Box::new)),
+        Caller::Unknown => Ready::Unknown,
+    };
+    Ok(set_up(upgrade)
+        .on_upgrade(async move |mut socket| {
+            match admit(&state, ready, &params, &mut socket).await {
+                Ok(stream) => stream.run(socket).await,
+                Err(End::Close(code, reason)) => stream::close(socket, code, reason).await,
+                Err(End::Gone) => {}
+            }
+            drop((permit, task));
+        })
+        .into_response())
+}
+
+/// The limits of a WebSocket here.
+pub(super) fn set_up(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
         .protocols([WEBSOCKET_PROTOCOL])
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(async move |socket| {
-            stream.run(socket).await;
-            drop((permit, task));
-        }))
+}
+
+/// How far a caller is when the socket opens.
+enum Ready {
+    Opened(Box<Stream>),
+    Known(Result<Box<Bot>, Problem>),
+    Unknown,
+}
+
+async fn admit(
+    state: &AppState,
+    ready: Ready,
+    params: &StreamParams,
+    socket: &mut WebSocket,
+) -> Result<Stream, End> {
+    let bot = match ready {
+        Ready::Opened(stream) => return Ok(*stream),
+        Ready::Known(bot) => bot.map(|bot| *bot),
+        Ready::Unknown => stream::authenticate(state, socket).await?,
+    };
+    let opened = match bot {
+        Ok(bot) => open(state, bot, params).await,
+        Err(problem) => Err(problem),
+    };
+    match opened {
+        Ok(stream) => Ok(stream),
+        Err(problem) => {
+            let end = End::of_refusal(&problem);
+            stream::feed(socket, Outgoing::error(problem).text()).await?;
+            Err(end)
+        }
+    }
+}
+
+async fn open(state: &AppState, bot: Bot, params: &StreamParams) -> Result<Stream, Problem> {
+    let wanted = params.wanted()?;
+    let source = Source::open(state, &bot, wanted, None).await?;
+    Ok(Stream::new(state.clone(), bot, source, wanted.consumer.map(str::to_owned)))
 }

@@ -1,40 +1,44 @@
-//! Makes consumers' cursors durable, many in one transaction.
+//! Makes what changes of consumers durable, many in one transaction.
 
-use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::consumers::Consumer;
 use crate::problem::{Kind, Problem};
-use crate::store::{CursorRow, Store};
+use crate::store::Store;
 
-const QUEUE: usize = 1024;
 const BATCH: usize = 512;
+/// Pause after a transaction that failed.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Write {
-    row: CursorRow,
+    consumer: Arc<Consumer>,
     done: Option<oneshot::Sender<bool>>,
 }
 
-/// Takes cursors to write; clones share one queue.
+/// Takes consumers to write; clones share one queue. It holds each consumer once, and callers that
+/// wait.
 #[derive(Debug, Clone)]
-pub(crate) struct CursorQueue(mpsc::Sender<Write>);
+pub(crate) struct WriteQueue(mpsc::UnboundedSender<Write>);
 
-impl CursorQueue {
-    /// Writes a cursor soon.
-    pub(crate) async fn put(&self, row: CursorRow) {
-        // A closed queue means that the gateway stops: the event will be delivered again.
-        let _ = self.0.send(Write { row, done: None }).await;
+impl WriteQueue {
+    /// Writes a consumer soon.
+    pub(super) fn put(&self, consumer: &Arc<Consumer>) {
+        // A closed queue means that the gateway stops: the events will be delivered again.
+        let _ = self.0.send(Write { consumer: Arc::clone(consumer), done: None });
     }
 
-    /// Writes a cursor and waits until it is durable.
+    /// Writes a consumer and waits until it is durable.
     ///
     /// # Errors
     /// `StorageUnavailable`.
-    pub(crate) async fn put_durably(&self, row: CursorRow) -> Result<(), Problem> {
+    pub(super) async fn flush(&self, consumer: &Arc<Consumer>) -> Result<(), Problem> {
         let (done, written) = oneshot::channel();
-        let _ = self.0.send(Write { row, done: Some(done) }).await;
+        let _ = self.0.send(Write { consumer: Arc::clone(consumer), done: Some(done) });
         match written.await {
             Ok(true) => Ok(()),
             _ => Err(Problem::new(Kind::StorageUnavailable)),
@@ -44,16 +48,16 @@ impl CursorQueue {
 
 /// The task that writes.
 #[derive(Debug)]
-pub(crate) struct CursorWriter {
-    queue: mpsc::Receiver<Write>,
+pub(crate) struct ConsumerWriter {
+    queue: mpsc::UnboundedReceiver<Write>,
     store: Store,
 }
 
-impl CursorWriter {
+impl ConsumerWriter {
     /// A writer and the way to it.
-    pub(crate) fn new(store: Store) -> (CursorQueue, Self) {
-        let (sender, queue) = mpsc::channel(QUEUE);
-        (CursorQueue(sender), Self { queue, store })
+    pub(crate) fn new(store: Store) -> (WriteQueue, Self) {
+        let (sender, queue) = mpsc::unbounded_channel();
+        (WriteQueue(sender), Self { queue, store })
     }
 
     /// Writes until told to close, then what is left in the queue.
@@ -65,28 +69,34 @@ impl CursorWriter {
                 count = self.queue.recv_many(&mut batch, BATCH) => if count == 0 { return },
                 () = close.cancelled(), if !self.queue.is_closed() => self.queue.close(),
             }
-            self.write(&mut batch).await;
+            if !self.write(&mut batch).await {
+                close.run_until_cancelled(tokio::time::sleep(AGAIN)).await;
+            }
         }
     }
 
-    async fn write(&self, batch: &mut Vec<Write>) {
-        let mut rows = HashMap::new();
+    async fn write(&self, batch: &mut Vec<Write>) -> bool {
         let mut waiting = Vec::new();
-        for Write { row, done } in batch.drain(..) {
+        let mut consumers = Vec::with_capacity(batch.len());
+        for Write { consumer, done } in batch.drain(..) {
             waiting.extend(done);
-            // Later cursors of a consumer replace earlier ones.
-            rows.insert((row.bot_id.clone(), row.name.clone()), row);
+            if !consumers.iter().any(|other| Arc::ptr_eq(other, &consumer)) {
+                consumers.push(consumer);
+            }
         }
-        if rows.is_empty() {
-            return;
+        if consumers.is_empty() {
+            return true;
         }
-        let rows: Vec<_> = rows.into_values().collect();
-        let written = self.store.put_consumers(&rows).await;
-        if let Err(error) = &written {
-            tracing::error!(%error, "cannot write the cursors of consumers");
-        }
+        let changes: Vec<_> = consumers.iter().map(|consumer| consumer.to_write()).collect();
+        let written = self.store.put_consumers(&changes).await;
         for done in waiting {
             let _ = done.send(written.is_ok());
         }
+        let Err(error) = written else { return true };
+        tracing::error!(%error, "cannot write the places of consumers");
+        for (consumer, change) in consumers.iter().zip(changes) {
+            consumer.not_written(change);
+        }
+        false
     }
 }

@@ -69,6 +69,60 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
     }
 }
 
+/// A request that brings bytes of any type, read as they come; `LIMIT` of them at most.
+#[derive(Debug)]
+pub(crate) struct Raw<const LIMIT: u64> {
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// What makes the request safe to repeat.
+    pub(crate) key: Option<String>,
+    body: axum::body::BodyDataStream,
+    seen: u64,
+}
+
+impl<const LIMIT: u64> FromRequest<AppState> for Raw<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let key = idempotency_key(&parts.headers)?;
+        check_declared(&parts.headers, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
+        Ok(Self { headers: parts.headers, key, body: body.into_data_stream(), seen: 0 })
+    }
+}
+
+impl<const LIMIT: u64> Raw<LIMIT> {
+    /// The next bytes. `None`: that was all.
+    ///
+    /// # Errors
+    /// `TooLarge`, `RequestTimeout` when nothing comes for 30 s, `RequestInvalid` when the
+    /// connection breaks.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let part = self.part().await?;
+        self.seen += part.as_ref().map_or(0, |part| part.len() as u64);
+        if self.seen <= LIMIT {
+            return Ok(part);
+        }
+        // As in `read`: a peer that still writes gets the answer.
+        let mut drained = 0;
+        while drained < DRAIN
+            && let Ok(Some(part)) = self.part().await
+        {
+            drained += part.len();
+        }
+        Err(too_large(usize::try_from(LIMIT).unwrap_or(usize::MAX)))
+    }
+
+    async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
+        let part = timeout(BODY_TIMEOUT, self.body.next()).await;
+        let part = part.map_err(|_| Problem::new(Kind::RequestTimeout))?;
+        part.transpose().map_err(|_| {
+            let detail = "the connection broke inside the body";
+            Problem::new(Kind::RequestInvalid).detail(detail)
+        })
+    }
+}
+
 /// Reads a body. Of one that is too large some more is read and dropped: a peer that still writes
 /// would otherwise meet a closed connection instead of the answer.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {

@@ -1,10 +1,10 @@
 //! Events on the wire.
 
 use quicproquo_client::{Event, EventData};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{InvitationDto, MemberDto, MessageDto, rfc3339};
+use super::{IdentityDto, InvitationDto, MemberDto, MessageDto, rfc3339};
 
 /// An entry of the bot's event log.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -28,6 +28,13 @@ pub(crate) struct EventDto {
     /// 1, and more when a consumer did not acknowledge it before.
     #[schema(example = 1)]
     attempt: u32,
+    /// Names this delivery to a consumer, which acknowledges it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "c1_1f.9a0be1f3.2")]
+    delivery_id: Option<String>,
+    /// `true` when it was asked for again: other events of its group may have come before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<bool>,
 }
 
 impl EventDto {
@@ -40,7 +47,21 @@ impl EventDto {
             group_id: event.group.map(|group| group.to_string()),
             data: event.data.into(),
             attempt,
+            delivery_id: None,
+            replayed: None,
         }
+    }
+
+    /// Delivered to a consumer.
+    pub(crate) fn delivered(mut self, delivery_id: String, replayed: bool) -> Self {
+        self.delivery_id = Some(delivery_id);
+        self.replayed = replayed.then_some(true);
+        self
+    }
+
+    /// Its cursor.
+    pub(crate) fn cursor(&self) -> &str {
+        &self.cursor
     }
 }
 
@@ -63,6 +84,17 @@ pub(crate) enum EventDataDto {
         reason: String,
         /// SHA-256 of the payload, hexadecimal.
         payload_hash: String,
+    },
+    /// `member.typing`: somebody is writing, or has stopped. It is no message, and the log forgets
+    /// it after 30 seconds.
+    Typing {
+        /// Who.
+        sender: IdentityDto,
+        /// Whether it is writing.
+        active: bool,
+        /// When this is over unless it is said again.
+        #[schema(format = DateTime)]
+        expires_at: String,
     },
     /// `group.joined`: the bot became a member.
     Joined {
@@ -141,6 +173,11 @@ impl From<EventData> for EventDataDto {
             EventData::MessageUndecryptable { reason, payload_hash } => {
                 Self::Undecryptable { reason, payload_hash }
             }
+            EventData::MemberTyping { by, name, active, until_ms } => Self::Typing {
+                sender: IdentityDto::new(&by, name),
+                active,
+                expires_at: rfc3339(until_ms),
+            },
             EventData::GroupJoined { name, epoch, members } => {
                 let members = members.into_iter().map(Into::into).collect();
                 Self::Joined { name, epoch, members }
@@ -168,22 +205,6 @@ impl From<EventData> for EventDataDto {
             EventData::SessionDisplaced { by } => Self::Displaced { by },
         }
     }
-}
-
-/// What a consumer has handled.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Ack {
-    /// The consumer.
-    #[schema(example = "main")]
-    pub(crate) consumer: String,
-    /// Everything up to this cursor.
-    #[serde(default)]
-    #[schema(example = "c1_1f")]
-    pub(crate) up_to: Option<String>,
-    /// These deliveries (their `delivery_id`).
-    #[serde(default)]
-    pub(crate) ids: Vec<String>,
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Messages on the wire.
 
-use quicproquo_client::{DeliveryState, Message, MessageId, Outgoing, RelatesTo};
+use quicproquo_client::{
+    AttachmentId, DeliveryState, Message, MessageId, Outgoing, Reaction, RelatesTo,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::bot::post_quantum;
@@ -17,13 +19,14 @@ const MAX_TYPE: usize = 128;
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMessage {
-    /// `text`, `reaction`, `edit`, `delete`, `read`, `typing`, or a namespaced type of your own
-    /// (with a dot, like `org.example.report`).
+    /// `text`, `file`, or a namespaced type of your own (with a dot, like `org.example.report`).
+    /// Also `reaction`, `edit`, `delete`, `read` and `typing`, each of which has a route of its own.
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// For `text` `{"body": "..."}`, at most 64 KiB; for a type of your own any JSON. In all at
-    /// most 1 MiB.
+    /// For `text` `{"body": "..."}`, at most 64 KiB; for `file` `{"attachment_id": "..."}` of an
+    /// upload, with another `name` and what else you like; for a type of your own any JSON. In all
+    /// at most 1 MiB.
     #[serde(default)]
     #[schema(example = json!({"body": "hi"}))]
     content: Value,
@@ -54,6 +57,115 @@ pub(crate) enum RequiredTrust {
     Verified,
 }
 
+/// What to change about an own message.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"content": {"body": "hello"}}))]
+pub(crate) struct MessageEdit {
+    /// The new content in place of the former one: for a text `{"body": "..."}`, for a type of
+    /// your own an object.
+    content: Value,
+    /// What must be so, or the change is not sent.
+    #[serde(default)]
+    require: Option<Require>,
+}
+
+/// A reaction to send.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewReaction {
+    /// What must be so, or the reaction is not sent.
+    #[serde(default)]
+    require: Option<Require>,
+}
+
+/// Whether the bot is writing.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"active": true}))]
+pub(crate) struct Typing {
+    /// `true` when absent. Others forget it after 30 seconds: say it again while it lasts.
+    #[serde(default = "yes")]
+    active: bool,
+    /// What must be so, or it is not sent.
+    #[serde(default)]
+    require: Option<Require>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// How far the bot has read.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"message_id": "9b2f6c1d0e3a48576b8c9dae0f102132"}))]
+pub(crate) struct ReadMarker {
+    /// The newest message it has read.
+    message_id: String,
+    /// What must be so, or it is not sent.
+    #[serde(default)]
+    require: Option<Require>,
+}
+
+/// Whether every member must be verified.
+fn verified(require: Option<Require>) -> bool {
+    matches!(require, Some(Require { trust: RequiredTrust::Verified }))
+}
+
+/// A message of this type about another one.
+fn about(kind: &str, body: Value, id: MessageId) -> Outgoing {
+    let relates_to = Some(RelatesTo { rel: kind.to_owned(), id });
+    Outgoing { kind: kind.to_owned(), body, relates_to }
+}
+
+/// A message that deletes an own one.
+pub(crate) fn deletion(id: MessageId) -> Outgoing {
+    about("delete", json!({}), id)
+}
+
+/// A message that takes a reaction back.
+pub(crate) fn reaction_taken_back(key: &str, id: MessageId) -> Outgoing {
+    about("reaction", json!({ "key": key, "active": false }), id)
+}
+
+impl MessageEdit {
+    /// For the engine, and whether every member must be verified.
+    pub(crate) fn parse(self, id: MessageId) -> Result<(Outgoing, bool), Problem> {
+        let verified = verified(self.require);
+        match self.content.get("body") {
+            Some(Value::String(_)) => check_text(&self.content)?,
+            _ if self.content.is_object() => {}
+            _ => return Err(Problem::field("/content", "an object")),
+        }
+        Ok((about("edit", self.content, id), verified))
+    }
+}
+
+impl NewReaction {
+    /// For the engine, and whether every member must be verified.
+    pub(crate) fn parse(self, key: &str, id: MessageId) -> (Outgoing, bool) {
+        (about("reaction", json!({ "key": key }), id), verified(self.require))
+    }
+}
+
+impl Typing {
+    /// For the engine, and whether every member must be verified.
+    pub(crate) fn parse(self) -> (Outgoing, bool) {
+        let body = json!({ "active": self.active });
+        let outgoing = Outgoing { kind: "typing".to_owned(), body, relates_to: None };
+        (outgoing, verified(self.require))
+    }
+}
+
+impl ReadMarker {
+    /// For the engine, and whether every member must be verified.
+    pub(crate) fn parse(self) -> Result<(Outgoing, bool), Problem> {
+        let id = message_id("/message_id", &self.message_id)?;
+        Ok((about("read", json!({}), id), verified(self.require)))
+    }
+}
+
 /// A relation to another message of the group.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,7 +181,7 @@ pub(crate) struct RelatesToDto {
 impl NewMessage {
     /// Whether every member must be verified.
     pub(crate) fn verified_only(&self) -> bool {
-        matches!(self.require, Some(Require { trust: RequiredTrust::Verified }))
+        verified(self.require)
     }
 
     /// For the engine.
@@ -87,8 +199,10 @@ impl NewMessage {
             }
         };
         check_kind(&self.kind, relates_to.is_some())?;
-        if self.kind == "text" {
-            check_text(&self.content)?;
+        match self.kind.as_str() {
+            "text" => check_text(&self.content)?,
+            "file" => check_file(&self.content)?,
+            _ => {}
         }
         Ok(Outgoing { kind: self.kind, body: self.content, relates_to })
     }
@@ -98,23 +212,35 @@ fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem> {
     text.parse().map_err(|_| Problem::field(pointer, "not a message id"))
 }
 
-fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
-    let own = kind.contains('.')
-        && kind.len() <= MAX_TYPE
+/// Whether this may be the type of a message: words with dots between them.
+pub(super) fn is_kind(kind: &str) -> bool {
+    kind.len() <= MAX_TYPE
         && kind.split('.').all(|part| {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        });
+        })
+}
+
+fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
+    let own = kind.contains('.') && is_kind(kind);
     match kind {
         "reaction" | "edit" | "delete" | "read" if !related => {
             Err(Problem::field("/relates_to", format!("a {kind} names the message it is about")))
         }
-        "text" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
+        "text" | "file" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
         _ if own => Ok(()),
         _ => Err(Problem::field(
             "/type",
-            "text, reaction, edit, delete, read, typing, or a namespaced type with a dot",
+            "text, file, reaction, edit, delete, read, typing, or a namespaced type with a dot",
         )),
+    }
+}
+
+fn check_file(content: &Value) -> Result<(), Problem> {
+    let id = content.get("attachment_id").and_then(Value::as_str);
+    match id.map(str::parse::<AttachmentId>) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(Problem::field("/content/attachment_id", "the id of an attachment")),
     }
 }
 
@@ -163,8 +289,46 @@ pub(crate) struct MessageDto {
     epoch: u64,
     /// How it was protected.
     security: SecurityDto,
-    /// How far it has come.
+    /// How far it has come; of an own message that was changed, how far the change has.
     delivery: DeliveryDto,
+    /// When its sender last changed it (the gateway's clock); `content` is the one of now.
+    #[schema(required = true, format = DateTime)]
+    edited_at: Option<String>,
+    /// When its sender deleted it (the gateway's clock). Its `type` is `deleted` then, and its
+    /// `content` is null.
+    #[schema(required = true, format = DateTime)]
+    deleted_at: Option<String>,
+    /// How members have reacted, the oldest reaction first.
+    reactions: Vec<ReactionDto>,
+}
+
+/// A reaction to a message.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Reaction)]
+pub(crate) struct ReactionDto {
+    /// An emoji, or any short text.
+    #[schema(example = "👍")]
+    key: String,
+    /// How many show it.
+    #[schema(example = 1)]
+    count: usize,
+    /// Whose it is: identities, the first first.
+    by: Vec<String>,
+}
+
+impl From<Reaction> for ReactionDto {
+    fn from(reaction: Reaction) -> Self {
+        let by: Vec<String> = reaction.by.iter().map(ToString::to_string).collect();
+        Self { key: reaction.key, count: by.len(), by }
+    }
+}
+
+impl MessageDto {
+    /// Without what others have said to it.
+    pub(crate) fn without_reactions(mut self) -> Self {
+        self.reactions.clear();
+        self
+    }
 }
 
 /// How a message was protected.
@@ -225,6 +389,9 @@ impl From<Message> for MessageDto {
                 trust: trust(message.trust),
             },
             delivery: DeliveryDto { state, recipients: message.recipients, reason },
+            edited_at: message.edited_at_ms.map(rfc3339),
+            deleted_at: message.deleted_at_ms.map(rfc3339),
+            reactions: message.reactions.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -257,7 +424,8 @@ mod tests {
             (r#"{"type":"text","content":{"body":7}}"#, "/content/body"),
             (r#"{"type":"text","content":{"body":"a"},"reply_to":"x"}"#, "/reply_to"),
             (r#"{"type":"reaction","content":{"key":"+1"}}"#, "/relates_to"),
-            (r#"{"type":"file","content":{}}"#, "/type"),
+            (r#"{"type":"file","content":{}}"#, "/content/attachment_id"),
+            (r#"{"type":"image","content":{}}"#, "/type"),
             (r#"{"type":"org..x","content":{}}"#, "/type"),
         ] {
             let problem = parse(text).unwrap_err().body(String::new());

@@ -6,9 +6,12 @@ use quicproquo_client::{Cursor, HistoryQuery};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::message::is_kind;
+use super::parse_time;
 use crate::problem::{Kind, Problem};
 
-const MAX_WAIT_MS: u64 = 60_000;
+pub(super) const MAX_WAIT_MS: u64 = 60_000;
+const MAX_KINDS: usize = 16;
 const DEFAULT_CHANGE_WAIT_MS: u64 = 10_000;
 const DEFAULT_SEND_WAIT_MS: u64 = 2_000;
 
@@ -69,9 +72,20 @@ pub(crate) struct HistoryParams {
     before: Option<String>,
     /// Only messages after this cursor.
     after: Option<String>,
-    /// At most so many, 1 to 200; 50 when absent.
+    /// At most so many, 1 to 200; 50 when absent. A page of a search may have fewer, or none,
+    /// though `next` leads to more.
     #[param(minimum = 1, maximum = 200, example = 50)]
     limit: Option<u32>,
+    /// Only messages received, or sent, at this time or later (RFC 3339, the gateway's clock).
+    #[param(format = DateTime, example = "2026-11-24T00:00:00Z")]
+    since: Option<String>,
+    /// Only messages received, or sent, before this time (RFC 3339, the gateway's clock).
+    #[param(format = DateTime, example = "2026-11-25T00:00:00Z")]
+    until: Option<String>,
+    /// Only messages of these types, separated by commas, at most 16.
+    #[serde(rename = "type")]
+    #[param(example = "text,file")]
+    kind: Option<String>,
 }
 
 impl HistoryParams {
@@ -81,83 +95,55 @@ impl HistoryParams {
             before: self.before.as_deref().map(|text| cursor("before", text)).transpose()?,
             after: self.after.as_deref().map(|text| cursor("after", text)).transpose()?,
             limit: limit(self.limit, 50, 200)?,
+            since_ms: self.since.as_deref().map(|text| time("since", text)).transpose()?,
+            until_ms: self.until.as_deref().map(|text| time("until", text)).transpose()?,
+            kinds: self.kind.as_deref().map(kinds).transpose()?.unwrap_or_default(),
         })
     }
-}
 
-/// Which events to get, and how long to wait for them.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PollParams {
-    /// Only events after this cursor; the log's tail when absent.
-    after: Option<String>,
-    /// How long to wait for an event, in milliseconds, at most 60,000; 0 when absent.
-    #[param(maximum = 60_000, example = 0)]
-    timeout: Option<u64>,
-    /// At most so many, 1 to 1,000; 100 when absent.
-    #[param(minimum = 1, maximum = 1_000, example = 100)]
-    limit: Option<u32>,
-    /// Only these types, separated by commas.
-    #[param(example = "message.received,group.joined")]
-    pub(crate) types: Option<String>,
-    /// Only events about these groups (ids), separated by commas.
-    pub(crate) groups: Option<String>,
-    /// Go on where this consumer has acknowledged, instead of `after`. A consumer that is new
-    /// begins at `after`, or at the tail.
-    pub(crate) consumer: Option<String>,
-}
-
-impl PollParams {
-    /// Where to begin, if the caller says so.
-    pub(crate) fn after(&self) -> Result<Option<Cursor>, Problem> {
-        self.after.as_deref().map(|text| cursor("after", text)).transpose()
-    }
-
-    /// How long to wait.
-    pub(crate) fn timeout(&self) -> Result<Duration, Problem> {
-        match self.timeout.unwrap_or_default() {
-            ms if ms <= MAX_WAIT_MS => Ok(Duration::from_millis(ms)),
-            _ => Err(Problem::field("timeout", format!("at most {MAX_WAIT_MS} milliseconds"))),
+    /// Path and query of the page that begins at `next`.
+    pub(crate) fn next_page(&self, path: &str, next: Cursor) -> String {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let parameters = [
+            ("limit", limit.as_deref()),
+            ("after", self.after.as_deref()),
+            ("since", self.since.as_deref()),
+            ("until", self.until.as_deref()),
+            ("type", self.kind.as_deref()),
+        ];
+        let mut target = format!("{path}?before={next}");
+        for (name, value) in parameters {
+            // Of a time, only the offset needs it.
+            if let Some(value) = value.map(|value| value.replace(['+', ' '], "%2B")) {
+                target.push_str(&format!("&{name}={value}"));
+            }
         }
-    }
-
-    /// How many to answer.
-    pub(crate) fn limit(&self) -> Result<usize, Problem> {
-        Ok(limit(self.limit, 100, 1000)? as usize)
+        target
     }
 }
 
-/// Which events to stream.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct StreamParams {
-    /// Only events after this cursor; the log's tail when absent.
-    after: Option<String>,
-    /// Only these types, separated by commas.
-    #[param(example = "message.received")]
-    pub(crate) types: Option<String>,
-    /// Only events about these groups (ids), separated by commas.
-    pub(crate) groups: Option<String>,
-    /// The consumer whose cursor is kept by the gateway and moved by acks. One that is new
-    /// begins at `after`, or at the tail.
-    pub(crate) consumer: Option<String>,
+fn time(name: &str, text: &str) -> Result<u64, Problem> {
+    // In a query an offset's plus that is not escaped reads as a space.
+    parse_time(&text.replace(' ', "+"))
+        .ok_or_else(|| Problem::field(name, "a time like 2026-11-24T00:00:00Z"))
 }
 
-impl StreamParams {
-    /// Where to begin, if the caller says so.
-    pub(crate) fn after(&self) -> Result<Option<Cursor>, Problem> {
-        self.after.as_deref().map(|text| cursor("after", text)).transpose()
+fn kinds(text: &str) -> Result<Vec<String>, Problem> {
+    let kinds: Vec<String> = text.split(',').map(str::to_owned).collect();
+    let wrong = |kind: &String| !is_kind(kind);
+    if kinds.len() > MAX_KINDS || kinds.iter().any(wrong) {
+        let detail = format!("at most {MAX_KINDS} types, as messages have them");
+        return Err(Problem::field("type", detail));
     }
+    Ok(kinds)
 }
 
-fn cursor(name: &str, text: &str) -> Result<Cursor, Problem> {
+pub(super) fn cursor(name: &str, text: &str) -> Result<Cursor, Problem> {
     text.parse()
         .map_err(|_| Problem::new(Kind::CursorInvalid).at(name, "not a cursor of this event log"))
 }
 
-fn limit(given: Option<u32>, default: u32, most: u32) -> Result<u32, Problem> {
+pub(super) fn limit(given: Option<u32>, default: u32, most: u32) -> Result<u32, Problem> {
     match given.unwrap_or(default) {
         limit if (1..=most).contains(&limit) => Ok(limit),
         _ => Err(Problem::field("limit", format!("1 to {most}"))),
@@ -187,15 +173,6 @@ mod tests {
 
     #[test]
     fn cursors_and_limits_are_checked() {
-        let poll = query::<PollParams>("after=c1_1f&timeout=5&limit=1000").unwrap();
-        assert_eq!(poll.after().unwrap(), Some("c1_1f".parse().unwrap()));
-        assert_eq!(poll.timeout().unwrap(), Duration::from_millis(5));
-        assert_eq!(poll.limit().unwrap(), 1000);
-        for bad in ["limit=0", "limit=1001"] {
-            assert!(query::<PollParams>(bad).unwrap().limit().is_err(), "{bad}");
-        }
-        let bad = query::<StreamParams>("after=7").unwrap().after().unwrap_err();
-        assert_eq!(bad.kind(), Kind::CursorInvalid);
         let history = query::<HistoryParams>("before=c1_2").unwrap().parse().unwrap();
         assert_eq!((history.before, history.limit), (Some("c1_2".parse().unwrap()), 50));
     }

@@ -110,7 +110,9 @@ impl Store {
         .bind(to_db(bot.created_at_ms))
         .execute(&mut *tx)
         .await?;
-        super::consumers::put(&mut tx, consumers).await?;
+        for consumer in consumers {
+            super::consumers::put(&mut tx, consumer).await?;
+        }
         super::tokens::insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;
         self.commit(tx).await

@@ -1,8 +1,8 @@
-//! The cursors of named consumers.
+//! Named consumers: their cursors, and the deliveries that a cursor does not tell about.
 
 use quicproquo_client::Cursor;
 
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, from_db, to_db};
 
 /// Where a consumer is: everything up to the cursor is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,42 +15,173 @@ pub(crate) struct CursorRow {
     pub(crate) cursor: Cursor,
 }
 
+/// What is known of a delivery beyond its consumer's cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeliveryRow {
+    /// Where it stands.
+    pub(crate) state: DeliveryState,
+    /// Which attempt is next, or was the last one.
+    pub(crate) attempt: u32,
+    /// The last delivery's id; empty when open.
+    pub(crate) delivery_id: String,
+    /// Open: not before; parked: since when. Unix milliseconds.
+    pub(crate) at_ms: u64,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeliveryState {
+    /// Not handled yet.
+    Open,
+    /// Set aside.
+    Parked,
+    /// To be delivered again although the consumer's cursor has passed it.
+    Replay,
+}
+
+impl DeliveryState {
+    const ALL: [Self; 3] = [Self::Open, Self::Parked, Self::Replay];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Parked => "parked",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// What has changed of a consumer.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsumerChange {
+    /// Where it is now.
+    pub(crate) row: CursorRow,
+    /// Deliveries by their event's cursor; `None` deletes.
+    pub(crate) deliveries: Vec<(Cursor, Option<DeliveryRow>)>,
+    /// Whether it is deleted.
+    pub(crate) gone: bool,
+}
+
+/// A consumer as it was written.
+#[derive(Debug)]
+pub(crate) struct StoredConsumer {
+    /// Where it is.
+    pub(crate) row: CursorRow,
+    /// Its deliveries by their event's cursor.
+    pub(crate) deliveries: Vec<(Cursor, DeliveryRow)>,
+}
+
+type Row = (String, String, String, String, i64, String, i64);
+
 impl Store {
     /// All consumers of all bots.
-    pub(crate) async fn consumers(&self) -> Result<Vec<CursorRow>, StoreError> {
+    pub(crate) async fn consumers(&self) -> Result<Vec<StoredConsumer>, StoreError> {
+        let damaged = || StoreError::Damaged("consumers");
         let rows: Vec<(String, String, String)> =
-            sqlx::query_as("SELECT bot_id, name, cursor FROM consumers")
+            sqlx::query_as("SELECT bot_id, name, cursor FROM consumers ORDER BY bot_id, name")
                 .fetch_all(&self.pool)
                 .await?;
-        rows.into_iter()
-            .map(|(bot_id, name, cursor)| {
-                let cursor = cursor.parse().map_err(|_| StoreError::Damaged("consumers"))?;
-                Ok(CursorRow { bot_id, name, cursor })
-            })
-            .collect()
+        let deliveries: Vec<Row> = sqlx::query_as(
+            "SELECT bot_id, consumer, cursor, state, attempt, delivery_id, at_ms FROM deliveries
+             ORDER BY bot_id, consumer",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut deliveries = deliveries.into_iter().peekable();
+        let mut all = Vec::with_capacity(rows.len());
+        for (bot_id, name, cursor) in rows {
+            let cursor = cursor.parse().map_err(|_| damaged())?;
+            let row = CursorRow { bot_id, name, cursor };
+            let mut own = Vec::new();
+            while let Some(found) =
+                deliveries.next_if(|found| found.0 == row.bot_id && found.1 == row.name)
+            {
+                own.push(delivery(found).ok_or(StoreError::Damaged("deliveries"))?);
+            }
+            all.push(StoredConsumer { row, deliveries: own });
+        }
+        Ok(all)
     }
 
-    /// Writes many cursors in one transaction. Those of bots that are gone are left out.
-    pub(crate) async fn put_consumers(&self, rows: &[CursorRow]) -> Result<(), StoreError> {
+    /// Writes what has changed of many consumers in one transaction. Those of bots that are gone
+    /// are left out.
+    pub(crate) async fn put_consumers(&self, changes: &[ConsumerChange]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        put(&mut tx, rows).await?;
+        for change in changes {
+            if change.gone {
+                delete(&mut tx, &change.row).await?;
+                continue;
+            }
+            put(&mut tx, &change.row).await?;
+            for (cursor, row) in &change.deliveries {
+                put_delivery(&mut tx, &change.row, *cursor, row.as_ref()).await?;
+            }
+        }
         self.commit(tx).await
     }
 }
 
-/// Writes cursors; those of bots that are gone are left out.
-pub(super) async fn put(tx: &mut Tx, rows: &[CursorRow]) -> Result<(), StoreError> {
-    for row in rows {
-        sqlx::query(
-            "INSERT INTO consumers (bot_id, name, cursor)
-             SELECT bot_id, ?, ? FROM bots WHERE bot_id = ?
-             ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
-        )
-        .bind(&row.name)
-        .bind(row.cursor.to_string())
+async fn delete(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM consumers WHERE bot_id = ? AND name = ?")
         .bind(&row.bot_id)
+        .bind(&row.name)
         .execute(&mut **tx)
         .await?;
-    }
     Ok(())
+}
+
+/// Writes a cursor, unless its bot is gone.
+pub(super) async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO consumers (bot_id, name, cursor)
+         SELECT bot_id, ?, ? FROM bots WHERE bot_id = ?
+         ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
+    )
+    .bind(&row.name)
+    .bind(row.cursor.to_string())
+    .bind(&row.bot_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn put_delivery(
+    tx: &mut Tx,
+    consumer: &CursorRow,
+    cursor: Cursor,
+    row: Option<&DeliveryRow>,
+) -> Result<(), StoreError> {
+    let Some(row) = row else {
+        sqlx::query("DELETE FROM deliveries WHERE bot_id = ? AND consumer = ? AND cursor = ?")
+            .bind(&consumer.bot_id)
+            .bind(&consumer.name)
+            .bind(cursor.to_string())
+            .execute(&mut **tx)
+            .await?;
+        return Ok(());
+    };
+    sqlx::query(
+        "INSERT OR REPLACE INTO deliveries
+         (bot_id, consumer, cursor, state, attempt, delivery_id, at_ms)
+         SELECT bot_id, name, ?, ?, ?, ?, ? FROM consumers WHERE bot_id = ? AND name = ?",
+    )
+    .bind(cursor.to_string())
+    .bind(row.state.as_str())
+    .bind(i64::from(row.attempt))
+    .bind(&row.delivery_id)
+    .bind(to_db(row.at_ms))
+    .bind(&consumer.bot_id)
+    .bind(&consumer.name)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn delivery(
+    (_, _, cursor, state, attempt, delivery_id, at_ms): Row,
+) -> Option<(Cursor, DeliveryRow)> {
+    let state = DeliveryState::ALL.into_iter().find(|known| known.as_str() == state)?;
+    let attempt = u32::try_from(attempt).ok()?;
+    let row = DeliveryRow { state, attempt, delivery_id, at_ms: from_db(at_ms) };
+    Some((cursor.parse().ok()?, row))
 }

@@ -96,11 +96,30 @@ async fn a_retired_bot_has_neither_tokens_nor_consumers() {
         cursor: "c1_1f".parse().unwrap(),
     };
     let stray = CursorRow { bot_id: "bot_9".to_owned(), ..cursor.clone() };
-    store.put_consumers(&[cursor.clone(), stray]).await.unwrap();
-    assert_eq!(store.consumers().await.unwrap(), std::slice::from_ref(&cursor));
+    let change =
+        |row: &CursorRow| ConsumerChange { row: row.clone(), deliveries: Vec::new(), gone: false };
+    let rows = async || {
+        let all = store.consumers().await.unwrap().into_iter();
+        all.map(|stored| (stored.row, stored.deliveries)).collect::<Vec<_>>()
+    };
+    store.put_consumers(&[change(&cursor), change(&stray)]).await.unwrap();
+    assert_eq!(rows().await, [(cursor.clone(), Vec::new())]);
     let moved = CursorRow { cursor: Cursor::default(), ..cursor };
-    store.put_consumers(std::slice::from_ref(&moved)).await.unwrap();
-    assert_eq!(store.consumers().await.unwrap(), [moved]);
+    let delivery = DeliveryRow {
+        state: DeliveryState::Parked,
+        attempt: 10,
+        delivery_id: "d".to_owned(),
+        at_ms: 7,
+    };
+    let deliveries = vec![(moved.cursor, Some(delivery.clone()))];
+    store.put_consumers(&[ConsumerChange { deliveries, ..change(&moved) }]).await.unwrap();
+    assert_eq!(rows().await, [(moved.clone(), vec![(moved.cursor, delivery)])]);
+    let deliveries = vec![(moved.cursor, None)];
+    store.put_consumers(&[ConsumerChange { deliveries, ..change(&moved) }]).await.unwrap();
+    assert_eq!(rows().await, [(moved.clone(), Vec::new())]);
+    store.put_consumers(&[ConsumerChange { gone: true, ..change(&moved) }]).await.unwrap();
+    assert_eq!(rows().await, []);
+    store.put_consumers(&[change(&moved)]).await.unwrap();
 
     store.retire_bot(&row.bot_id, None).await.unwrap();
     assert_eq!(store.bots().await.unwrap()[0].state, BotState::Deleting);

@@ -37,16 +37,6 @@ async fn a_consumer_goes_on_after_what_it_has_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_second_connection_of_a_consumer_displaces_the_first() {
-    let dir = TempDir::new().unwrap();
-    let up = Launch::up(&dir.path().join("up")).start().await;
-    let (_alice, bob, _) = pair(&up).await;
-    let mut first = Socket::open(&bob.api, "consumer=only").await;
-    let _second = Socket::open(&bob.api, "consumer=only").await;
-    assert_eq!(first.closed().await.code, 4409);
-}
-
-#[tokio::test]
 async fn a_long_poll_answers_as_soon_as_something_happens() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;

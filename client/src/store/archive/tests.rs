@@ -104,7 +104,8 @@ async fn damaged_rows_stay_behind_and_all_others_come() {
     assert_eq!(exported.mls.len(), 0);
     let record = to.import(exported).await.unwrap();
     let tail = crate::event::Cursor(3);
-    let page = to.events(record.owner, &identity, crate::event::Cursor(0), tail, 10).await.unwrap();
+    let page =
+        to.events(record.owner, &identity, crate::event::Cursor(0), tail, 10, 0).await.unwrap();
     assert_eq!(page.items.iter().map(|event| event.cursor.0).collect::<Vec<_>>(), [1, 3]);
 }
 

@@ -1,8 +1,11 @@
-//! Cursors, acks and displacement of named consumers.
+//! Acknowledgements, and what of a consumer survives a restart.
 
-use quicproquo_client::Sync;
+use std::time::Duration;
 
-use super::super::CursorWriter;
+use quicproquo_client::{Event, EventData, EventPage, Sync};
+use tokio_util::sync::CancellationToken;
+
+use super::super::ConsumerWriter;
 use super::*;
 use crate::store::{BotRow, BotState, Store};
 
@@ -21,100 +24,72 @@ async fn consumers(folder: &std::path::Path) -> (Consumers, Store) {
     };
     // The second time the bot is there already.
     let _ = store.reserve_bot(&bot).await;
-    let (queue, writer) = CursorWriter::new(store.clone());
+    let (queue, writer) = ConsumerWriter::new(store.clone());
     let tasks = tokio_util::task::TaskTracker::new();
     tasks.spawn(writer.run(CancellationToken::new()));
     (Consumers::new(store.consumers().await.unwrap(), queue), store)
 }
 
-#[tokio::test]
-async fn the_cursor_is_the_lowest_unacknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let (all, _) = consumers(folder.path()).await;
-    let lease = all.open("bot_1", "main", at(0)).await.unwrap();
-    for number in 1..=4 {
-        assert_eq!(lease.deliver(at(number)), Some(1));
-    }
-    let ack = |ids: &[u32]| ids.iter().map(|n| delivery_id(at(*n), 1)).collect::<Vec<_>>();
-    let cursor = |ids: Vec<String>| {
-        let all = &all;
-        async move { all.acknowledge("bot_1", "main", None, &ids, at(9)).await.unwrap() }
+const TERMS: Terms =
+    Terms { limit: 10, lane_limit: 10, lease: Some(Duration::from_secs(30)), streams: true };
+
+/// A consumer with events 1 to 3 read from its log, and a connection.
+async fn reading(all: &Consumers) -> (Connection, Arc<Consumer>) {
+    let connection = all.open("bot_1", "main", at(0), &Filter::default(), TERMS).await.unwrap();
+    let consumer = all.find("bot_1", "main").unwrap();
+    let event = |n| Event {
+        cursor: at(n),
+        occurred_at_ms: 0,
+        group: None,
+        data: EventData::GapDetected { lost: n },
     };
-    assert_eq!(cursor(ack(&[2, 3])).await, at(0));
-    assert_eq!(cursor(ack(&[1])).await, at(3));
-    let again = all.open("bot_1", "main", at(0)).await.unwrap();
-    assert!(lease.displaced.is_cancelled() && !again.displaced.is_cancelled());
-    assert_eq!(again.start, at(3));
-    assert_eq!(again.deliver(at(4)), Some(2), "an unacknowledged event comes again");
+    let page = EventPage { items: (1..=3).map(event).collect(), next: at(3) };
+    let from = consumer.standing().cursor;
+    consumer.change(|deal, now| deal.add(from, page, now));
+    (connection, consumer)
 }
 
 #[tokio::test]
-async fn an_early_ack_does_not_jump_over_open_deliveries() {
-    let folder = tempfile::tempdir().unwrap();
-    let (all, _) = consumers(folder.path()).await;
-    let lease = all.open("bot_1", "main", at(0)).await.unwrap();
-    for number in 1..=3 {
-        lease.deliver(at(number));
-    }
-    let again = all.open("bot_1", "main", at(0)).await.unwrap();
-    let ids = [delivery_id(at(3), 1)];
-    let cursor = all.acknowledge("bot_1", "main", None, &ids, at(9)).await.unwrap();
-    assert_eq!(cursor, at(0));
-    assert_eq!(again.deliver(at(1)), Some(2));
-    assert_eq!(again.deliver(at(3)), None, "acknowledged meanwhile");
-}
-
-#[tokio::test]
-async fn cursors_survive_a_restart() {
+async fn what_is_acknowledged_is_durable() {
     let folder = tempfile::tempdir().unwrap();
     let (all, store) = consumers(folder.path()).await;
-    let lease = all.open("bot_1", "main", at(5)).await.unwrap();
-    lease.deliver(at(6));
-    let cursor = all.acknowledge("bot_1", "main", Some("c1_6"), &[], at(9)).await.unwrap();
-    assert_eq!(cursor, at(6));
+    let (_connection, consumer) = reading(&all).await;
+    let cursor = consumer.acknowledge(None, &["c1_2".to_owned()], at(9)).unwrap();
+    assert_eq!(cursor, at(0), "the first event is open");
+    assert_eq!(consumer.acknowledge(Some("c1_2"), &[], at(9)).unwrap(), at(2));
+    all.flush(&consumer).await.unwrap();
     store.close().await;
-    drop((all, lease));
+    drop(store);
     let (all, _) = consumers(folder.path()).await;
-    assert_eq!(all.open("bot_1", "main", at(0)).await.unwrap().start, at(6));
+    assert_eq!(all.find("bot_1", "main").unwrap().standing().cursor, at(2));
 }
 
 #[tokio::test]
-async fn what_is_filtered_moves_the_cursor_only_when_nothing_is_open() {
+async fn a_deleted_consumer_is_gone_for_good() {
     let folder = tempfile::tempdir().unwrap();
-    let (all, _) = consumers(folder.path()).await;
-    let lease = all.open("bot_1", "main", at(0)).await.unwrap();
-    lease.skip_to(at(3)).await;
-    lease.deliver(at(4));
-    lease.skip_to(at(5)).await;
-    assert_eq!(all.open("bot_1", "main", at(0)).await.unwrap().start, at(3));
+    let (all, store) = consumers(folder.path()).await;
+    let (connection, consumer) = reading(&all).await;
+    all.delete("bot_1", "main").await.unwrap();
+    assert!(connection.displaced.is_cancelled());
+    // A late acknowledgement does not bring it back.
+    consumer.acknowledge(Some("c1_3"), &[], at(9)).unwrap();
+    all.flush(&consumer).await.unwrap();
+    assert!(store.consumers().await.unwrap().is_empty());
+    assert_eq!(all.delete("bot_1", "main").await.unwrap_err().kind(), Kind::ConsumerNotFound);
 }
 
 #[tokio::test]
 async fn nonsense_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (all, _) = consumers(folder.path()).await;
-    for name in ["", "a b", "ä", &"x".repeat(65)] {
-        assert!(all.open("bot_1", name, at(0)).await.is_err(), "{name}");
+    for name in ["", "a b", "ä", "webhook:1", &"x".repeat(65)] {
+        let opened = all.open("bot_1", name, at(0), &Filter::default(), TERMS).await;
+        assert!(opened.is_err(), "{name}");
     }
-    let none = all.acknowledge("bot_1", "nobody", None, &[], at(9)).await.unwrap_err();
-    assert_eq!(none.kind(), Kind::ConsumerNotFound);
-    all.open("bot_1", "main", at(0)).await.unwrap();
-    for bad in ["7", "c1_a", "c1_1.x"] {
-        let refused = all.acknowledge("bot_1", "main", Some(bad), &[], at(9)).await;
+    assert_eq!(all.find("bot_1", "nobody").unwrap_err().kind(), Kind::ConsumerNotFound);
+    let (_connection, consumer) = reading(&all).await;
+    for bad in ["7", "c1_a", "c1_1.x", "c1_1.1", "c1_1.1.1.1"] {
+        let refused = consumer.acknowledge(Some(bad), &[], at(9));
         assert_eq!(refused.unwrap_err().kind(), Kind::CursorInvalid, "{bad}");
     }
-}
-
-#[tokio::test]
-async fn the_window_is_bounded() {
-    let folder = tempfile::tempdir().unwrap();
-    let (all, _) = consumers(folder.path()).await;
-    let lease = all.open("bot_1", "main", at(0)).await.unwrap();
-    for number in 1..=1000 {
-        assert!(lease.has_room());
-        lease.deliver(at(number));
-    }
-    assert!(!lease.has_room());
-    lease.acknowledge(Some("c1_1"), &[], at(2000)).await.unwrap();
-    assert!(lease.has_room());
 }

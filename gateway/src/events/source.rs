@@ -1,0 +1,185 @@
+//! Where a door gets its events from: the log, or a consumer's part of it.
+
+use quicproquo_client::{Cursor, Session, SessionError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::consumers::{Connection, Delivery, Terms};
+use super::filter::Filter;
+use crate::auth::{Bot, Scope};
+use crate::model::{EventDto, Wanted};
+use crate::problem::{Kind, Problem};
+use crate::state::AppState;
+
+/// An event for a reader.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// The delivery; the cursor where nothing is acknowledged.
+    pub(crate) delivery_id: String,
+    /// The event.
+    pub(crate) event: EventDto,
+    consumer: bool,
+    /// Whether it was asked for again.
+    pub(crate) replayed: bool,
+}
+
+impl Given {
+    /// The event with what a consumer needs to acknowledge it.
+    pub(crate) fn into_event(self) -> EventDto {
+        let Self { delivery_id, event, consumer, replayed } = self;
+        if consumer { event.delivered(delivery_id, replayed) } else { event }
+    }
+}
+
+/// A reader's place.
+#[derive(Debug)]
+pub(crate) struct Source {
+    session: Session,
+    tail: watch::Receiver<Cursor>,
+    from: From,
+    /// Nothing is there now.
+    idle: bool,
+}
+
+#[derive(Debug)]
+enum From {
+    Log { position: Cursor, filter: Filter },
+    Consumer(Connection),
+}
+
+impl Source {
+    /// Opens a reader's place, for a stream or for one answer of `limit` events.
+    ///
+    /// # Errors
+    /// `ScopeMissing`, `GroupNotAllowed`, `CursorInvalid`, `RequestInvalid`, `StorageUnavailable`.
+    pub(crate) async fn open(
+        state: &AppState,
+        bot: &Bot,
+        wanted: Wanted<'_>,
+        limit: Option<usize>,
+    ) -> Result<Self, Problem> {
+        bot.need(Scope::MessagesRead)?;
+        let filter = Filter::parse(wanted.types, wanted.groups, &bot.grant)?;
+        let tail = bot.session.tail();
+        let position = wanted.after.unwrap_or(*tail.borrow());
+        let from = match wanted.consumer {
+            None => From::Log { position, filter },
+            Some(name) => {
+                let most = limit.unwrap_or(wanted.prefetch);
+                let terms = Terms {
+                    limit: most,
+                    lane_limit: most,
+                    lease: Some(wanted.lease),
+                    streams: limit.is_none(),
+                };
+                let bot_id = &bot.record.bot_id;
+                let consumers = &state.consumers;
+                From::Consumer(consumers.open(bot_id, name, position, &filter, terms).await?)
+            }
+        };
+        Ok(Self { session: bot.session.clone(), tail, from, idle: false })
+    }
+
+    /// What is there now, at most `most`. None means only that [`Source::ready`] says more.
+    ///
+    /// # Errors
+    /// `CursorExpired`, `CursorInvalid`, `StorageUnavailable`.
+    pub(crate) async fn next(&mut self, most: usize) -> Result<Vec<Given>, SessionError> {
+        let tail = *self.tail.borrow_and_update();
+        match &mut self.from {
+            From::Log { position, filter } => {
+                let limit = u32::try_from(most).unwrap_or(u32::MAX);
+                let page = self.session.events(*position, limit).await?;
+                let moved = page.next > *position;
+                *position = page.next.max(*position);
+                self.idle = !moved || *position >= tail;
+                let items = page.items.into_iter().filter(|event| filter.lets(event));
+                let give = |event: quicproquo_client::Event| Given {
+                    delivery_id: event.cursor.to_string(),
+                    event: EventDto::new(event, 1),
+                    consumer: false,
+                    replayed: false,
+                };
+                Ok(items.map(give).collect())
+            }
+            From::Consumer(connection) => {
+                let deliveries = connection.take(&self.session, most).await?;
+                self.idle = deliveries.is_empty();
+                let give = |Delivery { id, attempt, replayed, event }: Delivery| Given {
+                    delivery_id: id.to_string(),
+                    event: EventDto::new(event, attempt),
+                    consumer: true,
+                    replayed,
+                };
+                Ok(deliveries.into_iter().map(give).collect())
+            }
+        }
+    }
+
+    /// Waits until there may be something.
+    ///
+    /// # Errors
+    /// `Stopped` when the log does not grow any more.
+    pub(crate) async fn ready(&mut self) -> Result<(), SessionError> {
+        if self.idle {
+            let grown = self.tail.changed();
+            match &mut self.from {
+                From::Log { .. } => grown.await.map_err(|_| SessionError::Stopped)?,
+                From::Consumer(connection) => tokio::select! {
+                    grown = grown => grown.map_err(|_| SessionError::Stopped)?,
+                    () = connection.wait() => {}
+                },
+            }
+            self.idle = false;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is there now.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// Events after this cursor follow, or are not acknowledged.
+    pub(crate) fn cursor(&self) -> Cursor {
+        match &self.from {
+            From::Log { position, .. } => *position,
+            From::Consumer(connection) => connection.cursor(),
+        }
+    }
+
+    /// The consumer's connection.
+    pub(crate) fn consumer(&self) -> Option<&Connection> {
+        match &self.from {
+            From::Log { .. } => None,
+            From::Consumer(connection) => Some(connection),
+        }
+    }
+
+    /// Cancelled when another connection takes over.
+    pub(crate) fn displaced(&self) -> CancellationToken {
+        self.consumer().map(|connection| connection.displaced.clone()).unwrap_or_default()
+    }
+
+    /// The gateway ends this, not the reader.
+    pub(crate) fn ends_by_us(&mut self) {
+        if let From::Consumer(connection) = &mut self.from {
+            connection.ends_by_us();
+        }
+    }
+
+    /// The newest cursor of the log.
+    pub(crate) fn tail(&self) -> Cursor {
+        *self.tail.borrow()
+    }
+}
+
+/// A cursor that expired comes with those to go on from.
+pub(crate) async fn with_ends(error: SessionError, bot: &Bot) -> Problem {
+    let problem = Problem::from(error);
+    let newest = *bot.session.tail().borrow();
+    match (problem.kind(), bot.session.oldest().await) {
+        (Kind::CursorExpired, Ok(oldest)) => problem.log(&oldest, &newest),
+        _ => problem,
+    }
+}
