@@ -102,7 +102,7 @@ impl Tracer {
     /// Attaches to a process; ready when its calls are seen.
     pub async fn attach(pid: u32, file: &Path) -> Self {
         let child = Command::new("strace")
-            .args(["-f", "-y", "-ttt", "-T", "-s", "0", "-p", &pid.to_string(), "-o"])
+            .args(["-f", "-yy", "-ttt", "-T", "-s", "0", "-p", &pid.to_string(), "-o"])
             .arg(file)
             .args(["-e", CALLS])
             .stdin(Stdio::null())
@@ -127,7 +127,7 @@ impl Tracer {
     }
 }
 
-/// Reads the lines of `strace -f -y -ttt -T`.
+/// Reads the lines of `strace -f -yy -ttt -T`.
 fn parse(text: &str) -> Vec<Call> {
     let mut begun: HashMap<&str, String> = HashMap::new();
     let mut calls = Vec::new();
@@ -168,7 +168,7 @@ fn call(text: &str, line: usize) -> Option<Call> {
         "fdatasync" | "fsync" if call.contains("/client.db-wal>") => Kind::SyncSessions,
         "fdatasync" | "fsync" if call.contains("/gateway.db-wal>") => Kind::SyncBots,
         "fdatasync" | "fsync" => Kind::SyncOther,
-        "write" | "writev" | "sendto" if call.contains("<socket:[") => Kind::Answer,
+        "write" | "writev" | "sendto" if call.contains("<TCP") => Kind::Answer,
         "sendmsg" => Kind::Send(result.parse().ok()?),
         "sendmmsg" => {
             let sizes = call.split("msg_len=").skip(1);
@@ -200,7 +200,7 @@ mod tests {
 7  1700000000.400000 fdatasync(11</d/client.db-wal>) = 0 <0.000500>
 7  1700000000.400000 fdatasync(11</d/gateway.db-wal>) = 0 <0.000500>
 7  1700000000.400000 write(5<anon_inode:[eventfd]>, \"\"..., 8) = 8 <0.000010>
-7  1700000000.400000 writev(9<socket:[7]>, [{iov_base=\"\"..., iov_len=9}], 1) = 9 <0.000010>
+7  1700000000.400000 writev(9<TCP:[127.0.0.1:1->127.0.0.1:2]>, [{iov_base=\"\"..., iov_len=9}], 1) = 9 <0.000010>
 7  1700000000.500000 epoll_wait(3, [], 1024, 0) = 0 <0.000500>
 7  1700000001.000000 +++ exited with 0 +++";
         let calls = parse(text);

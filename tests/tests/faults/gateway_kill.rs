@@ -34,7 +34,7 @@ async fn kill(crowd: &Crowd, gateway: Running, kills: u64, sends: u64, seed: u64
 async fn a_killed_gateway_loses_doubles_and_forks_nothing() {
     let seed = seed("gateway_kill");
     let kills = setting("QPQ_KILLS", 8, 300);
-    let sends = setting("QPQ_SENDS", 200, 50_000);
+    let sends = setting("QPQ_SENDS", 200, 15_000);
     let small = Spec::small(seed);
     let spec = pick(small.clone(), Spec { bots: 20, rooms: 6, members: 4, guests: 2, ..small });
     let dir = TempDir::new().unwrap();
