@@ -216,7 +216,7 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 18] = [
+    pub const KINDS: [&str; 19] = [
         "message.received",
         "message.sent",
         "message.failed",
