@@ -62,6 +62,18 @@ fn unjoinable(
     Some(SessionError::Invalid(format!("{} has no hybrid key", lost.identity)))
 }
 
+/// Whether a group in this state takes up an intent.
+fn may_step(state: GroupState, spec: &IntentSpec) -> bool {
+    let leaving = matches!(state, GroupState::Leaving | GroupState::Declined);
+    state.is_active()
+        || state == GroupState::Invited
+        || leaving
+            && matches!(
+                spec,
+                IntentSpec::Leave | IntentSpec::CommitProposals | IntentSpec::Readd(_)
+            )
+}
+
 impl Actor {
     /// Lets the first open intent of a group go on, unless a commit is in flight.
     pub(super) async fn advance(
@@ -147,12 +159,7 @@ impl Actor {
             return Ok(Err(SessionError::GroupNotFound));
         };
         let record = slot.record.clone();
-        let leaving = matches!(record.state, GroupState::Leaving | GroupState::Declined)
-            && matches!(
-                intent.spec,
-                IntentSpec::Leave | IntentSpec::CommitProposals | IntentSpec::Readd(_)
-            );
-        if !record.state.is_active() && record.state != GroupState::Invited && !leaving {
+        if !may_step(record.state, &intent.spec) {
             return Ok(Err(SessionError::GroupInactive));
         }
         let mut wanted = wanted(&intent.spec, &record);
