@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures::StreamExt;
 use quicproquo_tests::bot::body_of;
@@ -15,10 +14,10 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 const HEALTHY: usize = 30;
 const MUTE: usize = 4;
-const MESSAGES: usize = 100;
+const MESSAGES: usize = 70;
 /// Of each message that those that do not read are sent: in all more than the kernel buffers for
 /// them.
-const SIZE: usize = 48 * 1024;
+const SIZE: usize = 60 * 1024;
 
 /// A socket with a small window, whose owner does not read.
 async fn mute(bot: &Bot, query: &str) -> WebSocketStream<TcpStream> {
@@ -112,8 +111,4 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
             ear.ack(&frame).await;
         }
     }
-    // One that waits longer than the limit without anything to read is no slow reader.
-    let mut quiet = Socket::open(&bob.api, "types=group.renamed").await;
-    tokio::time::sleep(Duration::from_secs(11)).await;
-    quiet.ping().await;
 }

@@ -41,6 +41,16 @@ fn again(up: &Running, bot: &Bot) -> Bot {
     Bot { api: Api::new(&up.url(), bot.api.token()), ..bot.clone() }
 }
 
+/// The next delivery with an id; what a kill made come again is skipped.
+async fn again_under(target: &Target, id: &Value) -> Delivered {
+    loop {
+        let delivered = target.next().await;
+        if delivered.header("webhook-id") == id {
+            return delivered;
+        }
+    }
+}
+
 /// The deliveries in a state, once there are `count` of them.
 async fn listed(bot: &Bot, webhook: &Value, state: &str, count: usize) -> Vec<Value> {
     let path = format!("{}/deliveries?state={state}", path_of(webhook));
@@ -139,14 +149,13 @@ async fn a_failing_target_is_tried_again_and_keeps_the_order_of_a_group() {
     let replay = format!("{}/replay", path_of(&webhook));
     let replayed = bob.api.post(&replay, &json!({ "failed": true })).await.expect(202);
     assert_eq!(replayed["replayed"], 1);
-    let delivered = target.next().await;
-    assert_eq!(delivered.header("webhook-id"), failed[0]["delivery_id"]);
+    let delivered = again_under(&target, &failed[0]["delivery_id"]).await;
     assert_eq!((text_of(&delivered), &delivered.json()["replayed"]), ("bad".into(), &json!(true)));
     // So can what was delivered.
     let one = listed(&bob, &webhook, "delivered", 3).await[0].clone();
     let ids = json!({ "delivery_ids": [one["delivery_id"]] });
     bob.api.post(&replay, &ids).await.expect(202);
-    assert_eq!(target.next().await.header("webhook-id"), one["delivery_id"]);
+    again_under(&target, &one["delivery_id"]).await;
     let unknown = json!({ "delivery_ids": ["msg_0"] });
     bob.api.post(&replay, &unknown).await.expect_problem(404, "delivery-not-found");
 }
