@@ -45,7 +45,7 @@ pub(crate) struct GroupHealthDto {
 
 impl GroupHealthDto {
     /// Of a group, by a bot with this link.
-    pub(crate) fn new(group_id: String, health: GroupHealth, link: &LinkState) -> Self {
+    pub(crate) fn new(group_id: String, health: &GroupHealth, link: &LinkState) -> Self {
         let node_reached = *link == LinkState::Up;
         let active = health.state == GroupState::Active;
         Self {

@@ -87,7 +87,7 @@ pub(crate) async fn get_group_health(
     bot.need_in(Scope::GroupsRead, &group_id)?;
     let health = bot.session.group_health(&group_id).await?;
     let link = bot.session.health().link;
-    Ok(Reply::ok(GroupHealthDto::new(group_id.to_string(), health, &link)))
+    Ok(Reply::ok(GroupHealthDto::new(group_id.to_string(), &health, &link)))
 }
 
 /// Change a group's name or topic.

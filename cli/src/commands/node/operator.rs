@@ -99,7 +99,7 @@ fn show_invite(info: &InviteInfo, json: bool) -> Result<(), Failure> {
             "expires_at": info.expires_at.map(date),
         }));
     }
-    let end = info.expires_at.map_or("never".to_owned(), |end| date(end));
+    let end = info.expires_at.map_or("never".to_owned(), date);
     let InviteInfo { id, uses, uses_left, label, .. } = info;
     say(format_args!("{id}  {uses_left} of {uses} uses left, ends {end}  {label}"));
     Ok(())
