@@ -11,6 +11,7 @@ mod limits;
 mod quotas;
 mod span;
 pub(crate) mod static_token;
+mod webhooks;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +30,7 @@ pub(crate) use layers::{BotsLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
 pub(crate) use span::Span;
+pub(crate) use webhooks::{Webhooks, WebhooksLayer};
 
 /// Port of the node.
 const NODE_PORT: u16 = 7000;

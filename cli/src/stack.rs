@@ -195,7 +195,7 @@ impl Stack {
         let mut config = GatewayConfig::new(data_dir);
         config.admin_token = admin_token;
         config.certificate = certificate;
-        settings.apply(&mut config);
+        settings.apply(&mut config)?;
         let gateway = match Gateway::bind(config, client.clone()).await {
             Ok(gateway) => gateway,
             Err(error) => {

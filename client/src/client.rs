@@ -7,6 +7,7 @@ use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
 use quicproquo_schemas::id::Instance;
 use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
 
 use crate::archive::{Archive, ArchiveError, ArchiveKey};
 use crate::clock::Clock;
@@ -100,6 +101,22 @@ impl Client {
         let record =
             self.inner.store.create_identity(identity, hybrid, self.inner.clock.now_ms()).await?;
         Ok(self.start(record, invite.map(Arc::from)))
+    }
+
+    /// Seals a secret of the application for a row of a database of its own: it opens for that row
+    /// only, also when the master key has been replaced meanwhile.
+    pub fn seal(&self, table: &str, row: &[u8], secret: &[u8]) -> Vec<u8> {
+        self.inner.store.for_application().seal(table, row, secret)
+    }
+
+    /// Opens what [`Client::seal`] has sealed; `None` when it is damaged or of another row.
+    pub fn open_sealed(
+        &self,
+        table: &str,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        self.inner.store.for_application().open(table, row, sealed).ok()
     }
 
     /// Deletes an identity at the node, waiting at most 5 s for it, then stops its session and

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 
 #[cfg(feature = "simulation")]
 use crate::simulation::{Busy, Process};
+use crate::store::StoreError;
 
 /// Unix time in milliseconds.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
@@ -92,6 +93,15 @@ impl Clock {
         }
     }
 
+    /// Lets time pass in the middle of a unit of work.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(pause).await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(process) => process.pause(pause).await,
+        }
+    }
+
     /// Runs a task for as long as its process lives.
     pub(crate) async fn live(self, task: impl Future<Output = ()>) {
         match self {
@@ -114,6 +124,12 @@ impl Clock {
     pub(crate) fn at(&self, _: Point) -> std::future::Ready<()> {
         std::future::ready(())
     }
+
+    /// For the simulation: the disk may refuse this write.
+    #[inline]
+    pub(crate) fn write<W: Future<Output = Result<(), StoreError>>>(&self, write: W) -> W {
+        write
+    }
 }
 
 #[cfg(feature = "simulation")]
@@ -131,6 +147,17 @@ impl Clock {
         match self {
             Self::System => {}
             Self::Simulated(process) => process.at(point).await,
+        }
+    }
+
+    /// The disk may refuse this write.
+    pub(crate) async fn write(
+        &self,
+        write: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::System => write.await,
+            Self::Simulated(process) => process.write(write).await,
         }
     }
 }

@@ -73,6 +73,9 @@ pub struct EventPage {
     pub next: Cursor,
 }
 
+/// How long somebody is writing after having said so, in milliseconds.
+pub const TYPING_LIVES_MS: u64 = 30_000;
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
@@ -95,6 +98,19 @@ pub enum EventData {
         reason: String,
         /// SHA-256 of the payload, or of the damaged row, hex.
         payload_hash: String,
+    },
+    /// Somebody is writing, or has stopped. It passes: the log forgets it after
+    /// [`TYPING_LIVES_MS`].
+    #[serde(rename = "member.typing")]
+    MemberTyping {
+        /// Who.
+        by: IdentityKey,
+        /// The name, if it is known.
+        name: Option<String>,
+        /// Whether it is writing.
+        active: bool,
+        /// When this is over unless it is said again, unix milliseconds.
+        until_ms: u64,
     },
     /// This identity became a visible member.
     #[serde(rename = "group.joined")]
@@ -151,7 +167,8 @@ pub enum EventData {
     /// The group has gone on without this identity, or seems to have; it asks to be added again.
     #[serde(rename = "group.needs_readd")]
     GroupNeedsReadd {
-        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`.
+        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`; or `unanswered`: many
+        /// requests had no answer, so this identity may have been removed.
         reason: String,
     },
     /// A group is well again: what was kept has been processed, or this identity was added again.
@@ -182,6 +199,12 @@ pub enum EventData {
         /// The key the name points to now.
         to: IdentityKey,
     },
+    /// The clock of this machine and that of the node differ by more than ten minutes.
+    #[serde(rename = "clock.off")]
+    ClockOff {
+        /// By how many seconds ours is ahead; negative: behind.
+        ahead_secs: i64,
+    },
     /// Another instance runs this identity.
     #[serde(rename = "session.displaced")]
     SessionDisplaced {
@@ -198,11 +221,12 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 19] = [
         "message.received",
         "message.sent",
         "message.failed",
         "message.undecryptable",
+        "member.typing",
         "group.joined",
         "group.members_changed",
         "group.renamed",
@@ -215,6 +239,7 @@ impl EventData {
         "invitation.received",
         "gap.detected",
         "identity.changed",
+        "clock.off",
         "session.displaced",
     ];
 
@@ -225,6 +250,7 @@ impl EventData {
             Self::MessageSent(_) => "message.sent",
             Self::MessageFailed(_) => "message.failed",
             Self::MessageUndecryptable { .. } => "message.undecryptable",
+            Self::MemberTyping { .. } => "member.typing",
             Self::GroupJoined { .. } => "group.joined",
             Self::GroupMembersChanged { .. } => "group.members_changed",
             Self::GroupRenamed { .. } => "group.renamed",
@@ -237,6 +263,7 @@ impl EventData {
             Self::InvitationReceived(_) => "invitation.received",
             Self::GapDetected { .. } => "gap.detected",
             Self::IdentityChanged { .. } => "identity.changed",
+            Self::ClockOff { .. } => "clock.off",
             Self::SessionDisplaced { .. } => "session.displaced",
         }
     }

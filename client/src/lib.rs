@@ -13,6 +13,9 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 pub use quicproquo_core::floor;
 pub mod model;
@@ -26,12 +29,14 @@ pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
 pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Trust};
 pub use error::{OpenError, SessionError};
-pub use event::{Cursor, Event, EventData, EventPage};
+pub use event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
 pub use model::*;
+pub use quicproquo_core::attachment::{AttachmentId, MAX_FILE as MAX_ATTACHMENT};
 pub use quicproquo_core::content::RelatesTo;
 pub use quicproquo_core::group::Role;
 pub use quicproquo_core::id::{GroupId, MessageId};
 pub use quicproquo_core::identity::{IdentityKey, SafetyNumber, fingerprint};
 pub use quicproquo_core::suite::{Profile, Suite};
+pub use session::attachments::{Attachment, Download, Upload};
 pub use session::{BlobHash, Session};
 pub use store::rekey;

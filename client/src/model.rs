@@ -218,6 +218,26 @@ pub struct Message {
     pub delivery: DeliveryState,
     /// To how many others it went; 0 for received messages.
     pub recipients: u32,
+    /// Our clock when its sender last changed it, unix milliseconds; `kind` and `body` are those
+    /// of now, and `delivery` that of the change.
+    #[serde(default)]
+    pub edited_at_ms: Option<u64>,
+    /// Our clock when its sender deleted it, unix milliseconds; its `kind` is `deleted` then, and
+    /// its content is gone.
+    #[serde(default)]
+    pub deleted_at_ms: Option<u64>,
+    /// How members have reacted to it, the oldest reaction first.
+    #[serde(default)]
+    pub reactions: Vec<Reaction>,
+}
+
+/// A reaction to a message, and who shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// An emoji, or any short text.
+    pub key: String,
+    /// Whose it is, the first first.
+    pub by: Vec<IdentityKey>,
 }
 
 /// How far an own message has come.
@@ -238,11 +258,17 @@ pub enum DeliveryState {
 /// Which messages of a group to list, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct HistoryQuery {
+    /// Only messages of these types; none: all but those that change or mark another message.
+    pub kinds: Vec<String>,
+    /// Only messages received (or sent) at this time or later, unix milliseconds, our clock.
+    pub since_ms: Option<u64>,
+    /// Only messages received (or sent) before this time, unix milliseconds, our clock.
+    pub until_ms: Option<u64>,
     /// Only messages before this position.
     pub before: Option<crate::Cursor>,
     /// Only messages after this position.
     pub after: Option<crate::Cursor>,
-    /// At most so many, 1..=200.
+    /// At most so many, 1..=200. A page of a search may have fewer, though there are more.
     pub limit: u32,
 }
 
@@ -289,6 +315,27 @@ pub enum InvitePolicy {
     Allow(Vec<IdentityKey>),
 }
 
+/// How a group does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupHealth {
+    /// Where this identity stands in it.
+    pub state: GroupState,
+    /// The epoch here.
+    pub epoch: u64,
+    /// How many are in it.
+    pub members: u32,
+    /// Those of them that are not verified.
+    pub unverified: u32,
+    /// A change of this identity's waits to win.
+    pub change_pending: bool,
+    /// Own messages that are not known to be at the node.
+    pub queued: u32,
+    /// When this identity's keys in it were last replaced, unix milliseconds.
+    pub keys_updated_at_ms: Option<u64>,
+    /// When the newest message came or was sent, unix milliseconds.
+    pub last_message_at_ms: Option<u64>,
+}
+
 /// How a session does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -298,6 +345,9 @@ pub struct Health {
     pub stock: Vec<(Suite, u32)>,
     /// Own payloads not yet durable at the node.
     pub outbox: u64,
+    /// By how many seconds the clock of this machine was ahead of the node's (behind: negative) when
+    /// the link came up last; 0 unless it was more than ten minutes.
+    pub clock_ahead_secs: i64,
 }
 
 /// The link to the node.

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::error::SessionError;
 use crate::event::{Cursor, EventPage};
 use crate::model::{
-    Change, ContextChange, GroupInfo, Health, History, HistoryQuery, Invitation, InvitePolicy,
-    KnownIdentity, LinkState, Message, NewGroup, Options, Outcome, Outgoing,
+    Change, ContextChange, GroupHealth, GroupInfo, Health, History, HistoryQuery, Invitation,
+    InvitePolicy, KnownIdentity, LinkState, Message, NewGroup, Options, Outcome, Outgoing,
 };
 use crate::rpc::Driver;
 use crate::store::{Exported, IdentityRecord, Owner, Store};
@@ -25,12 +25,14 @@ use command::Command;
 pub(crate) use hidden::Hidden;
 
 mod actor;
+pub mod attachments;
 mod blobs;
 mod budget;
 mod buffer;
 mod bulk;
 mod cache;
 mod claim;
+mod clocks;
 pub(crate) mod command;
 mod commit;
 mod damage;
@@ -57,6 +59,7 @@ mod retention;
 mod rotation;
 mod send;
 mod stale;
+mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trust;
@@ -73,6 +76,7 @@ pub struct Session {
     store: Arc<Store>,
     tail: watch::Receiver<Cursor>,
     health: watch::Receiver<Health>,
+    clock: Clock,
 }
 
 /// Calls that wait for the task.
@@ -236,7 +240,8 @@ impl Session {
     ///
     /// # Errors
     /// `GroupNotFound`, `GroupInactive`, `TooLarge`, `Invalid`, `EpochMismatch`, the
-    /// idempotency errors.
+    /// idempotency errors; `MessageNotFound`, `NotYourMessage` and `NotEditable` of what is about
+    /// another message.
     pub async fn send(
         &self,
         group: GroupId,
@@ -295,6 +300,15 @@ impl Session {
         group.ok_or(SessionError::GroupNotFound)
     }
 
+    /// How a visible group does.
+    ///
+    /// # Errors
+    /// `GroupNotFound`.
+    pub async fn group_health(&self, group: &GroupId) -> Result<GroupHealth, SessionError> {
+        let health = self.store.group_health(self.owner, &self.identity, group).await?;
+        health.ok_or(SessionError::GroupNotFound)
+    }
+
     /// Unanswered invitations, the oldest first.
     ///
     /// # Errors
@@ -303,7 +317,7 @@ impl Session {
         self.store.invitations(self.owner).await
     }
 
-    /// Messages of a visible group, newest first.
+    /// Messages of a visible group as they are now, newest first.
     ///
     /// # Errors
     /// `GroupNotFound`, `CursorInvalid`.
@@ -316,13 +330,28 @@ impl Session {
         self.store.history(self.owner, &self.identity, group, query).await
     }
 
-    /// One message of a visible group; of several senders' messages with this id the oldest.
+    /// One message of a visible group as it is now; of several senders' messages with this id the oldest.
     ///
     /// # Errors
     /// `GroupNotFound`, `MessageNotFound`.
     pub async fn message(&self, group: &GroupId, id: &MessageId) -> Result<Message, SessionError> {
         self.group(group).await?;
-        let message = self.store.message(self.owner, &self.identity, group, id).await?;
+        let message = self.store.message(self.owner, &self.identity, group, id, None).await?;
+        message.ok_or(SessionError::MessageNotFound)
+    }
+
+    /// The same of an own message.
+    ///
+    /// # Errors
+    /// `GroupNotFound`, `MessageNotFound`.
+    pub async fn own_message(
+        &self,
+        group: &GroupId,
+        id: &MessageId,
+    ) -> Result<Message, SessionError> {
+        self.group(group).await?;
+        let own = &self.identity;
+        let message = self.store.message(self.owner, own, group, id, Some(own)).await?;
         message.ok_or(SessionError::MessageNotFound)
     }
 
@@ -332,7 +361,8 @@ impl Session {
     /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
     pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
         let tail = *self.tail.borrow();
-        self.store.events(self.owner, &self.identity, after, tail, limit).await
+        let now = self.clock.now_ms();
+        self.store.events(self.owner, &self.identity, after, tail, limit, now).await
     }
 
     /// Where the log begins: a cursor before this one has expired, and reading after this one gives
@@ -372,7 +402,12 @@ impl Session {
     ) -> Self {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let (tail_sender, tail) = watch::channel(Cursor(record.positions.tail));
-        let health = Health { link: LinkState::Connecting, stock: Vec::new(), outbox: 0 };
+        let health = Health {
+            link: LinkState::Connecting,
+            stock: Vec::new(),
+            outbox: 0,
+            clock_ahead_secs: 0,
+        };
         let (health_sender, health) = watch::channel(health);
         let (identity, owner) = (record.identity.key(), record.owner);
         let signer = Arc::clone(&record.identity);
@@ -387,8 +422,8 @@ impl Session {
             tail_sender,
             health_sender,
         );
-        tracker.spawn(clock.live(actor.run(queue)));
-        Self { identity, owner, commands, store: Arc::clone(store), tail, health }
+        tracker.spawn(clock.clone().live(actor.run(queue)));
+        Self { identity, owner, commands, store: Arc::clone(store), tail, health, clock }
     }
 
     /// Everything of the identity, which stands still from now on.

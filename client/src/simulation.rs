@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::clock::Point;
 use crate::rpc::Driver;
+use crate::store::StoreError;
 pub use node::{FakeNode, Move};
 
 mod account;
@@ -120,6 +121,13 @@ impl Default for Simulation {
 }
 
 impl Time {
+    /// One less is busy.
+    fn done(&self) {
+        if self.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
+
     fn timers(&self) -> MutexGuard<'_, Timers> {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,6 +154,20 @@ struct Life {
 struct Passed {
     times: BTreeMap<Point, u64>,
     last: Option<(Point, u64)>,
+    writes: u64,
+    failed: u64,
+    failing: Option<Failing>,
+}
+
+/// Writes that fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    /// The first of them, counted from 1.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// They are done, and said to have failed.
+    pub done: bool,
 }
 
 impl Process {
@@ -164,6 +186,28 @@ impl Process {
     /// How often it has passed a point, since the start or since [`Process::die_at`].
     pub fn times(&self, point: Point) -> u64 {
         self.passed().times.get(&point).copied().unwrap_or_default()
+    }
+
+    /// Its disk fails, counted from now on.
+    pub fn fail_writes(&self, failing: Failing) {
+        let mut passed = self.passed();
+        passed.writes = 0;
+        passed.failing = Some(failing);
+    }
+
+    /// How many writes its disk has had, since the start or since [`Process::fail_writes`].
+    pub fn writes(&self) -> u64 {
+        self.passed().writes
+    }
+
+    /// How many of its writes have failed.
+    pub fn failed_writes(&self) -> u64 {
+        self.passed().failed
+    }
+
+    /// Its disk works.
+    pub fn fail_never(&self) {
+        self.passed().failing = None;
     }
 
     /// Whether it has died.
@@ -209,6 +253,35 @@ impl Process {
         Busy(Arc::clone(&self.simulation.time))
     }
 
+    /// Lets time pass while something is being done.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        let _resting = Resting::new(&self.simulation.time);
+        self.sleep(pause).await;
+    }
+
+    pub(crate) async fn write(
+        &self,
+        write: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        let failing = {
+            let mut passed = self.passed();
+            passed.writes += 1;
+            let of = |it: &Failing| (it.first..it.first + it.count).contains(&passed.writes);
+            let failing = passed.failing.filter(of);
+            passed.failed += u64::from(failing.is_some());
+            failing
+        };
+        if failing.is_none_or(|failing| failing.done) {
+            write.await?;
+        }
+        match failing {
+            Some(_) => Err(StoreError::Database(sqlx::Error::Io(std::io::Error::other(
+                "the disk of the simulation fails",
+            )))),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) async fn live(&self, task: impl Future<Output = ()>) {
         tokio::select! {
             biased;
@@ -242,8 +315,22 @@ pub(crate) struct Busy(Arc<Time>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if self.0.busy.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.idle.notify_waiters();
-        }
+        self.0.done();
+    }
+}
+
+/// Something that is being done waits.
+struct Resting<'a>(&'a Time);
+
+impl<'a> Resting<'a> {
+    fn new(time: &'a Time) -> Self {
+        time.done();
+        Self(time)
+    }
+}
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -21,10 +21,15 @@ use crate::config::MasterKey;
 use crate::error::{OpenError, SessionError};
 
 mod archive;
+mod attachments;
 mod batch;
 mod contacts;
 mod damage;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+pub(crate) mod fuzzing_seeds;
 mod groups;
 mod hybrid;
 mod identities;
@@ -39,17 +44,22 @@ mod record;
 mod rekey;
 mod retention;
 mod seal;
+mod spool;
 mod tables;
 mod writer;
 
 pub(crate) use archive::Exported;
+pub(crate) use attachments::StoredAttachment;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
-pub(crate) use messages::{MessageContent, StoredMessage};
+pub(crate) use messages::{
+    Class, DELETE, DELETED, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING,
+    can_become, is_reaction_key, target,
+};
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
 pub use rekey::rekey;
@@ -94,6 +104,7 @@ pub(crate) struct Store {
     written: AtomicU64,
     lock: File,
     retention: Duration,
+    spool: spool::Spool,
 }
 
 impl Store {
@@ -112,14 +123,20 @@ impl Store {
             .await
             .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
         let writer = writer::Writer::start(connection);
+        let spool = spool::Spool::open(dir).map_err(|source| io(dir, source))?;
         let loaded = loaded::Loaded::new(loaded_bytes);
         let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
-        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention }))
+        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention, spool }))
     }
 
     /// How long what was decrypted is kept, in milliseconds.
     pub(crate) fn retention_ms(&self) -> u64 {
         u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Seals what an application keeps elsewhere.
+    pub(crate) fn for_application(&self) -> seal::Sealer {
+        self.sealer.for_application()
     }
 
     /// An empty unit of work.
@@ -136,6 +153,11 @@ impl Store {
     /// Bytes of values that were handed over to be written since the database was opened.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Where uploads arrive.
+    pub(crate) fn spool(&self) -> &spool::Spool {
+        &self.spool
     }
 
     /// The groups in memory.

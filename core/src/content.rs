@@ -43,8 +43,8 @@ pub struct RelatesTo {
 /// The content of a message.
 ///
 /// The kinds that version 1 knows, with their bodies: `text` `{"body"}` (with
-/// relation `reply` for a reply), `reaction` `{"key"}`, `read` `{}`, `typing`
-/// `{"active"}`, `edit` `{"body"}`, `delete` `{}`, `file` `{"name", "size",
+/// relation `reply` for a reply), `reaction` `{"key", "active"?}` (`false` takes
+/// it back, which version 1 cannot say), `read` `{}`, `typing` `{"active"}`, `edit` `{"body"}`, `delete` `{}`, `file` `{"name", "size",
 /// "mime", "blob", "encrypted"}`, `dummy` `{}`. What a version 1 message of
 /// unknown type carries is `unknown.v1` `{"type", "data"}`.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +132,11 @@ impl Content {
     /// The text in the body of a `text` or `edit`, if it is there.
     pub fn body_text(&self) -> Option<&str> {
         self.body.get("body").and_then(serde_json::Value::as_str)
+    }
+
+    /// Whether a `reaction` adds itself, or else takes an earlier one back.
+    pub fn adds_reaction(&self) -> bool {
+        self.body.get("active") != Some(&serde_json::Value::Bool(false))
     }
 
     fn check(&self) -> Result<(), ContentError> {

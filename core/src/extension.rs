@@ -13,7 +13,7 @@ use crate::kem::HybridPublic;
 use crate::suite::Suite;
 
 /// Leaf node: the member's hybrid public key, 1216 bytes.
-const LEAF_HYBRID: u16 = 0xF0C1;
+pub(crate) const LEAF_HYBRID: u16 = 0xF0C1;
 /// Group context: the profile, one byte, its version.
 const CONTEXT_PROFILE: u16 = 0xF0C2;
 /// Group context: the name, UTF-8.

@@ -20,6 +20,8 @@ mod context;
 mod create;
 mod encrypt;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+mod forge;
 mod join;
 mod process;
 mod repair;
@@ -44,6 +46,8 @@ pub use commit::{CommitError, Staged};
 pub use create::{CreateError, GroupParams};
 pub use encrypt::EncryptError;
 pub use event::CommitSummary;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use forge::Forgery;
 pub use join::{JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
 pub use process::{ProcessError, Processed, Undecryptable};
 pub use repair::{BadRequest, RepairError, RepairRequest};

@@ -10,11 +10,15 @@
 //! [`MlsStore::take_writes`](provider::MlsStore::take_writes) returns in one
 //! transaction of its own.
 
+pub mod attachment;
 pub mod content;
 mod credential;
 pub mod envelope;
 mod extension;
 pub mod floor;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod group;
 pub mod id;
 pub mod identity;

@@ -93,6 +93,12 @@ pub fn message_info(bytes: &[u8]) -> Result<MessageInfo, NotMls> {
     Ok(info)
 }
 
+/// The length that a vector's first bytes give.
+#[cfg(test)]
+pub(crate) fn vector_length(header: &[u8]) -> Result<usize, NotMls> {
+    Reader(header).length()
+}
+
 /// A reader of the TLS presentation language.
 struct Reader<'a>(&'a [u8]);
 
@@ -117,9 +123,14 @@ impl<'a> Reader<'a> {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    /// A variable-size vector with its length in one, two or four bytes
-    /// (RFC 9420, section 2.1.2).
+    /// A variable-size vector (RFC 9420, section 2.1.2).
     fn bytes(&mut self) -> Result<&'a [u8], NotMls> {
+        let len = self.length()?;
+        self.take(len)
+    }
+
+    /// The length of such a vector, in one, two or four bytes.
+    fn length(&mut self) -> Result<usize, NotMls> {
         let first = self.u8()?;
         let more = match first >> 6 {
             0 => 0,
@@ -131,7 +142,7 @@ impl<'a> Reader<'a> {
         for byte in self.take(more)? {
             len = len << 8 | usize::from(*byte);
         }
-        self.take(len)
+        Ok(len)
     }
 
     fn sender(&mut self) -> Result<(), NotMls> {

@@ -11,6 +11,8 @@ use openmls_rust_crypto::RustCrypto;
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::signatures::{Signer, SignerError};
 
+#[cfg(test)]
+pub(crate) use storage::PSKS;
 pub use store::{MlsStore, Row, RowWrite, ScopedRow, StoreError, group_scope, key_package_scope};
 
 use crate::identity::Identity;

@@ -1,4 +1,7 @@
-//! Project Wycheproof's vectors, through the code of ours that calls the primitives.
+//! Project Wycheproof's vectors, through the code of ours that calls the primitives, and those of
+//! RFC 9420.
+
+mod rfc9420;
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 use chacha20poly1305::aead::{Aead as _, Payload};

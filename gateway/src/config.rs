@@ -2,6 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::webhooks::WebhookTargets;
 
 use crate::door::DoorLimits;
 use crate::door::tls::CertificateFiles;
@@ -34,6 +37,10 @@ pub struct GatewayConfig {
     pub allowed_hosts: Vec<String>,
     /// Values of the `Origin` header to accept besides those of the allowed hosts.
     pub allowed_origins: Vec<String>,
+    /// What bots may have events delivered to.
+    pub webhook_targets: WebhookTargets,
+    /// Pauses between the attempts of a delivery; at most nine count.
+    pub webhook_retries: Vec<Duration>,
     /// Whether `/health/ready` may say so from the start; see [`crate::ReadySwitch`].
     pub ready: bool,
 }
@@ -82,6 +89,8 @@ impl GatewayConfig {
             docs: Access::Open,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            webhook_targets: WebhookTargets::default(),
+            webhook_retries: vec![Duration::from_secs(5)],
             ready: true,
         }
     }

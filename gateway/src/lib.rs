@@ -4,6 +4,7 @@
 //! until it is told to stop. Everything cryptographic happens behind
 //! [`quicproquo_client::Session`]; here are only HTTP, tokens and views of the event log.
 
+mod asyncapi;
 mod auth;
 mod bots;
 mod config;
@@ -25,10 +26,13 @@ mod routes;
 mod server;
 mod state;
 mod store;
+mod webhooks;
 
+pub use asyncapi::asyncapi_json;
 pub use config::{Access, GatewayConfig, Rate};
 pub use door::tls::{CertificateError, CertificateFiles, CertificateReload};
 pub use error::GatewayError;
 pub use openapi::{openapi, openapi_json};
 pub use server::{Gateway, Readiness};
 pub use state::ReadySwitch;
+pub use webhooks::WebhookTargets;

@@ -31,7 +31,9 @@ use crate::router;
         (name = "members", description = "Members of a group."),
         (name = "invitations", description = "Groups somebody added the bot to."),
         (name = "messages", description = "Sending and history."),
-        (name = "events", description = "What happened: long poll and WebSocket on one log."),
+        (name = "attachments", description = "Files, to be sent and received."),
+        (name = "events", description = "What happened: long poll, server-sent events and WebSocket on one log."),
+        (name = "webhooks", description = "Events that the gateway delivers by itself."),
         (name = "identities", description = "Who is who."),
         (name = "health", description = "Whether the gateway works. No token.")
     )
@@ -115,6 +117,19 @@ impl IntoParams for Guarded {
     }
 }
 
+/// The headers of routes that give bytes.
+pub(crate) struct Ranged;
+
+impl IntoParams for Ranged {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            header("Range", "One range of bytes, like `bytes=0-1023` or `bytes=-500`."),
+            header("If-Range", "The `ETag` without which the range does not count."),
+            header("If-None-Match", "The `ETag` of what the caller has already: then 304."),
+        ]
+    }
+}
+
 fn header(name: &str, description: &str) -> Parameter {
     let text = utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
@@ -184,6 +199,19 @@ pub(crate) struct Expired;
 impl IntoResponses for Expired {
     fn responses() -> Responses {
         problems(&[(410, "The cursor is older than what is kept.")])
+    }
+}
+
+/// Problems of files that the node keeps.
+pub(crate) struct Unsatisfied;
+
+impl IntoResponses for Unsatisfied {
+    fn responses() -> Responses {
+        problems(&[
+            (410, "The node does not keep it any more."),
+            (416, "It has no such bytes."),
+            (502, "The node has something else than what was uploaded."),
+        ])
     }
 }
 

@@ -1,10 +1,9 @@
 //! The whole API in one place.
 
 use axum::Router;
-use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,8 +15,8 @@ use crate::problem::{Kind, Problem};
 use crate::rates;
 use crate::routes::pages::Pages;
 use crate::routes::{
-    archives, bots, consumers, events, groups, health, identities, invitations, me, members,
-    messages, pages, tokens,
+    archives, attachments, bots, consumers, events, groups, health, identities, invitations,
+    markers, me, members, messages, pages, reactions, tokens, webhooks,
 };
 use crate::state::AppState;
 
@@ -37,6 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(me::get_me))
         .routes(routes!(groups::create_group, groups::list_groups))
         .routes(routes!(groups::get_group, groups::change_group))
+        .routes(routes!(groups::get_group_health))
         .routes(routes!(groups::leave_group))
         .routes(routes!(groups::update_keys))
         .routes(routes!(members::list_members, members::add_members))
@@ -45,7 +45,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(invitations::accept_invitation))
         .routes(routes!(invitations::decline_invitation))
         .routes(routes!(messages::send_message, messages::list_messages))
-        .routes(routes!(messages::get_message))
+        .routes(routes!(messages::get_message, messages::edit_message, messages::delete_message))
+        .routes(routes!(reactions::put_reaction, reactions::delete_reaction))
+        .routes(routes!(markers::put_typing))
+        .routes(routes!(markers::put_read))
+        .routes(routes!(attachments::upload_attachment))
+        .routes(routes!(attachments::download_attachment))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
         .routes(routes!(events::issue_ticket))
@@ -55,6 +60,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(consumers::delete_consumer))
         .routes(routes!(consumers::list_parked))
         .routes(routes!(consumers::replay_parked))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::get_webhook, webhooks::change_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::replay_deliveries))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.
@@ -68,24 +77,13 @@ pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
     router
         .merge(pages::router(state, shown, &document))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
-        .method_not_allowed_fallback(async |request: Request| Problem::new(wrong_method(&request)))
+        .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .layer(from_fn_with_state(state.clone(), rates::limit))
         // Before the rates: a foreign page must not use up what its visitor's address may do.
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), edge::edge))
         .with_state(state.clone())
-}
-
-/// What is not built yet is not there, also where its path is another route's.
-fn wrong_method(request: &Request) -> Kind {
-    let parts: Vec<&str> = request.uri().path().split('/').skip(1).collect();
-    match (request.method(), parts.as_slice()) {
-        (&Method::PATCH | &Method::DELETE, ["v1", "groups", _, "messages", _]) => {
-            Kind::RouteNotFound
-        }
-        _ => Kind::MethodNotAllowed,
-    }
 }
 
 /// The panic hook has logged it.

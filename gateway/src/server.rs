@@ -22,6 +22,7 @@ use crate::rates::Rates;
 use crate::routes::pages::Pages;
 use crate::state::{AppState, ReadySwitch, Shared};
 use crate::store::Store;
+use crate::webhooks::Webhooks;
 use crate::{bots, router};
 
 /// How long requests may go on after the gateway was told to stop. What starts it waits 10 s, in
@@ -74,6 +75,9 @@ impl Gateway {
             tokens,
             consumers: Consumers::new(rows, queue),
             tickets: Tickets::default(),
+            webhooks: Webhooks::default(),
+            targets: config.webhook_targets.clone(),
+            retries: config.webhook_retries.clone(),
             running: Running::default(),
             metrics: Metrics::new(),
             rates: Rates::new(config.token_rate, config.address_rate),
@@ -135,6 +139,10 @@ impl Gateway {
         let (hard, close_writer) = (CancellationToken::new(), CancellationToken::new());
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
+        match state.store.webhooks().await {
+            Ok(rows) => state.webhooks.start_all(&state, rows),
+            Err(error) => tracing::error!(%error, "no webhook delivers: the database failed"),
+        }
         let end = DoorEnd { closed: shutdown, soft: state.stopping.clone(), hard: hard.clone() };
         let door = Door::new(router::router(&state, pages), limits, state.tasks.clone(), end);
         door.counted_by(state.metrics.door.clone()).serve(listeners).await;

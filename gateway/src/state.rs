@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use quicproquo_client::Client;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
 use crate::rates::Rates;
 use crate::store::Store;
+use crate::webhooks::{WebhookTargets, Webhooks};
 
 /// What all handlers share; clones are cheap.
 #[derive(Debug, Clone)]
@@ -37,6 +39,12 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     /// All named consumers.
     pub(crate) consumers: Consumers,
+    /// All webhooks.
+    pub(crate) webhooks: Webhooks,
+    /// What webhooks may deliver to.
+    pub(crate) targets: WebhookTargets,
+    /// Pauses between the attempts of a webhook's delivery.
+    pub(crate) retries: Vec<Duration>,
     /// Tickets of browsers that open a stream.
     pub(crate) tickets: Tickets,
     /// Keys of admin requests that run now.

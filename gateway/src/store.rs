@@ -7,6 +7,7 @@ mod bots;
 mod consumers;
 mod requests;
 mod tokens;
+mod webhooks;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::problem::{Kind, Problem};
 pub(crate) use bots::{BotRow, BotState};
 pub(crate) use consumers::{ConsumerChange, CursorRow, DeliveryRow, DeliveryState, StoredConsumer};
 pub(crate) use requests::Record;
+pub(crate) use webhooks::WebhookRow;
 
 type Tx = Transaction<'static, Sqlite>;
 

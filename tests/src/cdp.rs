@@ -123,6 +123,18 @@ impl Browser {
         self.call("Input.insertText", json!({ "text": text })).await;
     }
 
+    /// Presses a key that has no text of its own but Enter's, where the focus is.
+    pub async fn press(&mut self, key: &str) {
+        let mut down = json!({ "type": "keyDown", "key": key, "code": key });
+        if key == "Enter" {
+            down["text"] = json!("\r");
+            down["windowsVirtualKeyCode"] = json!(13);
+        }
+        self.call("Input.dispatchKeyEvent", down).await;
+        let up = json!({ "type": "keyUp", "key": key, "code": key });
+        self.call("Input.dispatchKeyEvent", up).await;
+    }
+
     /// The text of an element, once it is there.
     pub async fn text(&mut self, selector: &str) -> String {
         self.appears(selector).await;

@@ -19,6 +19,7 @@ pub mod rpc;
 pub mod seed;
 pub mod socket;
 pub mod sse;
+pub mod target;
 pub mod trace;
 pub mod wait;
 
@@ -27,4 +28,5 @@ pub use bot::{Bot, bots, pair};
 pub use process::{Launch, Running, tool};
 pub use socket::Socket;
 pub use sse::Sse;
+pub use target::Target;
 pub use wait::{LONG, SOON, wait_for, within};

@@ -92,6 +92,8 @@ pub struct Verdict {
     pub accepted: usize,
     /// Processes that died.
     pub crashes: usize,
+    /// Writes that failed.
+    pub failures: u64,
 }
 
 impl Verdict {
@@ -109,8 +111,8 @@ impl fmt::Display for Verdict {
         }
         writeln!(
             f,
-            "{} messages, {} told losses, {} crashes",
-            self.accepted, self.told_losses, self.crashes
+            "{} messages, {} told losses, {} crashes, {} failed writes",
+            self.accepted, self.told_losses, self.crashes, self.failures
         )?;
         for fault in &self.faults {
             writeln!(f, "FAULT: {fault}")?;

@@ -1,5 +1,5 @@
-//! What the tests need besides Rust: Chromium, Python with a few packages, curl, strace, tools for
-//! small disks.
+//! What the tests need besides Rust: Chromium, Python with a few packages, curl, strace, faketime,
+//! tools for small disks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 5] = [
+const TOOLS: [Tool; 6] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -29,6 +29,7 @@ const TOOLS: [Tool; 5] = [
     },
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
     Tool { what: "strace", packages: &["strace"], present: has_strace },
+    Tool { what: "faketime", packages: &["faketime"], present: has_faketime },
     Tool {
         what: "mkfs.ext4, losetup and fsfreeze",
         packages: &["e2fsprogs", "mount", "util-linux"],
@@ -55,6 +56,10 @@ fn has_curl() -> bool {
 
 fn has_strace() -> bool {
     shell::succeeds("strace", &["--version"])
+}
+
+fn has_faketime() -> bool {
+    shell::succeeds("faketime", &["--version"])
 }
 
 fn has_disks() -> bool {

@@ -9,6 +9,7 @@ use quicproquo_gateway::{self as gateway, GatewayConfig, Rate};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{address, whole_number};
+use super::{Webhooks, WebhooksLayer};
 use crate::exit::Failure;
 
 /// Port of the gateway.
@@ -137,6 +138,8 @@ pub(crate) struct HttpLayer {
     /// Who sees /docs, /openapi.json and /problems [default: open on loopback, admin elsewhere].
     #[arg(id = "http_docs", long = "http-docs", env = "QPQ_HTTP_DOCS", value_name = "ACCESS")]
     pub(super) docs: Option<Access>,
+    #[command(flatten)]
+    pub(super) webhooks: WebhooksLayer,
 }
 
 /// Who sees pages that belong to no bot.
@@ -182,6 +185,7 @@ pub(crate) struct Http {
     address_burst: u32,
     metrics: Access,
     docs: Access,
+    webhooks: Webhooks,
 }
 
 impl Http {
@@ -221,6 +225,7 @@ impl Http {
                 .unwrap_or(Rate::ADDRESS.burst),
             metrics: flags.metrics.or(file.metrics).unwrap_or(access),
             docs: flags.docs.or(file.docs).unwrap_or(access),
+            webhooks: Webhooks::load(flags.webhooks, file.webhooks)?,
         }
         .check()
     }
@@ -260,7 +265,7 @@ impl Http {
     }
 
     /// Puts the settings into what the gateway takes; files of certificates apart.
-    pub(crate) fn apply(&self, config: &mut GatewayConfig) {
+    pub(crate) fn apply(&self, config: &mut GatewayConfig) -> Result<(), Failure> {
         let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         config.listen = self.listen;
         config.socket.clone_from(&self.socket);
@@ -272,6 +277,7 @@ impl Http {
         config.address_rate = Rate { per_sec: self.address_per_sec, burst: self.address_burst };
         config.metrics = self.metrics.into();
         config.docs = self.docs.into();
+        self.webhooks.apply(config)
     }
 }
 

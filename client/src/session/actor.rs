@@ -173,8 +173,8 @@ pub(super) struct Actor {
     pub(super) replaced: BTreeSet<Suite>,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
-    /// When the memory was last thrown away.
-    pub(super) reloaded: Option<tokio::time::Instant>,
+    /// When the memory was last thrown away, unix milliseconds.
+    pub(super) reloaded_ms: Option<u64>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) tail: watch::Sender<Cursor>,
     pub(super) health: watch::Sender<Health>,
@@ -227,7 +227,7 @@ impl Actor {
             replaced: BTreeSet::new(),
             waiting_names: Vec::new(),
             waits: Waits::default(),
-            reloaded: None,
+            reloaded_ms: None,
             jobs: FuturesUnordered::new(),
             tail,
             health,
@@ -341,7 +341,7 @@ impl Actor {
             Ok(())
         } else {
             self.clock.at(Point::BeforeCommit).await;
-            let written = self.store.write(batch).await;
+            let written = self.clock.write(self.store.write(batch)).await;
             self.clock.at(Point::AfterCommit).await;
             written.map_err(SessionError::from)
         };
@@ -439,6 +439,7 @@ impl Actor {
             link: self.uplink.state.clone(),
             stock: stock.collect(),
             outbox: self.outbox.values().filter(|outgoing| !outgoing.sent).count() as u64,
+            clock_ahead_secs: self.uplink.clock_ahead,
         };
         self.health.send_if_modified(|known| {
             let changed = *known != health;
@@ -449,7 +450,10 @@ impl Actor {
 
     async fn link_event(&mut self, event: LinkEvent, unit: &mut Unit) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Up { last_send, acked_up_to } => self.link_up(last_send, acked_up_to, unit),
+            LinkEvent::Up { last_send, acked_up_to, node_time } => {
+                self.link_up(last_send, acked_up_to, unit);
+                self.compare_clocks(node_time, unit);
+            }
             LinkEvent::Rows(rows) => self.rows(rows, unit).await?,
             LinkEvent::Down => self.link_down(),
             LinkEvent::Refused { code, text } => {

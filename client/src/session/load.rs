@@ -10,14 +10,15 @@ use super::actor::{Actor, Outgoing, Slot, Waits};
 use super::command::Command;
 use super::input::Input;
 use super::unit::Unit;
+use crate::clock::Clock;
 use crate::error::SessionError;
 use crate::event::Cursor;
 use crate::store::{Overlay, StoreError};
 
 /// Between two tries to read the database again.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
-/// Reloads closer together than this are slowed down.
-const RELOADS_APART: Duration = Duration::from_secs(10);
+/// Reloads closer together than this are slowed down, in milliseconds.
+const RELOADS_APART_MS: u64 = 10_000;
 /// Between two sweeps.
 const SWEEP_PAUSE: Duration = Duration::from_hours(1);
 /// Secrets of an epoch are kept for 24 h after its end at most, in milliseconds.
@@ -86,9 +87,10 @@ impl Actor {
         self.store.loaded().forget(self.owner);
         self.claiming.clear();
         // What fails again and again must not keep the processor busy.
-        let now = tokio::time::Instant::now();
-        let soon = self.reloaded.replace(now).is_some_and(|last| now - last < RELOADS_APART);
-        if soon && !refuse_for(RELOAD_PAUSE, commands).await {
+        let now = self.clock.now_ms();
+        let last = self.reloaded_ms.replace(now);
+        let soon = last.is_some_and(|last| now.saturating_sub(last) < RELOADS_APART_MS);
+        if soon && !refuse_for_a_while(&self.clock, commands).await {
             return false;
         }
         loop {
@@ -106,7 +108,7 @@ impl Actor {
                 Err(StoreError::Closed) => return false,
                 Err(error) => {
                     tracing::error!(%error, "the client database cannot be read");
-                    if !refuse_for(RELOAD_PAUSE, commands).await {
+                    if !refuse_for_a_while(&self.clock, commands).await {
                         return false;
                     }
                 }
@@ -210,8 +212,8 @@ impl Actor {
     }
 }
 
-/// Refuses commands for this long. `false`: one of them says to stop.
-async fn refuse_for(pause: Duration, commands: &mut mpsc::Receiver<Command>) -> bool {
+/// Refuses commands for [`RELOAD_PAUSE`]. `false`: one of them says to stop.
+async fn refuse_for_a_while(clock: &Clock, commands: &mut mpsc::Receiver<Command>) -> bool {
     let refusing = async {
         while let Some(command) = commands.recv().await {
             if matches!(command, Command::Stop) {
@@ -220,5 +222,9 @@ async fn refuse_for(pause: Duration, commands: &mut mpsc::Receiver<Command>) -> 
             command.refuse(SessionError::StorageUnavailable);
         }
     };
-    tokio::time::timeout(pause, refusing).await.is_err()
+    tokio::select! {
+        biased;
+        () = refusing => false,
+        () = clock.pause(RELOAD_PAUSE) => true,
+    }
 }

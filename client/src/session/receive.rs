@@ -16,7 +16,7 @@ use crate::event::EventData;
 use crate::guard::guarded;
 use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
-use crate::store::{MessageContent, StoreError, StoredMessage};
+use crate::store::{DELETED, MessageContent, StoreError, StoredMessage, TYPING};
 
 /// Why a payload is set aside that made the protocol stack panic.
 pub(super) const INTERNAL: &str = "internal";
@@ -284,13 +284,17 @@ impl Actor {
                 return self.set_aside(hashes.payload, plaintext, reason, unit);
             }
         };
-        if content.kind == "dummy" {
-            return;
+        match content.kind.as_str() {
+            "dummy" => return,
+            TYPING => return self.typing(group, sender, &content, unit),
+            _ => {}
         }
         let Some(slot) = self.groups.get(group) else {
             return;
         };
         let (visible, suite) = (slot.record.is_visible(), slot.record.suite);
+        // That word is ours, for what its sender has deleted.
+        let kind = if content.kind == DELETED { "unknown.deleted".into() } else { content.kind };
         let stored = StoredMessage {
             seq: 0,
             group: group.clone(),
@@ -300,8 +304,9 @@ impl Actor {
             received_at_ms: unit.now_ms,
             recipients: 0,
             delivery: DeliveryState::Sent,
+            deleted_at_ms: None,
             content: MessageContent {
-                kind: content.kind,
+                kind,
                 body: content.body,
                 relates_to: content.relates_to,
                 sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),
@@ -312,7 +317,7 @@ impl Actor {
         if visible {
             self.received(stored, unit.now_ms, unit);
         } else {
-            let message = stored.into_message(&self.identity.key(), &self.names);
+            let message = stored.into_whole_message(&self.identity.key(), &self.names);
             self.emit(unit, Some(group), EventData::MessageReceived(message));
         }
     }
@@ -324,6 +329,8 @@ impl Actor {
         unit.batch.message(self.owner, &message);
         let (owner, group) = (self.owner, &message.group);
         unit.batch.message_event(owner, seq, "message.received", group, at, seq);
+        self.delete_target(&message, at, unit);
+        unit.batch.delete_deleted(self.owner, &message, at);
     }
 
     /// Keeps a payload that cannot be read, and says so.
@@ -362,6 +369,7 @@ pub(super) fn reveal(message: Message) -> StoredMessage {
         received_at_ms: message.received_at_ms,
         recipients: 0,
         delivery: message.delivery,
+        deleted_at_ms: None,
         content: MessageContent {
             kind: message.kind,
             body: message.body,

@@ -8,6 +8,7 @@ use quicproquo_core::provider::group_scope;
 use super::actor::Actor;
 use super::input::Input;
 use super::unit::Unit;
+use crate::event::TYPING_LIVES_MS;
 use crate::model::GroupState;
 use crate::store::{GroupRecord, StoreError};
 
@@ -21,6 +22,8 @@ impl Actor {
         let before = unit.now_ms.saturating_sub(self.store.retention_ms());
         unit.batch.forget_set_aside(self.owner, before, SET_ASIDE_BYTES);
         self.set_aside_bytes = 0;
+        unit.batch.forget_attachments(self.owner, before);
+        unit.batch.forget_typing(self.owner, unit.now_ms.saturating_sub(TYPING_LIVES_MS));
         self.expire_hidden(before, unit);
         self.forget_secrets(unit);
         if let Some(old) = self.store.old_events(self.owner, before, unit.now_ms).await? {

@@ -138,7 +138,12 @@ impl Store {
     pub(crate) async fn import(&self, exported: Exported) -> Result<IdentityRecord, StoreError> {
         let sealer = std::sync::Arc::clone(&self.sealer);
         let owner = self.writer.import(sealer, exported).await?;
-        self.identity_of(owner).await
+        let record = self.identity_of(owner).await;
+        if record.is_err() {
+            // It would keep this database from being opened.
+            self.delete_identity(owner).await?;
+        }
+        record
     }
 }
 
@@ -177,6 +182,8 @@ fn opened(
     for (name, cell) in &mut row {
         if Some(name.as_str()) == sealed
             && let Cell::Bytes(value) = cell
+            // What was deleted is empty, and not sealed.
+            && !value.is_empty()
         {
             match sealer.open(table, row_key, value) {
                 Ok(plain) => *cell = Cell::Bytes(plain.to_vec().into()),
@@ -254,6 +261,7 @@ fn sealed(
     for (name, cell) in &mut row {
         if Some(name.as_str()) == column
             && let Cell::Bytes(plain) = cell
+            && !plain.is_empty()
         {
             let value = sealer.seal(table, row_key, plain);
             plain.zeroize();
@@ -281,4 +289,4 @@ async fn put(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -13,12 +13,18 @@ use sqlx::sqlite::SqliteConnection;
 use super::seal::Sealer;
 use super::{
     DamagedRow, GroupRecord, Halted, IdempotencyRecord, IdempotencyTarget, IntentRecord,
-    OutboxRecord, Owner, Place, Positions, StoreError, StoredMessage, record,
+    OutboxRecord, Owner, Place, Positions, StoreError, record,
 };
 use crate::event::EventData;
-use crate::model::{DeliveryState, InvitePolicy};
+use crate::model::InvitePolicy;
 use statement::{Statement, Value};
 
+/// `values![a, b]`: what a statement binds.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$(Value::from($value)),*] };
+}
+
+mod messages;
 mod retention;
 mod statement;
 mod trust;
@@ -37,11 +43,6 @@ impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Batch({} statements)", self.statements.len())
     }
-}
-
-/// `values![a, b]`: what a statement binds.
-macro_rules! values {
-    ($($value:expr),* $(,)?) => { vec![$(Value::from($value)),*] };
 }
 
 impl Batch {
@@ -215,43 +216,6 @@ impl Batch {
         self.set_aside(owner, Sha256::digest(&row.bytes).into(), "damaged", at, &row.bytes);
     }
 
-    /// Ignored when this sender has used this message id in this group before.
-    pub(crate) fn message(&mut self, owner: Owner, message: &StoredMessage) {
-        let row = record::row(owner.0, message.seq);
-        let sealed = record::seal(&self.sealer, "messages", &row, &message.content);
-        self.add(
-            "INSERT OR IGNORE INTO messages (owner, seq, group_id, sender, message_id, epoch, \
-             received_at, recipients, state, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values![
-                owner.0,
-                message.seq,
-                message.group.as_bytes(),
-                &message.sender.as_bytes()[..],
-                &message.id.as_bytes()[..],
-                message.epoch,
-                message.received_at_ms,
-                message.recipients,
-                super::messages::state_text(&message.delivery),
-                sealed,
-            ],
-        );
-    }
-
-    pub(crate) fn message_state(
-        &mut self,
-        owner: Owner,
-        seq: u64,
-        epoch: u64,
-        recipients: u32,
-        state: &DeliveryState,
-    ) {
-        let state = super::messages::state_text(state);
-        self.add(
-            "UPDATE messages SET state = ?, epoch = ?, recipients = ? WHERE owner = ? AND seq = ?",
-            values![state, epoch, recipients, owner.0, seq],
-        );
-    }
-
     /// An event that carries its own data.
     pub(crate) fn event(
         &mut self,
@@ -385,14 +349,15 @@ impl Batch {
 
     pub(crate) fn idempotency(&mut self, owner: Owner, record: IdempotencyRecord) {
         let IdempotencyRecord { key, fingerprint, target, created_at_ms } = record;
-        let (intent, message) = match target {
-            IdempotencyTarget::Intent(n) => (Some(n), None),
-            IdempotencyTarget::Message(seq) => (None, Some(seq)),
+        let (intent, message, attachment) = match target {
+            IdempotencyTarget::Intent(n) => (Some(n), None, None),
+            IdempotencyTarget::Message(seq) => (None, Some(seq), None),
+            IdempotencyTarget::Attachment(id) => (None, None, Some(id.as_bytes().to_vec())),
         };
         self.add(
-            "INSERT INTO idempotency (owner, key, fingerprint, intent, message, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-            values![owner.0, key, &fingerprint[..], intent, message, created_at_ms],
+            "INSERT INTO idempotency (owner, key, fingerprint, intent, message, attachment, \
+             created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values![owner.0, key, &fingerprint[..], intent, message, attachment, created_at_ms],
         );
     }
 

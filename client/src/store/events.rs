@@ -9,7 +9,7 @@ use super::damage::{DamagedRow, Place, intact};
 use super::seal::Sealer;
 use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
-use crate::event::{Cursor, Event, EventData, EventPage};
+use crate::event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
 use crate::session::Hidden;
 
 type Row = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
@@ -23,6 +23,7 @@ impl Store {
         after: Cursor,
         tail: Cursor,
         limit: u32,
+        now_ms: u64,
     ) -> Result<EventPage, SessionError> {
         if after > tail {
             return Err(SessionError::CursorInvalid);
@@ -32,11 +33,13 @@ impl Store {
         }
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT seq, kind, group_id, occurred_at, message, data FROM events \
-             WHERE owner = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+             WHERE owner = ? AND seq > ? AND seq <= ? \
+             AND NOT (kind = 'member.typing' AND occurred_at < ?) ORDER BY seq LIMIT ?",
         )
         .bind(owner.0)
         .bind(int(after.0))
         .bind(int(tail.0))
+        .bind(int(now_ms.saturating_sub(TYPING_LIVES_MS)))
         .bind(limit.clamp(1, 1000))
         .fetch_all(&self.reads)
         .await

@@ -1,5 +1,7 @@
-//! Messages: one row each, own and received; events point at them.
+//! Messages: one row each, own and received; events point at them. Rows stay as they came: what a
+//! message has become since is gathered when it is read (`state.rs`).
 
+use quicproquo_core::attachment::SealedFile;
 use quicproquo_core::content::RelatesTo;
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
@@ -11,9 +13,25 @@ use sqlx::sqlite::SqliteRow;
 use super::contacts::Names;
 use super::damage::intact;
 use super::{Owner, Store, StoreError, batch, int, record, uint};
-use crate::error::SessionError;
-use crate::event::Cursor;
-use crate::model::{DeliveryState, History, HistoryQuery, Message};
+use crate::model::{DeliveryState, Message};
+
+/// A query on whole rows.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, group_id, sender, message_id, epoch, received_at, recipients, state, ",
+            "deleted_at, content FROM messages ",
+            $rest
+        )
+    };
+}
+
+mod class;
+mod history;
+mod state;
+
+pub(crate) use class::{Class, DELETE, DELETED, EDIT, FILE, REACTION, TYPING, target};
+pub(crate) use state::{can_become, is_reaction_key};
 
 /// A message row.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +45,8 @@ pub(crate) struct StoredMessage {
     pub(crate) received_at_ms: u64,
     pub(crate) recipients: u32,
     pub(crate) delivery: DeliveryState,
+    /// When its sender deleted it, unix milliseconds; then the content is empty.
+    pub(crate) deleted_at_ms: Option<u64>,
     pub(crate) content: MessageContent,
 }
 
@@ -44,6 +64,17 @@ pub(crate) struct MessageContent {
 }
 
 impl MessageContent {
+    /// The file of a message of type `file`, if it can be one.
+    pub(crate) fn sealed_file(&self) -> Option<SealedFile> {
+        (self.kind == FILE).then(|| SealedFile::read_from(&self.body)).flatten()
+    }
+
+    /// What is left of a deleted message.
+    fn deleted(suite: Suite, sent_at_ms: u64) -> Self {
+        let (kind, body) = (DELETED.to_owned(), serde_json::Value::Null);
+        Self { kind, body, relates_to: None, sent_at_ms, suite, damaged: false }
+    }
+
     fn damaged(suite: Suite, sent_at_ms: u64) -> Self {
         let (kind, body) = ("quicproquo.damaged".to_owned(), serde_json::Value::Null);
         Self { kind, body, relates_to: None, sent_at_ms, suite, damaged: true }
@@ -51,8 +82,25 @@ impl MessageContent {
 }
 
 impl StoredMessage {
-    /// As callers see it.
-    pub(crate) fn into_message(self, own: &IdentityKey, names: &Names) -> Message {
+    /// As callers see it: a file by the id of its attachment.
+    pub(crate) fn into_message(mut self, own: &IdentityKey, names: &Names) -> Message {
+        if self.content.kind == FILE {
+            let id = self.content.sealed_file().map(|file| file.id());
+            if let Some(body) = self.content.body.as_object_mut() {
+                body.remove("key");
+                body.remove("blobs");
+                // Only what opens is one.
+                body.remove("attachment_id");
+                if let Some(id) = id {
+                    body.insert("attachment_id".to_owned(), id.to_string().into());
+                }
+            }
+        }
+        self.into_whole_message(own, names)
+    }
+
+    /// With everything that its sender has said, to be kept.
+    pub(crate) fn into_whole_message(self, own: &IdentityKey, names: &Names) -> Message {
         Message {
             sender_name: names.name(&self.sender),
             trust: names.trust(own, &self.sender),
@@ -68,18 +116,11 @@ impl StoredMessage {
             suite: self.content.suite,
             delivery: self.delivery,
             recipients: self.recipients,
+            edited_at_ms: None,
+            deleted_at_ms: self.deleted_at_ms,
+            reactions: Vec::new(),
         }
     }
-}
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT seq, group_id, sender, message_id, epoch, received_at, recipients, state, ",
-            "content FROM messages ",
-            $rest
-        )
-    };
 }
 
 impl Store {
@@ -127,63 +168,6 @@ impl Store {
         self.message_rows(owner, &rows).await
     }
 
-    /// Of several senders' messages with this id, the oldest.
-    pub(crate) async fn message(
-        &self,
-        owner: Owner,
-        own: &IdentityKey,
-        group: &GroupId,
-        id: &MessageId,
-    ) -> Result<Option<Message>, SessionError> {
-        let row = sqlx::query(select!(
-            "WHERE owner = ? AND group_id = ? AND message_id = ? ORDER BY seq LIMIT 1"
-        ))
-        .bind(owner.0)
-        .bind(group.as_bytes())
-        .bind(&id.as_bytes()[..])
-        .fetch_optional(&self.reads)
-        .await
-        .map_err(StoreError::from)?;
-        let Some(row) = row else { return Ok(None) };
-        let message = self.message_row(owner, &row).await?;
-        let names = self.names_of(owner, [message.sender].into()).await?;
-        Ok(Some(message.into_message(own, &names)))
-    }
-
-    /// A page of a group's history, newest first.
-    pub(crate) async fn history(
-        &self,
-        owner: Owner,
-        own: &IdentityKey,
-        group: &GroupId,
-        query: HistoryQuery,
-    ) -> Result<History, SessionError> {
-        let limit = query.limit.clamp(1, 200);
-        let before = query.before.map_or(i64::MAX, |cursor| int(cursor.0));
-        let after = query.after.map_or(0, |cursor| int(cursor.0));
-        let mut rows = sqlx::query(select!(
-            "WHERE owner = ? AND group_id = ? AND seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?"
-        ))
-        .bind(owner.0)
-        .bind(group.as_bytes())
-        .bind(before)
-        .bind(after)
-        .bind(limit + 1)
-        .fetch_all(&self.reads)
-        .await
-        .map_err(StoreError::from)?;
-        let more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let stored = self.message_rows(owner, &rows).await?;
-        let last = rows.last().filter(|_| more);
-        let last = last.map(|row| row.try_get("seq")).transpose().map_err(StoreError::from)?;
-        let next = last.map(|seq| Cursor(uint(seq)));
-        let senders = stored.iter().map(|message| message.sender).collect();
-        let names = self.names_of(owner, senders).await?;
-        let items = stored.into_iter().map(|message| message.into_message(own, &names)).collect();
-        Ok(History { items, next })
-    }
-
     /// Those of the rows that read.
     async fn message_rows(
         &self,
@@ -206,17 +190,26 @@ impl Store {
     ) -> Result<StoredMessage, StoreError> {
         let seq = uint(row.try_get("seq")?);
         let sealed: Vec<u8> = row.try_get("content")?;
-        let read = record::open(&self.sealer, "messages", &record::row(owner.0, seq), &sealed);
         let bad =
             |error: quicproquo_core::id::IdError| StoreError::Row("messages", error.to_string());
         let state: String = row.try_get("state")?;
         let group = GroupId::from_slice(row.try_get("group_id")?).map_err(bad)?;
-        let content = if let Some(content) = intact("messages", owner, seq, read)? {
-            content
-        } else {
+        let deleted_at: Option<i64> = row.try_get("deleted_at")?;
+        let received_at_ms = uint(row.try_get("received_at")?);
+        let content = if sealed.is_empty() && deleted_at.is_some() {
             let record = self.group_record(owner, &group).await?;
-            let record = record.ok_or_else(|| StoreError::Row("messages", "damaged".into()))?;
-            MessageContent::damaged(record.suite, uint(row.try_get("received_at")?))
+            let suite = record.map_or(Suite::Envelope, |record| record.suite);
+            MessageContent::deleted(suite, received_at_ms)
+        } else {
+            let row = record::row(owner.0, seq);
+            let read = record::open(&self.sealer, "messages", &row, &sealed);
+            if let Some(content) = intact("messages", owner, seq, read)? {
+                content
+            } else {
+                let record = self.group_record(owner, &group).await?;
+                let record = record.ok_or_else(|| StoreError::Row("messages", "damaged".into()))?;
+                MessageContent::damaged(record.suite, received_at_ms)
+            }
         };
         Ok(StoredMessage {
             seq,
@@ -224,10 +217,11 @@ impl Store {
             sender: batch::identity(row.try_get("sender")?)?,
             id: MessageId::from_slice(row.try_get("message_id")?).map_err(bad)?,
             epoch: uint(row.try_get("epoch")?),
-            received_at_ms: uint(row.try_get("received_at")?),
+            received_at_ms,
             recipients: row.try_get("recipients")?,
             delivery: serde_json::from_str(&state)
                 .map_err(|error| StoreError::Row("messages", error.to_string()))?,
+            deleted_at_ms: deleted_at.map(uint),
             content,
         })
     }

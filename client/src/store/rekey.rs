@@ -172,6 +172,10 @@ async fn reseal(
     while let Some(page) = pages.try_next().await.map_err(|error| error.1)? {
         for row in page {
             let Some((row_key, Cell::Bytes(value), rest)) = place(&row)? else { continue };
+            // What was deleted is empty, and not sealed.
+            if value.is_empty() {
+                continue;
+            }
             let Ok(plain) = old.open(table, &row_key, &value) else {
                 tracing::warn!(table, "a damaged row stays as it is");
                 continue;

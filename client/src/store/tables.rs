@@ -25,10 +25,11 @@ const fn table(
 }
 
 /// All but `identities` and `hybrid_keys`, whose row key is the identity, and `mls`.
-pub(super) const TABLES: [Table; 13] = [
+pub(super) const TABLES: [Table; 14] = [
     table("key_packages", &["reference"], None),
     table("groups", &["group_id"], Some("record")),
     table("messages", &["seq"], Some("content")),
+    table("attachments", &["attachment_id"], Some("record")),
     table("events", &["seq"], Some("data")),
     table("hidden_events", &["n", "group_id"], Some("data")),
     table("outbox", &["counter"], Some("record")),

@@ -54,6 +54,10 @@ fn version_1_says_what_it_cannot_carry() {
     assert_eq!(related.encode(Version::V1), Err(ContentError::NotInV1("this relation")));
     let reaction = Content::new(id(1), "reaction", json!({ "key": "+" }));
     assert_eq!(reaction.encode(Version::V1), Err(ContentError::NotInV1("this relation")));
+    let taken_back = Content::new(id(1), "reaction", json!({ "key": "+", "active": false }))
+        .relating("reaction", id(2));
+    let refused = taken_back.encode(Version::V1);
+    assert_eq!(refused, Err(ContentError::NotInV1("the removal of a reaction")));
     let shapeless = Content::new(id(1), "text", json!({}));
     assert_eq!(shapeless.encode(Version::V1), Err(ContentError::NotInV1("a body without text")));
     let long = Content::text(id(1), &"x".repeat(65_536));

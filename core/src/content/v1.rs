@@ -54,6 +54,9 @@ pub(super) fn encode(content: &Content) -> Result<Vec<u8>, ContentError> {
         "reaction" => {
             bytes.push(REACTION);
             bytes.extend(reference("reaction")?);
+            if !content.adds_reaction() {
+                return Err(ContentError::NotInV1("the removal of a reaction"));
+            }
             let key = field(content, "key")?;
             bytes.push(u8::try_from(key.len()).map_err(|_| ContentError::TextTooLong)?);
             bytes.extend(key.as_bytes());

@@ -75,6 +75,13 @@ pub(super) fn authorize(
         for proposal in staged.queued_proposals() {
             judge_proposal(proposal, committer, admin)?;
         }
+        // Whoever is added sees the group as it is after, and joins only by an admin.
+        let after = StandardContext::read(staged.group_context().extensions())?;
+        if staged.add_proposals().next().is_some()
+            && after.is_some_and(|after| !after.admins.contains(&by))
+        {
+            return Err(Unauthorized::NotAdmin);
+        }
     }
     describe(mls, committer, staged)
 }

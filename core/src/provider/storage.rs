@@ -15,6 +15,8 @@ use super::store::{MlsStore, StoreError, encode, group_scope, key_package_scope}
 const GROUP_STATE: &[u8] = b"state";
 const OWN_LEAF_NODES: &[u8] = b"own_leaf_nodes";
 const BUNDLE: &[u8] = b"bundle";
+/// The scope of pre-shared keys, which only tests begin.
+pub(crate) const PSKS: &[u8] = b"psks";
 
 fn encoded_key(key: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     let mut bytes = encode(key).map_err(|()| StoreError::Encode("key".into()))?;
@@ -360,17 +362,24 @@ impl StorageProvider<CURRENT_VERSION> for MlsStore {
         PskBundle: traits::PskBundle<CURRENT_VERSION>,
     >(
         &self,
-        _: &PskId,
-        _: &PskBundle,
+        psk_id: &PskId,
+        psk: &PskBundle,
     ) -> Result<(), StoreError> {
+        if cfg!(test) {
+            return self.write(PSKS, &encoded_key(psk_id)?, psk);
+        }
         Err(StoreError::Unsupported("pre-shared keys"))
     }
 
-    /// Always absent: a message that needs one is at fault, not the storage.
+    /// Always absent: a message that needs one is at fault, not the storage. The vectors of RFC 9420
+    /// give some.
     fn psk<PskBundle: traits::PskBundle<CURRENT_VERSION>, PskId: traits::PskId<CURRENT_VERSION>>(
         &self,
-        _: &PskId,
+        psk_id: &PskId,
     ) -> Result<Option<PskBundle>, StoreError> {
+        if cfg!(test) && self.with_rows(PSKS, |_| ()).is_ok() {
+            return self.read(PSKS, &encoded_key(psk_id)?);
+        }
         Ok(None)
     }
 

@@ -142,3 +142,6 @@ async fn open(state: &AppState, bot: Bot, params: &StreamParams) -> Result<Strea
     let source = Source::open(state, &bot, Door::WebSocket, wanted, None).await?;
     Ok(Stream::new(state.clone(), bot, source, wanted.consumer.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,10 @@ const DRAIN: usize = 4 * 1024 * 1024;
 /// less is sent away.
 const PACE: u64 = 16 * 1024;
 const PACE_GRACE: Duration = Duration::from_secs(10);
+/// For the next bytes of any type.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// For bytes of any type, in all.
+const RAW_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A request that changes something; its body has at most `LIMIT` bytes.
 #[derive(Debug, Clone)]
@@ -67,6 +71,64 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
         // Only types without fields read from `{}`: others report what is missing.
         let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
         Ok(Self { body: parse_json(text)?, idempotency, if_epoch })
+    }
+}
+
+/// A request that brings bytes of any type, read as they come; `LIMIT` of them at most.
+#[derive(Debug)]
+pub(crate) struct Raw<const LIMIT: u64> {
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// What makes the request safe to repeat.
+    pub(crate) key: Option<String>,
+    body: axum::body::BodyDataStream,
+    seen: u64,
+    until: Instant,
+}
+
+impl<const LIMIT: u64> FromRequest<AppState> for Raw<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let key = idempotency_key(&parts.headers)?;
+        check_declared(&parts.headers, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
+        let until = Instant::now() + RAW_TIMEOUT;
+        Ok(Self { headers: parts.headers, key, body: body.into_data_stream(), seen: 0, until })
+    }
+}
+
+impl<const LIMIT: u64> Raw<LIMIT> {
+    /// The next bytes. `None`: that was all.
+    ///
+    /// # Errors
+    /// `TooLarge`, `RequestTimeout` when nothing comes for 30 s, or not all in
+    /// 10 minutes, `RequestInvalid` when the
+    /// connection breaks.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let part = self.part().await?;
+        self.seen += part.as_ref().map_or(0, |part| part.len() as u64);
+        if self.seen <= LIMIT {
+            return Ok(part);
+        }
+        // As in `read`: a peer that still writes gets the answer.
+        let mut drained = 0;
+        while drained < DRAIN
+            && let Ok(Some(part)) = self.part().await
+        {
+            drained += part.len();
+        }
+        Err(too_large(usize::try_from(LIMIT).unwrap_or(usize::MAX)))
+    }
+
+    async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
+        let until = self.until.min(Instant::now() + BODY_TIMEOUT);
+        let part = timeout_at(until, self.body.next()).await;
+        let part = part.map_err(|_| Problem::new(Kind::RequestTimeout))?;
+        part.transpose().map_err(|_| {
+            let detail = "the connection broke inside the body";
+            Problem::new(Kind::RequestInvalid).detail(detail)
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use quicproquo_client::{Event, EventData};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{InvitationDto, MemberDto, MessageDto, rfc3339};
+use super::{IdentityDto, InvitationDto, MemberDto, MessageDto, rfc3339};
 
 /// An entry of the bot's event log.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -59,6 +59,11 @@ impl EventDto {
         self
     }
 
+    /// When it was written.
+    pub(crate) fn occurred_at(&self) -> &str {
+        &self.occurred_at
+    }
+
     /// Its cursor.
     pub(crate) fn cursor(&self) -> &str {
         &self.cursor
@@ -84,6 +89,17 @@ pub(crate) enum EventDataDto {
         reason: String,
         /// SHA-256 of the payload, hexadecimal.
         payload_hash: String,
+    },
+    /// `member.typing`: somebody is writing, or has stopped. It is no message, and the log forgets
+    /// it after 30 seconds.
+    Typing {
+        /// Who.
+        sender: IdentityDto,
+        /// Whether it is writing.
+        active: bool,
+        /// When this is over unless it is said again.
+        #[schema(format = DateTime)]
+        expires_at: String,
     },
     /// `group.joined`: the bot became a member.
     Joined {
@@ -117,7 +133,7 @@ pub(crate) enum EventDataDto {
         topic: String,
     },
     /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    /// `group.needs_readd` (`forked`, `missed_commit` or `old_copy`).
+    /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
     Reason {
         /// Why.
         reason: String,
@@ -137,6 +153,11 @@ pub(crate) enum EventDataDto {
         from: String,
         /// The key the name points to now.
         to: String,
+    },
+    /// `clock.off`: the clock of the gateway and that of the node differ by more than ten minutes.
+    ClockOff {
+        /// By how many seconds the gateway's is ahead; negative: behind.
+        ahead_seconds: i64,
     },
     /// `session.displaced`: another instance runs this identity.
     Displaced {
@@ -162,6 +183,11 @@ impl From<EventData> for EventDataDto {
             EventData::MessageUndecryptable { reason, payload_hash } => {
                 Self::Undecryptable { reason, payload_hash }
             }
+            EventData::MemberTyping { by, name, active, until_ms } => Self::Typing {
+                sender: IdentityDto::new(&by, name),
+                active,
+                expires_at: rfc3339(until_ms),
+            },
             EventData::GroupJoined { name, epoch, members } => {
                 let members = members.into_iter().map(Into::into).collect();
                 Self::Joined { name, epoch, members }
@@ -186,6 +212,7 @@ impl From<EventData> for EventDataDto {
             EventData::IdentityChanged { name, from, to } => {
                 Self::IdentityChanged { name, from: from.to_string(), to: to.to_string() }
             }
+            EventData::ClockOff { ahead_secs } => Self::ClockOff { ahead_seconds: ahead_secs },
             EventData::SessionDisplaced { by } => Self::Displaced { by },
         }
     }

@@ -216,17 +216,22 @@ impl From<GroupInfo> for GroupDto {
                 Profile::Standard => "standard",
                 Profile::Plain => "plain",
             },
-            state: match group.state {
-                GroupState::Invited => "invited",
-                GroupState::Active => "active",
-                GroupState::Leaving => "leaving",
-                GroupState::Left => "left",
-                GroupState::Removed => "removed",
-                GroupState::Declined => "declined",
-                GroupState::Isolated => "isolated",
-                GroupState::NeedsReadd => "needs_readd",
-            },
+            state: state(group.state),
         }
+    }
+}
+
+/// The name of where a bot stands in a group.
+pub(crate) const fn state(state: GroupState) -> &'static str {
+    match state {
+        GroupState::Invited => "invited",
+        GroupState::Active => "active",
+        GroupState::Leaving => "leaving",
+        GroupState::Left => "left",
+        GroupState::Removed => "removed",
+        GroupState::Declined => "declined",
+        GroupState::Isolated => "isolated",
+        GroupState::NeedsReadd => "needs_readd",
     }
 }
 

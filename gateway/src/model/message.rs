@@ -1,6 +1,8 @@
 //! Messages on the wire.
 
-use quicproquo_client::{DeliveryState, Message, MessageId, Outgoing, RelatesTo};
+use quicproquo_client::{
+    AttachmentId, DeliveryState, Message, MessageId, Outgoing, Reaction, RelatesTo,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,14 +18,16 @@ const MAX_TYPE: usize = 128;
 /// A message to send.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"type": "text", "content": {"body": "hi"}}))]
 pub(crate) struct NewMessage {
-    /// `text`, `reaction`, `edit`, `delete`, `read`, `typing`, or a namespaced type of your own
-    /// (with a dot, like `org.example.report`).
+    /// `text`, `file`, or a namespaced type of your own (with a dot, like `org.example.report`).
+    /// Also `reaction`, `edit`, `delete`, `read` and `typing`, each of which has a route of its own.
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// For `text` `{"body": "..."}`, at most 64 KiB; for a type of your own any JSON. In all at
-    /// most 1 MiB.
+    /// For `text` `{"body": "..."}`, at most 64 KiB; for `file` `{"attachment_id": "..."}` of an
+    /// upload, with another `name` and what else you like; for a type of your own any JSON. In all
+    /// at most 1 MiB.
     #[serde(default)]
     #[schema(example = json!({"body": "hi"}))]
     content: Value,
@@ -54,6 +58,11 @@ pub(crate) enum RequiredTrust {
     Verified,
 }
 
+/// Whether every member must be verified.
+pub(super) fn verified(require: Option<Require>) -> bool {
+    matches!(require, Some(Require { trust: RequiredTrust::Verified }))
+}
+
 /// A relation to another message of the group.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,7 +78,7 @@ pub(crate) struct RelatesToDto {
 impl NewMessage {
     /// Whether every member must be verified.
     pub(crate) fn verified_only(&self) -> bool {
-        matches!(self.require, Some(Require { trust: RequiredTrust::Verified }))
+        verified(self.require)
     }
 
     /// For the engine.
@@ -87,34 +96,48 @@ impl NewMessage {
             }
         };
         check_kind(&self.kind, relates_to.is_some())?;
-        if self.kind == "text" {
-            check_text(&self.content)?;
+        match self.kind.as_str() {
+            "text" => check_text(&self.content)?,
+            "file" => check_file(&self.content)?,
+            _ => {}
         }
         Ok(Outgoing { kind: self.kind, body: self.content, relates_to })
     }
 }
 
-fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem> {
+pub(super) fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem> {
     text.parse().map_err(|_| Problem::field(pointer, "not a message id"))
 }
 
-fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
-    let own = kind.contains('.')
-        && kind.len() <= MAX_TYPE
+/// Whether this may be the type of a message: words with dots between them.
+pub(super) fn is_kind(kind: &str) -> bool {
+    kind.len() <= MAX_TYPE
         && kind.split('.').all(|part| {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-        });
+        })
+}
+
+fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
+    let own = kind.contains('.') && is_kind(kind);
     match kind {
         "reaction" | "edit" | "delete" | "read" if !related => {
             Err(Problem::field("/relates_to", format!("a {kind} names the message it is about")))
         }
-        "text" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
+        "text" | "file" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
         _ if own => Ok(()),
         _ => Err(Problem::field(
             "/type",
-            "text, reaction, edit, delete, read, typing, or a namespaced type with a dot",
+            "text, file, reaction, edit, delete, read, typing, or a namespaced type with a dot",
         )),
+    }
+}
+
+fn check_file(content: &Value) -> Result<(), Problem> {
+    let id = content.get("attachment_id").and_then(Value::as_str);
+    match id.map(str::parse::<AttachmentId>) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(Problem::field("/content/attachment_id", "the id of an attachment")),
     }
 }
 
@@ -163,8 +186,46 @@ pub(crate) struct MessageDto {
     epoch: u64,
     /// How it was protected.
     security: SecurityDto,
-    /// How far it has come.
+    /// How far it has come; of an own message that was changed, how far the change has.
     delivery: DeliveryDto,
+    /// When its sender last changed it (the gateway's clock); `content` is the one of now.
+    #[schema(required = true, format = DateTime)]
+    edited_at: Option<String>,
+    /// When its sender deleted it (the gateway's clock). Its `type` is `deleted` then, and its
+    /// `content` is null.
+    #[schema(required = true, format = DateTime)]
+    deleted_at: Option<String>,
+    /// How members have reacted, the oldest reaction first.
+    reactions: Vec<ReactionDto>,
+}
+
+/// A reaction to a message.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Reaction)]
+pub(crate) struct ReactionDto {
+    /// An emoji, or any short text.
+    #[schema(example = "👍")]
+    key: String,
+    /// How many show it.
+    #[schema(example = 1)]
+    count: usize,
+    /// Whose it is: identities, the first first.
+    by: Vec<String>,
+}
+
+impl From<Reaction> for ReactionDto {
+    fn from(reaction: Reaction) -> Self {
+        let by: Vec<String> = reaction.by.iter().map(ToString::to_string).collect();
+        Self { key: reaction.key, count: by.len(), by }
+    }
+}
+
+impl MessageDto {
+    /// Without what others have said to it.
+    pub(crate) fn without_reactions(mut self) -> Self {
+        self.reactions.clear();
+        self
+    }
 }
 
 /// How a message was protected.
@@ -225,6 +286,9 @@ impl From<Message> for MessageDto {
                 trust: trust(message.trust),
             },
             delivery: DeliveryDto { state, recipients: message.recipients, reason },
+            edited_at: message.edited_at_ms.map(rfc3339),
+            deleted_at: message.deleted_at_ms.map(rfc3339),
+            reactions: message.reactions.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -257,7 +321,8 @@ mod tests {
             (r#"{"type":"text","content":{"body":7}}"#, "/content/body"),
             (r#"{"type":"text","content":{"body":"a"},"reply_to":"x"}"#, "/reply_to"),
             (r#"{"type":"reaction","content":{"key":"+1"}}"#, "/relates_to"),
-            (r#"{"type":"file","content":{}}"#, "/type"),
+            (r#"{"type":"file","content":{}}"#, "/content/attachment_id"),
+            (r#"{"type":"image","content":{}}"#, "/type"),
             (r#"{"type":"org..x","content":{}}"#, "/type"),
         ] {
             let problem = parse(text).unwrap_err().body(String::new());

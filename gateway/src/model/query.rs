@@ -1,14 +1,18 @@
 //! Parameters of queries.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use quicproquo_client::{Cursor, HistoryQuery};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::message::is_kind;
+use super::parse_time;
 use crate::problem::{Kind, Problem};
 
 pub(super) const MAX_WAIT_MS: u64 = 60_000;
+const MAX_KINDS: usize = 16;
 const DEFAULT_CHANGE_WAIT_MS: u64 = 10_000;
 const DEFAULT_SEND_WAIT_MS: u64 = 2_000;
 
@@ -69,9 +73,20 @@ pub(crate) struct HistoryParams {
     before: Option<String>,
     /// Only messages after this cursor.
     after: Option<String>,
-    /// At most so many, 1 to 200; 50 when absent.
+    /// At most so many, 1 to 200; 50 when absent. A page of a search may have fewer, or none,
+    /// though `next` leads to more.
     #[param(minimum = 1, maximum = 200, example = 50)]
     limit: Option<u32>,
+    /// Only messages received, or sent, at this time or later (RFC 3339, the gateway's clock).
+    #[param(format = DateTime, example = "2026-11-24T00:00:00Z")]
+    since: Option<String>,
+    /// Only messages received, or sent, before this time (RFC 3339, the gateway's clock).
+    #[param(format = DateTime, example = "2026-11-25T00:00:00Z")]
+    until: Option<String>,
+    /// Only messages of these types, separated by commas, at most 16.
+    #[serde(rename = "type")]
+    #[param(example = "text,file")]
+    kind: Option<String>,
 }
 
 impl HistoryParams {
@@ -81,8 +96,47 @@ impl HistoryParams {
             before: self.before.as_deref().map(|text| cursor("before", text)).transpose()?,
             after: self.after.as_deref().map(|text| cursor("after", text)).transpose()?,
             limit: limit(self.limit, 50, 200)?,
+            since_ms: self.since.as_deref().map(|text| time("since", text)).transpose()?,
+            until_ms: self.until.as_deref().map(|text| time("until", text)).transpose()?,
+            kinds: self.kind.as_deref().map(kinds).transpose()?.unwrap_or_default(),
         })
     }
+
+    /// Path and query of the page that begins at `next`.
+    pub(crate) fn next_page(&self, path: &str, next: Cursor) -> String {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let parameters = [
+            ("limit", limit.as_deref()),
+            ("after", self.after.as_deref()),
+            ("since", self.since.as_deref()),
+            ("until", self.until.as_deref()),
+            ("type", self.kind.as_deref()),
+        ];
+        let mut target = format!("{path}?before={next}");
+        for (name, value) in parameters {
+            // Of a time, only the offset needs it.
+            if let Some(value) = value.map(|value| value.replace(['+', ' '], "%2B")) {
+                let _ = write!(target, "&{name}={value}");
+            }
+        }
+        target
+    }
+}
+
+fn time(name: &str, text: &str) -> Result<u64, Problem> {
+    // In a query an offset's plus that is not escaped reads as a space.
+    parse_time(&text.replace(' ', "+"))
+        .ok_or_else(|| Problem::field(name, "a time like 2026-11-24T00:00:00Z"))
+}
+
+fn kinds(text: &str) -> Result<Vec<String>, Problem> {
+    let kinds: Vec<String> = text.split(',').map(str::to_owned).collect();
+    let wrong = |kind: &String| !is_kind(kind);
+    if kinds.len() > MAX_KINDS || kinds.iter().any(wrong) {
+        let detail = format!("at most {MAX_KINDS} types, as messages have them");
+        return Err(Problem::field("type", detail));
+    }
+    Ok(kinds)
 }
 
 pub(super) fn cursor(name: &str, text: &str) -> Result<Cursor, Problem> {

@@ -10,6 +10,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::asyncapi::asyncapi_json;
 use crate::state::AppState;
 
 const DOCUMENT: &str = "/openapi.json";
@@ -18,7 +19,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// `/openapi.json` and `/docs`.
+/// `/openapi.json`, `/asyncapi.json` and `/docs`.
 pub(crate) fn router(document: &OpenApi) -> Router<AppState> {
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
@@ -29,7 +30,13 @@ pub(crate) fn router(document: &OpenApi) -> Router<AppState> {
         .display_request_duration(true)
         .validator_url("none");
     let pages: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
-    Router::new().route(DOCUMENT, get(answer)).merge(pages.layer(from_fn(policy)))
+    let json = HeaderValue::from_static("application/json");
+    let stream = asyncapi_json();
+    let describe = move || async move { ([(CONTENT_TYPE, json)], stream).into_response() };
+    Router::new()
+        .route(DOCUMENT, get(answer))
+        .route("/asyncapi.json", get(describe))
+        .merge(pages.layer(from_fn(policy)))
 }
 
 async fn policy(request: Request, next: Next) -> Response {

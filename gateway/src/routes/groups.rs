@@ -6,7 +6,9 @@ use quicproquo_client::{Change, ChangeState, GroupId, Outcome};
 
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
-use crate::model::{ChangeDto, GroupChange, GroupDto, List, NewGroupDto, Wait, resolve_all};
+use crate::model::{
+    ChangeDto, GroupChange, GroupDto, GroupHealthDto, List, NewGroupDto, Wait, resolve_all,
+};
 use crate::openapi::{Denied, Guarded, Idempotent, Refused};
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -69,6 +71,23 @@ pub(crate) async fn get_group(
     let group = bot.session.group(&group_id).await?;
     let epoch = group.epoch;
     Ok(Reply::ok(group.into()).epoch(epoch))
+}
+
+/// Show how a group does.
+#[utoipa::path(
+    get, path = "/v1/groups/{group_id}/health", tag = "groups",
+    params(("group_id" = String, Path, description = "The group's id.")),
+    responses((status = 200, body = GroupHealthDto, description = "How it does."), Denied),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn get_group_health(
+    bot: Bot,
+    Segment(group_id): Segment<GroupId>,
+) -> Result<Reply<GroupHealthDto>, Problem> {
+    bot.need_in(Scope::GroupsRead, &group_id)?;
+    let health = bot.session.group_health(&group_id).await?;
+    let link = bot.session.health().link;
+    Ok(Reply::ok(GroupHealthDto::new(group_id.to_string(), health, &link)))
 }
 
 /// Change a group's name or topic.

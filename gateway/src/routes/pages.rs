@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
 use utoipa::openapi::OpenApi;
 
-use super::{docs, problems};
+use super::{console, docs, problems};
 use crate::auth::Admin;
 use crate::config::Access;
 use crate::metrics::MEDIA_TYPE;
@@ -28,7 +28,9 @@ pub(crate) struct Pages {
 pub(crate) fn router(state: &AppState, shown: Pages, document: &OpenApi) -> Router<AppState> {
     let metrics = Router::new().route("/metrics", get(show_metrics));
     let docs = docs::router(document).merge(problems::router()).route("/", get(home));
-    behind(state, shown.metrics, metrics).merge(behind(state, shown.docs, docs))
+    // The console holds nothing that is not in the binary, and asks for a token.
+    let console = console::router();
+    behind(state, shown.metrics, metrics).merge(behind(state, shown.docs, docs)).merge(console)
 }
 
 fn behind(state: &AppState, access: Access, pages: Router<AppState>) -> Router<AppState> {

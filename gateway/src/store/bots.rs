@@ -117,7 +117,7 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Marks a bot for deletion and deletes its tokens and consumers.
+    /// Marks a bot for deletion and deletes its tokens, webhooks and consumers.
     pub(crate) async fn retire_bot(
         &self,
         bot_id: &str,
@@ -127,6 +127,7 @@ impl Store {
         for sql in [
             "UPDATE bots SET state = 'deleting' WHERE bot_id = ?",
             "DELETE FROM tokens WHERE bot_id = ?",
+            "DELETE FROM webhooks WHERE bot_id = ?",
             "DELETE FROM consumers WHERE bot_id = ?",
         ] {
             sqlx::query(sql).bind(bot_id).execute(&mut *tx).await?;

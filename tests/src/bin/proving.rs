@@ -35,8 +35,11 @@ fn main() -> ExitCode {
             say(&verdict.to_string());
         }
         let (accepted, told) = (verdict.accepted, verdict.told_losses);
-        let crashes = verdict.crashes;
-        say(&format!("seed {seed}: {accepted} messages, {told} told losses, {crashes} crashes"));
+        let (crashes, failures) = (verdict.crashes, verdict.failures);
+        say(&format!(
+            "seed {seed}: {accepted} messages, {told} told losses, {crashes} crashes, {failures} \
+             failed writes"
+        ));
     }
     ExitCode::SUCCESS
 }

@@ -71,8 +71,16 @@ impl World {
         number
     }
 
+    /// Instead of asking again for what has got no answer, a member asks for it anew.
+    pub async fn ask_anew(&mut self, member: usize) {
+        let Some(number) = self.members[member].unanswered.pop_front() else { return };
+        let Operation { kind, group, .. } = &self.operations[number];
+        let (kind, group) = (kind.clone(), group.clone());
+        self.ask(member, group, kind).await;
+    }
+
     /// Asks for an operation, again or for the first time. `false`: the process died before the
-    /// answer.
+    /// answer, or its disk failed.
     pub async fn attempt(&mut self, number: usize) -> bool {
         let Operation { member, kind, group, .. } = &self.operations[number];
         let (member, kind, group) = (*member, kind.clone(), group.clone());
@@ -132,6 +140,11 @@ impl World {
                 self.fault(format!("{said}: a session that lives says it is stopped"));
                 return true;
             }
+            return false;
+        }
+        if result == Err(SessionError::StorageUnavailable) {
+            self.tell(&format!("{said}, and the disk fails"));
+            self.quiet().await;
             return false;
         }
         match &result {

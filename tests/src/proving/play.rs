@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quicproquo_client::simulation::{Move, Point};
+use quicproquo_client::simulation::{Failing, Move, Point};
 use quicproquo_client::{GroupId, GroupState, IdentityKey, InvitePolicy, Role, Suite};
 
 use super::losses::Loss;
@@ -47,6 +47,8 @@ pub struct Odds {
     pub repeat: u32,
     /// Something is lost for good.
     pub lose: u32,
+    /// A disk fails for a few writes.
+    pub fail: u32,
 }
 
 impl Odds {
@@ -66,6 +68,7 @@ impl Odds {
         refuse: 0,
         repeat: 0,
         lose: 0,
+        fail: 0,
     };
 
     /// Everything that can, in another mixture each time.
@@ -80,11 +83,12 @@ impl Odds {
             wait: 1 + maybe(5),
             refuse: maybe(2),
             repeat: maybe(2),
+            fail: maybe(3),
             ..Self::CALM
         }
     }
 
-    fn weights(&self) -> [(What, u32); 14] {
+    fn weights(&self) -> [(What, u32); 15] {
         [
             (What::Arrive, self.arrive),
             (What::Send, self.send),
@@ -100,6 +104,7 @@ impl Odds {
             (What::Refuse, self.refuse),
             (What::Repeat, self.repeat),
             (What::Lose, self.lose),
+            (What::Fail, self.fail),
         ]
     }
 }
@@ -120,6 +125,7 @@ enum What {
     Refuse,
     Repeat,
     Lose,
+    Fail,
 }
 
 impl World {
@@ -215,6 +221,12 @@ impl World {
                 let losses = [Loss::Fill, Loss::Restore, Loss::Swap];
                 let loss = losses[self.rng.usize(0..losses.len())];
                 self.lose(member, loss).await;
+            }
+            What::Fail => {
+                let (first, count) = (self.rng.u64(1..=3), self.rng.u64(1..=3));
+                let failing = Failing { first, count, done: self.rng.bool() };
+                self.tell(&format!("{name}'s disk will fail: {failing:?}"));
+                self.members[member].process.fail_writes(failing);
             }
             What::Repeat => {
                 if node.repeat_row(&key) {

@@ -66,7 +66,12 @@ impl World {
             node.cut_off(&key, false);
             node.fill(&key, false);
             self.members[member].process.die_never();
+            self.members[member].process.fail_never();
             self.start(member).await;
+        }
+        self.rest_well().await;
+        for member in 0..self.members.len() {
+            self.ask_again(member).await;
         }
         self.rest_well().await;
         self.accept_all().await;

@@ -200,6 +200,7 @@ impl World {
         if let Some((client, _)) = self.members[index].running.take() {
             client.crash().await;
             self.verdict.crashes += 1;
+            self.verdict.failures += self.members[index].process.failed_writes();
             self.tell(&format!("{} has died", self.members[index].name));
         }
     }
@@ -233,9 +234,10 @@ impl World {
     pub async fn ask_again(&mut self, index: usize) {
         while self.members[index].running.is_some() {
             let Some(operation) = self.members[index].unanswered.front().copied() else { return };
-            if self.attempt(operation).await {
-                self.members[index].unanswered.pop_front();
+            if !self.attempt(operation).await {
+                return;
             }
+            self.members[index].unanswered.pop_front();
         }
     }
 
@@ -269,6 +271,7 @@ impl World {
         for member in &mut self.members {
             if let Some((client, _)) = member.running.take() {
                 client.crash().await;
+                self.verdict.failures += member.process.failed_writes();
             }
         }
         self.verdict

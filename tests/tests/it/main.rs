@@ -3,10 +3,14 @@
 mod access;
 mod accounts;
 mod archive;
+mod asyncapi;
+mod attachments;
 mod backup;
 mod bench;
 mod browser;
 mod certificates;
+mod changes;
+mod console;
 mod consumers;
 mod conversation;
 mod disk;
@@ -18,6 +22,7 @@ mod idempotency;
 mod idle;
 mod keys;
 mod kill;
+mod limits;
 mod logs;
 mod membership;
 mod memory;
@@ -31,6 +36,7 @@ mod restart;
 mod retention;
 mod secrecy;
 mod showcase;
+mod slow_readers;
 mod sockets;
 mod sse;
 mod startup;
@@ -39,6 +45,7 @@ mod streams;
 mod swagger;
 mod tokens;
 mod trust;
+mod webhooks;
 
 #[rustfmt::skip]
 #[expect(

@@ -4,6 +4,8 @@
 
 mod ages;
 mod crash_points;
+mod failing_writes;
+mod life;
 mod model;
 mod races;
 mod seeds;

@@ -52,6 +52,14 @@ async fn filled(store: &Store) -> (Owner, IdentityKey) {
     (owner, identity)
 }
 
+/// What a database exports of such an identity.
+pub(in crate::store) async fn sample() -> Exported {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let (owner, identity) = filled(&store).await;
+    store.export(owner, identity).await.unwrap()
+}
+
 /// Without the numbers of owners, which differ.
 fn rows(exported: &Exported) -> Vec<(String, Vec<Cells>)> {
     let tables = exported.tables.iter().cloned();
@@ -104,7 +112,8 @@ async fn damaged_rows_stay_behind_and_all_others_come() {
     assert_eq!(exported.mls.len(), 0);
     let record = to.import(exported).await.unwrap();
     let tail = crate::event::Cursor(3);
-    let page = to.events(record.owner, &identity, crate::event::Cursor(0), tail, 10).await.unwrap();
+    let page =
+        to.events(record.owner, &identity, crate::event::Cursor(0), tail, 10, 0).await.unwrap();
     assert_eq!(page.items.iter().map(|event| event.cursor.0).collect::<Vec<_>>(), [1, 3]);
 }
 
@@ -121,6 +130,14 @@ async fn what_does_not_fit_leaves_nothing() {
     for spoil in spoil {
         let mut exported = from.export(owner, identity).await.unwrap();
         spoil(&mut exported);
+        assert!(to.import(exported).await.is_err());
+        assert!(to.identities().await.unwrap().is_empty());
+    }
+    // A seed of somebody else, and none at all.
+    for seed in [vec![1; 32], Vec::new()] {
+        let mut exported = from.export(owner, identity).await.unwrap();
+        let place = exported.row.iter().position(|(column, _)| column == "seed").unwrap();
+        exported.row[place].1 = Cell::Bytes(seed.into());
         assert!(to.import(exported).await.is_err());
         assert!(to.identities().await.unwrap().is_empty());
     }

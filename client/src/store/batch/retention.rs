@@ -22,6 +22,19 @@ impl Batch {
         );
     }
 
+    /// Deletes notices of who was writing before this (unix milliseconds), the own ones too.
+    pub(crate) fn forget_typing(&mut self, owner: Owner, before: u64) {
+        self.add(
+            "DELETE FROM events WHERE owner = ? AND kind = 'member.typing' AND occurred_at < ?",
+            vec![owner.0.into(), before.into()],
+        );
+        self.add(
+            "DELETE FROM messages WHERE owner = ? AND class = 8 AND received_at < ? \
+             AND state <> '{\"state\":\"queued\"}'",
+            vec![owner.0.into(), before.into()],
+        );
+    }
+
     /// Deletes payloads set aside before this (unix milliseconds), and the oldest of those that
     /// together have more than `most` bytes.
     pub(crate) fn forget_set_aside(&mut self, owner: Owner, before: u64, most: u64) {

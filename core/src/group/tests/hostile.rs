@@ -2,18 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use openmls::group::{MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
-use openmls::prelude::{
-    Extension, Extensions, LeafNodeParameters, NewSignerBundle, UnknownExtension,
-};
-use openmls_traits::OpenMlsProvider as _;
+use openmls::prelude::LeafNodeParameters;
+use openmls::prelude::tls_codec::Serialize as _;
 
 use super::support::{Peer, assert_agreed, deliver, group_of, now};
 use crate::credential::credential_of;
-use crate::extension::{ExtensionError, StandardContext, capabilities, leaf_extensions};
-use crate::group::context::Builder;
+use crate::extension::{ExtensionError, capabilities, leaf_extensions};
 use crate::group::encrypt::to_bytes;
-use crate::group::{CommitError, Group, JoinError, ProcessError, Unauthorized};
+use crate::group::{CommitError, Forgery, Group, JoinError, ProcessError, Unauthorized};
 use crate::id::GroupId;
 use crate::identity::Identity;
 use crate::key_package::for_adding;
@@ -21,22 +17,8 @@ use crate::provider::{IdentitySigner, MlsStore, Provider};
 use crate::suite::{Profile, Suite};
 
 /// A commit that no rule of ours has seen; the peer's rows stay as they were.
-fn forge(
-    peer: &Peer,
-    id: &GroupId,
-    build: impl FnOnce(Builder<'_>) -> Builder<'_>,
-) -> (Vec<u8>, Option<Vec<u8>>) {
-    let mut group = peer.load(id);
-    let Group { mls, provider, .. } = &mut group;
-    let (commit, welcome, _) = build(mls.commit_builder().consume_proposal_store(true))
-        .load_psks(provider.storage())
-        .unwrap()
-        .build(provider.rand(), provider.crypto(), &IdentitySigner(&peer.identity), |_| true)
-        .unwrap()
-        .stage_commit(provider)
-        .unwrap()
-        .into_messages();
-    (to_bytes(&commit).unwrap(), welcome.map(|welcome| to_bytes(&welcome).unwrap()))
+fn forge(peer: &Peer, id: &GroupId, parts: &[Forgery]) -> (Vec<u8>, Option<Vec<u8>>) {
+    peer.load(id).forge(&peer.identity, parts).unwrap()
 }
 
 /// Every other member refuses the message for the same reason and stays as it is.
@@ -73,10 +55,23 @@ fn only_admins_add() {
     let own = peers[1]
         .with(&id, |group, identity| group.add(identity, std::slice::from_ref(&package), now()));
     assert_eq!(own.unwrap_err(), CommitError::Unauthorized(Unauthorized::NotAdmin));
-    let (package, _) = for_adding(&peers[1].load(&id).provider, &package, now()).unwrap();
-    let (commit, welcome) = forge(&peers[1], &id, |builder| builder.propose_adds([package]));
+    let (commit, welcome) = forge(&peers[1], &id, &[Forgery::Add(package, now())]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
     // The friend notices as well.
+    let welcome = welcome.unwrap();
+    let joined = Group::join(&friend.identity, &welcome, friend.package_rows(&welcome));
+    assert_eq!(joined.unwrap_err(), JoinError::InviterNotAdmin);
+}
+
+/// Who is added would refuse to join.
+#[test]
+fn whoever_adds_stays_an_admin() {
+    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let mut friend = Peer::new();
+    let package = friend.package(Suite::Envelope);
+    let handed_on = Forgery::Admins([peers[1].key()].into());
+    let (commit, welcome) = forge(&peers[0], &id, &[Forgery::Add(package, now()), handed_on]);
+    all_refuse(&mut peers, &id, 0, &commit, Unauthorized::NotAdmin);
     let welcome = welcome.unwrap();
     let joined = Group::join(&friend.identity, &welcome, friend.package_rows(&welcome));
     assert_eq!(joined.unwrap_err(), JoinError::InviterNotAdmin);
@@ -85,56 +80,44 @@ fn only_admins_add() {
 #[test]
 fn only_admins_remove() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
-    let victim = leaf_index(&peers[1], &peers[2], &id);
-    let (commit, _) = forge(&peers[1], &id, |builder| builder.propose_removals([victim]));
+    let (commit, _) = forge(&peers[1], &id, &[Forgery::Remove(peers[2].key())]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
     // Not even as a way to leave: by value it is a removal.
-    let admin = leaf_index(&peers[1], &peers[0], &id);
-    let (commit, _) = forge(&peers[1], &id, |builder| builder.propose_removals([admin]));
+    let (commit, _) = forge(&peers[1], &id, &[Forgery::Remove(peers[0].key())]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
 }
 
 #[test]
 fn only_admins_change_the_context() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
-    let mut context = peers[1].load(&id).standard().unwrap();
-    context.admins = [peers[1].key()].into();
-    let extensions = context.write().unwrap();
-    let (commit, _) = forge(&peers[1], &id, |builder| {
-        builder.propose_group_context_extensions(extensions).unwrap()
-    });
+    let (commit, _) = forge(&peers[1], &id, &[Forgery::Admins([peers[1].key()].into())]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NotAdmin);
 }
 
 #[test]
 fn an_admin_cannot_break_the_context() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
-    let context = peers[0].load(&id).standard().unwrap();
-    let plain = Extensions::empty();
-    let stranger =
-        StandardContext { admins: [Peer::new().key()].into(), ..context }.write().unwrap();
-    for (extensions, reason) in
-        [(plain, Unauthorized::Profile), (stranger, Unauthorized::NoAdminLeft)]
+    let stranger = Forgery::Admins([Peer::new().key()].into());
+    for (part, reason) in
+        [(Forgery::Plain, Unauthorized::Profile), (stranger, Unauthorized::NoAdminLeft)]
     {
-        let (commit, _) = forge(&peers[0], &id, |builder| {
-            builder.propose_group_context_extensions(extensions).unwrap()
-        });
+        let (commit, _) = forge(&peers[0], &id, &[part]);
         all_refuse(&mut peers, &id, 0, &commit, reason);
     }
+}
+
+/// openmls itself wants every member to know a type of proposal before it is committed.
+#[test]
+fn proposals_that_nobody_knows_are_not_even_made() {
+    let (peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let forged = peers[0].load(&id).forge(&peers[0].identity, &[Forgery::Custom(0xF0FF, vec![1])]);
+    assert_eq!(forged, None);
 }
 
 #[test]
 fn a_plain_group_stays_plain() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Plain);
-    let context = StandardContext {
-        name: String::new(),
-        topic: String::new(),
-        admins: [peers[1].key()].into(),
-    };
-    let extensions = context.write().unwrap();
-    let (commit, _) = forge(&peers[1], &id, |builder| {
-        builder.propose_group_context_extensions(extensions).unwrap()
-    });
+    let (commit, _) = forge(&peers[1], &id, &[Forgery::Admins([peers[1].key()].into())]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Profile);
     let refused =
         peers[0].with(&id, |group, identity| group.set_context(identity, Some("x"), None, None));
@@ -195,40 +178,15 @@ fn nobody_changes_identity() {
     for profile in [Profile::Standard, Profile::Plain] {
         let (mut peers, id) = group_of(3, Suite::Envelope, profile);
         let other = Identity::generate();
-        let mut group = peers[1].load(&id);
-        let Group { mls, provider, .. } = &mut group;
-        let signer = IdentitySigner(&other);
-        let new_signer =
-            NewSignerBundle { signer: &signer, credential_with_key: credential_of(&other) };
-        let (commit, _, _) = mls
-            .commit_builder()
-            .load_psks(provider.storage())
-            .unwrap()
-            .build_with_new_signer(
-                provider.rand(),
-                provider.crypto(),
-                &IdentitySigner(&peers[1].identity),
-                new_signer,
-                |_| true,
-            )
-            .unwrap()
-            .stage_commit(provider)
-            .unwrap()
-            .into_messages();
-        all_refuse(&mut peers, &id, 1, &to_bytes(&commit).unwrap(), Unauthorized::Identity);
+        let commit = peers[1].load(&id).forge_identity(&peers[1].identity, &other).unwrap();
+        all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Identity);
     }
 }
 
 #[test]
 fn a_malformed_hybrid_key_is_refused() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
-    let bytes = UnknownExtension(vec![1, 2, 3]);
-    let extensions = Extensions::single(Extension::Unknown(0xF0C1, bytes)).unwrap();
-    let leaf = LeafNodeParameters::builder()
-        .with_capabilities(capabilities())
-        .with_extensions(extensions)
-        .build();
-    let (commit, _) = forge(&peers[1], &id, |builder| builder.leaf_node_parameters(leaf));
+    let (commit, _) = forge(&peers[1], &id, &[Forgery::Hybrid(Some(vec![1, 2, 3]))]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Extension(ExtensionError::Hybrid));
     assert!(leaf_extensions(peers[1].hybrid.public()).is_ok());
 }
@@ -236,21 +194,16 @@ fn a_malformed_hybrid_key_is_refused() {
 #[test]
 fn nobody_goes_without_a_hybrid_key() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
-    let leaf = LeafNodeParameters::builder()
-        .with_capabilities(capabilities())
-        .with_extensions(Extensions::empty())
-        .build();
-    let (commit, _) = forge(&peers[1], &id, |builder| builder.leaf_node_parameters(leaf));
+    let (commit, _) = forge(&peers[1], &id, &[Forgery::Hybrid(None)]);
     all_refuse(&mut peers, &id, 1, &commit, Unauthorized::NoHybridKey);
     // Nor does an admin add somebody without one.
     let friend = Peer::new();
-    let package = bare_package(&friend);
-    let (commit, _) = forge(&peers[0], &id, |builder| builder.propose_adds([package]));
+    let (commit, _) = forge(&peers[0], &id, &[Forgery::Add(bare_package(&friend), now())]);
     all_refuse(&mut peers, &id, 0, &commit, Unauthorized::NoHybridKey);
 }
 
 /// A key package with our capabilities and no extensions in its leaf.
-fn bare_package(peer: &Peer) -> openmls::prelude::KeyPackage {
+fn bare_package(peer: &Peer) -> Vec<u8> {
     let store = MlsStore::new();
     let provider = Provider::new(store);
     let signer = IdentitySigner(&peer.identity);
@@ -259,21 +212,14 @@ fn bare_package(peer: &Peer) -> openmls::prelude::KeyPackage {
         .build(Suite::Envelope.ciphersuite(), &provider, &signer, credential_of(&peer.identity))
         .unwrap()
         .key_package()
-        .clone()
+        .tls_serialize_detached()
+        .unwrap()
 }
 
 #[test]
 fn handshakes_in_the_clear_are_refused() {
     let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
-    let mut group = peers[0].load(&id);
-    let Group { mls, provider, .. } = &mut group;
-    let config =
-        MlsGroupJoinConfig::builder().wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY).build();
-    mls.set_configuration(provider.storage(), &config).unwrap();
-    let bundle = mls
-        .self_update(provider, &IdentitySigner(&peers[0].identity), LeafNodeParameters::default())
-        .unwrap();
-    let commit = to_bytes(&bundle.into_commit()).unwrap();
+    let commit = peers[0].load(&id).forge_in_the_clear(&peers[0].identity).unwrap();
     all_refuse(&mut peers, &id, 0, &commit, Unauthorized::NotEncrypted);
 }
 

@@ -5,10 +5,11 @@ use ed25519_dalek::Signer;
 use quicproquo_schemas::id::Instance;
 use quicproquo_schemas::node_capnp::{auth, node_service};
 use quicproquo_schemas::session_capnp::{node, session};
+use sha2::{Digest as _, Sha256};
 
 use super::super::rig::TOKEN;
 use super::super::{NOW, identity};
-use super::corpus_dir;
+use super::replay::write;
 use crate::auth::proof_tests::{proof, text};
 use crate::auth::{Claimed, signed_bytes};
 use crate::key_package::tests::Recipe;
@@ -110,6 +111,10 @@ fn session_calls() -> Vec<Vec<u8>> {
             p.set_last_resort(&Recipe::new(&key, 3).last_resort().bytes());
             p.init_one_time(1).set(0, &Recipe::new(&key, 2).bytes());
         }),
+        seed!(2, 1, session::publish_key_packages_params::Builder<'_>, |p| {
+            p.set_replace(true);
+            p.init_one_time(1).set(0, &Recipe::new(&key, 5).bytes());
+        }),
         seed!(2, 2, session::claim_key_packages_params::Builder<'_>, |p| {
             p.set_ciphersuite(1);
             p.init_identities(1).set(0, me);
@@ -142,6 +147,31 @@ fn session_calls() -> Vec<Vec<u8>> {
         seed!(2, 9, session::claim_name_params::Builder<'_>, |p| {
             p.set_name("alice");
             p.set_signature(&name_signature);
+        }),
+    ]
+}
+
+/// Of a blob that fits into one piece, and the end of it all.
+fn later_calls() -> Vec<Vec<u8>> {
+    let (key, identity) = identity();
+    let heir = [4; 32];
+    let transfer = [b"quicproquo-transfer-v1", identity.as_bytes().as_slice(), &heir].concat();
+    let sha256 = Sha256::digest(b"a blob");
+    vec![
+        seed!(2, 10, session::put_blob_params::Builder<'_>, |p| {
+            p.set_sha256(&sha256);
+            p.set_size(6);
+            p.set_chunk(b"a blob");
+        }),
+        seed!(2, 11, session::get_blob_params::Builder<'_>, |p| {
+            p.set_sha256(&sha256);
+            p.set_limit(3);
+        }),
+        seed!(2, 12, session::blob_size_params::Builder<'_>, |p| p.set_sha256(&sha256)),
+        seed!(2, 13, session::release_blob_params::Builder<'_>, |p| p.set_sha256(&sha256)),
+        seed!(2, 14, session::delete_identity_params::Builder<'_>, |p| {
+            p.set_heir(&heir);
+            p.set_signature(&key.sign(&transfer).to_bytes());
         }),
     ]
 }
@@ -232,14 +262,6 @@ fn auth_proof() -> Vec<u8> {
     [signed.as_slice(), &key.sign(&signed).to_bytes()].concat()
 }
 
-fn write(target: &str, seeds: &[Vec<u8>]) {
-    let dir = corpus_dir(target);
-    std::fs::create_dir_all(&dir).unwrap();
-    for (index, seed) in seeds.iter().enumerate() {
-        std::fs::write(dir.join(format!("seed-{index:02}")), seed).unwrap();
-    }
-}
-
 /// `cargo nextest run -p quicproquo-node --run-ignored only write_the_seeds`, after a change of
 /// the schemas.
 #[test]
@@ -255,7 +277,8 @@ fn write_the_seeds() {
     write("key_package", &[classic, last_resort, hybrid.bytes()]);
     write("auth_proof", &[auth_proof()]);
     write("token_proof", &[text(&proof(&key, [7; 32], NOW)).into_bytes()]);
-    write("call", &[service_calls(), session_calls(), empty_calls()].concat());
+    let calls = [service_calls(), session_calls(), later_calls(), empty_calls()];
+    write("call", &calls.concat());
     write("frame", &frames());
     write("stream", &streams());
 }

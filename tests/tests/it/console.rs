@@ -1,0 +1,132 @@
+//! The console in a real browser: the admin's page, a bot's page, by keyboard, in both colours.
+
+use quicproquo_tests::cdp::Browser;
+use quicproquo_tests::{Bot, LONG, Launch, files, pair, wait_for};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Answers whether the page says this anywhere, within a time.
+async fn says(browser: &mut Browser, selector: &str, text: &str) {
+    let expression = format!(
+        "[...document.querySelectorAll({})].some((e) => e.innerText.includes({}))",
+        json!(selector),
+        json!(text)
+    );
+    let browser = tokio::sync::Mutex::new(browser);
+    wait_for(text, LONG, || async {
+        (browser.lock().await.evaluate(&expression).await == true).then_some(())
+    })
+    .await;
+}
+
+async fn sign_in(browser: &mut Browser, token: &str) {
+    browser.type_into("#token", token).await;
+    browser.press("Enter").await;
+}
+
+#[tokio::test]
+async fn the_admin_sees_bots_and_creates_one() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (_, _, _) = pair(&up).await;
+    let mut browser = Browser::open(&format!("{}/console", up.url())).await;
+
+    sign_in(&mut browser, up.admin().token()).await;
+    says(&mut browser, "tbody tr", "alice").await;
+    says(&mut browser, "tbody tr", "running").await;
+    says(&mut browser, "tbody tr", "envelope").await;
+    browser.type_into("#new-name", "carol").await;
+    browser.press("Enter").await;
+    says(&mut browser, ".secret code", "qpq_").await;
+    says(&mut browser, "tbody tr", "carol").await;
+    // A refusal is told, and what was typed stays.
+    browser.type_into("#new-name", "alice").await;
+    browser.press("Enter").await;
+    says(&mut browser, "#notice.bad", "").await;
+    assert_eq!(browser.evaluate("document.getElementById('new-name').value").await, "alice");
+
+    browser.click("tbody tr button").await;
+    says(&mut browser, "section h3", "Tokens").await;
+    browser.screenshot(&files::artifact("console-admin.png")).await;
+    let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.call("Emulation.setEmulatedMedia", dark).await;
+    browser.screenshot(&files::artifact("console-admin-dark.png")).await;
+
+    // Nothing stays in the browser unless that was asked for.
+    let kept = "JSON.stringify([sessionStorage.length, localStorage.length, document.cookie])";
+    assert_eq!(browser.evaluate(kept).await, "[0,0,\"\"]");
+    browser.click("#leave").await;
+    browser.appears("#token").await;
+}
+
+#[tokio::test]
+async fn a_conversation_is_live_and_answered_by_keyboard() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let markup = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>";
+    bob.say(&group, markup).await;
+    let mut browser = Browser::open(&format!("{}/console", up.url())).await;
+    sign_in(&mut browser, alice.api.token()).await;
+
+    browser.appears("nav[aria-label=Groups] a").await;
+    browser.evaluate("document.querySelector('nav[aria-label=Groups] a').focus()").await;
+    browser.press("Enter").await;
+    says(&mut browser, "[role=log] .body", "<b>bold</b>").await;
+    assert_eq!(browser.evaluate("document.querySelector('.body b, .body img')").await, json!(null));
+
+    let bobs = bob.tail().await;
+    bob.say(&group, "said while somebody looks").await;
+    says(&mut browser, "[role=log] .body", "said while somebody looks").await;
+    browser.type_into("#text", "typed in the console").await;
+    browser.press("Enter").await;
+    bob.hears(&bobs, &group, &["typed in the console".into()]).await;
+    says(&mut browser, "[role=log] .mine .body", "typed in the console").await;
+    assert_eq!(browser.evaluate("document.getElementById('text').value").await, "");
+    says(&mut browser, "aside li", "tofu").await;
+
+    // An invitation appears by itself and is accepted here.
+    let other = bob.create_group("second room", &[&alice]).await;
+    says(&mut browser, "nav li", "second room").await;
+    browser.click("nav .row button").await;
+    says(&mut browser, "nav[aria-label=Groups] a", "second room").await;
+    assert_eq!(alice.group(&other).await["state"], "active");
+    browser.screenshot(&files::artifact("console-bot.png")).await;
+    let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.call("Emulation.setEmulatedMedia", dark).await;
+    browser.screenshot(&files::artifact("console-bot-dark.png")).await;
+    assert_ne!(browser.evaluate("document.title").await, "owned");
+}
+
+#[tokio::test]
+async fn every_control_has_a_name() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let alice = Bot::create(&up, "alice").await;
+    let group = alice.create_group("alone", &[]).await;
+    alice.say(&group, "hello").await;
+    for (token, ready) in
+        [(up.admin().token().to_owned(), "tbody tr"), (alice.api.token().to_owned(), "nav a")]
+    {
+        let url = format!("{}/console#{group}", up.url());
+        let mut browser = Browser::open(&url).await;
+        sign_in(&mut browser, &token).await;
+        browser.appears(ready).await;
+        browser.call("Accessibility.enable", json!({})).await;
+        let tree = browser.call("Accessibility.getFullAXTree", json!({})).await;
+        let nodes = tree["nodes"].as_array().cloned().unwrap_or_default();
+        let controls: Vec<_> = nodes
+            .iter()
+            .filter(|node| node["ignored"] != true)
+            .filter(|node| {
+                let role = node["role"]["value"].as_str().unwrap_or_default();
+                ["button", "link", "textbox", "checkbox", "navigation", "log"].contains(&role)
+            })
+            .collect();
+        assert!(controls.len() > 3, "{controls:?}");
+        for control in controls {
+            let name = control["name"]["value"].as_str().unwrap_or_default();
+            assert!(!name.is_empty(), "{control}");
+        }
+    }
+}
