@@ -30,6 +30,7 @@ pub(crate) use layers::{BotsLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
 pub(crate) use span::Span;
+pub(crate) use webhooks::{Webhooks, WebhooksLayer};
 
 /// Port of the node.
 const NODE_PORT: u16 = 7000;

@@ -9,7 +9,7 @@ use quicproquo_gateway::{self as gateway, GatewayConfig, Rate};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{address, whole_number};
-use super::webhooks::{Webhooks, WebhooksLayer};
+use super::{Webhooks, WebhooksLayer};
 use crate::exit::Failure;
 
 /// Port of the gateway.
@@ -185,7 +185,7 @@ pub(crate) struct Http {
     address_burst: u32,
     metrics: Access,
     docs: Access,
-    pub(crate) webhooks: Webhooks,
+    webhooks: Webhooks,
 }
 
 impl Http {
@@ -277,9 +277,7 @@ impl Http {
         config.address_rate = Rate { per_sec: self.address_per_sec, burst: self.address_burst };
         config.metrics = self.metrics.into();
         config.docs = self.docs.into();
-        config.webhook_targets = self.webhooks.parse()?;
-        config.webhook_retries = self.webhooks.retries.iter().map(|span| span.0).collect();
-        Ok(())
+        self.webhooks.apply(config)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use quicproquo_gateway::WebhookTargets;
+use quicproquo_gateway::{GatewayConfig, WebhookTargets};
 use serde::{Deserialize, Serialize};
 
 use super::Span;
@@ -52,29 +52,33 @@ pub(crate) struct WebhooksLayer {
 /// The result.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Webhooks {
-    pub(crate) targets: Vec<String>,
-    pub(crate) retries: Vec<Span>,
+    targets: Vec<String>,
+    retries: Vec<Span>,
 }
 
 impl Webhooks {
     /// Defaults, then the file, then environment and flags.
     pub(super) fn load(flags: WebhooksLayer, file: WebhooksLayer) -> Result<Self, Failure> {
+        let targets = flags.targets.or(file.targets).unwrap_or_default();
         let retries = flags.retries.or(file.retries);
-        let loaded = Self {
-            targets: flags.targets.or(file.targets).unwrap_or_default(),
-            retries: retries.unwrap_or_else(|| RETRIES.map(Span).to_vec()),
-        };
-        if loaded.retries.len() > RETRIES.len() {
+        let retries = retries.unwrap_or_else(|| RETRIES.map(Span).to_vec());
+        if retries.len() > RETRIES.len() {
             let message = format!("http.webhooks.retries are at most {}", RETRIES.len());
             return Err(Failure::usage(message));
         }
-        loaded.parse()?;
-        Ok(loaded)
+        parse(&targets)?;
+        Ok(Self { targets, retries })
     }
 
-    /// The targets, as the gateway takes them.
-    pub(crate) fn parse(&self) -> Result<WebhookTargets, Failure> {
-        WebhookTargets::parse(&self.targets)
-            .map_err(|error| Failure::usage(format!("http.webhooks.targets: {error}")))
+    /// Puts the settings into what the gateway takes.
+    pub(super) fn apply(&self, config: &mut GatewayConfig) -> Result<(), Failure> {
+        config.webhook_targets = parse(&self.targets)?;
+        config.webhook_retries = self.retries.iter().map(|span| span.0).collect();
+        Ok(())
     }
+}
+
+fn parse(targets: &[String]) -> Result<WebhookTargets, Failure> {
+    WebhookTargets::parse(targets)
+        .map_err(|error| Failure::usage(format!("http.webhooks.targets: {error}")))
 }
