@@ -97,7 +97,7 @@ impl Download {
         self.at += piece.len() as u64;
         if let Some(hash) = &mut self.hash {
             hash.update(&piece);
-            if self.at % BLOB == 0 || self.at == total {
+            if self.at.is_multiple_of(BLOB) || self.at == total {
                 let found: [u8; 32] = hash.finalize_reset().into();
                 if found != blob {
                     return Err(SessionError::AttachmentDamaged);
