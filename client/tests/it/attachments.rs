@@ -202,11 +202,7 @@ async fn an_upload_is_done_once_and_leaves_nothing_behind() {
     assert_eq!(alice.upload(None, None).unwrap_err(), SessionError::UploadsBusy);
     drop(running);
     let mut large = alice.upload(None, None).unwrap();
-    let mib = vec![0; 1024 * 1024];
-    for _ in 0..100 {
-        large.write(&mib).await.unwrap();
-    }
-    let refused = large.write(b"x").await.unwrap_err();
+    let refused = large.write(&vec![0; 104_857_601]).await.unwrap_err();
     assert!(matches!(refused, SessionError::TooLarge { limit: 104_857_600, .. }), "{refused}");
 
     // Only what was uploaded can be sent, and a plain group has no place for its key.

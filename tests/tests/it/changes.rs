@@ -167,6 +167,10 @@ async fn changes_are_sends_with_all_their_conditions() {
         answer.expect(200);
         assert!(!answer.text.contains("a secret of others"), "{}", answer.text);
     }
+    wait_for("bob to have the message", LONG, || async {
+        (bob.api.get(&path).await.status == 200).then_some(())
+    })
+    .await;
     bob.api.put(&format!("{path}/reactions/x"), &json!({})).await.expect(200);
     sees(&alice, &path, |message| message["reactions"] != json!([])).await;
     let answer = writer.patch(&path, &edit("last")).await.expect(200);
