@@ -120,9 +120,7 @@ impl Consumers {
         start: Cursor,
     ) -> Result<(), Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
-        let consumer = self.make(key.clone(), None, Deal::at(start));
-        lock(&self.all).insert(key, Arc::clone(&consumer));
-        self.queue.flush(&consumer).await
+        self.establish(key, None, start).await.map(drop)
     }
 
     /// As [`Consumers::open`], for names that bots cannot give.
@@ -157,7 +155,8 @@ impl Consumers {
             return Ok(consumer);
         }
         let own = |(bot, name): &&Key| *bot == key.0 && check_name(name).is_ok();
-        if lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
+        let named = check_name(&key.1).is_ok();
+        if named && lock(&self.all).keys().filter(own).count() >= MAX_CONSUMERS {
             let detail = format!("a bot has at most {MAX_CONSUMERS} consumers");
             return Err(Problem::field("consumer", detail));
         }

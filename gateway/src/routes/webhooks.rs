@@ -88,7 +88,8 @@ pub(crate) async fn list_webhooks(
     State(state): State<AppState>,
 ) -> Result<Reply<List<WebhookDto>>, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    let rows = state.webhooks.of_bot(&bot.record.bot_id);
+    let mut rows = state.webhooks.of_bot(&bot.record.bot_id);
+    rows.retain(|row| within_limits(&bot, &row.settings).is_ok());
     let items: Vec<_> = rows.iter().map(|row| show(&state, row)).collect::<Result<_, _>>()?;
     Ok(Reply::ok(List::whole(items)))
 }
@@ -106,7 +107,7 @@ pub(crate) async fn get_webhook(
     Segment(webhook_id): Segment<String>,
 ) -> Result<Reply<WebhookDto>, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    Ok(Reply::ok(show(&state, &state.webhooks.find(&bot.record.bot_id, &webhook_id)?)?))
+    Ok(Reply::ok(show(&state, &find(&state, &bot, &webhook_id)?)?))
 }
 
 /// Change a webhook.
@@ -128,7 +129,7 @@ pub(crate) async fn change_webhook(
 ) -> Result<Reply<WebhookDto>, Problem> {
     bot.need(Scope::WebhooksManage)?;
     bot.need(Scope::MessagesRead)?;
-    let mut row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    let mut row = find(&state, &bot, &webhook_id)?;
     let change = request.body;
     let settings = &mut row.settings;
     if let Some(url) = change.url {
@@ -169,7 +170,7 @@ pub(crate) async fn delete_webhook(
     _: Mutation<NoBody>,
 ) -> Result<Reply<()>, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    let row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    let row = find(&state, &bot, &webhook_id)?;
     state.webhooks.delete(&state, &row).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, ()))
 }
@@ -190,7 +191,7 @@ pub(crate) async fn list_deliveries(
     Params(params): Params<DeliveryParams>,
 ) -> Result<Reply<List<WebhookDeliveryDto>>, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    let row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    let row = find(&state, &bot, &webhook_id)?;
     let (before, limit) = params.page()?;
     let found = state.store.reports(&row.webhook_id, params.state, before, limit + 1).await?;
     let more = found.len() > limit;
@@ -221,7 +222,7 @@ pub(crate) async fn replay_deliveries(
     request: Mutation<Replay>,
 ) -> Result<Reply<Replayed>, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    let row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    let row = find(&state, &bot, &webhook_id)?;
     request.body.check()?;
     let Replay { delivery_ids, failed } = request.body;
     let consumer = state.consumers.find_any(&row.bot_id, &consumer_name(&row.webhook_id))?;
@@ -271,6 +272,17 @@ fn check(bot: &Bot, settings: &Settings) -> Result<(), Problem> {
     if settings.replies {
         bot.need(Scope::MessagesSend)?;
     }
+    within_limits(bot, settings)
+}
+
+/// A webhook of the caller's bot; a token with limits reaches those within them.
+fn find(state: &AppState, bot: &Bot, webhook_id: &str) -> Result<WebhookRow, Problem> {
+    let row = state.webhooks.find(&bot.record.bot_id, webhook_id)?;
+    within_limits(bot, &row.settings)?;
+    Ok(row)
+}
+
+fn within_limits(bot: &Bot, settings: &Settings) -> Result<(), Problem> {
     let groups = settings.groups.iter().flat_map(|groups| groups.split(','));
     for group in groups {
         let group = group.parse().map_err(|_| Problem::field("/groups", "group ids"))?;

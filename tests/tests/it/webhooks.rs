@@ -289,3 +289,44 @@ async fn targets_need_an_entry_and_redirects_are_not_followed() {
         .expect(202);
     inner.next().await;
 }
+
+#[tokio::test]
+async fn a_limited_token_gets_nothing_of_other_groups() {
+    let dir = TempDir::new().unwrap();
+    let broken = Target::start(Box::new(|_| status(500))).await;
+    let sound = Target::start(Box::new(|_| status(204))).await;
+    let up = launch(dir.path(), "http://127.0.0.1").start().await;
+    let (alice, bob, secret) = pair(&up).await;
+    let open = alice.create_group("open", &[&bob]).await;
+    bob.accept(&open).await;
+    let webhook = make(&bob, &broken, &json!({})).await;
+    alice.say(&secret, "secret").await;
+    listed(&bob, &webhook, "failed", 1).await;
+    let body = json!({ "label": "limited", "groups": [open] });
+    let token = up.admin().post(&format!("/v1/bots/{}/tokens", bob.id), &body).await.expect(201);
+    let limited = Api::new(&up.url(), token["token"].as_str().unwrap());
+    let path = path_of(&webhook);
+    let (replay, failed) = (format!("{path}/replay"), json!({ "failed": true }));
+    for answer in [
+        limited.get(&path).await,
+        limited.get(&format!("{path}/deliveries")).await,
+        limited.patch(&path, &json!({ "groups": [open] })).await,
+        limited.post(&replay, &failed).await,
+        limited.delete(&path).await,
+    ] {
+        answer.expect_problem(403, "group-not-allowed");
+    }
+    assert_eq!(limited.get("/v1/webhooks").await.expect(200)["items"], json!([]));
+
+    // Narrowed to its group the webhook is within its reach; what was set aside before is not.
+    bob.api.patch(&path, &json!({ "groups": [open] })).await.expect(200);
+    let url = json!({ "url": format!("{}/hook", sound.origin) });
+    limited.patch(&path, &url).await.expect(200);
+    limited.post(&replay, &failed).await.expect(202);
+    alice.say(&open, "open").await;
+    assert_eq!(text_of(&sound.next().await), "open");
+    assert!(sound.try_next().is_none());
+    bob.api.patch(&path, &json!({ "groups": [open, secret] })).await.expect(200);
+    bob.api.post(&replay, &failed).await.expect(202);
+    assert_eq!(text_of(&sound.next().await), "secret");
+}

@@ -151,6 +151,11 @@ impl Connection {
                 self.consumer.change(|deal, now| deal.settle(id.cursor, now));
                 continue;
             };
+            if replayed && !lock(&self.consumer.deal).lets(&event) {
+                // The filter is another one than when it was set aside: it is set aside again.
+                self.consumer.change(|deal, now| deal.fail(id.cursor, None, now));
+                continue;
+            }
             deliveries.push(Delivery { id, attempt, replayed, event });
         }
         Ok(deliveries)

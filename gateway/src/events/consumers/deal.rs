@@ -7,7 +7,7 @@ mod settle;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use quicproquo_client::{Cursor, EventPage, GroupId};
+use quicproquo_client::{Cursor, Event, EventPage, GroupId};
 use tokio::time::Instant;
 
 use super::id::{Conn, DeliveryId};
@@ -27,10 +27,10 @@ const MAX_OPEN: usize = 10_000;
 const MAX_PARKED: usize = 10_000;
 /// Bytes of events that are held in memory before they are dealt; others are read again.
 const MAX_HELD: usize = 1024 * 1024;
-/// The pause of what should be set aside when there is no room for it.
-const LONG: Duration = Duration::from_hours(24);
 /// The longest pause before an event is tried again.
 const MAX_REST: Duration = Duration::from_hours(48);
+/// The pause of what should be set aside when there is no room for it.
+const LONG: Duration = Duration::from_hours(24);
 /// A connection that ends so soon after a delivery says nothing about the event.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -50,7 +50,7 @@ pub(super) struct Dealt {
     pub(super) attempt: u32,
     pub(super) replayed: bool,
     /// `None` when it must be read again.
-    pub(super) event: Option<Box<quicproquo_client::Event>>,
+    pub(super) event: Option<Box<Event>>,
 }
 
 /// What is to be written.
@@ -124,6 +124,11 @@ impl Deal {
         self.cursor
     }
 
+    /// Whether an event is for this consumer.
+    pub(super) fn lets(&self, event: &Event) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.lets(event))
+    }
+
     /// Where to read on in the log, when there is room for more.
     pub(super) fn read_from(&self) -> Option<Cursor> {
         (self.open.len() < MAX_OPEN).then_some(self.read)
@@ -137,7 +142,7 @@ impl Deal {
         }
         let next = page.next;
         for event in page.items {
-            let passes = self.filter.as_ref().is_none_or(|filter| filter.lets(&event));
+            let passes = self.lets(&event);
             let row = self.known.remove(&event.cursor);
             if self.parked.contains_key(&event.cursor) || self.replays.contains(&event.cursor) {
                 continue;
