@@ -108,7 +108,7 @@ impl Test<'_> {
 }
 
 async fn run(cycles: u64, careless: bool) -> Result<String, String> {
-    let dir = TempDir::new().unwrap();
+    let dir = TempDir::new().expect("a folder");
     let disk = Disk::new(MIB);
     let node = Launch::node(&dir.path().join("node")).log("warn").start().await;
     let gateway = Launch::gateway(&disk.path().join("gateway"), &node).log("warn");

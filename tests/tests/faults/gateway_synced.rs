@@ -36,7 +36,7 @@ impl Test {
                 ("send", Kind::SyncSessions)
             }
             1 => {
-                let policy = if n % 2 == 0 { "all" } else { "none" };
+                let policy = if n.is_multiple_of(2) { "all" } else { "none" };
                 let change = json!({ "invite_policy": { "policy": policy } });
                 self.admin.patch(&format!("/v1/bots/{}", self.bob.id), &change).await.expect(200);
                 ("policy", Kind::SyncSessions)
@@ -69,7 +69,7 @@ impl Test {
 
     /// Before the first request of a consumer: it begins where no event is acknowledged.
     async fn begin(&self, n: u64) {
-        if n % (5 * EVENTS) == 0 {
+        if n.is_multiple_of(5 * EVENTS) {
             let query = format!("consumer=consumer-{}&after=c1_0", n / 5 / EVENTS);
             let mut socket = Socket::open(&self.bob.api, &query).await;
             socket.ping().await;
