@@ -43,6 +43,8 @@ pub struct Spec {
     pub patience: Duration,
     /// Takes a new idempotency key whenever it asks again.
     pub careless: bool,
+    /// Groups change meanwhile.
+    pub changes: bool,
 }
 
 impl Spec {
@@ -57,6 +59,7 @@ impl Spec {
             pause: Duration::ZERO,
             patience: LONG,
             careless: false,
+            changes: true,
         }
     }
 }
@@ -234,7 +237,7 @@ impl Crowd {
         let path = format!("/v1/groups/{group}");
         for number in 0.. {
             sleep(Duration::from_millis(rng.u64(CHANGES))).await;
-            if self.stop.get() {
+            if self.stop.get() || !self.spec.changes {
                 return;
             }
             let admin = members[0];

@@ -132,7 +132,9 @@ impl Original {
                     200 => {}
                     // Carol is in no group yet.
                     404 if known.is_none_or(|known| known["status"] == 404) => {}
-                    500.. => return Err(Outcome::Noticed(format!("{path}: {}", answer.text))),
+                    401 | 500.. => {
+                        return Err(Outcome::Noticed(format!("{path}: {}", answer.text)));
+                    }
                     _ => return Err(Outcome::Silent(format!("{number} {path}: {}", answer.text))),
                 }
                 view.answers.insert((number, path), essence(answer.json()));
@@ -195,7 +197,8 @@ impl Original {
             let answer = api.send(request).await;
             match answer.status {
                 201 => {}
-                409 | 500.. => told = Some(format!("{bot} {group}: {}", answer.text)),
+                // A token that is not known any more is noticed by whoever uses it.
+                401 | 409 | 500.. => told = Some(format!("{bot} {group}: {}", answer.text)),
                 _ => return Outcome::Silent(format!("{bot} {group}: {}", answer.text)),
             }
         }
@@ -262,17 +265,35 @@ struct Difference {
     what: String,
 }
 
-/// Without what changes from start to start, and what this test itself has sent.
+/// Fields that are not sealed, or come out of such: damage inside them is not noticed, which is a
+/// known gap.
+const BARE: [&str; 9] = [
+    "created_at",
+    "received_at",
+    "occurred_at",
+    "sent_at",
+    "epoch",
+    "name",
+    "role",
+    "trust",
+    "security",
+];
+
+/// Without what changes from start to start, what is not sealed, and what this test itself has
+/// sent; in an order that hangs on none of it.
 fn essence(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let volatile = ["health", "link", "session", "key_packages", "instance"];
-            let fields = fields.into_iter().filter(|(name, _)| !volatile.contains(&name.as_str()));
+            let left_out = |name: &str| volatile.contains(&name) || BARE.contains(&name);
+            let fields = fields.into_iter().filter(|(name, _)| !left_out(name));
             fields.map(|(name, value)| (name, essence(value))).collect()
         }
         Value::Array(items) => {
             let items = items.into_iter().filter(|item| body_of(item) != "one more");
-            items.map(essence).collect()
+            let mut items: Vec<Value> = items.map(essence).collect();
+            items.sort_by_cached_key(Value::to_string);
+            Value::Array(items)
         }
         value => value,
     }
