@@ -36,7 +36,7 @@ async fn a_bot_moves_to_another_gateway_and_its_former_place_is_silent() {
         let page = alice.api.get(poll).await.expect(200);
         let mut events = page["items"].as_array().unwrap().iter();
         let failed = |event: &Value| event["attempt"].as_u64() > Some(1);
-        events.any(|event| failed(event)).then_some(())
+        events.any(failed).then_some(())
     })
     .await;
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn content(size: usize) -> Vec<u8> {
-    (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect()
+    (0..size).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect()
 }
 
 fn post(api: &Api, content: &[u8]) -> RequestBuilder {
@@ -48,7 +48,7 @@ async fn get(api: &Api, path: &str, headers: &[(&str, &str)]) -> (Answer, Result
 }
 
 fn at(attachment: &Value) -> String {
-    format!("/v1/attachments/{}", attachment["attachment_id"].as_str().unwrap())
+    format!("/v1/attachments/{}", attachment["attachment_id"].as_str().unwrap_or_default())
 }
 
 #[tokio::test]
@@ -211,10 +211,11 @@ async fn a_large_file_comes_and_goes() {
 /// Changes a byte of every blob that the node has.
 async fn tamper(data: &Path, position: usize) {
     let database = data.join("node/node.db");
-    let mut connection = SqliteConnectOptions::new().filename(&database).connect().await.unwrap();
+    let mut connection =
+        SqliteConnectOptions::new().filename(&database).connect().await.expect("the database");
     let query = "SELECT blob, position, data FROM pieces";
     let pieces: Vec<(i64, i64, Vec<u8>)> =
-        sqlx::query_as(query).fetch_all(&mut connection).await.unwrap();
+        sqlx::query_as(query).fetch_all(&mut connection).await.expect("its pieces");
     for (blob, place, mut bytes) in pieces {
         bytes[position] ^= 1;
         sqlx::query("UPDATE pieces SET data = ? WHERE blob = ? AND position = ?")
@@ -223,9 +224,9 @@ async fn tamper(data: &Path, position: usize) {
             .bind(place)
             .execute(&mut connection)
             .await
-            .unwrap();
+            .expect("a piece changes");
     }
-    connection.close().await.unwrap();
+    connection.close().await.expect("the database closes");
 }
 
 #[tokio::test]
@@ -265,10 +266,11 @@ async fn an_upload_that_is_killed_leaves_nothing() {
     let up = Launch::up(&data).start().await;
     let (alice, bob, group) = pair(&up).await;
     let request = post(&alice.api, &content(60 * 1024 * 1024));
-    let uploading = tokio::spawn(request.header("Idempotency-Key", "k").send());
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let up = up.kill().await.start().await;
-    let _ = uploading.await.unwrap();
+    let killed = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        up.kill().await.start().await
+    };
+    let (_, up) = tokio::join!(request.header("Idempotency-Key", "k").send(), killed);
     let uploads: Vec<_> = std::fs::read_dir(data.join("gateway/uploads")).unwrap().collect();
     assert!(uploads.is_empty(), "{uploads:?}");
     // The same request does it then.

@@ -100,7 +100,8 @@ async fn a_name_that_is_bound_to_this_machine_gets_nothing() {
     let port = port(&up);
     // The page is the gateway's own answer to the attacker's name: same origin for the browser.
     let rebound = format!("http://rebound.example:{port}");
-    let (tried, won) = attack(&format!("{rebound}/"), &[rebound.clone()], &alice, &group).await;
+    let (tried, won) =
+        attack(&format!("{rebound}/"), std::slice::from_ref(&rebound), &alice, &group).await;
     assert!(tried >= 15 && won.is_empty(), "{rebound} has won {won:?}");
     assert!(!texts(&bob, &group).await.contains("from a page"));
 }

@@ -120,6 +120,14 @@ async fn a_public_address_needs_a_certificate_and_names() {
     up.stop().await;
 }
 
+/// Asks at a Unix socket.
+const ASK: &str = "import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b'GET /health/live HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')
+try: print(s.recv(100))
+except ConnectionResetError: print(b'')";
+
 #[tokio::test]
 async fn the_unix_socket_answers_the_same_user_only() {
     let dir = TempDir::new().unwrap();
@@ -139,12 +147,6 @@ async fn the_unix_socket_answers_the_same_user_only() {
     assert!(ask("evil.example").await.starts_with("HTTP/1.1 403"));
 
     // Another user is not answered even where the file's mode would let it in.
-    const ASK: &str = "import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-s.sendall(b'GET /health/live HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')
-try: print(s.recv(100))
-except ConnectionResetError: print(b'')";
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
     let stranger = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "python3", "-c", ASK])

@@ -1,4 +1,4 @@
-//! Many WebSockets that say nothing (T15).
+//! Many `WebSockets` that say nothing (T15).
 
 use quicproquo_tests::seed::{say, setting};
 use quicproquo_tests::{Launch, Running, Socket, pair};
