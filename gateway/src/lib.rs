@@ -25,6 +25,6 @@ mod store;
 
 pub use config::GatewayConfig;
 pub use error::GatewayError;
-pub use openapi::{openapi, openapi_json};
+pub use openapi::openapi_json;
 pub use server::Gateway;
 pub use state::ReadySwitch;

@@ -3,6 +3,7 @@
 
 mod archive;
 mod bot;
+mod content;
 mod event;
 mod group;
 mod group_health;
@@ -17,6 +18,7 @@ mod token;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
 pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
+pub(crate) use content::{ReactionContent, TextContent, TypingContent};
 pub(crate) use event::EventDto;
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};

@@ -65,9 +65,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The service: routes, documentation, and what applies to all of them.
 pub(crate) fn router(state: AppState) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, _) = routes().split_for_parts();
     router
-        .merge(docs::router(&document))
+        .merge(docs::router())
         .merge(console::router())
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
