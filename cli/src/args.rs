@@ -44,7 +44,11 @@ pub(crate) enum Command {
     /// Look an identity up and compare safety numbers, as a bot.
     Identity(Identity),
     /// Print the gateway's `OpenAPI` description.
-    Openapi,
+    Openapi {
+        /// Print the `AsyncAPI` description of the event stream instead.
+        #[arg(long)]
+        events: bool,
+    },
     /// Look at the configuration.
     #[command(subcommand)]
     Config(Config),

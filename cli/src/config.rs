@@ -4,12 +4,14 @@
 //! of flags with their variables, so that a setting has one name and one description.
 
 mod fingerprint;
+mod http;
 pub(crate) mod keys;
 mod layers;
 mod limits;
 mod quotas;
 mod span;
 pub(crate) mod static_token;
+mod webhooks;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,14 +24,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use http::{Http, HttpLayer};
 pub(crate) use keys::KeySource;
-pub(crate) use layers::{BotsLayer, HttpLayer, LinkLayer, NodeLayer, Registration};
+pub(crate) use layers::{BotsLayer, LinkLayer, NodeLayer, Registration};
 pub(crate) use limits::{Limits, LimitsLayer};
 pub(crate) use quotas::{Quotas, QuotasLayer};
 pub(crate) use span::Span;
-
-/// Port of the gateway.
-const HTTP_PORT: u16 = 8080;
 
 /// Port of the node.
 const NODE_PORT: u16 = 7000;
@@ -113,14 +113,6 @@ pub(crate) struct Bots {
     pub(crate) group_memory: ByteSize,
 }
 
-/// The gateway's HTTP door.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Http {
-    pub(crate) listen: SocketAddr,
-    pub(crate) allowed_hosts: Vec<String>,
-    pub(crate) allowed_origins: Vec<String>,
-}
-
 /// The node's own door.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Node {
@@ -183,14 +175,7 @@ impl Settings {
                 .map_err(|e| Failure::usage(format!("{}: {e}", data_dir.display())))?,
             log: common.log.or(file.log).unwrap_or_else(|| "warn".to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or_default(),
-            http: Http {
-                listen: http.listen.or(file.http.listen).unwrap_or(loopback(HTTP_PORT)),
-                allowed_hosts: http.allowed_hosts.or(file.http.allowed_hosts).unwrap_or_default(),
-                allowed_origins: http
-                    .allowed_origins
-                    .or(file.http.allowed_origins)
-                    .unwrap_or_default(),
-            },
+            http: Http::load(http, file.http)?,
             node: Node {
                 listen: node.listen.or(file.node.listen).unwrap_or(loopback(NODE_PORT)),
                 certificate: node.certificate.or(file.node.certificate),
@@ -235,13 +220,6 @@ impl Settings {
         if !(1..=MAX_KEY_PACKAGES).contains(&self.bots.key_package_stock) {
             let message = format!("bots.key_package_stock is 1 to {MAX_KEY_PACKAGES}");
             return Err(Failure::usage(message));
-        }
-        let Http { listen, .. } = self.http;
-        if !listen.ip().is_loopback() {
-            return Err(Failure::usage(format!(
-                "http.listen {listen} is not loopback: the gateway speaks HTTP without TLS; put a \
-                 proxy with TLS before it"
-            )));
         }
         if !self.node.listen.ip().is_loopback() && self.node.certificate.is_none() {
             return Err(Failure::usage(format!(

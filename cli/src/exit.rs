@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use quicproquo_client::{OpenError, SessionError};
 use quicproquo_gateway::GatewayError;
+use quicproquo_gateway::door::ListenerError;
 use quicproquo_node::{
     BackupError, LockError, NodeError, OperatorError, StoreError, TlsError, TokenError,
 };
@@ -184,14 +185,22 @@ impl From<OpenError> for Failure {
     }
 }
 
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        Self::from(NodeError::Tls(error))
+    }
+}
+
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         let exit = match &error {
-            GatewayError::NotLoopback { .. } => Exit::Usage,
-            GatewayError::AddressTaken { .. } => Exit::AddressTaken,
+            GatewayError::NotLoopback { .. } | GatewayError::Certificate(_) => Exit::Usage,
+            GatewayError::Listen(ListenerError::Taken(_)) => Exit::AddressTaken,
             GatewayError::InUse { .. } => Exit::InUse,
             GatewayError::Database { .. } | GatewayError::AdminToken { .. } => Exit::Data,
-            GatewayError::Bind { .. } | GatewayError::Io { .. } => Exit::Failed,
+            GatewayError::Listen(ListenerError::Failed { .. }) | GatewayError::Io { .. } => {
+                Exit::Failed
+            }
         };
         Self::new(exit, error)
     }

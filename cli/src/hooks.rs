@@ -1,7 +1,5 @@
 //! What only the project's own tests may switch, in builds with debug assertions alone.
 
-use quicproquo_node::Sync;
-
 /// Variables that such a build reads.
 #[cfg(debug_assertions)]
 pub(crate) const VARIABLES: [&str; 1] = [SYNC];
@@ -12,17 +10,26 @@ pub(crate) const VARIABLES: [&str; 0] = [];
 #[cfg(debug_assertions)]
 const SYNC: &str = "QPQ_TEST_SYNC";
 
-/// Whether the node syncs its commits. Tests of power cuts switch it off to see that they would
-/// notice.
+/// Whether commits are not synced before they are answered. Tests of power cuts ask for that to see
+/// that they would notice.
 #[cfg(debug_assertions)]
 #[expect(clippy::disallowed_methods, reason = "no setting: it must not be found in any other way")]
-pub(crate) fn sync() -> Sync {
-    let wanted = std::env::var(SYNC);
-    if wanted.is_ok_and(|value| value == "none") { Sync::None } else { Sync::Full }
+fn unsynced() -> bool {
+    std::env::var(SYNC).is_ok_and(|value| value == "none")
 }
 
-/// Always, in a release.
+/// Never, in a release.
 #[cfg(not(debug_assertions))]
-pub(crate) fn sync() -> Sync {
-    Sync::Full
+fn unsynced() -> bool {
+    false
+}
+
+/// When the node syncs its commits.
+pub(crate) fn node_sync() -> quicproquo_node::Sync {
+    if unsynced() { quicproquo_node::Sync::None } else { quicproquo_node::Sync::Full }
+}
+
+/// When the gateway syncs its commits.
+pub(crate) fn gateway_sync() -> quicproquo_client::Sync {
+    if unsynced() { quicproquo_client::Sync::Late } else { quicproquo_client::Sync::Full }
 }

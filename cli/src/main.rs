@@ -110,10 +110,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Identity(identity) => {
             commands::identity::run(&load(Layers::default())?, identity).await
         }
-        Command::Openapi => {
-            commands::openapi::run();
-            Ok(())
-        }
+        Command::Openapi { events } => commands::openapi::run(events),
         Command::Config(Config::Check(check)) => {
             let layers =
                 Layers { http: check.http, node: check.node, link: check.link, bots: check.bots };

@@ -1,8 +1,7 @@
 //! The door for operators: metrics and health over HTTP.
 
-mod accept;
-
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,35 +9,37 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use quicproquo_gateway::door::{Door, DoorEnd, DoorLimits, Listener, ListenerError};
 use quicproquo_node::{Ops, Problem};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::exit::{Exit, Failure};
 
 /// Kind of the problem that an unhealthy node answers with (RFC 9457).
 const NOT_READY: &str = "urn:quicproquo:problem:not-ready";
+/// How long answers may take to leave at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A door that is bound and does not answer yet.
 #[derive(Debug)]
 pub(crate) struct OpsDoor {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
 }
 
 impl OpsDoor {
     /// Takes the address.
     pub(crate) async fn bind(listen: SocketAddr) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| {
-            let exit = match error.kind() {
-                std::io::ErrorKind::AddrInUse => Exit::AddressTaken,
-                _ => Exit::Failed,
+        let listener = Listener::tcp(listen).await.map_err(|error| {
+            let exit = match error {
+                ListenerError::Taken(_) => Exit::AddressTaken,
+                ListenerError::Failed { .. } => Exit::Failed,
             };
-            Failure::new(exit, format!("cannot listen on TCP {listen} for operators: {error}"))
-        };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+            Failure::new(exit, format!("the door for operators: {error}"))
+        })?;
+        let address = listener.local_addr().unwrap_or(listen);
         Ok(Self { listener, address })
     }
 
@@ -49,7 +50,19 @@ impl OpsDoor {
 
     /// Answers until `shutdown` is cancelled.
     pub(crate) async fn serve(self, ops: Ops, shutdown: CancellationToken) -> Result<(), Failure> {
-        accept::accept(self.listener, router(ops), shutdown).await;
+        // Some scrapers and a person. A scraper that comes every 15 s opens a connection each time.
+        let limits = DoorLimits {
+            connections: 32,
+            per_address: 32,
+            head: Duration::from_secs(5),
+            stalled: Duration::from_secs(5),
+            head_bytes: 16 * 1024,
+        };
+        let tasks = TaskTracker::new();
+        let end = DoorEnd { soft: shutdown.clone(), closed: shutdown, ..DoorEnd::default() };
+        Door::new(router(ops), limits, tasks.clone(), end).serve(vec![self.listener]).await;
+        tasks.close();
+        let _ = tokio::time::timeout(LAST_WORDS, tasks.wait()).await;
         Ok(())
     }
 }

@@ -18,7 +18,6 @@ use crate::config::{self, Fingerprint, KeySource, Settings};
 use crate::data_dir;
 use crate::exit::{Exit, Failure};
 use crate::ops::OpsDoor;
-use crate::rest::Rest;
 use crate::shutdown::{Asked, Signals};
 use crate::systemd;
 use part::Part;
@@ -37,6 +36,7 @@ pub(crate) struct Stack {
     node: Option<(Part, NodeFacts)>,
     gateway: Option<(Part, Client, GatewayFacts)>,
     reload: Option<CertificateReload>,
+    http_reload: Option<quicproquo_gateway::CertificateReload>,
     /// What the gateway of this process expects the node's certificate to be.
     pin: Option<Pin>,
 }
@@ -63,13 +63,21 @@ impl NodeFacts {
 #[derive(Debug, Clone)]
 pub(crate) struct GatewayFacts {
     pub(crate) address: SocketAddr,
+    pub(crate) tls: bool,
+    pub(crate) socket: Option<PathBuf>,
     pub(crate) admin_token: PathBuf,
 }
 
 impl GatewayFacts {
-    /// `http://host:port`.
+    /// `http://host:port`, or `https`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+    }
+
+    /// The line for the Unix socket, if there is one.
+    pub(crate) fn socket_line(&self) -> String {
+        let line = |path: &PathBuf| format!("\n  Unix socket   {}", path.display());
+        self.socket.as_ref().map(line).unwrap_or_default()
     }
 }
 
@@ -113,7 +121,7 @@ impl Stack {
     ) -> Result<(), Failure> {
         own_directory(&data_dir)?;
         let mut config = NodeConfig::new(data_dir, settings.listen);
-        config.sync = crate::hooks::sync();
+        config.sync = crate::hooks::node_sync();
         if let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) {
             config.certificate = Some(CertificateFiles { chain: chain.clone(), key: key.clone() });
         }
@@ -181,13 +189,15 @@ impl Stack {
         config.master_key = KeySource::of(settings.bots.master_key.as_ref(), &config.data_dir)?;
         config.loaded_bytes = usize::try_from(settings.bots.group_memory.0).unwrap_or(usize::MAX);
         config.invite.clone_from(&settings.link.invite);
+        config.sync = crate::hooks::gateway_sync();
         let client = Client::open(config).await?;
         let settings = &settings.http;
+        let certificate = certificate(settings, &data_dir)?;
         let mut config = GatewayConfig::new(data_dir);
-        config.listen = settings.listen;
         config.admin_token = admin_token;
-        config.allowed_hosts.clone_from(&settings.allowed_hosts);
-        config.allowed_origins.clone_from(&settings.allowed_origins);
+        config.certificate = certificate;
+        settings.apply(&mut config)?;
+        config.sync = crate::hooks::gateway_sync();
         let gateway = match Gateway::bind(config, client.clone()).await {
             Ok(gateway) => gateway,
             Err(error) => {
@@ -197,13 +207,16 @@ impl Stack {
         };
         let facts = GatewayFacts {
             address: gateway.local_addr(),
+            tls: settings.tls,
+            socket: settings.socket.clone(),
             admin_token: gateway.admin_token_path().to_owned(),
         };
+        self.http_reload = gateway.certificate_reload();
+        let readiness = gateway.readiness();
         let part = Part::start(&self.tasks, "gateway", |stop| gateway.serve(stop));
-        let rest = Rest::new(&facts.url(), "")?;
         self.gateway = Some((part, client, facts));
         let ready = async {
-            while rest.get("/health/ready").await.is_err() {
+            while !readiness.is_ready().await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -267,10 +280,17 @@ impl Stack {
         node.into_iter().chain(gateway).collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads the node's certificate again; a bad one changes nothing.
+    /// Reads the certificates again; a bad one changes nothing.
     fn reload(&self) {
+        match self.http_reload.as_ref().map(quicproquo_gateway::CertificateReload::reload) {
+            Some(Ok(())) => tracing::info!("the gateway's certificate was read again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "the gateway's former certificate stays in use");
+            }
+            None => {}
+        }
         let Some(reload) = &self.reload else {
-            tracing::info!("no node runs here: there is no certificate to read again");
+            tracing::info!("no node runs here: it has no certificate to read again");
             return;
         };
         match reload.reload() {
@@ -314,6 +334,22 @@ impl Stack {
             failure = end_of(self.gateway.as_mut().map(|(part, ..)| part)) => failure,
             failure = end_of(self.ops.as_mut()) => failure,
         }
+    }
+}
+
+/// The files that the gateway's TLS takes: those given, or on loopback self-signed ones.
+fn certificate(
+    settings: &config::Http,
+    data_dir: &Path,
+) -> Result<Option<quicproquo_gateway::CertificateFiles>, Failure> {
+    let files = |chain, key| Some(quicproquo_gateway::CertificateFiles { chain, key });
+    match (&settings.certificate, &settings.key) {
+        (Some(chain), Some(key)) => Ok(files(chain.clone(), key.clone())),
+        _ if settings.tls => {
+            let CertificateFiles { chain, key } = quicproquo_node::self_signed(data_dir)?;
+            Ok(files(chain, key))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -14,6 +14,7 @@ CREATE INDEX messages_by_target ON messages (owner, group_id, target) WHERE targ
 CREATE INDEX messages_by_attachment ON messages (owner, attachment) WHERE attachment IS NOT NULL;
 
 -- Who writes: gone after half a minute.
+CREATE INDEX messages_typing ON messages (owner, received_at) WHERE class = 8;
 CREATE INDEX events_typing ON events (owner, occurred_at) WHERE kind = 'member.typing';
 
 -- Files that were uploaded here; those that were received are in their messages.

@@ -7,6 +7,7 @@ use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
 use quicproquo_schemas::id::Instance;
 use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
 
 use crate::archive::{Archive, ArchiveError, ArchiveKey};
 use crate::clock::Clock;
@@ -54,11 +55,15 @@ impl Client {
     /// See [`OpenError`].
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
         let connector = Connector::new(&config.node)?;
-        let (key, retention) = (&config.master_key, config.retention);
-        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
+        let store = Self::open_store(&config).await?;
         let failed = |source| OpenError::Io { path: config.data_dir.clone(), source };
         let driver = Driver::start(connector).map_err(failed)?;
         Self::start_all(config, store, driver, Clock::System).await
+    }
+
+    async fn open_store(config: &ClientConfig) -> Result<Arc<Store>, OpenError> {
+        let (key, retention) = (&config.master_key, config.retention);
+        Store::open(&config.data_dir, key, retention, config.loaded_bytes, config.sync).await
     }
 
     async fn start_all(
@@ -100,6 +105,22 @@ impl Client {
         let record =
             self.inner.store.create_identity(identity, hybrid, self.inner.clock.now_ms()).await?;
         Ok(self.start(record, invite.map(Arc::from)))
+    }
+
+    /// Seals a secret of the application for a row of a database of its own: it opens for that row
+    /// only, also when the master key has been replaced meanwhile.
+    pub fn seal(&self, table: &str, row: &[u8], secret: &[u8]) -> Vec<u8> {
+        self.inner.store.for_application().seal(table, row, secret)
+    }
+
+    /// Opens what [`Client::seal`] has sealed; `None` when it is damaged or of another row.
+    pub fn open_sealed(
+        &self,
+        table: &str,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        self.inner.store.for_application().open(table, row, sealed).ok()
     }
 
     /// Deletes an identity at the node, waiting at most 5 s for it, then stops its session and
@@ -230,8 +251,7 @@ impl Client {
         config: ClientConfig,
         process: &crate::simulation::Process,
     ) -> Result<Self, OpenError> {
-        let (key, retention) = (&config.master_key, config.retention);
-        let store = Store::open(&config.data_dir, key, retention, config.loaded_bytes).await?;
+        let store = Self::open_store(&config).await?;
         Self::start_all(config, store, process.driver(), Clock::Simulated(process.clone())).await
     }
 

@@ -30,6 +30,18 @@ pub struct ClientConfig {
     pub loaded_bytes: usize,
     /// Invite for identities that the node has not seen, when they come without one of their own.
     pub invite: Option<String>,
+    /// When commits of the database are synced.
+    pub sync: Sync,
+}
+
+/// When commits of a database are synced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// Before they are answered.
+    #[default]
+    Full,
+    /// Some time later: a power cut loses what was answered. For tests that must notice that.
+    Late,
 }
 
 impl ClientConfig {
@@ -44,6 +56,7 @@ impl ClientConfig {
             key_package_stock: 100,
             loaded_bytes: LOADED_BYTES,
             invite: None,
+            sync: Sync::Full,
         }
     }
 }

@@ -138,6 +138,18 @@ pub enum SessionError {
     /// The message cannot be edited: it was deleted, or its type does not permit it.
     #[error("{0}")]
     NotEditable(String),
+    /// No such attachment, or none that the caller may see.
+    #[error("there is no such attachment")]
+    AttachmentNotFound,
+    /// The node does not keep the attachment any more.
+    #[error("the node does not keep the attachment any more")]
+    AttachmentExpired,
+    /// What the node has is not what was uploaded.
+    #[error("the attachment is damaged at the node")]
+    AttachmentDamaged,
+    /// As many uploads as may run at once do.
+    #[error("too many uploads are running")]
+    UploadsBusy,
     /// The node has no such blob.
     #[error("the node has no such blob")]
     BlobNotFound,

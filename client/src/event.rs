@@ -15,6 +15,11 @@ use crate::model::{Invitation, MemberInfo, Message};
 pub struct Cursor(pub(crate) u64);
 
 impl Cursor {
+    /// How many positions lie behind an earlier one; 0 when it is not earlier.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The position right before this one: reading after it gives what is here, if anything is.
     #[must_use]
     pub fn before(self) -> Self {
@@ -162,7 +167,8 @@ pub enum EventData {
     /// The group has gone on without this identity, or seems to have; it asks to be added again.
     #[serde(rename = "group.needs_readd")]
     GroupNeedsReadd {
-        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`.
+        /// Why, in a stable word: `forked`, `missed_commit`, `old_copy`; or `unanswered`: many
+        /// requests had no answer, so this identity may have been removed.
         reason: String,
     },
     /// A group is well again: what was kept has been processed, or this identity was added again.
@@ -193,6 +199,12 @@ pub enum EventData {
         /// The key the name points to now.
         to: IdentityKey,
     },
+    /// The clock of this machine and that of the node differ by more than ten minutes.
+    #[serde(rename = "clock.off")]
+    ClockOff {
+        /// By how many seconds ours is ahead; negative: behind.
+        ahead_secs: i64,
+    },
     /// Another instance runs this identity.
     #[serde(rename = "session.displaced")]
     SessionDisplaced {
@@ -209,7 +221,7 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 18] = [
+    pub const KINDS: [&str; 19] = [
         "message.received",
         "message.sent",
         "message.failed",
@@ -227,6 +239,7 @@ impl EventData {
         "invitation.received",
         "gap.detected",
         "identity.changed",
+        "clock.off",
         "session.displaced",
     ];
 
@@ -250,6 +263,7 @@ impl EventData {
             Self::InvitationReceived(_) => "invitation.received",
             Self::GapDetected { .. } => "gap.detected",
             Self::IdentityChanged { .. } => "identity.changed",
+            Self::ClockOff { .. } => "clock.off",
             Self::SessionDisplaced { .. } => "session.displaced",
         }
     }

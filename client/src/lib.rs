@@ -13,7 +13,11 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
+mod mark;
 pub use quicproquo_core::floor;
 pub mod model;
 mod rpc;
@@ -24,14 +28,17 @@ mod store;
 
 pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
-pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Trust};
+pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Sync, Trust};
 pub use error::{OpenError, SessionError};
 pub use event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
+pub use mark::{Commit, Mark, MarkError};
 pub use model::*;
+pub use quicproquo_core::attachment::{AttachmentId, MAX_FILE as MAX_ATTACHMENT};
 pub use quicproquo_core::content::RelatesTo;
 pub use quicproquo_core::group::Role;
 pub use quicproquo_core::id::{GroupId, MessageId};
 pub use quicproquo_core::identity::{IdentityKey, SafetyNumber, fingerprint};
 pub use quicproquo_core::suite::{Profile, Suite};
+pub use session::attachments::{Attachment, Download, Upload};
 pub use session::{BlobHash, Session};
 pub use store::rekey;

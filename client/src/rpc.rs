@@ -209,8 +209,9 @@ impl fmt::Debug for Request {
 /// What the link tells the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkEvent {
-    /// Authenticated and subscribed; rows follow.
-    Up { last_send: SendId, acked_up_to: u64 },
+    /// Authenticated and subscribed; rows follow. The time is that of the node's clock, in unix
+    /// seconds; 0: unknown.
+    Up { last_send: SendId, acked_up_to: u64, node_time: u64 },
     /// Rows in order, from the oldest unacknowledged one on.
     Rows(Vec<Row>),
     /// The link is gone and will be tried again.

@@ -25,12 +25,14 @@ use command::Command;
 pub(crate) use hidden::Hidden;
 
 mod actor;
+pub mod attachments;
 mod blobs;
 mod budget;
 mod buffer;
 mod bulk;
 mod cache;
 mod claim;
+mod clocks;
 pub(crate) mod command;
 mod commit;
 mod damage;
@@ -400,7 +402,12 @@ impl Session {
     ) -> Self {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let (tail_sender, tail) = watch::channel(Cursor(record.positions.tail));
-        let health = Health { link: LinkState::Connecting, stock: Vec::new(), outbox: 0 };
+        let health = Health {
+            link: LinkState::Connecting,
+            stock: Vec::new(),
+            outbox: 0,
+            clock_ahead_secs: 0,
+        };
         let (health_sender, health) = watch::channel(health);
         let (identity, owner) = (record.identity.key(), record.owner);
         let signer = Arc::clone(&record.identity);

@@ -11,20 +11,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{ConnectOptions as _, Executor as _};
 
-use crate::config::MasterKey;
+use crate::config::{MasterKey, Sync};
 use crate::error::{OpenError, SessionError};
+use crate::mark::{Mark, MarkError};
 
 mod archive;
+mod attachments;
 mod batch;
 mod contacts;
 mod damage;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+pub(crate) mod fuzzing_seeds;
 mod groups;
 mod hybrid;
 mod identities;
@@ -39,10 +45,12 @@ mod record;
 mod rekey;
 mod retention;
 mod seal;
+mod spool;
 mod tables;
 mod writer;
 
 pub(crate) use archive::Exported;
+pub(crate) use attachments::StoredAttachment;
 pub(crate) use batch::Batch;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
@@ -50,7 +58,8 @@ pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{
-    Class, DELETE, EDIT, MessageContent, REACTION, StoredMessage, TYPING, can_become, target,
+    Class, DELETE, DELETED, EDIT, FILE, MessageContent, REACTION, StoredMessage, TYPING,
+    can_become, is_reaction_key, target,
 };
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
@@ -85,6 +94,8 @@ impl From<StoreError> for SessionError {
 
 /// The file of the database in its folder.
 const DATABASE: &str = "client.db";
+/// Its mark.
+const MARK: &str = "client.db.mark";
 
 /// One open database.
 #[derive(Debug)]
@@ -96,6 +107,7 @@ pub(crate) struct Store {
     written: AtomicU64,
     lock: File,
     retention: Duration,
+    spool: spool::Spool,
 }
 
 impl Store {
@@ -105,23 +117,34 @@ impl Store {
         key: &MasterKey,
         retention: Duration,
         loaded_bytes: usize,
+        sync: Sync,
     ) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| io(dir, source))?;
-        let Opened { connection, sealer, lock, options } = open_files(dir, key).await?;
+        let Opened { mut connection, mark, sealer, lock, options } = open_files(dir, key).await?;
+        if sync == Sync::Late {
+            let set = connection.execute("PRAGMA synchronous = NORMAL").await;
+            set.map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
+        }
         let reads = SqlitePoolOptions::new()
             .max_connections(4)
             .connect_with(options.read_only(true))
             .await
             .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
-        let writer = writer::Writer::start(connection);
+        let writer = writer::Writer::start(connection, mark);
+        let spool = spool::Spool::open(dir).map_err(|source| io(dir, source))?;
         let loaded = loaded::Loaded::new(loaded_bytes);
         let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
-        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention }))
+        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention, spool }))
     }
 
     /// How long what was decrypted is kept, in milliseconds.
     pub(crate) fn retention_ms(&self) -> u64 {
         u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Seals what an application keeps elsewhere.
+    pub(crate) fn for_application(&self) -> seal::Sealer {
+        self.sealer.for_application()
     }
 
     /// An empty unit of work.
@@ -138,6 +161,11 @@ impl Store {
     /// Bytes of values that were handed over to be written since the database was opened.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Where uploads arrive.
+    pub(crate) fn spool(&self) -> &spool::Spool {
+        &self.spool
     }
 
     /// The groups in memory.
@@ -197,6 +225,7 @@ async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), O
 /// The files of a database, with their lock.
 struct Opened {
     connection: SqliteConnection,
+    mark: Mark,
     sealer: seal::Sealer,
     lock: File,
     options: SqliteConnectOptions,
@@ -224,6 +253,8 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
         .pragma("secure_delete", "ON")
         .disable_statement_logging();
     let mut connection = options.connect().await.map_err(|error| corrupt(&path, &error))?;
+    let mark = Mark::open(&dir.join(MARK), &mut connection).await;
+    let mark = mark.map_err(|error| unmarked(&path, error))?;
     migrate(&path, &mut connection).await?;
     let sealer = fitting(&mut connection, key, master).await.map_err(|error| match error {
         Unfit::Key => OpenError::WrongKey { key: key.to_string() },
@@ -236,7 +267,7 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
     })?;
     std::fs::write(&marker, b"").map_err(|source| io(&marker, source))?;
     let options = options.create_if_missing(false);
-    Ok(Opened { connection, sealer, lock, options })
+    Ok(Opened { connection, mark, sealer, lock, options })
 }
 
 enum Unfit {
@@ -316,6 +347,13 @@ async fn sealed_meta(
 
 fn io(path: &Path, source: std::io::Error) -> OpenError {
     OpenError::Io { path: PathBuf::from(path), source }
+}
+
+fn unmarked(path: &Path, error: MarkError) -> OpenError {
+    match error {
+        MarkError::Io { path, source } => OpenError::Io { path, source },
+        error => OpenError::Corrupt { path: path.to_owned(), detail: error.to_string() },
+    }
 }
 
 fn corrupt(path: &Path, error: &sqlx::Error) -> OpenError {

@@ -235,6 +235,7 @@ pub(crate) async fn delete(
     for grant in state.tokens.of_bot(&record.bot_id) {
         state.tokens.revoke(&grant);
     }
+    state.webhooks.forget_bot(&record.bot_id);
     state.consumers.forget_bot(&record.bot_id);
     remove(state, record.bot_id.clone(), record.identity).await;
     Ok(())

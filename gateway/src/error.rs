@@ -3,31 +3,27 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::door::ListenerError;
+use crate::door::tls::CertificateError;
+
 /// The gateway cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// Without TLS the gateway speaks to this machine only.
     #[error(
-        "{addr} is not a loopback address, and the gateway has no TLS yet: listen on 127.0.0.1 or [::1]"
+        "{addr} is not a loopback address, and tokens must not travel in clear: give a \
+         certificate and its key, or listen on loopback behind a proxy with TLS"
     )]
     NotLoopback {
         /// The address asked for.
         addr: SocketAddr,
     },
-    /// Another program listens there.
-    #[error("{addr} is taken by another program")]
-    AddressTaken {
-        /// The address asked for.
-        addr: SocketAddr,
-    },
-    /// The listener cannot be opened.
-    #[error("cannot listen on {addr}: {source}")]
-    Bind {
-        /// The address asked for.
-        addr: SocketAddr,
-        /// The cause.
-        source: std::io::Error,
-    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenerError),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     Io {

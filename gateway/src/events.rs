@@ -12,9 +12,11 @@ mod ticket;
 mod websocket;
 mod writer;
 
-pub(crate) use consumers::{Consumers, Standing, read_again};
+pub(crate) use consumers::{Connection, Consumers, Delivery, Standing, Terms, read_again};
+pub(crate) use filter::Filter;
+pub(crate) use frames::{Incoming, Outgoing};
 pub(crate) use poll::poll;
 pub(crate) use sse::{LAST_EVENT_ID, sse, wants_sse};
 pub(crate) use ticket::Tickets;
-pub(crate) use websocket::{Caller, ConnectionPermit, upgrade};
+pub(crate) use websocket::{Caller, upgrade};
 pub(crate) use writer::ConsumerWriter;

@@ -1,5 +1,6 @@
 //! Extractors whose rejections are problems.
 
+pub(crate) mod file;
 mod json;
 mod mutation;
 mod strict;
@@ -12,7 +13,7 @@ use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
 pub(crate) use json::parse_json;
-pub(crate) use mutation::{Mutation, NoBody};
+pub(crate) use mutation::{Mutation, NoBody, Raw};
 
 /// Bodies of control routes, in bytes: 64 KiB.
 pub(crate) const CONTROL_LIMIT: usize = 64 * 1024;

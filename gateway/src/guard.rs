@@ -13,6 +13,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, Uri};
 
 use crate::config::GatewayConfig;
+use crate::door::Peer;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
@@ -45,11 +46,13 @@ impl Guard {
         Self { hosts, origins }
     }
 
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// A Unix socket is no address that a page could reach: there `localhost` needs no port.
+    fn check(&self, peer: Option<Peer>, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let known = |host: &str| self.hosts.contains(&host.to_ascii_lowercase());
+        let local = |host: &str| peer == Some(Peer::Local) && host == "localhost";
+        let known = |host: &str| self.hosts.contains(&host.to_ascii_lowercase()) || local(host);
         let absolute = uri.authority().is_none_or(|authority| known(authority.as_str()));
         if hosts.next().is_some() || !known(host) || !absolute {
             return Err(Problem::new(Kind::HostRefused));
@@ -60,9 +63,14 @@ impl Guard {
                 return Err(Problem::new(Kind::OriginRefused));
             }
         }
+        // A configured origin may be another site: its Origin was looked at above.
+        if headers.contains_key(ORIGIN) {
+            return Ok(());
+        }
         match text("sec-fetch-site") {
-            // A configured origin may be another site: its Origin was looked at above.
-            Some("cross-site") if !headers.contains_key(ORIGIN) => {
+            Some("cross-site") => Err(Problem::new(Kind::OriginRefused)),
+            // A page at another port of this machine may lead here, and use nothing of it.
+            Some("same-site") if text("sec-fetch-mode") != Some("navigate") => {
                 Err(Problem::new(Kind::OriginRefused))
             }
             _ => Ok(()),
@@ -72,7 +80,8 @@ impl Guard {
 
 /// Refuses requests that a foreign page may have sent.
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match state.guard.check(request.uri(), request.headers()) {
+    let peer = request.extensions().get().copied();
+    match state.guard.check(peer, request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -96,7 +105,12 @@ mod tests {
                 (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap())
             })
             .collect();
-        guard().check(&"/v1/me".parse().unwrap(), &headers).err().map(|problem| problem.kind())
+        check_from(None, &headers)
+    }
+
+    fn check_from(peer: Option<Peer>, headers: &HeaderMap) -> Option<Kind> {
+        let uri = "/v1/me".parse().unwrap();
+        guard().check(peer, &uri, headers).err().map(|problem| problem.kind())
     }
 
     #[test]
@@ -121,6 +135,10 @@ mod tests {
         let cross = ("sec-fetch-site", "cross-site");
         assert_eq!(check(&[host, cross]), Some(Kind::OriginRefused));
         assert_eq!(check(&[host, ("sec-fetch-site", "same-origin")]), None);
+        let near = ("sec-fetch-site", "same-site");
+        assert_eq!(check(&[host, near, ("sec-fetch-mode", "navigate")]), None);
+        let script = check(&[host, near, ("sec-fetch-mode", "no-cors")]);
+        assert_eq!(script, Some(Kind::OriginRefused));
         let panel = ("origin", "https://panel.example");
         assert_eq!(check(&[host, cross, panel]), None);
     }
@@ -129,6 +147,16 @@ mod tests {
     fn an_absolute_target_is_looked_at_too() {
         let headers: HeaderMap = [(HOST, "localhost:8080".parse().unwrap())].into_iter().collect();
         let uri = "http://evil.example/v1/me".parse().unwrap();
-        assert!(guard().check(&uri, &headers).is_err());
+        assert!(guard().check(None, &uri, &headers).is_err());
+    }
+
+    #[test]
+    fn localhost_needs_no_port_at_the_socket_only() {
+        let headers = |host: &'static str| [(HOST, host.parse().unwrap())].into_iter().collect();
+        let local = Some(Peer::Local);
+        assert_eq!(check_from(local, &headers("localhost")), None);
+        assert_eq!(check_from(local, &headers("evil.example")), Some(Kind::HostRefused));
+        let tcp = Some(Peer::Tcp("127.0.0.1:5".parse().unwrap()));
+        assert_eq!(check_from(tcp, &headers("localhost")), Some(Kind::HostRefused));
     }
 }

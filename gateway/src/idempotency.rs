@@ -32,6 +32,27 @@ pub(crate) fn fingerprint(method: &str, path: &str, body: &[u8]) -> [u8; 32] {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running(Arc<Mutex<HashSet<String>>>);
 
+impl Running {
+    /// Holds a key until what is answered is dropped. `None`: it is held already.
+    pub(crate) fn hold(&self, key: String) -> Option<Held> {
+        let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        fresh.then(|| Held { key, running: self.clone() })
+    }
+}
+
+/// A key that is held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    key: String,
+    running: Running,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
 /// What to do with a request.
 #[derive(Debug)]
 pub(crate) enum Begin {

@@ -4,27 +4,35 @@
 //! until it is told to stop. Everything cryptographic happens behind
 //! [`quicproquo_client::Session`]; here are only HTTP, tokens and views of the event log.
 
+mod asyncapi;
 mod auth;
 mod bots;
 mod config;
+pub mod door;
 mod error;
 mod events;
 mod extract;
 mod guard;
 mod idempotency;
+mod metrics;
 mod model;
 mod openapi;
 mod problem;
 mod random;
+mod rates;
 mod reply;
 mod router;
 mod routes;
 mod server;
 mod state;
 mod store;
+mod webhooks;
 
-pub use config::GatewayConfig;
+pub use asyncapi::asyncapi_json;
+pub use config::{Access, GatewayConfig, Rate};
+pub use door::tls::{CertificateError, CertificateFiles, CertificateReload};
 pub use error::GatewayError;
 pub use openapi::openapi_json;
-pub use server::Gateway;
+pub use server::{Gateway, Readiness};
 pub use state::ReadySwitch;
+pub use webhooks::WebhookTargets;

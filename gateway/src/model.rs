@@ -2,7 +2,9 @@
 //! types. Nothing of these types travels further inward.
 
 mod archive;
+mod attachment;
 mod bot;
+mod change;
 mod content;
 mod event;
 mod group;
@@ -15,10 +17,14 @@ mod query;
 mod stream;
 mod time;
 mod token;
+mod webhook;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
+pub(crate) use attachment::{AttachmentDto, UploadParams};
 pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
-pub(crate) use content::{ReactionContent, TextContent, TypingContent};
+pub(crate) use change::{MessageEdit, NewReaction, ReadMarker, Typing};
+pub(crate) use change::{deletion, reaction_taken_back};
+pub(crate) use content::{FileContent, ReactionContent, TextContent, TypingContent};
 pub(crate) use event::EventDto;
 pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};
@@ -27,11 +33,15 @@ pub(crate) use identity::{IdentityDto, KnownIdentityDto, Verification};
 pub(crate) use identity::{resolve, resolve_all};
 pub(crate) use invitation::InvitationDto;
 pub(crate) use list::List;
-pub(crate) use message::{MessageDto, MessageEdit, NewMessage, NewReaction, ReadMarker, Typing};
-pub(crate) use message::{deletion, reaction_taken_back};
+pub(crate) use message::{MessageDto, NewMessage};
 pub(crate) use query::{HistoryParams, SendWait, Wait};
 pub(crate) use stream::{Ack, ConsumerDto, ConsumerParams, ConsumerPosition, Extend, Extended};
 pub(crate) use stream::{ParkedDto, ParkedParams, PollParams, StreamParams};
 pub(crate) use stream::{TicketDto, Wanted, lease_of};
 pub(crate) use time::{parse_time, rfc3339};
 pub(crate) use token::{NewToken, TokenCreated, TokenDto};
+pub(crate) use webhook::{
+    DeliveryParams, NewWebhook, Replay, Replayed, WebhookChange, WebhookPayload,
+};
+pub(crate) use webhook::{WebhookCreated, WebhookDeliveryDto, WebhookDto};
+pub(crate) use webhook::{check_description, join_groups, join_types};

@@ -15,7 +15,9 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi};
 
-use crate::model::{EventDto, MessageDto, ReactionContent, TextContent, TypingContent};
+use crate::model::{
+    EventDto, FileContent, MessageDto, ReactionContent, TextContent, TypingContent,
+};
 use crate::problem::{FieldError, MEDIA_TYPE, ProblemBody};
 use crate::router;
 
@@ -30,7 +32,7 @@ use crate::router;
             route takes an `Idempotency-Key`."
     ),
     components(schemas(
-        ProblemBody, FieldError, EventDto, MessageDto, ReactionContent, TextContent, TypingContent
+        ProblemBody, FieldError, EventDto, MessageDto, FileContent, ReactionContent, TextContent, TypingContent
     )),
     modifiers(&Security),
     tags(
@@ -40,7 +42,9 @@ use crate::router;
         (name = "members", description = "Members of a group."),
         (name = "invitations", description = "Groups somebody added the bot to."),
         (name = "messages", description = "Sending and history."),
-        (name = "events", description = "What happened: long poll and WebSocket on one log."),
+        (name = "attachments", description = "Files, to be sent and received."),
+        (name = "events", description = "What happened: long poll, server-sent events and WebSocket on one log."),
+        (name = "webhooks", description = "Events that the gateway delivers by itself."),
         (name = "identities", description = "Who is who."),
         (name = "health", description = "Whether the gateway works. No token.")
     )
@@ -118,6 +122,19 @@ impl IntoParams for Guarded {
     }
 }
 
+/// The headers of routes that give bytes.
+pub(crate) struct Ranged;
+
+impl IntoParams for Ranged {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            header("Range", "One range of bytes, like `bytes=0-1023` or `bytes=-500`."),
+            header("If-Range", "The `ETag` without which the range does not count."),
+            header("If-None-Match", "The `ETag` of what the caller has already: then 304."),
+        ]
+    }
+}
+
 fn header(name: &str, description: &str) -> Parameter {
     let text = utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
@@ -133,6 +150,12 @@ fn header(name: &str, description: &str) -> Parameter {
 
 type Responses = std::collections::BTreeMap<String, RefOr<Response>>;
 
+const TOO_MANY: (u16, &str) = (
+    429,
+    "Too many requests in a short time. `Retry-After` says how many seconds to wait, \
+     `RateLimit-Policy` and `RateLimit` in every answer what is left.",
+);
+
 /// Problems of every route behind a token.
 pub(crate) struct Denied;
 
@@ -143,6 +166,7 @@ impl IntoResponses for Denied {
             (401, "No token, or one that is not valid."),
             (403, "The token does not open this, or a web page of another site asks."),
             (404, "There is no such thing."),
+            TOO_MANY,
             (500, "A fault of the gateway."),
             (503, "The database or the node is not to be had; worth a repetition."),
         ])
@@ -192,7 +216,21 @@ impl IntoResponses for Open {
     fn responses() -> Responses {
         problems(&[
             (403, "The token does not open this, or a web page of another site asks."),
+            TOO_MANY,
             (500, "A fault of the gateway."),
+        ])
+    }
+}
+
+/// Problems of files that the node keeps.
+pub(crate) struct Unsatisfied;
+
+impl IntoResponses for Unsatisfied {
+    fn responses() -> Responses {
+        problems(&[
+            (410, "The node does not keep it any more."),
+            (416, "It has no such bytes."),
+            (502, "The node has something else than what was uploaded."),
         ])
     }
 }

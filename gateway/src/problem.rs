@@ -9,7 +9,7 @@ mod session;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,7 +18,8 @@ pub(crate) use kind::Kind;
 
 /// The media type of problems.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
-const URN: &str = "urn:quicproquo:problem:";
+/// What every type begins with; docs/problems.md and `GET /problems/{type}` describe each.
+pub(crate) const URN: &str = "urn:quicproquo:problem:";
 
 /// What went wrong, before it is written.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ struct Inner {
     current_epoch: Option<u64>,
     oldest: Option<String>,
     newest: Option<String>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -44,6 +47,7 @@ impl Problem {
             current_epoch: None,
             oldest: None,
             newest: None,
+            retry_after: None,
         }))
     }
 
@@ -77,6 +81,12 @@ impl Problem {
         self
     }
 
+    /// Tells when to come again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
     /// Its kind.
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
@@ -84,7 +94,7 @@ impl Problem {
 
     /// What the client sees; `instance` names the request.
     pub(crate) fn body(self, instance: String) -> ProblemBody {
-        let Inner { kind, detail, errors, current_epoch, oldest, newest } = *self.0;
+        let Inner { kind, detail, errors, current_epoch, oldest, newest, retry_after: _ } = *self.0;
         ProblemBody {
             kind: format!("{URN}{}", kind.slug()),
             title: kind.title().to_owned(),
@@ -108,8 +118,9 @@ impl IntoResponse for Problem {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                let seconds = self.0.retry_after.unwrap_or(1);
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             _ => {}
         }
@@ -133,11 +144,16 @@ pub(crate) fn render(mut response: Response, instance: &str) -> Response {
     *response.status_mut() = kind.status();
     response.headers_mut().remove(CONTENT_LENGTH);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    let help = format!("</problems/{}>; rel=\"help\"", kind.slug());
+    if let Ok(help) = HeaderValue::try_from(help) {
+        response.headers_mut().insert(LINK, help);
+    }
     *response.body_mut() = Body::from(body);
     response
 }
 
-/// A problem (RFC 9457). `type` is stable; every type is described in docs/problems.md.
+/// A problem (RFC 9457). `type` is stable; its last part names the page that describes it,
+/// `GET /problems/{type}`, to which the header `Link` with `rel="help"` leads as well.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody {

@@ -1,7 +1,7 @@
 //! The whole API in one place.
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -12,9 +12,11 @@ use utoipa_axum::routes;
 use crate::guard::guard;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
+use crate::rates;
+use crate::routes::pages::Pages;
 use crate::routes::{
-    archives, bots, console, consumers, docs, events, groups, health, identities, invitations,
-    markers, me, members, messages, reactions, tokens,
+    archives, attachments, bots, consumers, events, groups, health, identities, invitations,
+    markers, me, members, messages, pages, reactions, tokens, webhooks,
 };
 use crate::state::AppState;
 
@@ -47,6 +49,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reactions::put_reaction, reactions::delete_reaction))
         .routes(routes!(markers::put_typing))
         .routes(routes!(markers::put_read))
+        .routes(routes!(attachments::upload_attachment))
+        .routes(routes!(attachments::download_attachment))
         .routes(routes!(events::list_events))
         .routes(routes!(events::stream_events))
         .routes(routes!(events::issue_ticket))
@@ -56,6 +60,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(consumers::delete_consumer))
         .routes(routes!(consumers::list_parked))
         .routes(routes!(consumers::replay_parked))
+        .routes(routes!(webhooks::create_webhook, webhooks::list_webhooks))
+        .routes(routes!(webhooks::get_webhook, webhooks::change_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::replay_deliveries))
         .routes(routes!(identities::get_identity))
         .routes(routes!(identities::verify_identity))
         // No token.
@@ -64,17 +72,18 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The service: routes, documentation, and what applies to all of them.
-pub(crate) fn router(state: AppState) -> Router {
+pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
     let (router, _) = routes().split_for_parts();
     router
-        .merge(docs::router())
-        .merge(console::router())
+        .merge(pages::router(state, shown))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
+        .layer(from_fn_with_state(state.clone(), rates::limit))
+        // Before the rates: a foreign page must not use up what its visitor's address may do.
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(edge::edge))
-        .with_state(state)
+        .layer(from_fn_with_state(state.clone(), edge::edge))
+        .with_state(state.clone())
 }
 
 /// The panic hook has logged it.

@@ -1,54 +1,65 @@
 //! The gateway as a whole: opened, serving, stopped.
 
-mod accept;
-
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use quicproquo_client::Client;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Tokens, load_or_create};
 use crate::config::GatewayConfig;
+use crate::door::tls::CertificateReload;
+use crate::door::{Door, DoorEnd, DoorLimits, Listener};
 use crate::error::GatewayError;
 use crate::events::{ConsumerWriter, Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::metrics::Metrics;
+use crate::rates::Rates;
+use crate::routes::pages::Pages;
 use crate::state::{AppState, ReadySwitch, Shared};
 use crate::store::Store;
+use crate::webhooks::Webhooks;
 use crate::{bots, router};
 
-/// How long requests may go on after the gateway was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long requests may go on after the gateway was told to stop. What starts it waits 10 s, in
+/// which the sessions must end as well.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// A gateway that is bound and does not answer yet.
 #[derive(Debug)]
 pub struct Gateway {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
+    limits: DoorLimits,
+    pages: Pages,
     local_addr: SocketAddr,
     admin_token: PathBuf,
+    reload: Option<CertificateReload>,
     state: AppState,
     writer: ConsumerWriter,
 }
 
 impl Gateway {
-    /// Opens the database, makes the admin token on the first start, and binds the listener.
+    /// Opens the database, makes the admin token on the first start, and binds the listeners.
     ///
     /// # Errors
     /// See [`GatewayError`].
     pub async fn bind(config: GatewayConfig, client: Client) -> Result<Self, GatewayError> {
-        if !config.listen.ip().is_loopback() {
+        if !config.listen.ip().is_loopback() && config.certificate.is_none() {
             return Err(GatewayError::NotLoopback { addr: config.listen });
         }
-        let (listener, local_addr) = listen(config.listen).await?;
+        let reload = config.certificate.clone().map(CertificateReload::load).transpose()?;
+        let mut tcp = Listener::tcp(config.listen).await?;
+        let local_addr = tcp.local_addr().unwrap_or(config.listen);
+        if let Some(reload) = &reload {
+            tcp = tcp.with_tls(reload.server_config()?);
+        }
+        let socket = config.socket.as_deref().map(Listener::unix).transpose()?;
         let folder = config.data_dir.as_path();
-        let store = Store::open(folder).await?;
+        let store = Store::open(folder, config.sync).await?;
         let admin = load_or_create(&config.admin_token)?;
         let (bots, unfinished) = bots::load(&store).await.map_err(|error| (folder, error))?;
         let tokens = Tokens::default();
@@ -64,7 +75,12 @@ impl Gateway {
             tokens,
             consumers: Consumers::new(rows, queue),
             tickets: Tickets::default(),
+            webhooks: Webhooks::default(),
+            targets: config.webhook_targets.clone(),
+            retries: config.webhook_retries.clone(),
             running: Running::default(),
+            metrics: Metrics::new(),
+            rates: Rates::new(config.token_rate, config.address_rate),
             guard: Guard::new(local_addr, &config),
             ready: ReadySwitch::new(config.ready),
             stopping: CancellationToken::new(),
@@ -76,7 +92,16 @@ impl Gateway {
             let tasks = state.tasks.clone();
             tasks.spawn(async move { bots::remove(&state, row.bot_id, row.identity).await });
         }
-        Ok(Self { listener, local_addr, admin_token: config.admin_token, state, writer })
+        Ok(Self {
+            listeners: [tcp].into_iter().chain(socket).collect(),
+            limits: config.door,
+            pages: Pages { metrics: config.metrics, docs: config.docs },
+            local_addr,
+            admin_token: config.admin_token,
+            reload,
+            state,
+            writer,
+        })
     }
 
     /// The address that is bound; the port is the real one.
@@ -89,23 +114,38 @@ impl Gateway {
         &self.admin_token
     }
 
+    /// Reads the certificate again, if there is one.
+    pub fn certificate_reload(&self) -> Option<CertificateReload> {
+        self.reload.clone()
+    }
+
     /// Turns `/health/ready` on and off.
     pub fn ready_switch(&self) -> ReadySwitch {
         self.state.ready.clone()
     }
 
-    /// Answers until `shutdown` is cancelled, then lets requests end for at most 10 s: waiting
+    /// Asks, from inside of the process, what `/health/ready` answers.
+    pub fn readiness(&self) -> Readiness {
+        Readiness(self.state.clone())
+    }
+
+    /// Answers until `shutdown` is cancelled, then lets requests end for at most 8 s: waiting
     /// polls answer at once, streams close with 1012. The client is left open for its owner.
     ///
     /// # Errors
     /// None so far; faults of single connections are logged.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), GatewayError> {
-        let Self { listener, state, writer, .. } = self;
+        let Self { listeners, limits, pages, state, writer, .. } = self;
         let (hard, close_writer) = (CancellationToken::new(), CancellationToken::new());
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
-        let router: Router = router::router(state.clone());
-        accept::accept(listener, router, &state, &shutdown, &hard).await;
+        match state.store.webhooks().await {
+            Ok(rows) => state.webhooks.start_all(&state, rows),
+            Err(error) => tracing::error!(%error, "no webhook delivers: the database failed"),
+        }
+        let end = DoorEnd { closed: shutdown, soft: state.stopping.clone(), hard: hard.clone() };
+        let door = Door::new(router::router(&state, pages), limits, state.tasks.clone(), end);
+        door.counted_by(state.metrics.door.clone()).serve(listeners).await;
         state.stopping.cancel();
         state.tasks.close();
         if tokio::time::timeout(GRACE, state.tasks.wait()).await.is_err() {
@@ -122,12 +162,13 @@ impl Gateway {
     }
 }
 
-async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
-    let failed = |source: std::io::Error| match source.kind() {
-        ErrorKind::AddrInUse => GatewayError::AddressTaken { addr },
-        _ => GatewayError::Bind { addr, source },
-    };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
-    let local = listener.local_addr().map_err(failed)?;
-    Ok((listener, local))
+/// Whether a gateway is ready.
+#[derive(Debug, Clone)]
+pub struct Readiness(AppState);
+
+impl Readiness {
+    /// Asks once.
+    pub async fn is_ready(&self) -> bool {
+        self.0.is_ready().await.is_ok()
+    }
 }

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use quicproquo_client::Client;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,11 @@ use crate::bots::Bots;
 use crate::events::{Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::metrics::Metrics;
+use crate::problem::{Kind, Problem};
+use crate::rates::Rates;
 use crate::store::Store;
+use crate::webhooks::{WebhookTargets, Webhooks};
 
 /// What all handlers share; clones are cheap.
 #[derive(Debug, Clone)]
@@ -34,10 +39,20 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     /// All named consumers.
     pub(crate) consumers: Consumers,
+    /// All webhooks.
+    pub(crate) webhooks: Webhooks,
+    /// What webhooks may deliver to.
+    pub(crate) targets: WebhookTargets,
+    /// Pauses between the attempts of a webhook's delivery.
+    pub(crate) retries: Vec<Duration>,
     /// Tickets of browsers that open a stream.
     pub(crate) tickets: Tickets,
     /// Keys of admin requests that run now.
     pub(crate) running: Running,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// How many requests there may be.
+    pub(crate) rates: Rates,
     /// Which hosts and origins are answered.
     pub(crate) guard: Guard,
     /// Whether the node link can work.
@@ -46,6 +61,19 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// Work that outlives its request.
     pub(crate) tasks: TaskTracker,
+}
+
+impl AppState {
+    /// Whether the gateway does useful work.
+    ///
+    /// # Errors
+    /// `NotReady`, `StorageUnavailable`.
+    pub(crate) async fn is_ready(&self) -> Result<(), Problem> {
+        if !self.ready.is_on() || self.stopping.is_cancelled() {
+            return Err(Problem::new(Kind::NotReady));
+        }
+        Ok(self.store.check().await?)
+    }
 }
 
 impl Deref for AppState {

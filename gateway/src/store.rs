@@ -7,11 +7,14 @@ mod bots;
 mod consumers;
 mod requests;
 mod tokens;
+mod webhooks;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use quicproquo_client::{Mark, Sync};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions,
     SqliteSynchronous,
@@ -24,6 +27,7 @@ use crate::problem::{Kind, Problem};
 pub(crate) use bots::{BotRow, BotState};
 pub(crate) use consumers::{ConsumerChange, CursorRow, DeliveryRow, DeliveryState, StoredConsumer};
 pub(crate) use requests::Record;
+pub(crate) use webhooks::WebhookRow;
 
 type Tx = Transaction<'static, Sqlite>;
 
@@ -64,6 +68,7 @@ impl From<StoreError> for Problem {
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pool: SqlitePool,
+    mark: Arc<Mark>,
 }
 
 impl Store {
@@ -71,7 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// `Io`, `InUse`, `Database`.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, GatewayError> {
+    pub(crate) async fn open(folder: &Path, sync: Sync) -> Result<Self, GatewayError> {
         let path = folder.join("gateway.db");
         let marker = folder.join("gateway.created");
         if marker.exists() && !path.exists() {
@@ -83,7 +88,10 @@ impl Store {
             .filename(&path)
             .locking_mode(SqliteLockingMode::Exclusive)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(match sync {
+                Sync::Full => SqliteSynchronous::Full,
+                Sync::Late => SqliteSynchronous::Normal,
+            })
             .foreign_keys(true)
             .busy_timeout(Duration::from_millis(500));
         let failed = |error: &dyn std::fmt::Display| opening(&path, &error.to_string());
@@ -94,10 +102,14 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|error| failed(&error))?;
+        let mut connection = pool.acquire().await.map_err(|error| failed(&error))?;
+        let mark = Mark::open(&folder.join("gateway.db.mark"), &mut connection).await;
+        let mark = Arc::new(mark.map_err(|error| failed(&error))?);
+        drop(connection);
         sqlx::migrate!().run(&pool).await.map_err(|error| failed(&error))?;
         std::fs::write(&marker, b"")
             .map_err(|source| GatewayError::Io { path: marker.clone(), source })?;
-        Ok(Self { pool })
+        Ok(Self { pool, mark })
     }
 
     /// Whether a write transaction can begin.
@@ -112,7 +124,25 @@ impl Store {
     }
 
     async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        let begin = async || self.pool.begin_with("BEGIN IMMEDIATE").await;
+        match begin().await {
+            Ok(tx) => Ok(tx),
+            Err(error) => {
+                // After a full disk SQLite rolls back by itself, the driver goes on counting that
+                // transaction as open, and on this connection no other could ever begin.
+                tracing::warn!(%error, "the gateway's database is opened again");
+                self.pool.acquire().await?.close().await?;
+                Ok(begin().await?)
+            }
+        }
+    }
+
+    /// Commits, and notes that it did.
+    async fn commit(&self, mut tx: Tx) -> Result<(), StoreError> {
+        let commit = Mark::number(&mut tx).await?;
+        tx.commit().await?;
+        self.mark.set(commit);
+        Ok(())
     }
 }
 

@@ -49,4 +49,4 @@ pub use ops::Ops;
 pub use quicproquo_schemas::id::IdentityKey;
 pub use server::{Node, NodeError};
 pub use store::{IdentityInfo, InviteInfo, NameInfo, StoreError};
-pub use tls::{CertificateReload, TlsError};
+pub use tls::{CertificateReload, TlsError, self_signed};

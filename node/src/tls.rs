@@ -244,7 +244,11 @@ pub(crate) fn transport(limits: &TransportLimits) -> TransportConfig {
     transport
 }
 
-fn self_signed(data_dir: &Path) -> Result<CertificateFiles, TlsError> {
+/// The self-signed certificate for loopback in a directory, made at the first time.
+///
+/// # Errors
+/// When it cannot be read or written, or was made and is gone.
+pub fn self_signed(data_dir: &Path) -> Result<CertificateFiles, TlsError> {
     let files = CertificateFiles { chain: data_dir.join(CHAIN), key: data_dir.join(KEY) };
     let marker = data_dir.join(MADE);
     let missing = [&files.chain, &files.key].into_iter().find(|path| !path.exists());

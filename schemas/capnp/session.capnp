@@ -12,10 +12,11 @@ interface Node extends (NodeCapnp.NodeService) {
   # Proves the key by a signature over the TLS exporter of this connection and
   # becomes the identity's one live Session. `invite` counts only when the identity comes for
   # the first time and the node's policy asks for an invite; it is empty otherwise.
-  # lastSend and ackedUpTo are the highest this node has seen of the identity.
+  # lastSend and ackedUpTo are the highest this node has seen of the identity; time is its clock, in
+  # unix seconds.
   authenticate @0 (identityKey :Data, incarnation :UInt64, instance :Data, attempt :UInt64,
                    invite :Text, signature :Data)
-      -> (session :Session, lastSend :SendId, ackedUpTo :UInt64);
+      -> (session :Session, lastSend :SendId, ackedUpTo :UInt64, time :UInt64);
 
   # Empty identityKey: nobody has the name.
   resolveName @1 (name :Text) -> (identityKey :Data, signature :Data);

@@ -36,8 +36,13 @@ pub struct Browser {
 impl Browser {
     /// Starts a headless browser and opens `url`.
     pub async fn open(url: &str) -> Self {
+        Self::open_with(url, &[]).await
+    }
+
+    /// The same, with further options of the browser.
+    pub async fn open_with(url: &str, options: &[&str]) -> Self {
         let profile = TempDir::new().expect("a folder for the browser's profile");
-        let (child, address) = start(profile.path()).await;
+        let (child, address) = start(profile.path(), options).await;
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_FRAME))
             .max_frame_size(Some(MAX_FRAME));
@@ -146,7 +151,7 @@ impl Browser {
     }
 }
 
-async fn start(profile: &Path) -> (Child, String) {
+async fn start(profile: &Path, options: &[&str]) -> (Child, String) {
     let program = PROGRAMS
         .iter()
         .find_map(|name| Path::new("/usr/bin").join(name).canonicalize().ok())
@@ -164,6 +169,7 @@ async fn start(profile: &Path) -> (Child, String) {
             "--disable-sync",
             "--remote-debugging-port=0",
         ])
+        .args(options)
         .arg(format!("--user-data-dir={}", profile.display()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

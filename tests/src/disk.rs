@@ -164,8 +164,8 @@ impl Drop for Filler {
 /// the file at one instant, and a copy made then is what a power cut at that instant leaves.
 #[derive(Debug)]
 pub struct PowerDisk {
-    // In the order in which they must go.
-    inner: Mount,
+    // In the order in which they must go. None only while the power is off.
+    inner: Option<Mount>,
     outer: Mount,
     dir: TempDir,
     cuts: u32,
@@ -200,28 +200,65 @@ impl PowerDisk {
         let outer = Mount::new(&outer_image, dir.path().join("below"), &[]);
         let image = outer.point.join("image");
         make_image(&image, mib, &[]);
-        let inner = Mount::new(&image, dir.path().join("disk"), &["--direct-io=on"]);
-        let direct = Path::new("/sys/block").join(inner.device.trim_start_matches("/dev/"));
-        let direct = fs::read_to_string(direct.join("loop/dio")).expect("the loop device's state");
-        assert_eq!(direct.trim(), "1", "the loop device writes directly");
+        let inner = Some(mount_directly(&image, dir.path()));
         Self { inner, outer, dir, cuts: 0 }
     }
 
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
-        &self.inner.point
+        &self.inner.as_ref().expect("the power is on").point
     }
 
     /// What a power cut at this moment would leave.
     pub fn cut(&mut self) -> Remains {
+        let image = self.copy(|| ());
+        let point = self.dir.path().join(format!("remains-{}", self.cuts));
+        Remains { mount: Mount::new(&image, point, &[]), image }
+    }
+
+    /// The power goes at this moment; `end` ends who uses the disk, without waiting for it.
+    pub fn lose_power(&mut self, end: impl FnOnce()) -> Dark<'_> {
+        let image = self.copy(end);
+        Dark { disk: self, image }
+    }
+
+    /// A copy of what is written out now. While it is made, with `during` at its beginning, nothing
+    /// more is.
+    fn copy(&mut self, during: impl FnOnce()) -> PathBuf {
         self.cuts += 1;
         let image = self.dir.path().join(format!("cut-{}", self.cuts));
         let below = text(&self.outer.point);
         run("fsfreeze", &["--freeze", below]);
+        during();
         let copied = fs::copy(self.outer.point.join("image"), &image);
         run("fsfreeze", &["--unfreeze", below]);
         copied.expect("copy the image");
-        let point = self.dir.path().join(format!("remains-{}", self.cuts));
-        Remains { mount: Mount::new(&image, point, &[]), image }
+        image
+    }
+}
+
+fn mount_directly(image: &Path, dir: &Path) -> Mount {
+    let mount = Mount::new(image, dir.join("disk"), &["--direct-io=on"]);
+    let direct = Path::new("/sys/block").join(mount.device.trim_start_matches("/dev/"));
+    let direct = fs::read_to_string(direct.join("loop/dio")).expect("the loop device's state");
+    assert_eq!(direct.trim(), "1", "the loop device writes directly");
+    mount
+}
+
+/// A disk without power.
+#[derive(Debug)]
+pub struct Dark<'a> {
+    disk: &'a mut PowerDisk,
+    image: PathBuf,
+}
+
+impl Dark<'_> {
+    /// The power is back, with what was written out when it went; nobody may use the disk any more.
+    pub fn power_returns(self) {
+        drop(self.disk.inner.take());
+        let image = self.disk.outer.point.join("image");
+        fs::copy(&self.image, &image).expect("put the image back");
+        fs::remove_file(&self.image).expect("remove the copy");
+        self.disk.inner = Some(mount_directly(&image, self.disk.dir.path()));
     }
 }

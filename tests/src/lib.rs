@@ -9,8 +9,11 @@
 pub mod api;
 pub mod bot;
 pub mod cdp;
+pub mod crowd;
 pub mod disk;
+pub mod ear;
 pub mod files;
+pub mod harm;
 pub mod load;
 pub mod process;
 pub mod proving;
@@ -19,12 +22,15 @@ pub mod rpc;
 pub mod seed;
 pub mod socket;
 pub mod sse;
+pub mod target;
 pub mod trace;
 pub mod wait;
 
 pub use api::{Answer, Api};
 pub use bot::{Bot, bots, pair};
+pub use ear::Ear;
 pub use process::{Launch, Running, tool};
 pub use socket::Socket;
 pub use sse::Sse;
+pub use target::Target;
 pub use wait::{LONG, SOON, wait_for, within};

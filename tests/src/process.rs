@@ -270,6 +270,11 @@ impl Running {
         self.child.id().expect("the process has not ended")
     }
 
+    /// SIGKILL, without waiting for the end.
+    pub fn strike(&mut self) {
+        self.child.start_kill().expect("kill qpq");
+    }
+
     /// SIGKILL: nothing is flushed, nothing is said.
     pub async fn kill(mut self) -> Launch {
         self.child.kill().await.expect("kill qpq");
@@ -300,6 +305,7 @@ impl Running {
 
 /// `host:port` of `http://host:port/path`.
 fn address_of(url: &str) -> &str {
-    let rest = url.strip_prefix("http://").expect("an http URL");
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = rest.expect("an http URL");
     rest.split('/').next().unwrap_or(rest)
 }

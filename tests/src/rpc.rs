@@ -142,6 +142,15 @@ impl Dialer {
     /// # Errors
     /// When the node is not there or is another.
     pub async fn dial(&self) -> Result<Link, Fault> {
+        let (node, connection, system) = self.open().await?;
+        Ok(Link { node, connection, system })
+    }
+
+    /// The same for what a caller takes the bootstrap capability for.
+    ///
+    /// # Errors
+    /// When the node is not there or is another.
+    pub async fn open<C: FromClientHook>(&self) -> Result<(C, quinn::Connection, System), Fault> {
         let gone = |error: &dyn std::fmt::Display| Fault::Gone(error.to_string());
         let connecting = self
             .endpoint
@@ -160,8 +169,7 @@ impl Dialer {
         );
         let mut system = RpcSystem::new(Box::new(network), None);
         let node = system.bootstrap(rpc_twoparty_capnp::Side::Server);
-        let system = tokio::task::spawn_local(system);
-        Ok(Link { node, connection, system })
+        Ok((node, connection, tokio::task::spawn_local(system)))
     }
 }
 
@@ -169,8 +177,11 @@ impl Dialer {
 pub struct Link {
     node: node::Client,
     connection: quinn::Connection,
-    system: JoinHandle<Result<(), capnp::Error>>,
+    system: System,
 }
+
+/// The task of a connection's RPC system.
+pub type System = JoinHandle<Result<(), capnp::Error>>;
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -99,6 +99,12 @@ impl Socket {
         self.send(&json!({ "type": "ack", "ids": [delivery["delivery_id"]] })).await;
     }
 
+    /// Acknowledges one delivery, unless the connection is gone: then the answer is `false`.
+    pub async fn try_ack(&mut self, delivery: &Value) -> bool {
+        let ack = json!({ "type": "ack", "ids": [delivery["delivery_id"]] });
+        self.stream.send(Message::text(ack.to_string())).await.is_ok()
+    }
+
     /// Waits until everything that was sent has been handled; what comes meanwhile is skipped.
     pub async fn ping(&mut self) {
         self.send(&json!({ "type": "ping" })).await;

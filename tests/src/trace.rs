@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::process::{Child, Command};
 
 use crate::wait::{SOON, wait_for, within};
+
+const CALLS: &str = "trace=fdatasync,fsync,sendmsg,sendmmsg,sendto,write,writev,epoll_wait";
 
 /// A system call that has returned. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +34,61 @@ pub enum Kind {
     SyncDirectory,
     /// Synced another file.
     SyncOther,
-    /// Sent so many bytes over UDP.
+    /// Synced the log of the gateway's sessions.
+    SyncSessions,
+    /// Synced the log of the gateway's bots and tokens.
+    SyncBots,
+    /// Sent so many bytes over UDP, as QUIC does.
     Send(u64),
+    /// Wrote to a TCP connection.
+    Answer,
+}
+
+/// A request: when it was about to be made and when it was answered, what it was, and which sync
+/// its answer needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Seconds since 1970.
+    pub begin: f64,
+    /// The same.
+    pub end: f64,
+    /// Its name.
+    pub what: &'static str,
+    /// Such a sync must have begun after the request and be over before the answer.
+    pub needs: Kind,
+}
+
+/// The time of the system, as it is in a trace.
+#[expect(clippy::disallowed_methods, reason = "the trace has the system's time")]
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
+}
+
+/// The requests, one at a time, that were answered before they were synced. The first call of a
+/// window that `is_answer` is its answer; panics when there is none.
+pub fn early(calls: &[Call], windows: &[Window], is_answer: impl Fn(Kind) -> bool) -> Vec<Window> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for window in windows {
+        while calls.get(at).is_some_and(|call| call.begin < window.begin) {
+            at += 1;
+        }
+        let inside = calls[at..].iter().take_while(|call| call.begin <= window.end);
+        let mut synced = f64::INFINITY;
+        let mut answer = None;
+        for call in inside {
+            if call.kind == window.needs {
+                synced = synced.min(call.end);
+            } else if answer.is_none() && is_answer(call.kind) {
+                answer = Some(call.begin);
+            }
+        }
+        let answer = answer.unwrap_or_else(|| panic!("{}: no answer in the trace", window.what));
+        if synced > answer {
+            found.push(*window);
+        }
+    }
+    found
 }
 
 /// A trace that is being written.
@@ -48,7 +104,7 @@ impl Tracer {
         let child = Command::new("strace")
             .args(["-f", "-y", "-ttt", "-T", "-s", "0", "-p", &pid.to_string(), "-o"])
             .arg(file)
-            .args(["-e", "trace=fdatasync,fsync,sendmsg,sendmmsg,sendto,epoll_wait"])
+            .args(["-e", CALLS])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -109,8 +165,11 @@ fn call(text: &str, line: usize) -> Option<Call> {
         "fdatasync" | "fsync" if result != "0" => return None,
         "fdatasync" | "fsync" if call.contains("/queues/") => Kind::SyncQueues,
         "fdatasync" | "fsync" if call.contains("/node.db-wal>") => Kind::SyncDirectory,
+        "fdatasync" | "fsync" if call.contains("/client.db-wal>") => Kind::SyncSessions,
+        "fdatasync" | "fsync" if call.contains("/gateway.db-wal>") => Kind::SyncBots,
         "fdatasync" | "fsync" => Kind::SyncOther,
-        "sendmsg" | "sendto" => Kind::Send(result.parse().ok()?),
+        "write" | "writev" | "sendto" if call.contains("<socket:[") => Kind::Answer,
+        "sendmsg" => Kind::Send(result.parse().ok()?),
         "sendmmsg" => {
             let sizes = call.split("msg_len=").skip(1);
             let digits = |part: &str| -> Option<u64> {
@@ -138,6 +197,10 @@ mod tests {
 7  1700000000.300000 fsync(11</d/node.db>) = 0 <0.000500>
 7  1700000000.300000 fdatasync(11</d/node.db-wal>) = 0 <0.000500>
 7  1700000000.400000 fdatasync(12</d/queues/0.jnl>) = -1 EIO (Input/output error) <0.000500>
+7  1700000000.400000 fdatasync(11</d/client.db-wal>) = 0 <0.000500>
+7  1700000000.400000 fdatasync(11</d/gateway.db-wal>) = 0 <0.000500>
+7  1700000000.400000 write(5<anon_inode:[eventfd]>, \"\"..., 8) = 8 <0.000010>
+7  1700000000.400000 writev(9<socket:[7]>, [{iov_base=\"\"..., iov_len=9}], 1) = 9 <0.000010>
 7  1700000000.500000 epoll_wait(3, [], 1024, 0) = 0 <0.000500>
 7  1700000001.000000 +++ exited with 0 +++";
         let calls = parse(text);
@@ -149,6 +212,9 @@ mod tests {
             Kind::SyncQueues,
             Kind::SyncOther,
             Kind::SyncDirectory,
+            Kind::SyncSessions,
+            Kind::SyncBots,
+            Kind::Answer,
         ];
         assert_eq!(kinds, expected);
         assert!((calls[3].begin - 1_700_000_000.2).abs() < 1e-6);

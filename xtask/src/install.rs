@@ -1,5 +1,5 @@
 //! What the tests need besides Rust: Chromium, Python and Node.js with a few packages, Java and Go for
-//! the clients that generators make, curl, strace, tools for small disks.
+//! the clients that generators make, curl, strace, faketime, tools for small disks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 9] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -35,6 +35,7 @@ const TOOLS: [Tool; 8] = [
     Tool { what: "Go", packages: &["golang-go"], present: has_go },
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
     Tool { what: "strace", packages: &["strace"], present: has_strace },
+    Tool { what: "faketime", packages: &["faketime"], present: has_faketime },
     Tool {
         what: "mkfs.ext4, losetup and fsfreeze",
         packages: &["e2fsprogs", "mount", "util-linux"],
@@ -74,6 +75,10 @@ fn has_curl() -> bool {
 
 fn has_strace() -> bool {
     shell::succeeds("strace", &["--version"])
+}
+
+fn has_faketime() -> bool {
+    shell::succeeds("faketime", &["--version"])
 }
 
 fn has_disks() -> bool {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 const LOOM: &str = "node/loom";
-const FUZZ: &str = "node/fuzz";
+const FUZZ: [&str; 3] = ["core/fuzz", "client/fuzz", "node/fuzz"];
 
 /// Explores the loom models of the node's concurrent cores.
 pub(crate) fn loom() -> Result<()> {
@@ -25,25 +25,28 @@ pub(crate) fn fuzz(target: Option<String>, seconds: u32) -> Result<()> {
     if !shell::succeeds("cargo", &["fuzz", "--version"]) {
         bail!("cargo-fuzz is absent: cargo install cargo-fuzz");
     }
-    let targets = match target {
-        Some(target) => vec![target],
-        None => targets()?,
-    };
+    let mut targets = targets()?;
+    if let Some(wanted) = target {
+        targets.retain(|(_, target)| *target == wanted);
+        if targets.is_empty() {
+            bail!("there is no fuzzer {wanted}");
+        }
+    }
     let root = crate::workspace_root();
-    // The same versions of everything as in the workspace.
-    fs::copy(root.join("Cargo.lock"), root.join(FUZZ).join("Cargo.lock"))?;
-    for target in targets {
-        shell::say(&format!("==> fuzz {target}"));
+    for (package, target) in targets {
+        shell::say(&format!("==> fuzz {target} of {package}"));
+        // The same versions of everything as in the workspace.
+        fs::copy(root.join("Cargo.lock"), root.join(package).join("Cargo.lock"))?;
         let found = root.join("target/fuzz-corpus").join(&target);
         fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;
-        let (found, seeds) = (found.display().to_string(), format!("{FUZZ}/corpus/{target}"));
+        let (found, seeds) = (found.display().to_string(), format!("{package}/corpus/{target}"));
         let limit = format!("-max_total_time={seconds}");
-        // Without a sanitizer: the node has no unsafe code of its own.
+        // Without a sanitizer: none of our crates has unsafe code of its own.
         let args = [
             "fuzz",
             "run",
             "--fuzz-dir",
-            FUZZ,
+            package,
             "--sanitizer",
             "none",
             &target,
@@ -61,14 +64,17 @@ pub(crate) fn fuzz(target: Option<String>, seconds: u32) -> Result<()> {
     Ok(())
 }
 
-/// Names of the targets, by their files.
-fn targets() -> Result<Vec<String>> {
-    let folder = crate::workspace_root().join(FUZZ).join("fuzz_targets");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+/// The targets with their packages, by their files.
+fn targets() -> Result<Vec<(&'static str, String)>> {
+    let mut targets = Vec::new();
+    for package in FUZZ {
+        let folder = crate::workspace_root().join(package).join("fuzz_targets");
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+            targets.extend(name.map(|name| (package, name)));
+        }
     }
-    names.sort();
-    Ok(names)
+    targets.sort();
+    Ok(targets)
 }

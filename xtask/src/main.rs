@@ -1,10 +1,11 @@
-//! Development tasks: `cargo xtask codegen | openapi | tidy | ci | loom | fuzz | long`.
+//! Development tasks: `cargo xtask codegen | openapi | tidy | ci | loom | fuzz | mutants | long`.
 
 mod ci;
 mod codegen;
 mod install;
 mod isolated;
 mod long;
+mod mutants;
 mod openapi;
 mod shell;
 mod sources;
@@ -29,9 +30,9 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Write `openapi/gateway.json` from the gateway's code.
+    /// Write the descriptions in `openapi/` from the gateway's code.
     Openapi {
-        /// Only compare; fail when the checked-in file is stale.
+        /// Only compare; fail when the checked-in files are stale.
         #[arg(long)]
         check: bool,
     },
@@ -45,13 +46,21 @@ enum Task {
     },
     /// Explore the loom models of the node's concurrent cores.
     Loom,
-    /// Run the node's fuzzers; needs cargo-fuzz.
+    /// Run the fuzzers; needs cargo-fuzz.
     Fuzz {
-        /// One of `node/fuzz/fuzz_targets`; all of them when absent.
+        /// One of `core`, `client` or `node`'s `fuzz/fuzz_targets`; all of them when absent.
         target: Option<String>,
         /// Seconds for each target.
         #[arg(long, default_value_t = 60)]
         seconds: u32,
+    },
+    /// Change the code at random places and see whether a test notices; needs cargo-mutants.
+    Mutants {
+        /// `queue`, `outbox`, `session`, `seal` or `auth`; all of them when absent.
+        area: Option<String>,
+        /// Which of how many shares of each area's mutants, as `1/20`; all of them when absent.
+        #[arg(long)]
+        shard: Option<String>,
     },
     /// The long forms of the fault tests: many minutes.
     Long {
@@ -68,6 +77,7 @@ fn main() -> ExitCode {
         Task::Ci { install } => ci::run(install),
         Task::Loom => isolated::loom(),
         Task::Fuzz { target, seconds } => isolated::fuzz(target, seconds),
+        Task::Mutants { area, shard } => mutants::run(area.as_deref(), shard.as_deref()),
         Task::Long { filter } => long::run(filter.as_deref()),
     };
     match result {

@@ -2,11 +2,10 @@
 
 use crate::config::Settings;
 use crate::exit::Failure;
-use crate::output::say;
+use crate::output::print;
 
 /// Prints the configuration; a wrong one has failed before.
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     let text = toml::to_string(settings).map_err(Failure::other)?;
-    say(text.trim_end());
-    Ok(())
+    print(text.trim_end())
 }

@@ -35,6 +35,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "docs": format!("{url}/docs"),
             "data_dir": settings.data_dir,
             "admin_token_file": gateway.admin_token,
+            "socket": gateway.socket,
             "node": node,
         }))?;
     } else {
@@ -42,11 +43,12 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "The gateway is running.\n\n  \
              Swagger UI    {url}/docs\n  \
              API           {url}/v1\n  \
-             Admin token   {}\n  \
+             Admin token   {}{}\n  \
              Data          {}\n  \
              Node          {node} (QUIC)\n\n\
              Ctrl-C stops it.",
             gateway.admin_token.display(),
+            gateway.socket_line(),
             settings.data_dir.display(),
         ));
     }

@@ -16,6 +16,12 @@ pub(crate) async fn run(
     if json {
         return say_json(&answer);
     }
-    say(format_args!("{url} is ready"));
+    match (answer["linked"].as_u64(), answer["bots"].as_u64()) {
+        (Some(linked), Some(bots)) => {
+            say(format_args!("{url} is ready; {linked} of {bots} bots linked to the node"));
+        }
+        // A node's door for operators.
+        _ => say(format_args!("{url} is ready")),
+    }
     Ok(())
 }

@@ -4,6 +4,8 @@ pub(crate) mod backup;
 pub(crate) mod operator;
 pub(crate) mod token;
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 
 use crate::config::Settings;
@@ -42,11 +44,19 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             node.certificate.display(),
             settings.data_dir.display(),
             operations(node),
-            node.address,
+            reachable(node.address),
             node.fingerprint,
         ));
     }
     stack.run(signals).await
+}
+
+/// What a gateway is told: a node that listens at all addresses is at none of them.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        return format!("HOST:{}", address.port());
+    }
+    address.to_string()
 }
 
 /// The line for the door of operators, if there is one.

@@ -21,6 +21,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "docs": format!("{url}/docs"),
             "data_dir": settings.data_dir,
             "admin_token_file": gateway.admin_token,
+            "socket": gateway.socket,
             "node": node.address,
             "node_fingerprint": node.fingerprint,
             "node_ops": node.ops_url(),
@@ -30,12 +31,13 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "quicproquo is running.\n\n  \
              Swagger UI    {url}/docs\n  \
              API           {url}/v1\n  \
-             Admin token   {}\n  \
+             Admin token   {}{}\n  \
              Data          {}\n  \
              Node          {} (QUIC)\n  \
              Fingerprint   {}{}\n\n\
              Ctrl-C stops it.",
             gateway.admin_token.display(),
+            gateway.socket_line(),
             settings.data_dir.display(),
             node.address,
             node.fingerprint,

@@ -9,33 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fingerprint, KeySource, LimitsLayer, QuotasLayer, Span};
 
-/// The gateway's HTTP door.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct HttpLayer {
-    /// Address of the gateway; loopback only [default: 127.0.0.1:8080].
-    #[arg(id = "http_listen", long = "http-listen", env = "QPQ_HTTP_LISTEN", value_name = "ADDR", value_parser = address)]
-    pub(super) listen: Option<SocketAddr>,
-    /// Further values of the Host header to answer, exactly as sent.
-    #[arg(
-        id = "http_allowed_hosts",
-        long = "http-allowed-host",
-        env = "QPQ_HTTP_ALLOWED_HOSTS",
-        value_name = "HOST",
-        value_delimiter = ','
-    )]
-    pub(super) allowed_hosts: Option<Vec<String>>,
-    /// Further values of the Origin header to accept.
-    #[arg(
-        id = "http_allowed_origins",
-        long = "http-allowed-origin",
-        env = "QPQ_HTTP_ALLOWED_ORIGINS",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
-    pub(super) allowed_origins: Option<Vec<String>>,
-}
-
 /// The node's own door.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -207,7 +180,7 @@ pub(crate) struct BotsLayer {
 }
 
 /// An address with a port; a host name is looked up once.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -222,6 +195,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| "the host has no address".to_owned())
 }
 
-fn whole_number(text: &str) -> Result<u32, &'static str> {
+pub(super) fn whole_number(text: &str) -> Result<u32, &'static str> {
     text.parse().map_err(|_| "not a whole number that fits")
 }

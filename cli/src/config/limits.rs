@@ -49,7 +49,8 @@ macro_rules! limits {
         pub(crate) struct LimitsLayer {
             $(
                 $(#[$doc])*
-                #[arg(id = $flag, long = $flag, env = $env, value_name = "N", hide = true)]
+                #[arg(id = $flag, long = $flag, env = $env, value_name = "N",
+                      hide_short_help = true, help_heading = "Limits of the node")]
                 $name: Option<u64>,
             )*
         }

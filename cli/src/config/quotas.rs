@@ -17,7 +17,8 @@ macro_rules! quotas {
         pub(crate) struct QuotasLayer {
             $(
                 $(#[$doc])*
-                #[arg(id = $flag, long = $flag, env = $env, value_name = "N", hide = true)]
+                #[arg(id = $flag, long = $flag, env = $env, value_name = "N",
+                      hide_short_help = true, help_heading = "Quotas of the node")]
                 $name: Option<u64>,
             )*
         }

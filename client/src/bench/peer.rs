@@ -52,7 +52,8 @@ impl Peer {
             attempt: 1,
             invite: "",
         };
-        let (session, last, acked) = authenticate::run(&connection, &node, &proof).await?;
+        let authenticate::Authenticated { session, last_send, acked_up_to, .. } =
+            authenticate::run(&connection, &node, &proof).await?;
         let token = session.access_token_request().send().promise.await?;
         let token = token.get()?.get_token()?.to_vec();
         Ok(Rc::new(Self {
@@ -60,8 +61,8 @@ impl Peer {
             session,
             identity,
             token,
-            sends: Cell::new(last.counter),
-            acked: Cell::new(acked),
+            sends: Cell::new(last_send.counter),
+            acked: Cell::new(acked_up_to),
             connection,
         }))
     }

@@ -18,12 +18,22 @@ pub(crate) struct Proof<'a> {
     pub(crate) invite: &'a str,
 }
 
-/// Signs over the TLS exporter; answers the Session, the node's last send id and ack position.
+/// What the node answers.
+pub(crate) struct Authenticated {
+    pub(crate) session: session::Client,
+    /// Its last send id.
+    pub(crate) last_send: SendId,
+    pub(crate) acked_up_to: u64,
+    /// Its clock, in unix seconds; 0: it does not say.
+    pub(crate) node_time: u64,
+}
+
+/// Signs over the TLS exporter.
 pub(crate) async fn run(
     connection: &Connection,
     node: &node::Client,
     proof: &Proof<'_>,
-) -> Result<(session::Client, SendId, u64), RpcError> {
+) -> Result<Authenticated, RpcError> {
     let mut exporter = [0; limits::AUTH_EXPORTER_LEN];
     connection
         .export_keying_material(&mut exporter, limits::AUTH_EXPORTER_LABEL, b"")
@@ -44,5 +54,10 @@ pub(crate) async fn run(
     let results = response.get()?;
     let last = results.get_last_send()?;
     let last_send = SendId { incarnation: last.get_incarnation(), counter: last.get_counter() };
-    Ok((results.get_session()?, last_send, results.get_acked_up_to()))
+    Ok(Authenticated {
+        session: results.get_session()?,
+        last_send,
+        acked_up_to: results.get_acked_up_to(),
+        node_time: results.get_time(),
+    })
 }

@@ -255,13 +255,15 @@ async fn open(
         attempt,
         invite: spec.invite.as_deref().unwrap_or_default(),
     };
-    let (session, last_send, acked_up_to) = authenticate::run(connection, &node, &proof).await?;
+    let authenticate::Authenticated { session, last_send, acked_up_to, node_time } =
+        authenticate::run(connection, &node, &proof).await?;
     let mut request = session.subscribe_request();
     request.get().set_sink(capnp_rpc::new_client(RowSink::new(pushed)));
     let subscription = request.send().promise.await?.get()?.get_subscription()?;
     let token = session.access_token_request().send().promise.await?;
     let token = token.get()?.get_token()?.to_vec();
-    Ok((Live { node, session, token }, LinkEvent::Up { last_send, acked_up_to }, subscription))
+    let up = LinkEvent::Up { last_send, acked_up_to, node_time };
+    Ok((Live { node, session, token }, up, subscription))
 }
 
 /// Starts a request at once, so that requests leave in the order they came.

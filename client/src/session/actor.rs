@@ -439,6 +439,7 @@ impl Actor {
             link: self.uplink.state.clone(),
             stock: stock.collect(),
             outbox: self.outbox.values().filter(|outgoing| !outgoing.sent).count() as u64,
+            clock_ahead_secs: self.uplink.clock_ahead,
         };
         self.health.send_if_modified(|known| {
             let changed = *known != health;
@@ -449,7 +450,10 @@ impl Actor {
 
     async fn link_event(&mut self, event: LinkEvent, unit: &mut Unit) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Up { last_send, acked_up_to } => self.link_up(last_send, acked_up_to, unit),
+            LinkEvent::Up { last_send, acked_up_to, node_time } => {
+                self.link_up(last_send, acked_up_to, unit);
+                self.compare_clocks(node_time, unit);
+            }
             LinkEvent::Rows(rows) => self.rows(rows, unit).await?,
             LinkEvent::Down => self.link_down(),
             LinkEvent::Refused { code, text } => {

@@ -148,7 +148,10 @@ impl Actor {
         };
         let record = slot.record.clone();
         let leaving = matches!(record.state, GroupState::Leaving | GroupState::Declined)
-            && matches!(intent.spec, IntentSpec::Leave | IntentSpec::CommitProposals);
+            && matches!(
+                intent.spec,
+                IntentSpec::Leave | IntentSpec::CommitProposals | IntentSpec::Readd(_)
+            );
         if !record.state.is_active() && record.state != GroupState::Invited && !leaving {
             return Ok(Err(SessionError::GroupInactive));
         }

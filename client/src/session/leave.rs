@@ -10,6 +10,7 @@ use quicproquo_core::identity::IdentityKey;
 use super::actor::Actor;
 use super::commit::Step;
 use super::input::Input;
+use super::repair::OFTEN;
 use super::send::recipients;
 use super::unit::Unit;
 use crate::error::SessionError;
@@ -42,9 +43,9 @@ impl Actor {
             return Ok(Ok(Step::Wait));
         };
         let others = recipients(mls, |member| *member != identity.key());
-        // An old copy cannot tell anybody that it goes.
-        let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
-        if others.is_empty() || stale {
+        // An old copy cannot tell anybody that it goes, and nobody answers whoever was removed.
+        let apart = record.lost.as_ref().is_some_and(|lost| lost.stale || lost.asked >= OFTEN);
+        if others.is_empty() || apart {
             if record.is_visible() {
                 if let Some(slot) = self.groups.get_mut(group) {
                     slot.record.state = GroupState::Left;

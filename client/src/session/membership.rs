@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quicproquo_core::group::Role;
+use quicproquo_core::group::{RepairRequest, Role};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::suite::Profile;
@@ -12,10 +12,8 @@ use super::actor::Actor;
 use super::input::Input;
 use super::unit::Unit;
 use crate::error::SessionError;
-use crate::model::{
-    Change, ChangeState, ContextChange, GroupState, Idempotency, NewGroup, Options, Outcome,
-};
-use crate::store::{Damage, GroupRecord, IdempotencyTarget, IntentRecord, IntentSpec};
+use crate::model::{Change, ChangeState, ContextChange, Idempotency, NewGroup, Options, Outcome};
+use crate::store::{GroupRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 
 /// Longest name and topic of a group, in bytes.
 const MAX_NAME: usize = 256;
@@ -35,7 +33,7 @@ impl Actor {
     ) {
         let n = match self.replayed(options.idempotency.as_ref(), unit).await {
             Err(error) => return unit.reply(reply, Err(error)),
-            Ok(Some(IdempotencyTarget::Message(_))) => {
+            Ok(Some(IdempotencyTarget::Message(_) | IdempotencyTarget::Attachment(_))) => {
                 return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
             }
             Ok(Some(IdempotencyTarget::Intent(n))) => {
@@ -151,12 +149,13 @@ impl Actor {
         unit.batch.intent(self.owner, &intent);
         unit.settled.insert(n, (intent.group.clone(), outcome.clone()));
         let waiting = self.waits.intents.remove(&n).unwrap_or_default();
-        // Nobody here has asked for a member to be added again.
         if waiting.is_empty()
-            && !matches!(intent.spec, IntentSpec::Readd(_))
             && let Err(error) = outcome
         {
-            let reason = error.to_string();
+            let reason = match &intent.spec {
+                IntentSpec::Readd(request) => failed_readd(request, error),
+                _ => error.to_string(),
+            };
             let group = Some(&intent.group).filter(|group| self.groups.contains_key(*group));
             let data = crate::event::EventData::GroupChangeFailed { reason };
             self.emit(unit, group.cloned().as_ref(), data);
@@ -266,25 +265,10 @@ impl GroupRecord {
     /// The record of a group before it exists.
     pub(super) fn new(new: &NewGroup, own: IdentityKey) -> Self {
         Self {
-            state: GroupState::Active,
-            epoch: 0,
             name: new.name.clone(),
             topic: new.topic.clone(),
-            suite: new.suite,
-            profile: new.profile,
             members: vec![(own, Role::Admin)],
-            inviter: None,
-            known_group: false,
-            pending: None,
-            leave_proposed: None,
-            proposed: None,
-            ended: Vec::new(),
-            isolated_from: None,
-            lost: None,
-            forked: None,
-            updated_at_ms: 0,
-            removed_in: 0,
-            damage: Damage::None,
+            ..Self::fresh(new.suite, new.profile)
         }
     }
 
@@ -314,6 +298,14 @@ impl GroupRecord {
         }
         admins
     }
+}
+
+/// Nobody here has asked for this, and whoever did does not see why it fails.
+fn failed_readd(request: &[u8], error: &SessionError) -> String {
+    let member = RepairRequest::parse(request).map(|request| request.member.to_string());
+    let member = member.unwrap_or_default();
+    tracing::warn!(%member, %error, "a member that asks to be added again cannot be");
+    format!("{member} asks to be added again, and cannot be: {error}")
 }
 
 fn count(members: &[IdentityKey]) -> Result<(), SessionError> {

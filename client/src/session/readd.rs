@@ -16,7 +16,6 @@ use super::send::recipients;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::guard::guarded;
-use crate::model::GroupState;
 use crate::store::{GroupRecord, IntentSpec, Lost, OutboxKind, StoreError};
 
 impl Actor {
@@ -41,8 +40,8 @@ impl Actor {
         let record = &slot.record;
         let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
         let known = record.role(&request.member).is_some() && request.member != own;
-        let serves = record.is_member() && record.state != GroupState::Leaving;
-        if !serves || stale || !known {
+        // Who is leaving serves too, after the others: it may need the one that is lost to go.
+        if !record.is_member() || stale || !known {
             return Ok(());
         }
         if record.suite == Suite::Envelope && !opened.sealed {

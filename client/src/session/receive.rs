@@ -16,7 +16,7 @@ use crate::event::EventData;
 use crate::guard::guarded;
 use crate::model::{DeliveryState, GroupState, Message};
 use crate::rpc::{Row, RowContent};
-use crate::store::{MessageContent, StoreError, StoredMessage, TYPING};
+use crate::store::{DELETED, MessageContent, StoreError, StoredMessage, TYPING};
 
 /// Why a payload is set aside that made the protocol stack panic.
 pub(super) const INTERNAL: &str = "internal";
@@ -293,6 +293,8 @@ impl Actor {
             return;
         };
         let (visible, suite) = (slot.record.is_visible(), slot.record.suite);
+        // That word is ours, for what its sender has deleted.
+        let kind = if content.kind == DELETED { "unknown.deleted".into() } else { content.kind };
         let stored = StoredMessage {
             seq: 0,
             group: group.clone(),
@@ -304,7 +306,7 @@ impl Actor {
             delivery: DeliveryState::Sent,
             deleted_at_ms: None,
             content: MessageContent {
-                kind: content.kind,
+                kind,
                 body: content.body,
                 relates_to: content.relates_to,
                 sent_at_ms: content.sent_at_ms.unwrap_or(unit.now_ms),
@@ -315,7 +317,7 @@ impl Actor {
         if visible {
             self.received(stored, unit.now_ms, unit);
         } else {
-            let message = stored.into_message(&self.identity.key(), &self.names);
+            let message = stored.into_whole_message(&self.identity.key(), &self.names);
             self.emit(unit, Some(group), EventData::MessageReceived(message));
         }
     }
@@ -328,6 +330,7 @@ impl Actor {
         let (owner, group) = (self.owner, &message.group);
         unit.batch.message_event(owner, seq, "message.received", group, at, seq);
         self.delete_target(&message, at, unit);
+        unit.batch.delete_deleted(self.owner, &message, at);
     }
 
     /// Keeps a payload that cannot be read, and says so.

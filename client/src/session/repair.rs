@@ -33,7 +33,7 @@ const ASK_PAUSE_MS: u64 = 2_000;
 const LONG_PAUSE_MS: u64 = 60 * 1000;
 const LONGEST_PAUSE_MS: u64 = 10 * 60 * 1000;
 /// Requests with the shorter pauses.
-const OFTEN: u32 = 20;
+pub(super) const OFTEN: u32 = if cfg!(test) { 3 } else { 20 };
 /// A suspicion that nothing confirms ends after an hour.
 const SUSPECTED_MS: u64 = 3600 * 1000;
 
@@ -61,6 +61,8 @@ pub(super) enum Why {
     Forked,
     MissedCommit,
     OldCopy,
+    /// So many requests have had no answer that we may be no member any more.
+    Unanswered,
 }
 
 impl Why {
@@ -69,6 +71,7 @@ impl Why {
             Self::Forked => "forked",
             Self::MissedCommit => "missed_commit",
             Self::OldCopy => "old_copy",
+            Self::Unanswered => "unanswered",
         }
     }
 }
@@ -262,13 +265,21 @@ impl Actor {
         lost.asked += 1;
         lost.asked_at_ms = now;
         let (epoch, hint) = lost.seen;
+        let unanswered = lost.asked == OFTEN;
         unit.record_changed(group);
+        if unanswered {
+            tracing::warn!("nobody adds us to a group again; we may have been removed from it");
+            let reason = Why::Unanswered.text().to_owned();
+            self.emit(unit, Some(group), EventData::GroupNeedsReadd { reason });
+        }
         let Some(mls) = self.mls(group).await? else { return Ok(()) };
         let others = recipients(mls, |member| *member != identity.key());
-        let request = RepairRequest::sign(&identity, group, epoch, hint);
         if others.is_empty() {
+            // Nobody is there to be at another state, nor to add us again.
+            self.recover(group, unit);
             return Ok(());
         }
+        let request = RepairRequest::sign(&identity, group, epoch, hint);
         tracing::info!(epoch, "asking to be added to a group again");
         let kind = OutboxKind::Repair;
         if let Err(error) = self.put_outgoing(group, kind, request.as_bytes(), others, unit) {
@@ -287,11 +298,7 @@ impl Actor {
             epoch > seen.0 || (epoch == seen.0 && seen.1.is_none_or(|seen| seen == hint))
         };
         if slot.record.lost.as_ref().is_some_and(|lost| !lost.stale && reached(lost.seen)) {
-            slot.doubts.held = false;
-            slot.record.recover();
-            unit.record_changed(group);
-            self.emit(unit, Some(group), EventData::GroupRepaired {});
-            return;
+            return self.recover(group, unit);
         }
         let stale = slot.record.lost.as_mut().filter(|lost| lost.stale && epoch > lost.seen.0);
         if let Some(lost) = stale {
@@ -301,6 +308,16 @@ impl Actor {
             unit.record_changed(group);
             self.plan_ask(group, unit.now_ms);
         }
+    }
+
+    /// We need not be added again.
+    fn recover(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get_mut(group) else { return };
+        slot.doubts.held = false;
+        slot.record.recover();
+        unit.record_changed(group);
+        unit.touched.insert(group.clone());
+        self.emit(unit, Some(group), EventData::GroupRepaired {});
     }
 
     /// What waits may show that we have missed a commit, also before the last restart.
@@ -338,11 +355,7 @@ impl Actor {
             .map(|(group, _)| group.clone())
             .collect();
         for group in over {
-            if let Some(slot) = self.groups.get_mut(&group) {
-                slot.record.recover();
-                unit.record_changed(&group);
-                self.emit(unit, Some(&group), EventData::GroupRepaired {});
-            }
+            self.recover(&group, unit);
         }
     }
 }

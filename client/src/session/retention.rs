@@ -22,6 +22,7 @@ impl Actor {
         let before = unit.now_ms.saturating_sub(self.store.retention_ms());
         unit.batch.forget_set_aside(self.owner, before, SET_ASIDE_BYTES);
         self.set_aside_bytes = 0;
+        unit.batch.forget_attachments(self.owner, before);
         unit.batch.forget_typing(self.owner, unit.now_ms.saturating_sub(TYPING_LIVES_MS));
         self.expire_hidden(before, unit);
         self.forget_secrets(unit);

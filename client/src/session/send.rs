@@ -42,14 +42,15 @@ impl Actor {
                 let result = result.map(|value| Outcome { value, replayed: true });
                 return unit.reply(reply, result);
             }
-            Ok(Some(IdempotencyTarget::Intent(_))) => {
+            Ok(Some(IdempotencyTarget::Intent(_) | IdempotencyTarget::Attachment(_))) => {
                 return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
             }
             Ok(None) => {}
         }
-        if let Err(error) = self.check_target(&group, &message).await {
-            return unit.reply(reply, Err(error));
-        }
+        let message = match self.prepare(&group, message).await {
+            Ok(message) => message,
+            Err(error) => return unit.reply(reply, Err(error)),
+        };
         let wait = options.wait;
         match self.stage_message(&group, message, options, unit) {
             Err(error) => unit.reply(reply, Err(error)),
@@ -389,18 +390,24 @@ fn check(message: &Outgoing) -> Result<(), SessionError> {
         return invalid("the content of this type of message is an object");
     }
     if message.kind == "text" {
-        match message.body.get("body").and_then(serde_json::Value::as_str) {
-            None => return invalid("the content of a text has a string \"body\""),
-            Some(text) if text.len() > MAX_TEXT => {
-                return Err(SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT });
-            }
-            Some(_) => {}
-        }
+        check_text(&message.body)?;
     }
     if message.body.to_string().len() > MAX_CONTENT {
         return Err(SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT });
     }
     Ok(())
+}
+
+/// Whether the content of a text is one, and not too long.
+pub(super) fn check_text(body: &serde_json::Value) -> Result<(), SessionError> {
+    match body.get("body").and_then(serde_json::Value::as_str) {
+        None => Err(SessionError::Invalid("the content of a text has a string \"body\"".into())),
+        Some("") => Err(SessionError::Invalid("a text is not empty".into())),
+        Some(text) if text.len() > MAX_TEXT => {
+            Err(SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT })
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 fn plaintext(

@@ -1,26 +1,65 @@
-//! Messages that are about another one, and who is writing.
+//! Messages that are about another one or carry a file, and who is writing.
 
 use quicproquo_core::content::Content;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 
 use super::actor::Actor;
+use super::send::check_text;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::{EventData, TYPING_LIVES_MS};
 use crate::model::Outgoing;
-use crate::store::{Class, DELETE, EDIT, REACTION, StoredMessage, TYPING, can_become, target};
+use crate::store::{
+    Class, DELETE, EDIT, FILE, REACTION, StoredMessage, TYPING, can_become, is_reaction_key, target,
+};
 
-/// Longest key of a reaction, in bytes: what version 1 of the content can carry.
-const MAX_REACTION: usize = 255;
 /// A notice that its sender wrote longer ago than this is of no use any more, however wrong its
 /// clock is, in milliseconds.
 const TYPING_LATE_MS: u64 = 5 * 60 * 1000;
 
 impl Actor {
+    /// Checks what is about something else than itself: another message, or a file.
+    pub(super) async fn prepare(
+        &mut self,
+        group: &GroupId,
+        message: Outgoing,
+    ) -> Result<Outgoing, SessionError> {
+        if message.kind == FILE {
+            return self.with_file(message).await;
+        }
+        self.check_target(group, &message).await?;
+        Ok(message)
+    }
+
+    /// The body of a file says how to get and open it.
+    async fn with_file(&mut self, mut message: Outgoing) -> Result<Outgoing, SessionError> {
+        let invalid = |text: &str| SessionError::Invalid(text.to_owned());
+        let Some(body) = message.body.as_object_mut() else {
+            return Err(invalid("the content of a file is an object"));
+        };
+        let id = body.remove("attachment_id");
+        let id = id.as_ref().and_then(serde_json::Value::as_str).and_then(|id| id.parse().ok());
+        let Some(id) = id else {
+            return Err(invalid("the content of a file has an \"attachment_id\""));
+        };
+        let uploaded = self.store.uploaded(self.owner, &id).await?;
+        let uploaded = uploaded.ok_or(SessionError::AttachmentNotFound)?;
+        match body.get("name") {
+            None => {
+                body.insert("name".to_owned(), uploaded.name.into());
+            }
+            Some(serde_json::Value::String(_)) => {}
+            Some(_) => return Err(invalid("the name of a file is a string")),
+        }
+        body.insert("mime".to_owned(), uploaded.mime.into());
+        uploaded.file.put_into(body);
+        Ok(message)
+    }
+
     /// What is about another message names one that is here; an edit or deletion an own one.
     /// Whoever receives it does not rely on that.
-    pub(super) async fn check_target(
+    async fn check_target(
         &mut self,
         group: &GroupId,
         message: &Outgoing,
@@ -53,8 +92,7 @@ impl Actor {
         };
         if message.kind == EDIT {
             check_edit(own, message)?;
-            let now = self.store.message(self.owner, &own.sender, group, id, Some(&own.sender));
-            if now.await?.is_some_and(|message| message.deleted_at_ms.is_some()) {
+            if self.store.is_deleted(self.owner, group, id, &own.sender).await? {
                 return Err(SessionError::NotEditable("the message was deleted".into()));
             }
         }
@@ -87,6 +125,7 @@ impl Actor {
         unit.batch.message_event(self.owner, event_seq, event, &message.group, now, message.seq);
         if event == "message.sent" {
             self.delete_target(message, now, unit);
+            unit.batch.delete_deleted(self.owner, message, now);
         }
     }
 
@@ -123,11 +162,8 @@ impl Actor {
 fn check_reaction(message: &Outgoing) -> Result<(), SessionError> {
     let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     match message.body.get("key").and_then(serde_json::Value::as_str) {
-        Some(key) if key.is_empty() || key.len() > MAX_REACTION => {
-            invalid("the key of a reaction has 1 to 255 bytes")
-        }
-        Some(key) if key.chars().any(char::is_control) => {
-            invalid("the key of a reaction has no control characters")
+        Some(key) if !is_reaction_key(key) => {
+            invalid("the key of a reaction has 1 to 255 bytes and no control characters")
         }
         Some(_) => match message.body.get("active") {
             None | Some(serde_json::Value::Bool(_)) => Ok(()),
@@ -141,7 +177,8 @@ fn check_edit(target: &StoredMessage, message: &Outgoing) -> Result<(), SessionE
     let kind = target.content.kind.as_str();
     match Class::of(kind) {
         Class::Deleted => Err(SessionError::NotEditable("the message was deleted".into())),
-        Class::Text | Class::Other if can_become(kind, &message.body) => Ok(()),
+        Class::Text if can_become(kind, &message.body) => check_text(&message.body),
+        Class::Other if can_become(kind, &message.body) => Ok(()),
         Class::Text => {
             Err(SessionError::Invalid("the new content of a text has a string \"body\"".into()))
         }

@@ -14,6 +14,9 @@ use crate::session::Session;
 
 mod bulk;
 pub(crate) mod forks;
+mod hostile;
+mod reconnect;
+mod stranger;
 #[expect(clippy::disallowed_methods, reason = "the helpers of the other tests")]
 #[path = "../../tests/it/world.rs"]
 pub(crate) mod world;

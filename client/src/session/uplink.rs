@@ -44,6 +44,8 @@ pub(super) struct Uplink {
     /// The backlog comes before the outbox.
     pub(super) draining: bool,
     pub(super) pace: Pace,
+    /// How far our clock is from the node's, in seconds, when that is too far; else 0.
+    pub(super) clock_ahead: i64,
     /// Key packages of every suite are at the node.
     pub(super) published: bool,
     /// The stock of key packages is being refilled.
@@ -79,6 +81,7 @@ impl Uplink {
             number: 0,
             draining: false,
             pace: Pace::new(),
+            clock_ahead: 0,
             published: false,
             filling: false,
             wake: BTreeSet::new(),

@@ -17,7 +17,7 @@ use crate::error::SessionError;
 use crate::event::EventData;
 use crate::guard::guarded;
 use crate::model::{ChangeState, GroupInfo, GroupState, Invitation, InvitePolicy};
-use crate::store::{Damage, GroupRecord, IntentSpec, StoreError};
+use crate::store::{GroupRecord, IntentSpec, StoreError};
 
 /// Unanswered invitations, in all and by one inviter.
 const PENDING: usize = 200;
@@ -120,21 +120,10 @@ impl Actor {
             epoch: info.epoch,
             name: info.name,
             topic: joined.group.topic(),
-            suite: info.suite,
-            profile: info.profile,
             members: info.members.iter().map(|member| (member.identity, member.role)).collect(),
             inviter: Some((info.inviter, unit.now_ms)),
             known_group,
-            pending: None,
-            leave_proposed: None,
-            proposed: None,
-            ended: Vec::new(),
-            isolated_from: None,
-            lost: None,
-            forked: None,
-            updated_at_ms: 0,
-            removed_in: 0,
-            damage: Damage::None,
+            ..GroupRecord::fresh(info.suite, info.profile)
         };
         let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
         self.groups.insert(group.clone(), slot);

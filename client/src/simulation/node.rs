@@ -256,7 +256,8 @@ impl State {
         if let Some(link) = &mut account.link {
             link.up = true;
             link.pushed_up_to = acked_up_to;
-            let _ = link.spec.events.try_send(LinkEvent::Up { last_send, acked_up_to });
+            let _ =
+                link.spec.events.try_send(LinkEvent::Up { last_send, acked_up_to, node_time: 0 });
         }
         format!("{name} connects, and is told of send {} and row {acked_up_to}", last_send.counter)
     }

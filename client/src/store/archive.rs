@@ -138,7 +138,12 @@ impl Store {
     pub(crate) async fn import(&self, exported: Exported) -> Result<IdentityRecord, StoreError> {
         let sealer = std::sync::Arc::clone(&self.sealer);
         let owner = self.writer.import(sealer, exported).await?;
-        self.identity_of(owner).await
+        let record = self.identity_of(owner).await;
+        if record.is_err() {
+            // It would keep this database from being opened.
+            self.delete_identity(owner).await?;
+        }
+        record
     }
 }
 
@@ -284,4 +289,4 @@ async fn put(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -349,14 +349,15 @@ impl Batch {
 
     pub(crate) fn idempotency(&mut self, owner: Owner, record: IdempotencyRecord) {
         let IdempotencyRecord { key, fingerprint, target, created_at_ms } = record;
-        let (intent, message) = match target {
-            IdempotencyTarget::Intent(n) => (Some(n), None),
-            IdempotencyTarget::Message(seq) => (None, Some(seq)),
+        let (intent, message, attachment) = match target {
+            IdempotencyTarget::Intent(n) => (Some(n), None, None),
+            IdempotencyTarget::Message(seq) => (None, Some(seq), None),
+            IdempotencyTarget::Attachment(id) => (None, None, Some(id.as_bytes().to_vec())),
         };
         self.add(
-            "INSERT INTO idempotency (owner, key, fingerprint, intent, message, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-            values![owner.0, key, &fingerprint[..], intent, message, created_at_ms],
+            "INSERT INTO idempotency (owner, key, fingerprint, intent, message, attachment, \
+             created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values![owner.0, key, &fingerprint[..], intent, message, attachment, created_at_ms],
         );
     }
 

@@ -132,17 +132,16 @@ impl GroupRecord {
         }
     }
 
-    /// What MLS knows of a group whose record does not read.
-    fn unread(mls: &Group, damage: Damage) -> Self {
-        let members = mls.members();
+    /// Of an active group in which nothing has happened yet.
+    pub(crate) fn fresh(suite: Suite, profile: Profile) -> Self {
         Self {
-            state: GroupState::Isolated,
-            epoch: mls.epoch(),
-            name: mls.name(),
-            topic: mls.topic(),
-            suite: mls.suite(),
-            profile: mls.profile(),
-            members: members.into_iter().map(|member| (member.identity, member.role)).collect(),
+            state: GroupState::Active,
+            epoch: 0,
+            name: String::new(),
+            topic: String::new(),
+            suite,
+            profile,
+            members: Vec::new(),
             inviter: None,
             known_group: false,
             pending: None,
@@ -154,7 +153,21 @@ impl GroupRecord {
             forked: None,
             updated_at_ms: 0,
             removed_in: 0,
+            damage: Damage::None,
+        }
+    }
+
+    /// What MLS knows of a group whose record does not read.
+    fn unread(mls: &Group, damage: Damage) -> Self {
+        let members = mls.members();
+        Self {
+            state: GroupState::Isolated,
+            epoch: mls.epoch(),
+            name: mls.name(),
+            topic: mls.topic(),
+            members: members.into_iter().map(|member| (member.identity, member.role)).collect(),
             damage,
+            ..Self::fresh(mls.suite(), mls.profile())
         }
     }
 

@@ -242,6 +242,9 @@ impl Store {
             .try_into()
             .map_err(|_| StoreError::Row("identities", "a seed has 32 bytes".into()))?;
         let identity = Identity::from_seed(Zeroizing::new(seed));
+        if identity.key().as_bytes()[..] != key[..] {
+            return Err(StoreError::Row("identities", "a seed of another identity".into()));
+        }
         let hybrid = self.hybrid_keys(Owner(owner), &key).await?;
         Ok(IdentityRecord {
             owner: Owner(owner),

@@ -1,5 +1,6 @@
 //! Intents: membership changes somebody asked for, until their commit has won.
 
+use quicproquo_core::attachment::AttachmentId;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
@@ -53,10 +54,11 @@ pub(crate) struct IdempotencyRecord {
 pub(crate) enum IdempotencyTarget {
     Intent(u64),
     Message(u64),
+    Attachment(AttachmentId),
 }
 
-/// Fingerprint, intent, message, when.
-type IdempotencyRow = (Vec<u8>, Option<i64>, Option<i64>, i64);
+/// Fingerprint, intent, message, attachment, when.
+type IdempotencyRow = (Vec<u8>, Option<i64>, Option<i64>, Option<Vec<u8>>, i64);
 
 impl Store {
     /// Intents that are not over, in order.
@@ -116,20 +118,25 @@ impl Store {
         key: &str,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
         let row: Option<IdempotencyRow> = sqlx::query_as(
-            "SELECT fingerprint, intent, message, created_at FROM idempotency \
+            "SELECT fingerprint, intent, message, attachment, created_at FROM idempotency \
              WHERE owner = ? AND key = ?",
         )
         .bind(owner.0)
         .bind(key)
         .fetch_optional(&self.reads)
         .await?;
-        let Some((fingerprint, intent, message, created_at)) = row else {
+        let Some((fingerprint, intent, message, attachment, created_at)) = row else {
             return Ok(None);
         };
-        let target = match (intent, message) {
-            (Some(n), _) => IdempotencyTarget::Intent(uint(n)),
-            (None, Some(seq)) => IdempotencyTarget::Message(uint(seq)),
-            (None, None) => return Err(StoreError::Row("idempotency", "no target".into())),
+        let bad = |text: &str| StoreError::Row("idempotency", text.to_owned());
+        let target = match (intent, message, attachment) {
+            (Some(n), ..) => IdempotencyTarget::Intent(uint(n)),
+            (None, Some(seq), _) => IdempotencyTarget::Message(uint(seq)),
+            (None, None, Some(id)) => {
+                let id = AttachmentId::from_slice(&id).map_err(|_| bad("attachment"))?;
+                IdempotencyTarget::Attachment(id)
+            }
+            (None, None, None) => return Err(bad("no target")),
         };
         let fingerprint = fingerprint
             .try_into()

@@ -1,6 +1,7 @@
 //! Messages: one row each, own and received; events point at them. Rows stay as they came: what a
 //! message has become since is gathered when it is read (`state.rs`).
 
+use quicproquo_core::attachment::SealedFile;
 use quicproquo_core::content::RelatesTo;
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
@@ -29,8 +30,8 @@ mod class;
 mod history;
 mod state;
 
-pub(crate) use class::{Class, DELETE, DELETED, EDIT, REACTION, TYPING, target};
-pub(crate) use state::can_become;
+pub(crate) use class::{Class, DELETE, DELETED, EDIT, FILE, REACTION, TYPING, target};
+pub(crate) use state::{can_become, is_reaction_key};
 
 /// A message row.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +64,11 @@ pub(crate) struct MessageContent {
 }
 
 impl MessageContent {
+    /// The file of a message of type `file`, if it can be one.
+    pub(crate) fn sealed_file(&self) -> Option<SealedFile> {
+        (self.kind == FILE).then(|| SealedFile::read_from(&self.body)).flatten()
+    }
+
     /// What is left of a deleted message.
     fn deleted(suite: Suite, sent_at_ms: u64) -> Self {
         let (kind, body) = (DELETED.to_owned(), serde_json::Value::Null);
@@ -76,8 +82,25 @@ impl MessageContent {
 }
 
 impl StoredMessage {
-    /// As callers see it.
-    pub(crate) fn into_message(self, own: &IdentityKey, names: &Names) -> Message {
+    /// As callers see it: a file by the id of its attachment.
+    pub(crate) fn into_message(mut self, own: &IdentityKey, names: &Names) -> Message {
+        if self.content.kind == FILE {
+            let id = self.content.sealed_file().map(|file| file.id());
+            if let Some(body) = self.content.body.as_object_mut() {
+                body.remove("key");
+                body.remove("blobs");
+                // Only what opens is one.
+                body.remove("attachment_id");
+                if let Some(id) = id {
+                    body.insert("attachment_id".to_owned(), id.to_string().into());
+                }
+            }
+        }
+        self.into_whole_message(own, names)
+    }
+
+    /// With everything that its sender has said, to be kept.
+    pub(crate) fn into_whole_message(self, own: &IdentityKey, names: &Names) -> Message {
         Message {
             sender_name: names.name(&self.sender),
             trust: names.trust(own, &self.sender),

@@ -57,7 +57,7 @@ async fn run(
         return Err(OpenError::Corrupt { path, detail });
     }
     // Also ends a rotation that was cut off.
-    let Opened { mut connection, sealer: old, lock, options } =
+    let Opened { mut connection, sealer: old, lock, options, .. } =
         super::open_files(data_dir, from).await?;
     let (new, in_place): (Key, Option<&Path>) = match (to, from) {
         (Some(to), _) => (key::read(to, true)?, None),

@@ -49,6 +49,11 @@ impl Sealer {
         &self.names
     }
 
+    /// For what an application keeps elsewhere. It outlives the master key, as names do.
+    pub(super) fn for_application(&self) -> Self {
+        Self::new(&derive(&self.names, b"quicproquo-application-v1"))
+    }
+
     /// # Panics
     /// When the operating system cannot give random bytes, or memory is exhausted.
     pub(crate) fn seal(&self, table: &str, row: &[u8], plain: &[u8]) -> Vec<u8> {

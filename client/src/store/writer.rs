@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use quicproquo_core::identity::IdentityKey;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::seal::Sealer;
 use super::{Batch, Exported, Owner, StoreError, archive, identities};
+use crate::mark::{Commit, Mark};
 
 const MOST: usize = 256;
 const QUEUE: usize = 1024;
@@ -36,11 +37,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    pub(super) fn start(connection: SqliteConnection, mark: Mark) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let tracker = TaskTracker::new();
         let stop = tokio_util::sync::CancellationToken::new();
-        tracker.spawn(run(connection, queue, stop.clone()));
+        tracker.spawn(run(connection, mark, queue, stop.clone()));
         tracker.close();
         Self { jobs, tracker, stop }
     }
@@ -88,26 +89,34 @@ impl Writer {
 
 async fn run(
     mut connection: SqliteConnection,
+    mark: Mark,
     mut queue: mpsc::Receiver<Job>,
     stop: tokio_util::sync::CancellationToken,
 ) {
     let mut jobs = Vec::with_capacity(MOST);
+    let mut marked = Marked { mark, last: None };
     loop {
         tokio::select! {
             biased;
             taken = queue.recv_many(&mut jobs, MOST) => if taken == 0 { break },
             () = stop.cancelled(), if !queue.is_closed() => { queue.close(); continue }
         }
-        write_all(&mut connection, &mut jobs).await;
+        write_all(&mut connection, &mut marked, &mut jobs).await;
     }
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "closing the client database");
     }
 }
 
+/// The mark, and the last commit; none before the first one and after one that failed.
+struct Marked {
+    mark: Mark,
+    last: Option<Commit>,
+}
+
 /// All in one transaction; when that fails, each alone, so that one job cannot fail another.
-async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
-    match transaction(connection, jobs).await {
+async fn write_all(connection: &mut SqliteConnection, marked: &mut Marked, jobs: &mut Vec<Job>) {
+    match transaction(connection, marked, jobs).await {
         Ok(owners) => {
             scrub(connection, jobs).await;
             for (job, owner) in jobs.drain(..).zip(owners) {
@@ -122,7 +131,7 @@ async fn write_all(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
                 return;
             }
             for job in jobs.drain(..) {
-                let alone = transaction(connection, std::slice::from_ref(&job)).await;
+                let alone = transaction(connection, marked, std::slice::from_ref(&job)).await;
                 scrub(connection, std::slice::from_ref(&job)).await;
                 let _ = job.done.send(alone.map(|owners| owners[0]));
             }
@@ -152,13 +161,27 @@ async fn scrub(connection: &mut SqliteConnection, jobs: &[Job]) {
 /// transactions would go on counting that one as open, and no other could ever begin.
 async fn transaction(
     connection: &mut SqliteConnection,
+    marked: &mut Marked,
     jobs: &[Job],
 ) -> Result<Vec<Owner>, StoreError> {
+    let last = match marked.last.take() {
+        Some(last) => last,
+        None => Commit::of(connection).await?,
+    };
+    let commit = last.next();
     connection.execute("BEGIN IMMEDIATE").await?;
     let result = match apply(connection, jobs).await {
-        Ok(owners) => connection.execute("COMMIT").await.map(|_| owners).map_err(Into::into),
+        Ok(owners) => {
+            // Both at once: each statement is a way to another thread.
+            let commit = AssertSqlSafe(format!("{}; COMMIT", commit.statement()));
+            connection.execute(commit).await.map(|_| owners).map_err(Into::into)
+        }
         Err(error) => Err(error),
     };
+    if result.is_ok() {
+        marked.mark.set(commit);
+        marked.last = Some(commit);
+    }
     if result.is_err()
         && let Err(error) = connection.execute("ROLLBACK").await
     {

@@ -7,8 +7,10 @@
 )]
 
 mod archive;
+mod attachments;
 mod bench;
 mod changes;
+mod clocks;
 mod conversation;
 mod damage;
 mod failures;

@@ -103,6 +103,37 @@ async fn an_old_copy_of_the_state_is_added_again_and_says_everything_once() {
     }
 }
 
+/// Nobody could add whoever is alone in a group, and nobody is there to be at another state.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_copy_of_a_group_without_others_goes_on_at_once() {
+    let world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let key = alice.identity();
+    let shared = meet(Suite::Native, &alice, &[&bob]).await;
+    let made = alice.create_group(group_of(Suite::Native, &[]), patient()).await.unwrap();
+    let alone = made.value.group.id;
+    first.shutdown().await;
+    let (state, monday) = (world.path().join("a"), world.path().join("monday"));
+    copy(&state, &monday);
+    let first = world.client("a").await;
+    first.session(&key).unwrap().send(shared.clone(), text("later"), patient()).await.unwrap();
+    first.shutdown().await;
+    copy(&monday, &state);
+
+    let first = world.client("a").await;
+    let alice = first.session(&key).unwrap();
+    let log = until(&alice, |event| matches!(event, EventData::GroupRepaired {})).await;
+    assert!(log.iter().any(|event| needs_readd(&event.data, "old_copy")));
+    let change = alice.invite(alone.clone(), vec![bob.identity()], patient()).await.unwrap();
+    assert_eq!(change.value.group.state, GroupState::Active);
+    until(&bob, |event| matches!(event, EventData::InvitationReceived(it) if it.id == alone)).await;
+    bob.accept(alone.clone()).await.unwrap();
+    all_talk(&[&alice, &bob], &alone, "together").await;
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
 fn small_queues(config: &mut NodeConfig) {
     config.limits.queue_rows = 24;
     config.limits.pair_rows = 24;

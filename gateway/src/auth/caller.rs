@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use quicproquo_client::clock::now_ms;
@@ -25,7 +26,7 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let token = presented(parts)?;
+        let token = presented(&parts.headers)?;
         if token.hash() == state.admin {
             return Ok(Self);
         }
@@ -80,7 +81,7 @@ impl FromRequestParts<AppState> for Bot {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        Self::of_token(state, &presented(parts)?)
+        Self::of_token(state, &presented(&parts.headers)?)
     }
 }
 
@@ -107,10 +108,10 @@ impl Bot {
 }
 
 /// The token of a request, from `Authorization` or, for browsers, the WebSocket subprotocols.
-fn presented(parts: &Parts) -> Result<Token, Problem> {
-    let text = match parts.headers.get(AUTHORIZATION) {
+pub(crate) fn presented(headers: &HeaderMap) -> Result<Token, Problem> {
+    let text = match headers.get(AUTHORIZATION) {
         Some(value) => value.to_str().ok().and_then(bearer),
-        None => match offered(parts) {
+        None => match offered(headers) {
             Some(text) => Some(text),
             None => return Err(Problem::new(Kind::TokenMissing)),
         },
@@ -124,8 +125,8 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn offered(parts: &Parts) -> Option<&str> {
-    let values = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+fn offered(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -134,12 +135,10 @@ fn offered(parts: &Parts) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
 
-    fn parts(name: &str, value: &str) -> Parts {
-        Request::builder().header(name, value).body(()).unwrap().into_parts().0
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        [(http::HeaderName::from_static(name), value.parse().unwrap())].into_iter().collect()
     }
 
     #[test]
@@ -151,17 +150,17 @@ mod tests {
             ("authorization", format!("bearer  {text}")),
             ("sec-websocket-protocol", format!("qpq.v1, qpq.token.{text}")),
         ] {
-            let found = presented(&parts(name, &value)).unwrap();
+            let found = presented(&headers(name, &value)).unwrap();
             assert_eq!(found.hash(), token.hash(), "{name}: {value}");
         }
     }
 
     #[test]
     fn what_is_no_token_is_refused() {
-        let missing = presented(&parts("accept", "*/*")).unwrap_err();
+        let missing = presented(&headers("accept", "*/*")).unwrap_err();
         assert_eq!(missing.kind(), Kind::TokenMissing);
         for value in ["Basic abc", "Bearer", "Bearer qpq_short"] {
-            let problem = presented(&parts("authorization", value)).unwrap_err();
+            let problem = presented(&headers("authorization", value)).unwrap_err();
             assert_eq!(problem.kind(), Kind::TokenInvalid, "{value}");
         }
     }

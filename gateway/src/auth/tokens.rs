@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use quicproquo_client::GroupId;
+use quicproquo_client::clock::now_ms;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Scope, TokenHash};
+
+/// The longest sleep at once.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// What a bot token permits.
 #[derive(Debug)]
@@ -35,6 +41,24 @@ impl Grant {
     /// Whether it is valid no more.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_at_ms.is_some_and(|end| end <= now_ms)
+    }
+
+    /// Waits until it is valid no more: revoked, or over.
+    pub(crate) async fn ended(&self) {
+        let over = async {
+            let Some(end) = self.expires_at_ms else { return std::future::pending().await };
+            loop {
+                match end.saturating_sub(now_ms()) {
+                    0 => return,
+                    // No timer is good for years.
+                    ms => sleep(Duration::from_millis(ms).min(LONGEST)).await,
+                }
+            }
+        };
+        tokio::select! {
+            () = self.revoked.cancelled() => {}
+            () = over => {}
+        }
     }
 
     /// Whether it may touch a group.

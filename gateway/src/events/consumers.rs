@@ -102,8 +102,24 @@ impl Consumers {
         self.open_any(bot_id, name, start, filter, terms).await
     }
 
-    /// The same for names that bots cannot give.
-    pub(super) async fn open_any(
+    /// Makes a consumer that is new, under a name that bots cannot give.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub(crate) async fn begin(
+        &self,
+        bot_id: &str,
+        name: &str,
+        start: Cursor,
+    ) -> Result<(), Problem> {
+        let key = (bot_id.to_owned(), name.to_owned());
+        let consumer = self.make(key.clone(), Deal::at(start));
+        lock(&self.all).insert(key, Arc::clone(&consumer));
+        self.queue.flush(&consumer).await
+    }
+
+    /// As [`Consumers::open`], for names that bots cannot give.
+    pub(crate) async fn open_any(
         &self,
         bot_id: &str,
         name: &str,
@@ -129,11 +145,20 @@ impl Consumers {
         Ok(Connection::new(consumer, terms, filter))
     }
 
-    /// Finds a consumer.
+    /// Finds a consumer by the name that a bot gave.
     ///
     /// # Errors
     /// `ConsumerNotFound`.
     pub(crate) fn find(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
+        check_name(name).map_err(|_| Problem::new(Kind::ConsumerNotFound))?;
+        self.find_any(bot_id, name)
+    }
+
+    /// Finds a consumer.
+    ///
+    /// # Errors
+    /// `ConsumerNotFound`.
+    pub(crate) fn find_any(&self, bot_id: &str, name: &str) -> Result<Arc<Consumer>, Problem> {
         let key = (bot_id.to_owned(), name.to_owned());
         lock(&self.all).get(&key).cloned().ok_or_else(|| Problem::new(Kind::ConsumerNotFound))
     }
@@ -262,9 +287,9 @@ impl Consumer {
         lock(&self.deal).parked().iter().map(|(cursor, row)| (*cursor, row.clone())).collect()
     }
 
-    /// Delivers an event again.
-    pub(crate) fn replay(self: &Arc<Self>, cursor: Cursor) {
-        self.change(|deal, _| deal.replay(cursor));
+    /// Delivers an event again; answers whether it does, and not already.
+    pub(crate) fn replay(self: &Arc<Self>, cursor: Cursor) -> bool {
+        self.change(|deal, _| deal.replay(cursor))
     }
 
     /// Changes it, tells the connections, and has it written when there is something to write.

@@ -39,6 +39,15 @@ impl Filter {
         Self { types: None, groups: parse_groups(group).ok() }
     }
 
+    /// The same for what was checked when it was asked for.
+    ///
+    /// # Errors
+    /// `RequestInvalid`.
+    pub(crate) fn trusted(types: Option<&str>, groups: Option<&str>) -> Result<Self, Problem> {
+        let types = types.map(parse_types).transpose()?;
+        Ok(Self { types, groups: groups.map(parse_groups).transpose()? })
+    }
+
     /// Whether an event passes. What is about no group passes only without group limits.
     pub(crate) fn lets(&self, event: &Event) -> bool {
         let type_passes = self.types.as_ref().is_none_or(|types| types.contains(event.data.kind()));

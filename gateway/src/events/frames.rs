@@ -3,49 +3,60 @@
 use quicproquo_client::Cursor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::source::Given;
-use crate::model::{EventDto, MessageDto};
+use crate::model::{EventDto, MessageDto, NewMessage};
 use crate::problem::{Problem, ProblemBody};
 use crate::random;
 
 /// From the bot.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Incoming {
-    /// Deliveries that are handled.
+    /// Deliveries that are handled: these, or one and all before it on this connection.
     Ack {
+        /// These deliveries.
         #[serde(default)]
         ids: Vec<String>,
+        /// This one and all before it.
         #[serde(default)]
         up_to: Option<String>,
     },
     /// Deliveries that take longer; answered by `extended`.
     Extend {
+        /// These deliveries.
         ids: Vec<String>,
+        /// How long from now, 1,000 to 600,000; 30,000 when absent.
         #[serde(default)]
         lease_ms: Option<u64>,
     },
     /// The token, as the first frame of a browser that gave none.
-    Auth { token: String },
+    Auth {
+        /// The token.
+        token: String,
+    },
     /// A message to send.
     Send(Box<Send>),
     /// Asks for `pong`.
     Ping {
+        /// Anything; `pong` has the same.
         #[serde(default)]
         id: Option<Value>,
     },
 }
 
 /// A message to send; answered by `result` with the same `id`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SendRequest)]
 pub(crate) struct Send {
     /// Chosen by the bot for the answer.
     pub(crate) id: Value,
     /// To which group.
     pub(crate) group_id: String,
     /// The body of `POST .../messages`.
+    #[schema(value_type = NewMessage)]
     pub(crate) message: Value,
     /// As the header `Idempotency-Key`.
     #[serde(default)]
@@ -59,7 +70,7 @@ pub(crate) struct Send {
 }
 
 /// To the bot.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Outgoing {
     /// The first frame.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::source::{Given, Source, with_ends};
 use crate::auth::Bot;
+use crate::metrics::Door;
 use crate::model::{EventDto, List, PollParams};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
@@ -19,7 +20,7 @@ pub(crate) async fn poll(
 ) -> Result<Reply<List<EventDto>>, Problem> {
     let limit = params.limit()?;
     let deadline = Instant::now() + params.timeout()?;
-    let mut source = Source::open(state, bot, params.wanted()?, Some(limit)).await?;
+    let mut source = Source::open(state, bot, Door::Poll, params.wanted()?, Some(limit)).await?;
     let displaced = source.displaced();
     loop {
         let items = match source.next(limit).await {
@@ -35,7 +36,7 @@ pub(crate) async fn poll(
         }
         tokio::select! {
             ready = source.ready() => ready.map_err(|_| Problem::new(Kind::BotStopped))?,
-            () = bot.grant.revoked.cancelled() => return Err(Problem::new(Kind::TokenInvalid)),
+            () = bot.grant.ended() => return Err(Problem::new(Kind::TokenInvalid)),
             () = tokio::time::sleep_until(deadline) => break,
             () = state.stopping.cancelled() => break,
             () = displaced.cancelled() => break,

@@ -1,12 +1,13 @@
 //! Where a door gets its events from: the log, or a consumer's part of it.
 
-use quicproquo_client::{Cursor, Session, SessionError};
+use quicproquo_client::{Cursor, Event, Session, SessionError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::consumers::{Connection, Delivery, Terms};
 use super::filter::Filter;
 use crate::auth::{Bot, Scope};
+use crate::metrics::{Door, InFlight};
 use crate::model::{EventDto, Wanted};
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
@@ -39,6 +40,11 @@ pub(crate) struct Source {
     from: From,
     /// Nothing is there now.
     idle: bool,
+    /// What comes next was waited for.
+    waited: bool,
+    state: AppState,
+    door: Door,
+    _open: InFlight,
 }
 
 #[derive(Debug)]
@@ -55,6 +61,7 @@ impl Source {
     pub(crate) async fn open(
         state: &AppState,
         bot: &Bot,
+        door: Door,
         wanted: Wanted<'_>,
         limit: Option<usize>,
     ) -> Result<Self, Problem> {
@@ -77,7 +84,16 @@ impl Source {
                 From::Consumer(consumers.open(bot_id, name, position, &filter, terms).await?)
             }
         };
-        Ok(Self { session: bot.session.clone(), tail, from, idle: false })
+        Ok(Self {
+            session: bot.session.clone(),
+            tail,
+            from,
+            idle: false,
+            waited: false,
+            state: state.clone(),
+            door,
+            _open: state.metrics.stream(door),
+        })
     }
 
     /// What is there now, at most `most`. None means only that [`Source::ready`] says more.
@@ -86,6 +102,12 @@ impl Source {
     /// `CursorExpired`, `CursorInvalid`, `StorageUnavailable`.
     pub(crate) async fn next(&mut self, most: usize) -> Result<Vec<Given>, SessionError> {
         let tail = *self.tail.borrow_and_update();
+        let waited = std::mem::take(&mut self.waited);
+        let count = |event: &Event| {
+            if waited {
+                self.state.metrics.delivered(self.door, event.occurred_at_ms);
+            }
+        };
         match &mut self.from {
             From::Log { position, filter } => {
                 let limit = u32::try_from(most).unwrap_or(u32::MAX);
@@ -94,13 +116,13 @@ impl Source {
                 *position = page.next.max(*position);
                 self.idle = !moved || *position >= tail;
                 let items = page.items.into_iter().filter(|event| filter.lets(event));
-                let give = |event: quicproquo_client::Event| Given {
+                let give = |event: Event| Given {
                     delivery_id: event.cursor.to_string(),
                     event: EventDto::new(event, 1),
                     consumer: false,
                     replayed: false,
                 };
-                Ok(items.map(give).collect())
+                Ok(items.inspect(count).map(give).collect())
             }
             From::Consumer(connection) => {
                 let deliveries = connection.take(&self.session, most).await?;
@@ -111,7 +133,7 @@ impl Source {
                     consumer: true,
                     replayed,
                 };
-                Ok(deliveries.into_iter().map(give).collect())
+                Ok(deliveries.into_iter().inspect(|one| count(&one.event)).map(give).collect())
             }
         }
     }
@@ -131,6 +153,7 @@ impl Source {
                 },
             }
             self.idle = false;
+            self.waited = true;
         }
         Ok(())
     }

@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::source::{Given, Source, with_ends};
-use super::websocket::{ConnectionPermit, LONGEST};
+use super::websocket::LONGEST;
 use crate::auth::Bot;
+use crate::door::ConnectionPermit;
+use crate::metrics::Door;
 use crate::model::Wanted;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
@@ -59,7 +61,7 @@ pub(crate) async fn sse(
             wanted.after = Some(text.parse().map_err(|_| invalid())?);
         }
     }
-    let source = Source::open(&state, &bot, wanted, None).await?;
+    let source = Source::open(&state, &bot, Door::Sse, wanted, None).await?;
     if let Err(error) = bot.session.events(source.cursor(), 1).await {
         return Err(with_ends(error, &bot).await);
     }

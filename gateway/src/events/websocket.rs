@@ -1,6 +1,5 @@
 //! The WebSocket's door: who may come in, and how the connection is set up.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -8,13 +7,14 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::close::End;
 use super::frames::Outgoing;
 use super::source::Source;
 use super::stream::{self, Stream};
 use crate::auth::{Bot, WEBSOCKET_PROTOCOL};
+use crate::door::ConnectionPermit;
+use crate::metrics::Door;
 use crate::model::StreamParams;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
@@ -25,9 +25,6 @@ const BUFFER: usize = 4096;
 const MAX_MESSAGE: usize = 2 * 1024 * 1024;
 /// The longest sleep; a token that ends later is looked at again by the next connection.
 pub(super) const LONGEST: Duration = Duration::from_hours(30 * 24);
-
-/// The connection's place among all connections, kept while the stream lives.
-pub(crate) type ConnectionPermit = Arc<OwnedSemaphorePermit>;
 
 /// Who opens a WebSocket. A browser sees no HTTP answer: it is let in and told by a close code.
 #[derive(Debug)]
@@ -142,6 +139,9 @@ async fn admit(
 
 async fn open(state: &AppState, bot: Bot, params: &StreamParams) -> Result<Stream, Problem> {
     let wanted = params.wanted()?;
-    let source = Source::open(state, &bot, wanted, None).await?;
+    let source = Source::open(state, &bot, Door::WebSocket, wanted, None).await?;
     Ok(Stream::new(state.clone(), bot, source, wanted.consumer.map(str::to_owned)))
 }
+
+#[cfg(test)]
+mod tests;

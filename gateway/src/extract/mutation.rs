@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 use quicproquo_client::{Idempotency, Options};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{CONTROL_LIMIT, parse_json};
 use crate::idempotency::fingerprint;
@@ -21,7 +21,13 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_KEY: usize = 255;
 /// How much of a body that is too large is read before the answer, in bytes.
 const DRAIN: usize = 4 * 1024 * 1024;
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The next bytes of a body of any type must come within this time, and all of them in the longer.
+const RAW_PAUSE: Duration = Duration::from_secs(30);
+const RAW_TIMEOUT: Duration = Duration::from_mins(10);
+/// A body must come at this pace after a grace, in bytes a second: whoever holds a connection with
+/// less is sent away.
+const PACE: u64 = 16 * 1024;
+const PACE_GRACE: Duration = Duration::from_secs(10);
 
 /// A request that changes something; its body has at most `LIMIT` bytes.
 #[derive(Debug, Clone)]
@@ -55,9 +61,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
         let if_epoch = if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers)?;
         check_declared(&parts.headers, LIMIT)?;
-        let bytes = timeout(BODY_TIMEOUT, read(body, LIMIT))
-            .await
-            .map_err(|_| Problem::new(Kind::RequestTimeout))??;
+        let bytes = read(body, LIMIT).await?;
         check_media_type(&parts.headers, &bytes)?;
         let idempotency = key.map(|key| Idempotency {
             key,
@@ -69,12 +73,73 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
     }
 }
 
+/// A request that brings bytes of any type, read as they come; `LIMIT` of them at most.
+#[derive(Debug)]
+pub(crate) struct Raw<const LIMIT: u64> {
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// What makes the request safe to repeat.
+    pub(crate) key: Option<String>,
+    body: axum::body::BodyDataStream,
+    seen: u64,
+    until: Instant,
+}
+
+impl<const LIMIT: u64> FromRequest<AppState> for Raw<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let key = idempotency_key(&parts.headers)?;
+        check_declared(&parts.headers, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
+        let until = Instant::now() + RAW_TIMEOUT;
+        Ok(Self { headers: parts.headers, key, body: body.into_data_stream(), seen: 0, until })
+    }
+}
+
+impl<const LIMIT: u64> Raw<LIMIT> {
+    /// The next bytes. `None`: that was all.
+    ///
+    /// # Errors
+    /// `TooLarge`, `RequestTimeout` when nothing comes for 30 s, or not all in 10 minutes,
+    /// `RequestInvalid` when the connection breaks.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let part = self.part().await?;
+        self.seen += part.as_ref().map_or(0, |part| part.len() as u64);
+        if self.seen <= LIMIT {
+            return Ok(part);
+        }
+        // As in `read`: a peer that still writes gets the answer.
+        let mut drained = 0;
+        while drained < DRAIN
+            && let Ok(Some(part)) = self.part().await
+        {
+            drained += part.len();
+        }
+        Err(too_large(usize::try_from(LIMIT).unwrap_or(usize::MAX)))
+    }
+
+    async fn part(&mut self) -> Result<Option<Bytes>, Problem> {
+        let until = self.until.min(Instant::now() + RAW_PAUSE);
+        let part = timeout_at(until, self.body.next()).await;
+        let part = part.map_err(|_| Problem::new(Kind::RequestTimeout))?;
+        part.transpose().map_err(|_| {
+            let detail = "the connection broke inside the body";
+            Problem::new(Kind::RequestInvalid).detail(detail)
+        })
+    }
+}
+
 /// Reads a body. Of one that is too large some more is read and dropped: a peer that still writes
 /// would otherwise meet a closed connection instead of the answer.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let (mut kept, mut seen) = (Vec::new(), 0);
-    while let Some(part) = stream.next().await {
+    let begun = Instant::now();
+    loop {
+        let late = |_| Problem::new(Kind::RequestTimeout);
+        let part = timeout_at(begun + due(seen), stream.next()).await.map_err(late)?;
+        let Some(part) = part else { break };
         let detail = "the connection broke inside the body";
         let part = part.map_err(|_| Problem::new(Kind::RequestInvalid).detail(detail))?;
         seen += part.len();
@@ -85,6 +150,11 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
         }
     }
     if seen > limit { Err(too_large(limit)) } else { Ok(kept.into()) }
+}
+
+/// When what comes after so many bytes must have begun to arrive.
+fn due(seen: usize) -> Duration {
+    PACE_GRACE + Duration::from_millis(seen as u64 * 1000 / PACE)
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -208,5 +278,15 @@ mod tests {
         assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
         let refused = read(Body::from("0123456789a"), 10).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::TooLarge);
+    }
+
+    #[test]
+    fn a_body_that_drips_is_given_up_and_a_large_one_has_its_time() {
+        // A byte a second falls behind; 64 KiB every 3 s do not.
+        assert!(Duration::from_secs(11) > due(11));
+        for parts in 1..100_u32 {
+            let seen = 64 * 1024 * parts as usize;
+            assert!(Duration::from_secs(3) * parts < due(seen), "part {parts}");
+        }
     }
 }

@@ -171,6 +171,10 @@ pub(crate) struct HealthDto {
     key_packages: Vec<KeyPackageStock>,
     /// Own payloads that are not yet durable at the node.
     outbox: u64,
+    /// By how many seconds the gateway's clock was ahead of the node's (behind: negative) when they
+    /// were linked last, if it was more than ten minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_ahead_seconds: Option<i64>,
 }
 
 /// How many one-time key packages of a kind the node has.
@@ -186,7 +190,12 @@ pub(crate) struct KeyPackageStock {
 impl BotDto {
     /// A bot as it does now; `session` is absent while it is not running.
     pub(crate) fn new(record: &BotRecord, session: Option<&Session>) -> Self {
-        let stopped = HealthDto { reason: None, key_packages: Vec::new(), outbox: 0 };
+        let stopped = HealthDto {
+            reason: None,
+            key_packages: Vec::new(),
+            outbox: 0,
+            clock_ahead_seconds: None,
+        };
         let (state, health) =
             session.map_or((BotStateDto::Stopped, stopped), |session| health(session.health()));
         Self {
@@ -219,7 +228,8 @@ fn health(health: Health) -> (BotStateDto, HealthDto) {
     let key_packages = stock
         .map(|(suite, count)| KeyPackageStock { post_quantum: post_quantum(suite), count })
         .collect();
-    (state, HealthDto { reason, key_packages, outbox: health.outbox })
+    let clock_ahead_seconds = Some(health.clock_ahead_secs).filter(|seconds| *seconds != 0);
+    (state, HealthDto { reason, key_packages, outbox: health.outbox, clock_ahead_seconds })
 }
 
 /// The post-quantum policy of a ciphersuite.

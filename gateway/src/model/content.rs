@@ -11,6 +11,18 @@ pub(crate) struct TextContent {
     body: String,
 }
 
+/// The content of a file to send. It may have more fields of the sender's own, a caption say.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes JSON that passes through")]
+pub(crate) struct FileContent {
+    /// The upload's id.
+    #[schema(example = "1c0ffee01c0ffee01c0ffee01c0ffee0")]
+    attachment_id: String,
+    /// What to call it, instead of the upload's name.
+    #[schema(required = false)]
+    name: Option<String>,
+}
+
 /// The content of a reaction.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes JSON that passes through")]

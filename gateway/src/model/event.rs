@@ -59,6 +59,11 @@ impl EventDto {
         self
     }
 
+    /// When it was written.
+    pub(crate) fn occurred_at(&self) -> &str {
+        &self.occurred_at
+    }
+
     /// Its cursor.
     pub(crate) fn cursor(&self) -> &str {
         &self.cursor
@@ -133,7 +138,7 @@ pub(crate) enum EventDataDto {
         topic: String,
     },
     /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    /// `group.needs_readd` (`forked`, `missed_commit` or `old_copy`).
+    /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
     #[schema(title = "GroupReason")]
     Reason {
         /// Why.
@@ -156,6 +161,12 @@ pub(crate) enum EventDataDto {
         from: String,
         /// The key the name points to now.
         to: String,
+    },
+    /// `clock.off`: the clock of the gateway and that of the node differ by more than ten minutes.
+    #[schema(title = "ClockOff")]
+    ClockOff {
+        /// By how many seconds the gateway's is ahead; negative: behind.
+        ahead_seconds: i64,
     },
     /// `session.displaced`: another instance runs this identity.
     #[schema(title = "SessionDisplaced")]
@@ -213,6 +224,7 @@ impl From<EventData> for EventDataDto {
             EventData::IdentityChanged { name, from, to } => {
                 Self::IdentityChanged { name, from: from.to_string(), to: to.to_string() }
             }
+            EventData::ClockOff { ahead_secs } => Self::ClockOff { ahead_seconds: ahead_secs },
             EventData::SessionDisplaced { by } => Self::Displaced { by },
         }
     }

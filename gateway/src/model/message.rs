@@ -1,8 +1,10 @@
 //! Messages on the wire.
 
-use quicproquo_client::{DeliveryState, Message, MessageId, Outgoing, Reaction, RelatesTo};
+use quicproquo_client::{
+    AttachmentId, DeliveryState, Message, MessageId, Outgoing, Reaction, RelatesTo,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::bot::post_quantum;
@@ -16,14 +18,16 @@ const MAX_TYPE: usize = 128;
 /// A message to send.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"type": "text", "content": {"body": "hi"}}))]
 pub(crate) struct NewMessage {
-    /// `text`, or a namespaced type of your own (with a dot, like `org.example.report`). Also
-    /// `reaction`, `edit`, `delete`, `read` and `typing`, each of which has a route of its own.
+    /// `text`, `file`, or a namespaced type of your own (with a dot, like `org.example.report`).
+    /// Also `reaction`, `edit`, `delete`, `read` and `typing`, each of which has a route of its own.
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// For `text` `{"body": "..."}`, at most 64 KiB; for a type of your own any JSON. In all at
-    /// most 1 MiB.
+    /// For `text` `{"body": "..."}`, at most 64 KiB; for `file` `{"attachment_id": "..."}` of an
+    /// upload, with another `name` and what else you like; for a type of your own any JSON. In all
+    /// at most 1 MiB.
     #[serde(default)]
     content: Value,
     /// The id of the message this one answers.
@@ -53,113 +57,9 @@ pub(crate) enum RequiredTrust {
     Verified,
 }
 
-/// What to change about an own message.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"content": {"body": "hello"}}))]
-pub(crate) struct MessageEdit {
-    /// The new content in place of the former one: for a text `{"body": "..."}`, for a type of
-    /// your own an object.
-    content: Value,
-    /// What must be so, or the change is not sent.
-    #[serde(default)]
-    require: Option<Require>,
-}
-
-/// A reaction to send.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewReaction {
-    /// What must be so, or the reaction is not sent.
-    #[serde(default)]
-    require: Option<Require>,
-}
-
-/// Whether the bot is writing.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"active": true}))]
-pub(crate) struct Typing {
-    /// `true` when absent. Others forget it after 30 seconds: say it again while it lasts.
-    #[serde(default = "yes")]
-    active: bool,
-    /// What must be so, or it is not sent.
-    #[serde(default)]
-    require: Option<Require>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-/// How far the bot has read.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"message_id": "9b2f6c1d0e3a48576b8c9dae0f102132"}))]
-pub(crate) struct ReadMarker {
-    /// The newest message it has read.
-    message_id: String,
-    /// What must be so, or it is not sent.
-    #[serde(default)]
-    require: Option<Require>,
-}
-
 /// Whether every member must be verified.
-fn verified(require: Option<Require>) -> bool {
+pub(super) fn verified(require: Option<Require>) -> bool {
     matches!(require, Some(Require { trust: RequiredTrust::Verified }))
-}
-
-/// A message of this type about another one.
-fn about(kind: &str, body: Value, id: MessageId) -> Outgoing {
-    let relates_to = Some(RelatesTo { rel: kind.to_owned(), id });
-    Outgoing { kind: kind.to_owned(), body, relates_to }
-}
-
-/// A message that deletes an own one.
-pub(crate) fn deletion(id: MessageId) -> Outgoing {
-    about("delete", json!({}), id)
-}
-
-/// A message that takes a reaction back.
-pub(crate) fn reaction_taken_back(key: &str, id: MessageId) -> Outgoing {
-    about("reaction", json!({ "key": key, "active": false }), id)
-}
-
-impl MessageEdit {
-    /// For the engine, and whether every member must be verified.
-    pub(crate) fn parse(self, id: MessageId) -> Result<(Outgoing, bool), Problem> {
-        let verified = verified(self.require);
-        match self.content.get("body") {
-            Some(Value::String(_)) => check_text(&self.content)?,
-            _ if self.content.is_object() => {}
-            _ => return Err(Problem::field("/content", "an object")),
-        }
-        Ok((about("edit", self.content, id), verified))
-    }
-}
-
-impl NewReaction {
-    /// For the engine, and whether every member must be verified.
-    pub(crate) fn parse(self, key: &str, id: MessageId) -> (Outgoing, bool) {
-        (about("reaction", json!({ "key": key }), id), verified(self.require))
-    }
-}
-
-impl Typing {
-    /// For the engine, and whether every member must be verified.
-    pub(crate) fn parse(self) -> (Outgoing, bool) {
-        let body = json!({ "active": self.active });
-        let outgoing = Outgoing { kind: "typing".to_owned(), body, relates_to: None };
-        (outgoing, verified(self.require))
-    }
-}
-
-impl ReadMarker {
-    /// For the engine, and whether every member must be verified.
-    pub(crate) fn parse(self) -> Result<(Outgoing, bool), Problem> {
-        let id = message_id("/message_id", &self.message_id)?;
-        Ok((about("read", json!({}), id), verified(self.require)))
-    }
 }
 
 /// A relation to another message of the group.
@@ -195,14 +95,16 @@ impl NewMessage {
             }
         };
         check_kind(&self.kind, relates_to.is_some())?;
-        if self.kind == "text" {
-            check_text(&self.content)?;
+        match self.kind.as_str() {
+            "text" => check_text(&self.content)?,
+            "file" => check_file(&self.content)?,
+            _ => {}
         }
         Ok(Outgoing { kind: self.kind, body: self.content, relates_to })
     }
 }
 
-fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem> {
+pub(super) fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem> {
     text.parse().map_err(|_| Problem::field(pointer, "not a message id"))
 }
 
@@ -221,12 +123,20 @@ fn check_kind(kind: &str, related: bool) -> Result<(), Problem> {
         "reaction" | "edit" | "delete" | "read" if !related => {
             Err(Problem::field("/relates_to", format!("a {kind} names the message it is about")))
         }
-        "text" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
+        "text" | "file" | "reaction" | "edit" | "delete" | "read" | "typing" => Ok(()),
         _ if own => Ok(()),
         _ => Err(Problem::field(
             "/type",
-            "text, reaction, edit, delete, read, typing, or a namespaced type with a dot",
+            "text, file, reaction, edit, delete, read, typing, or a namespaced type with a dot",
         )),
+    }
+}
+
+fn check_file(content: &Value) -> Result<(), Problem> {
+    let id = content.get("attachment_id").and_then(Value::as_str);
+    match id.map(str::parse::<AttachmentId>) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(Problem::field("/content/attachment_id", "the id of an attachment")),
     }
 }
 
@@ -409,7 +319,8 @@ mod tests {
             (r#"{"type":"text","content":{"body":7}}"#, "/content/body"),
             (r#"{"type":"text","content":{"body":"a"},"reply_to":"x"}"#, "/reply_to"),
             (r#"{"type":"reaction","content":{"key":"+1"}}"#, "/relates_to"),
-            (r#"{"type":"file","content":{}}"#, "/type"),
+            (r#"{"type":"file","content":{}}"#, "/content/attachment_id"),
+            (r#"{"type":"image","content":{}}"#, "/type"),
             (r#"{"type":"org..x","content":{}}"#, "/type"),
         ] {
             let problem = parse(text).unwrap_err().body(String::new());

@@ -1,5 +1,6 @@
 //! Parameters of queries.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use quicproquo_client::{Cursor, HistoryQuery};
@@ -115,7 +116,7 @@ impl HistoryParams {
         for (name, value) in parameters {
             // Of a time, only the offset needs it.
             if let Some(value) = value.map(|value| value.replace(['+', ' '], "%2B")) {
-                target.push_str(&format!("&{name}={value}"));
+                let _ = write!(target, "&{name}={value}");
             }
         }
         target

@@ -25,8 +25,9 @@ const fn kind(
 }
 
 /// What can be sent, besides types of a bot's own.
-const SENT: [Kind; 6] = [
+const SENT: [Kind; 7] = [
     kind("text", "Text", "A text.", Some("TextContent"), false),
+    kind("file", "File", "A file that was uploaded.", Some("FileContent"), false),
     kind(
         "reaction",
         "Reaction",
@@ -65,7 +66,7 @@ const RECEIVED: [Kind; 8] = [
 ];
 
 /// Types of events and the schemas of their `data`.
-const EVENTS: [(&str, &str); 18] = [
+const EVENTS: [(&str, &str); 19] = [
     ("message.received", "Message"),
     ("message.sent", "Message"),
     ("message.failed", "Message"),
@@ -83,6 +84,7 @@ const EVENTS: [(&str, &str); 18] = [
     ("invitation.received", "Invitation"),
     ("gap.detected", "Gap"),
     ("identity.changed", "IdentityChanged"),
+    ("clock.off", "ClockOff"),
     ("session.displaced", "SessionDisplaced"),
 ];
 
@@ -165,21 +167,23 @@ fn new_messages(schemas: &mut Map<String, Value>) {
         .map(|kind| {
             let mut schema = base.clone();
             schema["description"] = kind.about.into();
-            let mut required = vec!["type"];
+            let mut required = vec!["type", "content"];
             let properties = object(&mut schema["properties"]);
             properties.insert("type".to_owned(), tag_schema(kind.tag));
-            if let Some(content) = kind.content {
-                properties.insert("content".to_owned(), reference(content));
-                required.push("content");
+            match kind.content {
+                Some(content) => {
+                    properties.insert("content".to_owned(), reference(content));
+                }
+                None => {
+                    properties["content"]["type"] = "object".into();
+                    properties["content"]["example"] = received(kind.tag);
+                }
             }
             if kind.related {
                 properties.remove("reply_to");
                 properties.insert("relates_to".to_owned(), reference("RelatesTo"));
                 properties["relates_to"]["example"] = related(kind.tag);
                 required.push("relates_to");
-            }
-            if kind.tag == "edit" {
-                properties["content"]["example"] = json!({ "body": "hello" });
             }
             schema["required"] = json!(required);
             Variant {

@@ -53,6 +53,7 @@ kinds! {
     HostRefused "host-refused" FORBIDDEN false "The gateway does not answer to this host name.";
     OriginRefused "origin-refused" FORBIDDEN false "The gateway does not answer to pages of this origin.";
     RegistrationRefused "registration-refused" FORBIDDEN false "The node does not admit this identity.";
+    WebhookTargetRefused "webhook-target-refused" FORBIDDEN false "The gateway does not deliver to this target.";
     NotAdmin "not-admin" FORBIDDEN false "Only an admin of the group may do this.";
     NotYourMessage "not-your-message" FORBIDDEN false "Only its sender may edit or delete a message.";
     RouteNotFound "route-not-found" NOT_FOUND false "There is no such route.";
@@ -62,7 +63,9 @@ kinds! {
     MemberNotFound "member-not-found" NOT_FOUND false "The identity is not a member of the group.";
     InvitationNotFound "invitation-not-found" NOT_FOUND false "There is no such invitation.";
     MessageNotFound "message-not-found" NOT_FOUND false "There is no such message.";
+    AttachmentNotFound "attachment-not-found" NOT_FOUND false "There is no such attachment.";
     ConsumerNotFound "consumer-not-found" NOT_FOUND false "There is no such consumer.";
+    WebhookNotFound "webhook-not-found" NOT_FOUND false "There is no such webhook.";
     DeliveryNotFound "delivery-not-found" NOT_FOUND false "There is no such delivery.";
     NameUnknown "name-unknown" NOT_FOUND false "Nobody has this name.";
     MethodNotAllowed "method-not-allowed" METHOD_NOT_ALLOWED false "The route does not have this method.";
@@ -81,17 +84,22 @@ kinds! {
     BotExported "bot-exported" CONFLICT false "This bot was exported and goes on elsewhere.";
     NotEditable "not-editable" CONFLICT false "The message cannot be edited.";
     CursorExpired "cursor-expired" GONE false "The cursor is older than what is kept.";
+    AttachmentExpired "attachment-expired" GONE false "The node does not keep the attachment any more.";
     EpochMismatch "epoch-mismatch" PRECONDITION_FAILED false "The group has moved on from the epoch in If-Match.";
     NotVerified "not-verified" PRECONDITION_FAILED false "A member of the group is not verified.";
     TooLarge "too-large" PAYLOAD_TOO_LARGE false "The request is too large.";
     MediaTypeRefused "media-type-refused" UNSUPPORTED_MEDIA_TYPE false "The body is not declared as JSON.";
+    RangeRefused "range-refused" RANGE_NOT_SATISFIABLE false "The attachment has no such bytes.";
     IdempotencyMismatch "idempotency-mismatch" UNPROCESSABLE_ENTITY false "The idempotency key was used for another request.";
     UpgradeRequired "upgrade-required" UPGRADE_REQUIRED false "This route speaks WebSocket only.";
+    RateLimited "rate-limited" TOO_MANY_REQUESTS true "Too many requests in a short time.";
     Internal "internal" INTERNAL_SERVER_ERROR false "Something failed inside the gateway.";
     NodeRefused "node-refused" BAD_GATEWAY false "The node refused the request.";
+    AttachmentDamaged "attachment-damaged" BAD_GATEWAY false "The node has something else than what was uploaded.";
     NodeUnreachable "node-unreachable" SERVICE_UNAVAILABLE true "The node cannot be reached.";
     BotStopped "bot-stopped" SERVICE_UNAVAILABLE true "The bot is not running.";
     OutboxFull "outbox-full" SERVICE_UNAVAILABLE true "Too much is waiting to be sent.";
+    UploadsBusy "uploads-busy" SERVICE_UNAVAILABLE true "Too many uploads are running.";
     StorageUnavailable "storage-unavailable" SERVICE_UNAVAILABLE true "The database cannot be written.";
     NotReady "not-ready" SERVICE_UNAVAILABLE true "The gateway is not ready.";
 }

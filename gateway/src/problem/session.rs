@@ -25,6 +25,10 @@ impl From<SessionError> for Problem {
             SessionError::MessageNotFound => Self::new(Kind::MessageNotFound),
             SessionError::NotYourMessage => Self::new(Kind::NotYourMessage),
             SessionError::NotEditable(_) => Self::new(Kind::NotEditable).detail(text),
+            SessionError::AttachmentNotFound => Self::new(Kind::AttachmentNotFound),
+            SessionError::AttachmentExpired => Self::new(Kind::AttachmentExpired),
+            SessionError::AttachmentDamaged => Self::new(Kind::AttachmentDamaged),
+            SessionError::UploadsBusy => Self::new(Kind::UploadsBusy),
             SessionError::BlobNotFound => Self::new(Kind::NotFound),
             SessionError::NameTaken => Self::new(Kind::NameTaken),
             SessionError::NameInvalid | SessionError::Invalid(_) => {

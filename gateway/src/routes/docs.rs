@@ -9,6 +9,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::asyncapi::asyncapi_json;
 use crate::openapi::openapi_json;
 use crate::state::AppState;
 
@@ -20,7 +21,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// `/openapi.json` and `/docs`.
+/// `/openapi.json`, `/asyncapi.json` and `/docs`.
 pub(crate) fn router() -> Router<AppState> {
     let text = openapi_json();
     let json = HeaderValue::from_static("application/json");
@@ -30,7 +31,13 @@ pub(crate) fn router() -> Router<AppState> {
         .display_request_duration(true)
         .validator_url("none");
     let pages: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
-    Router::new().route(DOCUMENT, get(answer)).merge(pages.layer(from_fn(policy)))
+    let json = HeaderValue::from_static("application/json");
+    let stream = asyncapi_json();
+    let describe = move || async move { ([(CONTENT_TYPE, json)], stream).into_response() };
+    Router::new()
+        .route(DOCUMENT, get(answer))
+        .route("/asyncapi.json", get(describe))
+        .merge(pages.layer(from_fn(policy)))
 }
 
 async fn policy(request: Request, next: Next) -> Response {

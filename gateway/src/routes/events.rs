@@ -9,7 +9,8 @@ use http::header::UPGRADE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::auth::{Bot, Scope};
-use crate::events::{Caller, ConnectionPermit, LAST_EVENT_ID, poll, sse, upgrade, wants_sse};
+use crate::door::ConnectionPermit;
+use crate::events::{Caller, LAST_EVENT_ID, poll, sse, upgrade, wants_sse};
 use crate::extract::{Mutation, NoBody, Params};
 use crate::model::{
     Ack, ConsumerPosition, EventDto, Extend, Extended, List, PollParams, StreamParams, TicketDto,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::openapi::{Open, Unready};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::AppState;
 
@@ -46,10 +46,7 @@ pub(crate) async fn get_live() -> Reply<Live> {
     responses((status = 200, body = Ready, description = "It does."), Unready)
 )]
 pub(crate) async fn get_ready(State(state): State<AppState>) -> Result<Reply<Ready>, Problem> {
-    if !state.ready.is_on() || state.stopping.is_cancelled() {
-        return Err(Problem::new(Kind::NotReady));
-    }
-    state.store.check().await?;
+    state.is_ready().await?;
     let bots = state.bots.all();
     let linked = bots
         .iter()

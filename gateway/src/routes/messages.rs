@@ -15,7 +15,26 @@ use crate::reply::Reply;
 /// The answer is durable: `delivery.state` says whether it is at the node already (`sent`) or
 /// still here (`queued`).
 #[utoipa::path(
-    post, path = "/v1/groups/{group_id}/messages", tag = "messages", request_body = NewMessage,
+    post, path = "/v1/groups/{group_id}/messages", tag = "messages",
+    request_body(content = NewMessage, examples(
+        ("text" = (summary = "A text", value = json!(
+            {"type": "text", "content": {"body": "hi"}}
+        ))),
+        ("reply" = (summary = "An answer to another message", value = json!({
+            "type": "text", "content": {"body": "hello"},
+            "reply_to": "9b2f6c1d0e3a48576b8c9dae0f102132"
+        }))),
+        ("file" = (summary = "A file that was uploaded", value = json!({
+            "type": "file",
+            "content": {"attachment_id": "1c0ffee01c0ffee01c0ffee01c0ffee0", "name": "report.pdf"}
+        }))),
+        ("own" = (summary = "A type of your own", value = json!(
+            {"type": "com.example.move", "content": {"from": "e2", "to": "e4"}}
+        ))),
+        ("verified" = (summary = "Only if all members are verified", value = json!({
+            "type": "text", "content": {"body": "hi"}, "require": {"trust": "verified"}
+        })))
+    )),
     params(("group_id" = String, Path, description = "The group's id."), SendWait, Guarded),
     responses((status = 201, body = MessageDto, description = "The message."), Refused),
     security(("bot_token" = []))

@@ -59,6 +59,7 @@ impl Store {
 
     /// Reserves a name for a bot that is being created; `Exists` when another bot has it.
     pub(crate) async fn reserve_bot(&self, bot: &BotRow) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO bots (bot_id, name, identity, state, created_at_ms)
              VALUES (?, ?, ?, 'creating', ?)",
@@ -67,9 +68,9 @@ impl Store {
         .bind(&bot.name)
         .bind(bot.identity.to_string())
         .bind(to_db(bot.created_at_ms))
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(())
+        self.commit(tx).await
     }
 
     /// Puts a reserved bot to work, with its first token and the answer to the request.
@@ -86,7 +87,7 @@ impl Store {
             .await?;
         super::tokens::insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Puts an imported bot to work, with its consumers, its first token and the answer to the request; `Exists`
@@ -114,10 +115,10 @@ impl Store {
         }
         super::tokens::insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
-    /// Marks a bot for deletion and deletes its tokens and consumers.
+    /// Marks a bot for deletion and deletes its tokens, webhooks and consumers.
     pub(crate) async fn retire_bot(
         &self,
         bot_id: &str,
@@ -127,24 +128,27 @@ impl Store {
         for sql in [
             "UPDATE bots SET state = 'deleting' WHERE bot_id = ?",
             "DELETE FROM tokens WHERE bot_id = ?",
+            "DELETE FROM webhooks WHERE bot_id = ?",
             "DELETE FROM consumers WHERE bot_id = ?",
         ] {
             sqlx::query(sql).bind(bot_id).execute(&mut *tx).await?;
         }
         super::requests::insert(&mut tx, record).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Frees the name of a bot that came to nothing, while its identity waits for its deletion.
     pub(crate) async fn free_name(&self, bot_id: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
         let query = sqlx::query("UPDATE bots SET name = bot_id WHERE bot_id = ?").bind(bot_id);
-        query.execute(&self.pool).await?;
-        Ok(())
+        query.execute(&mut *tx).await?;
+        self.commit(tx).await
     }
 
     /// Forgets a bot whose identity is deleted.
     pub(crate) async fn forget_bot(&self, bot_id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM bots WHERE bot_id = ?").bind(bot_id).execute(&self.pool).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM bots WHERE bot_id = ?").bind(bot_id).execute(&mut *tx).await?;
+        self.commit(tx).await
     }
 }

@@ -117,7 +117,7 @@ impl Store {
                 put_delivery(&mut tx, &change.row, *cursor, row.as_ref()).await?;
             }
         }
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 }
 

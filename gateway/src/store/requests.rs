@@ -46,7 +46,7 @@ impl Store {
     pub(crate) async fn put_request(&self, record: &Record) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         insert(&mut tx, Some(record)).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 }
 

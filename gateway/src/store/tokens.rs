@@ -31,7 +31,7 @@ impl Store {
         let mut tx = self.begin().await?;
         insert(&mut tx, grant).await?;
         super::requests::insert(&mut tx, record).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 
     /// Deletes a token, with the answer to the request.
@@ -46,7 +46,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         super::requests::insert(&mut tx, record).await?;
-        Ok(tx.commit().await?)
+        self.commit(tx).await
     }
 }
 

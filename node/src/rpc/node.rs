@@ -57,6 +57,7 @@ impl node::Server for NodeServer {
         wire(self.peer.gate.open())?;
         let mut results = results.get();
         results.set_acked_up_to(session.acked_up_to);
+        results.set_time(self.peer.shared.clock.now());
         let mut last_send = results.reborrow().init_last_send();
         last_send.set_incarnation(session.last_send.incarnation);
         last_send.set_counter(session.last_send.counter);

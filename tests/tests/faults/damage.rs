@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quicproquo_tests::load::{self, MessageId};
 use quicproquo_tests::process::Ended;
 use quicproquo_tests::rpc::{Dialer, Fault, Pushed, Target, Who};
 use quicproquo_tests::seed::{part, say, seed, setting};
-use quicproquo_tests::{Launch, SOON, files};
+use quicproquo_tests::{Launch, SOON, files, harm};
 use tempfile::TempDir;
 use tokio::task::LocalSet;
 
@@ -162,55 +161,6 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What is done to a file.
-#[derive(Debug, Clone, Copy)]
-enum Harm {
-    Flip { at: u64, bit: u8 },
-    Zero { at: u64, len: u64 },
-    Noise { at: u64, len: u64 },
-    Truncate { at: u64 },
-    Delete,
-}
-
-impl Harm {
-    fn choose(rng: &mut fastrand::Rng, len: u64) -> Self {
-        let at = rng.u64(..len.max(1));
-        match rng.u8(..10) {
-            0..5 => Self::Flip { at, bit: rng.u8(..8) },
-            5 => Self::Zero { at: at / 512 * 512, len: 512 },
-            6 => Self::Noise { at: at / 4096 * 4096, len: 4096 },
-            7 => Self::Truncate { at },
-            8 => Self::Truncate { at: at / 4096 * 4096 },
-            _ => Self::Delete,
-        }
-    }
-
-    fn inflict(self, file: &Path, rng: &mut fastrand::Rng) {
-        let mut bytes = fs::read(file).expect("read a file");
-        let place = |at: u64, len: u64| {
-            let at = usize::try_from(at).expect("small");
-            at..(at + usize::try_from(len).expect("small")).min(bytes.len())
-        };
-        match self {
-            Self::Delete => return fs::remove_file(file).expect("delete a file"),
-            Self::Flip { at, bit } => {
-                let place = place(at, 1);
-                bytes[place].iter_mut().for_each(|byte| *byte ^= 1 << bit);
-            }
-            Self::Zero { at, len } => {
-                let place = place(at, len);
-                bytes[place].fill(0);
-            }
-            Self::Noise { at, len } => {
-                let place = place(at, len);
-                rng.fill(&mut bytes[place]);
-            }
-            Self::Truncate { at } => bytes.truncate(usize::try_from(at).expect("small")),
-        }
-        fs::write(file, bytes).expect("write a file");
-    }
-}
-
 /// A data directory to damage copies of.
 struct Original {
     dir: TempDir,
@@ -258,41 +208,12 @@ async fn outcome(data: &Path, promises: &Promises) -> Outcome {
     }
 }
 
-/// All files below a data directory, with the weight of each.
-fn weighted(data: &Path) -> Vec<(PathBuf, u64)> {
-    let mut files: Vec<_> = files::contents(data)
-        .into_iter()
-        .map(|(path, bytes)| {
-            // What holds the data is hit most; what is empty can only be deleted.
-            let holds_data = path.ends_with("node.db")
-                || path.ends_with("node.db-wal")
-                || path.starts_with(data.join("queues"));
-            (
-                path,
-                if bytes.is_empty() {
-                    1
-                } else if holds_data {
-                    10
-                } else {
-                    3
-                },
-            )
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-fn choose(rng: &mut fastrand::Rng, files: Vec<(PathBuf, u64)>) -> PathBuf {
-    let all: u64 = files.iter().map(|(_, weight)| weight).sum();
-    let mut at = rng.u64(..all);
-    for (path, weight) in files {
-        if at < weight {
-            return path;
-        }
-        at -= weight;
-    }
-    panic!("the weights add up");
+/// What holds the data is hit most.
+fn weight(path: &Path) -> u64 {
+    let holds_data = path == Path::new("node.db")
+        || path == Path::new("node.db-wal")
+        || path.starts_with("queues");
+    if holds_data { 10 } else { 3 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -313,18 +234,14 @@ async fn damaged_files_are_refused_or_reported() {
         let dir = TempDir::new().expect("a folder");
         let data = dir.path().join("node");
         files::copy_tree(&original.dir.path().join("node"), &data);
-        let file = choose(&mut rng, weighted(&data));
-        let len = fs::metadata(&file).expect("a file").len();
-        let harm = Harm::choose(&mut rng, len);
-        harm.inflict(&file, &mut rng);
+        let hurt = harm::hurt(&data, weight, &mut rng);
         let outcome = outcome(&data, &original.promises).await;
         match &outcome {
             Outcome::Refused(_) => refused += 1,
             Outcome::Noticed(_) => noticed += 1,
             Outcome::Whole => whole += 1,
             Outcome::Silent(_) | Outcome::Ugly(_) => {
-                let name = file.strip_prefix(&data).expect("below the data").display();
-                bad.push(format!("case {case}: {name} ({len} bytes) {harm:?}: {outcome}"));
+                bad.push(format!("case {case}: {hurt}: {outcome}"));
             }
         }
     }

@@ -5,6 +5,11 @@
 mod bad_network;
 mod damage;
 mod disk_full;
+mod gateway_damage;
+mod gateway_disk;
+mod gateway_kill;
+mod gateway_power;
+mod gateway_synced;
 mod multicast;
 mod node_kill;
 mod power_loss;

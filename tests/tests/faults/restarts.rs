@@ -1,13 +1,11 @@
 //! Soft and hard restarts under load, of both halves together and of each alone: a listener that
 //! resumes where it was has no gap and nothing twice.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::Duration;
 
-use quicproquo_tests::bot::body_of;
 use quicproquo_tests::seed::{part, say, seed, setting};
-use quicproquo_tests::{Bot, LONG, Launch, Running, Socket, pair, wait_for};
-use serde_json::Value;
+use quicproquo_tests::{Bot, Ear, LONG, Launch, Running, pair, wait_for};
 use tempfile::TempDir;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -32,50 +30,8 @@ async fn lane(bot: &Bot, group: &str, lane: usize, pace: Duration, stop: &Cell<b
     sent
 }
 
-/// Listens, and resumes after the last event it has seen.
-#[derive(Default)]
-struct Ear {
-    cursor: Cell<Option<String>>,
-    heard: RefCell<Vec<String>>,
-    received: Cell<usize>,
-    resumed: Cell<usize>,
-    /// Keeps an event only when the next one comes, when it has long moved on.
-    careless: bool,
-    unkept: RefCell<Option<String>>,
-}
-
-impl Ear {
-    async fn after_the_newest(bot: &Bot) -> Self {
-        Self { cursor: Cell::new(Some(bot.tail().await)), ..Self::default() }
-    }
-
-    async fn listen(&self, bot: &Bot) {
-        loop {
-            let after = self.cursor.take().expect("a cursor");
-            self.cursor.set(Some(after.clone()));
-            let query = format!("after={after}&types=message.received");
-            if let Ok(mut socket) = Socket::try_open(&bot.api, &query).await {
-                self.resumed.set(self.resumed.get() + 1);
-                while let Ok(frame) = socket.next().await {
-                    self.hear(&frame);
-                }
-                self.unkept.take();
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn hear(&self, frame: &Value) {
-        if frame["type"] == "event" {
-            let event = &frame["event"];
-            self.cursor.set(Some(event["cursor"].as_str().expect("a cursor").to_owned()));
-            self.received.set(self.received.get() + 1);
-            let text = Some(body_of(&event["data"]));
-            let kept = if self.careless { self.unkept.replace(text) } else { text };
-            self.heard.borrow_mut().extend(kept);
-        }
-    }
-}
+/// What a listener of these tests hears.
+const MESSAGES: &str = "message.received";
 
 /// Nothing is missing, nothing is there twice, each lane is in order; otherwise what is wrong.
 fn check(heard: &[String], sent: &[usize]) -> Result<(), String> {
@@ -119,7 +75,7 @@ async fn through_restarts(
         let (sent, ()) = tokio::join!(lanes, restarts);
         let all: usize = sent.iter().sum();
         wait_for("everything to be heard", LONG, || async {
-            (ear.received.get() >= all).then_some(())
+            (ear.received() >= all).then_some(())
         })
         .await;
         sent
@@ -131,14 +87,15 @@ async fn through_restarts(
     let all: usize = sent.iter().sum();
     let seconds = began.elapsed().as_secs_f64();
     say(&format!(
-        "{} restarts, {all} messages in {seconds:.1} s, {} sockets",
+        "{} restarts, {all} messages in {seconds:.1} s, {} sockets, {} events came again",
         hard.len(),
-        ear.resumed.get()
+        ear.connections(),
+        ear.repeated()
     ));
     assert!(all > LANES, "messages were sent: {all}");
-    let mut heard = ear.heard.take();
-    heard.extend(ear.unkept.take());
-    check(&heard, &sent)
+    // A connection ends with what its listener had not acknowledged yet, and not with everything.
+    assert!(ear.repeated() < all, "everything came again");
+    check(&ear.texts(), &sent)
 }
 
 /// So many soft and so many hard ones, in an order of the seed's.
@@ -166,7 +123,7 @@ async fn both_halves_restart_together() {
     let order = order(&mut rng);
     let again = async |hard| restart(&mut up, hard).await;
     let bots = (&alice, &bob, group.as_str());
-    let ear = Ear::after_the_newest(&bob).await;
+    let ear = Ear::after_the_newest(&bob, MESSAGES).await;
     assert_eq!(through_restarts(bots, ear, order, &mut rng, again).await, Ok(()));
 }
 
@@ -182,7 +139,24 @@ async fn each_half_restarts_alone() {
     let order = order(&mut rng);
     let again = async |hard| restart(&mut halves[usize::from(which.bool())], hard).await;
     let bots = (&alice, &bob, group.as_str());
-    let ear = Ear::after_the_newest(&bob).await;
+    let ear = Ear::after_the_newest(&bob, MESSAGES).await;
+    assert_eq!(through_restarts(bots, ear, order, &mut rng, again).await, Ok(()));
+}
+
+/// A named consumer, whose place the gateway keeps: what it has not acknowledged comes again, and
+/// nothing else is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_goes_on_where_it_was() {
+    let mut rng = part(seed("restarts of the gateway"), 0);
+    let dir = TempDir::new().unwrap();
+    let node = Launch::node(&dir.path().join("node")).log("warn").start().await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).log("warn").start().await;
+    let (alice, bob, group) = pair(&gateway).await;
+    let mut gateway = Some(gateway);
+    let order = order(&mut rng);
+    let again = async |hard| restart(&mut gateway, hard).await;
+    let bots = (&alice, &bob, group.as_str());
+    let ear = Ear::consumer(&bob, "main", MESSAGES).await;
     assert_eq!(through_restarts(bots, ear, order, &mut rng, again).await, Ok(()));
 }
 
@@ -196,7 +170,7 @@ async fn a_listener_that_moves_on_too_early_is_seen() {
     let mut up = Some(up);
     let again = async |hard| restart(&mut up, hard).await;
     let bots = (&alice, &bob, group.as_str());
-    let ear = Ear { careless: true, ..Ear::after_the_newest(&bob).await };
+    let ear = Ear::careless(&bob, MESSAGES).await;
     let wrong = through_restarts(bots, ear, vec![true, false], &mut rng, again).await;
     say(&format!("{wrong:?}"));
     wrong.expect_err("the test sees no gap where there is one");

@@ -4,14 +4,12 @@
 //! request that is larger than a bare acknowledgement of QUIC; before that call is made, a sync of
 //! the queues, or of the directory where that is what changes, that began after the request must have returned.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::HYBRID_PUBLIC_KEY_LEN;
 use quicproquo_tests::load::MessageId;
 use quicproquo_tests::rpc::{Dialer, Fault, Session, Target, Who};
 use quicproquo_tests::seed::{say, setting};
-use quicproquo_tests::trace::{Call, Kind, Tracer};
+use quicproquo_tests::trace::{Kind, Tracer, Window, early, now};
 use quicproquo_tests::{Launch, SOON};
 use tempfile::TempDir;
 use tokio::task::LocalSet;
@@ -19,14 +17,6 @@ use tokio::task::LocalSet;
 /// Datagrams up to this size carry no answer: 1 byte flags, 8 connection id, 4 packet number, 16
 /// tag (RFC 9001 section 5.3), and an ACK frame.
 const BARE: u64 = 60;
-
-/// When a request was about to be made and when it was answered, what it was, and what it needs.
-type Window = (f64, f64, &'static str, Kind);
-
-#[expect(clippy::disallowed_methods, reason = "the trace has the system's time")]
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
-}
 
 async fn requests(target: Target, count: u64, windows: &mut Vec<Window>) -> Result<(), Fault> {
     let dialer = Dialer::new(target, SOON);
@@ -42,7 +32,7 @@ async fn requests(target: Target, count: u64, windows: &mut Vec<Window>) -> Resu
     for n in 30..30 + count {
         let begin = now();
         let (what, needs) = one(n).await?;
-        windows.push((begin, now(), what, needs));
+        windows.push(Window { begin, end: now(), what, needs });
     }
     Ok(())
 }
@@ -70,31 +60,8 @@ async fn request(
     }
 }
 
-/// How many requests were answered before they were synced; panics when a window holds no answer.
-fn early(calls: &[Call], windows: &[Window]) -> Vec<Window> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    for window in windows {
-        let (begin, end, what, needs) = *window;
-        while calls.get(at).is_some_and(|call| call.begin < begin) {
-            at += 1;
-        }
-        let inside = calls[at..].iter().take_while(|call| call.begin <= end);
-        let mut synced = f64::INFINITY;
-        let mut answer = None;
-        for call in inside {
-            match call.kind {
-                kind if kind == needs => synced = synced.min(call.end),
-                Kind::Send(bytes) if bytes > BARE && answer.is_none() => answer = Some(call.begin),
-                _ => {}
-            }
-        }
-        let answer = answer.unwrap_or_else(|| panic!("{what}: no answer in the trace"));
-        if synced > answer {
-            found.push(*window);
-        }
-    }
-    found
+fn is_answer(kind: Kind) -> bool {
+    matches!(kind, Kind::Send(bytes) if bytes > BARE)
 }
 
 async fn run(launch: impl Fn(Launch) -> Launch, count: u64) -> (Vec<Window>, usize) {
@@ -107,7 +74,7 @@ async fn run(launch: impl Fn(Launch) -> Launch, count: u64) -> (Vec<Window>, usi
     let mut calls = tracer.finish().await;
     calls.sort_by(|a, b| a.begin.total_cmp(&b.begin));
     node.stop().await;
-    (early(&calls, &windows), windows.len())
+    (early(&calls, &windows, is_answer), windows.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,5 +92,5 @@ async fn without_synced_commits_answers_leave_early() {
     let (early, of) = run(unsynced, 100).await;
     // Three of four requests change the queues.
     assert!(early.len() * 2 > of, "{} of {of}", early.len());
-    assert!(early.iter().all(|(.., needs)| *needs == Kind::SyncQueues), "{early:?}");
+    assert!(early.iter().all(|it| it.needs == Kind::SyncQueues), "{early:?}");
 }

@@ -98,12 +98,6 @@ async fn mistakes_get_the_right_problem() {
     let answer = api.request(Method::PUT, "/v1/me");
     let answer = api.send(answer).await;
     answer.expect_problem(405, "method-not-allowed");
-    // What is not built yet is not there.
-    let message = format!("{send}/{}", "00".repeat(16));
-    for method in [Method::PATCH, Method::DELETE] {
-        let answer = api.send(api.request(method, &message)).await;
-        answer.expect_problem(404, "route-not-found");
-    }
     let answer = up.admin().post("/v1/bots/import", &json!({})).await;
     answer.expect_problem(400, "json-invalid");
 

@@ -1,20 +1,28 @@
 //! End-to-end tests: real processes, driven through REST, WebSocket and RPC.
 
+mod access;
 mod accounts;
 mod archive;
+mod asyncapi;
+mod attachments;
 mod backup;
 mod bench;
+mod browser;
 mod certificates;
+mod changes;
 mod console;
 mod consumers;
 mod conversation;
 mod disk;
+mod door;
 mod errors;
 mod examples;
 mod gaps;
 mod idempotency;
+mod idle;
 mod keys;
 mod kill;
+mod limits;
 mod logs;
 mod membership;
 mod memory;
@@ -23,10 +31,12 @@ mod openapi;
 mod operations;
 mod published;
 mod races;
+mod rates;
 mod restart;
 mod retention;
 mod secrecy;
 mod showcase;
+mod slow_readers;
 mod sockets;
 mod sse;
 mod startup;
@@ -35,6 +45,7 @@ mod streams;
 mod swagger;
 mod tokens;
 mod trust;
+mod webhooks;
 
 #[rustfmt::skip]
 #[expect(

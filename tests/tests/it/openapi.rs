@@ -22,8 +22,8 @@ const TOOL: Duration = Duration::from_mins(3);
 
 /// The description as it is committed.
 fn committed() -> Value {
-    let text = std::fs::read_to_string(files::checkout(DOCUMENT)).unwrap();
-    serde_json::from_str(&text).unwrap()
+    let text = std::fs::read_to_string(files::checkout(DOCUMENT)).expect("read it");
+    serde_json::from_str(&text).expect("it is JSON")
 }
 
 /// Runs a foreign tool to its good end; answers what it said.

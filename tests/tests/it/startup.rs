@@ -208,3 +208,27 @@ async fn it_ends_cleanly_on_sigterm_with_listeners_connected() {
     // A waiting poll is answered, not cut.
     assert_eq!(answer.unwrap().status, 200);
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_is_a_failure() {
+    let dir = TempDir::new().unwrap();
+    for args in [["config", "check"].as_slice(), &["openapi"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = std::process::Command::new(quicproquo_tests::files::qpq());
+        let command = command.args(args).arg("--data-dir").arg(dir.path()).stdout(full);
+        let ended = command.output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {ended:?}");
+        assert!(one_line(&String::from_utf8_lossy(&ended.stderr)).contains("standard output"));
+    }
+}
+
+#[tokio::test]
+async fn every_setting_is_in_the_help() {
+    let dir = TempDir::new().unwrap();
+    let help = tool(dir.path(), &["node", "--help"]).await.stdout;
+    for flag in ["--node-limits-streams", "--node-quotas-queue-rows", "--node-listen"] {
+        assert!(help.contains(flag), "{flag}:\n{help}");
+    }
+    let short = tool(dir.path(), &["node", "-h"]).await.stdout;
+    assert!(short.contains("--node-listen") && !short.contains("--node-limits-streams"), "{short}");
+}

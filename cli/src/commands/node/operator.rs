@@ -7,7 +7,7 @@ use crate::args::{InviteCreate, NameRelease, NodeIdentity, NodeInvite, NodeName}
 use crate::config::Settings;
 use crate::data_dir;
 use crate::exit::Failure;
-use crate::output::{say, say_json};
+use crate::output::{date, say, say_json};
 
 async fn operator(settings: &Settings) -> Result<Operator, Failure> {
     let dir = data_dir::of_node(&settings.data_dir)?;
@@ -95,11 +95,11 @@ fn show_invite(info: &InviteInfo, json: bool) -> Result<(), Failure> {
             "label": info.label,
             "uses": info.uses,
             "uses_left": info.uses_left,
-            "created_at": info.created_at,
-            "expires_at": info.expires_at,
+            "created_at": date(info.created_at),
+            "expires_at": info.expires_at.map(date),
         }));
     }
-    let end = info.expires_at.map_or("never".to_owned(), |end| format!("{end} (unix seconds)"));
+    let end = info.expires_at.map_or("never".to_owned(), |end| date(end));
     let InviteInfo { id, uses, uses_left, label, .. } = info;
     say(format_args!("{id}  {uses_left} of {uses} uses left, ends {end}  {label}"));
     Ok(())

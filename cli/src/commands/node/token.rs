@@ -12,7 +12,7 @@ use crate::args::{NodeToken, TokenIssue, TokenList, TokenRevoke};
 use crate::config::Settings;
 use crate::data_dir;
 use crate::exit::Failure;
-use crate::output::{say, say_json};
+use crate::output::{date, say, say_json};
 
 /// Digits of a token's id: the start of its SHA-256.
 const ID_DIGITS: usize = 16;
@@ -44,11 +44,11 @@ async fn issue(dir: &Path, args: TokenIssue) -> Result<(), Failure> {
     }
     let token = token.as_deref().unwrap_or("the one that the proof was made for");
     say(format_args!(
-        "Token      {token}\nId         {}\nIdentity   {}\nExpires    {} (unix seconds)\n\n\
+        "Token      {token}\nId         {}\nIdentity   {}\nExpires    {}\n\n\
          It goes as 32 bytes into Auth.accessToken, and is not shown again.",
         id(&issued.hash),
         issued.identity,
-        issued.expires_at,
+        date(issued.expires_at),
     ));
     Ok(())
 }
@@ -73,7 +73,12 @@ async fn list(dir: &Path, args: &TokenList) -> Result<(), Failure> {
         if args.json {
             say_json(&facts(&token))?;
         } else {
-            say(format_args!("{}  {}  {}", id(&token.hash), token.identity, token.expires_at));
+            say(format_args!(
+                "{}  {}  {}",
+                id(&token.hash),
+                token.identity,
+                date(token.expires_at)
+            ));
         }
     }
     Ok(())
@@ -107,6 +112,6 @@ fn facts(token: &IssuedToken) -> serde_json::Value {
     json!({
         "id": id(&token.hash),
         "identity": token.identity.to_string(),
-        "expires_at": token.expires_at,
+        "expires_at": date(token.expires_at),
     })
 }

@@ -27,13 +27,13 @@ pub(crate) fn fan_out<T, I: Iterator<Item = (IdentityKey, T)>>(
     to.filter(move |(key, _)| reached.as_ref().is_none_or(|reached| reached.contains(key)))
 }
 
-fn reach(group: &GroupId, from: &Session, to: &[&Session]) {
+pub(super) fn reach(group: &GroupId, from: &Session, to: &[&Session]) {
     let key = (group.clone(), from.identity());
     let to = to.iter().map(|session| session.identity()).collect();
     REACHED.lock().unwrap().insert(key, to);
 }
 
-fn reach_all(group: &GroupId, from: &Session) {
+pub(super) fn reach_all(group: &GroupId, from: &Session) {
     REACHED.lock().unwrap().remove(&(group.clone(), from.identity()));
 }
 

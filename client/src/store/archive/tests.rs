@@ -10,13 +10,13 @@ use quicproquo_core::kem::HybridSecret;
 use sqlx::ConnectOptions as _;
 
 use super::*;
-use crate::config::MasterKey;
+use crate::config::{MasterKey, Sync};
 use crate::event::EventData;
 use crate::store::{Handover, OutboxRecord, Pin};
 
 async fn open(dir: &Path) -> Arc<Store> {
     let key = MasterKey::File(dir.join("master.key"));
-    Store::open(dir, &key, Duration::MAX, 0).await.unwrap()
+    Store::open(dir, &key, Duration::MAX, 0, Sync::Full).await.unwrap()
 }
 
 async fn create(store: &Store) -> IdentityRecord {
@@ -50,6 +50,14 @@ async fn filled(store: &Store) -> (Owner, IdentityKey) {
     }
     store.write(batch).await.unwrap();
     (owner, identity)
+}
+
+/// What a database exports of such an identity.
+pub(in crate::store) async fn sample() -> Exported {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let (owner, identity) = filled(&store).await;
+    store.export(owner, identity).await.unwrap()
 }
 
 /// Without the numbers of owners, which differ.
@@ -122,6 +130,14 @@ async fn what_does_not_fit_leaves_nothing() {
     for spoil in spoil {
         let mut exported = from.export(owner, identity).await.unwrap();
         spoil(&mut exported);
+        assert!(to.import(exported).await.is_err());
+        assert!(to.identities().await.unwrap().is_empty());
+    }
+    // A seed of somebody else, and none at all.
+    for seed in [vec![1; 32], Vec::new()] {
+        let mut exported = from.export(owner, identity).await.unwrap();
+        let place = exported.row.iter().position(|(column, _)| column == "seed").unwrap();
+        exported.row[place].1 = Cell::Bytes(seed.into());
         assert!(to.import(exported).await.is_err());
         assert!(to.identities().await.unwrap().is_empty());
     }

@@ -14,11 +14,12 @@ impl Batch {
         let row = record::row(owner.0, message.seq);
         let content = &message.content;
         let sealed = record::seal(&self.sealer, "messages", &row, content);
+        let attachment = content.sealed_file().map(|file| file.id().as_bytes().to_vec());
         let target = target(&content.kind, content.relates_to.as_ref());
         self.add(
             "INSERT OR IGNORE INTO messages (owner, seq, group_id, sender, message_id, epoch, \
-             received_at, recipients, state, content, class, target) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             received_at, recipients, state, content, class, target, attachment) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values![
                 owner.0,
                 message.seq,
@@ -32,6 +33,7 @@ impl Batch {
                 sealed,
                 Class::of(&content.kind) as i64,
                 target.map(|id| &id.as_bytes()[..]),
+                attachment,
             ],
         );
     }
@@ -48,6 +50,29 @@ impl Batch {
         self.add(
             "UPDATE messages SET state = ?, epoch = ?, recipients = ? WHERE owner = ? AND seq = ?",
             values![state, epoch, recipients, owner.0, seq],
+        );
+    }
+
+    /// An upload, by its sealed record.
+    pub(in crate::store) fn put_attachment(
+        &mut self,
+        owner: Owner,
+        id: &[u8; 16],
+        sealed: Vec<u8>,
+        at: u64,
+    ) {
+        self.add(
+            "INSERT OR IGNORE INTO attachments (owner, attachment_id, created_at, record) \
+             VALUES (?, ?, ?, ?)",
+            values![owner.0, &id[..], at, sealed],
+        );
+    }
+
+    /// Forgets uploads older than this (unix milliseconds).
+    pub(crate) fn forget_attachments(&mut self, owner: Owner, before: u64) {
+        self.add(
+            "DELETE FROM attachments WHERE owner = ? AND created_at < ?",
+            values![owner.0, before],
         );
     }
 
@@ -72,7 +97,8 @@ impl Batch {
         let mut values = values![Class::Deleted as i64, at];
         names(&mut values);
         self.add(
-            "UPDATE messages SET content = x'', class = ?, attachment = NULL, deleted_at = ? \
+            "UPDATE messages SET content = x'', attachment = NULL, \
+             class = CASE WHEN class IN (4, 5, 6, 7, 8) THEN class ELSE ? END, deleted_at = ? \
              WHERE owner = ? AND group_id = ? AND message_id = ? AND sender = ? \
              AND deleted_at IS NULL AND state <> '{\"state\":\"queued\"}'",
             values,
@@ -85,6 +111,22 @@ impl Batch {
              WHERE owner = ? AND group_id = ? AND target = ? AND sender = ? AND class = ? \
              AND state <> '{\"state\":\"queued\"}'",
             values,
+        );
+    }
+
+    /// The same for a message that comes, or leaves, after its own deletion.
+    pub(crate) fn delete_deleted(&mut self, owner: Owner, message: &StoredMessage, at: u64) {
+        if !Class::of(&message.content.kind).is_shown() {
+            return;
+        }
+        self.add(
+            "UPDATE messages SET content = x'', class = ?, attachment = NULL, deleted_at = ? \
+             WHERE owner = ? AND seq = ? AND deleted_at IS NULL AND EXISTS (SELECT 1 \
+             FROM messages AS deletion WHERE deletion.owner = messages.owner \
+             AND deletion.group_id = messages.group_id AND deletion.target = messages.message_id \
+             AND deletion.sender = messages.sender AND deletion.class = ? \
+             AND deletion.state NOT LIKE '{\"state\":\"failed\"%')",
+            values![Class::Deleted as i64, at, owner.0, message.seq, Class::Delete as i64],
         );
     }
 }

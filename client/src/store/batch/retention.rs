@@ -22,10 +22,15 @@ impl Batch {
         );
     }
 
-    /// Deletes notices of who was writing before this (unix milliseconds).
+    /// Deletes notices of who was writing before this (unix milliseconds), the own ones too.
     pub(crate) fn forget_typing(&mut self, owner: Owner, before: u64) {
         self.add(
             "DELETE FROM events WHERE owner = ? AND kind = 'member.typing' AND occurred_at < ?",
+            vec![owner.0.into(), before.into()],
+        );
+        self.add(
+            "DELETE FROM messages WHERE owner = ? AND class = 8 AND received_at < ? \
+             AND state <> '{\"state\":\"queued\"}'",
             vec![owner.0.into(), before.into()],
         );
     }

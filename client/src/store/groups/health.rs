@@ -54,7 +54,7 @@ impl Store {
              WHERE owner = ?1 AND group_id = ?2 ORDER BY seq DESC LIMIT ?4) \
              WHERE sender = ?3 AND state = '{\"state\":\"queued\"}'), \
              (SELECT received_at FROM messages WHERE owner = ?1 AND group_id = ?2 \
-             ORDER BY seq DESC LIMIT 1)",
+             AND class IN (0, 1, 2, 3, 9) ORDER BY seq DESC LIMIT 1)",
         )
         .bind(owner.0)
         .bind(id.as_bytes())

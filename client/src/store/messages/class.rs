@@ -8,6 +8,8 @@ pub(crate) const REACTION: &str = "reaction";
 pub(crate) const EDIT: &str = "edit";
 pub(crate) const DELETE: &str = "delete";
 const READ: &str = "read";
+/// A file that is kept as blobs at the node.
+pub(crate) const FILE: &str = "file";
 /// Who is writing at the moment.
 pub(crate) const TYPING: &str = "typing";
 /// A type by which a message is shown that its sender has deleted.
@@ -35,7 +37,7 @@ impl Class {
     pub(crate) fn of(kind: &str) -> Self {
         match kind {
             "text" => Self::Text,
-            "file" => Self::File,
+            FILE => Self::File,
             REACTION => Self::Reaction,
             EDIT => Self::Edit,
             DELETE => Self::Delete,

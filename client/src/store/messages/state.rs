@@ -13,8 +13,12 @@ use super::{Class, MessageContent, Owner, Store, StoreError, StoredMessage, targ
 use crate::error::SessionError;
 use crate::model::{DeliveryState, Message, Reaction};
 
-/// Changes to the messages of one page that are looked at, the newest of them.
-const CHANGES: i64 = 20_000;
+/// Reactions to the messages of one page that are looked at, the newest of them.
+const REACTIONS: i64 = 20_000;
+/// Different keys that the reactions to one message have at most; later ones are not shown.
+const KEYS: usize = 100;
+/// Longest sealed row of a reaction whose key can be one, in bytes.
+const REACTION_ROW: i64 = 2_048;
 
 /// What came after some messages.
 #[derive(Debug, Default)]
@@ -39,7 +43,8 @@ impl Changes {
                 self.deleted.entry((id, change.sender)).or_insert(change);
             }
             Class::Reaction => {
-                if let Some(key) = body.get("key").and_then(Value::as_str) {
+                let key = body.get("key").and_then(Value::as_str);
+                if let Some(key) = key.filter(|key| is_reaction_key(key)) {
                     let active = body.get("active") != Some(&Value::Bool(false));
                     self.react(id, key, change.sender, active);
                 }
@@ -57,19 +62,21 @@ impl Changes {
                     all[place].by.push(by);
                 }
             }
-            (None, true) => all.push(Reaction { key: key.to_owned(), by: vec![by] }),
+            (None, true) if all.len() < KEYS => {
+                all.push(Reaction { key: key.to_owned(), by: vec![by] });
+            }
             (Some(place), false) => {
                 all[place].by.retain(|identity| *identity != by);
                 if all[place].by.is_empty() {
                     all.remove(place);
                 }
             }
-            (None, false) => {}
+            (None, _) => {}
         }
     }
 
     /// Shows a message as it is now.
-    fn apply(&mut self, message: &mut Message) {
+    fn apply(&self, message: &mut Message) {
         let key = (message.id, message.sender);
         if let Some(deletion) = self.deleted.get(&key) {
             message.deleted_at_ms.get_or_insert(deletion.received_at_ms);
@@ -82,7 +89,8 @@ impl Changes {
             message.relates_to = None;
             return;
         }
-        message.reactions = self.reactions.remove(&message.id).unwrap_or_default();
+        // Another member's message may have the same id.
+        message.reactions = self.reactions.get(&message.id).cloned().unwrap_or_default();
         let edit =
             self.edits.get(&key).filter(|edit| can_become(&message.kind, &edit.content.body));
         if let Some(edit) = edit {
@@ -103,7 +111,30 @@ pub(crate) fn can_become(kind: &str, body: &Value) -> bool {
     }
 }
 
+/// Whether a reaction can have this key: 1 to 255 bytes, which version 1 of the content can carry,
+/// without control characters.
+pub(crate) fn is_reaction_key(key: &str) -> bool {
+    (1..=255).contains(&key.len()) && !key.chars().any(char::is_control)
+}
+
 impl Store {
+    /// Whether the sender of a message has deleted it.
+    pub(crate) async fn is_deleted(
+        &self,
+        owner: Owner,
+        group: &GroupId,
+        id: &MessageId,
+        sender: &IdentityKey,
+    ) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE owner = ? AND group_id = ? \
+             AND target = ? AND sender = ? AND class = 6 \
+             AND state NOT LIKE '{\"state\":\"failed\"%')",
+        );
+        let found = found.bind(owner.0).bind(group.as_bytes()).bind(&id.as_bytes()[..]);
+        Ok(found.bind(&sender.as_bytes()[..]).fetch_one(&self.reads).await?)
+    }
+
     /// Messages of a group as they are now.
     pub(super) async fn current(
         &self,
@@ -112,7 +143,7 @@ impl Store {
         group: &GroupId,
         stored: Vec<StoredMessage>,
     ) -> Result<Vec<Message>, SessionError> {
-        let mut changes = self.changes_of(owner, group, &stored).await?;
+        let changes = self.changes_of(owner, group, &stored).await?;
         let senders = stored.iter().map(|message| message.sender).collect();
         let names = self.names_of(owner, senders).await?;
         let mut messages: Vec<Message> =
@@ -133,16 +164,31 @@ impl Store {
         if messages.is_empty() {
             return Ok(changes);
         }
+        let group = group.as_bytes().to_vec();
+        // Of each message the newest edit and the newest deletion by its sender, however much
+        // others have said about it.
         let mut query = QueryBuilder::<Sqlite>::new(select!("WHERE owner = "));
-        query.push_bind(owner.0).push(" AND group_id = ").push_bind(group.as_bytes().to_vec());
+        query.push_bind(owner.0).push(" AND seq IN (SELECT MAX(seq) FROM messages WHERE owner = ");
+        query.push_bind(owner.0).push(" AND group_id = ").push_bind(group.clone());
+        query.push(" AND class IN (5, 6) AND state NOT LIKE '{\"state\":\"failed\"%'");
+        query.push(" AND (target, sender) IN (");
+        query.push_values(messages, |mut row, message| {
+            row.push_bind(message.id.as_bytes().to_vec());
+            row.push_bind(message.sender.as_bytes().to_vec());
+        });
+        query.push(") GROUP BY target, sender, class)");
+        let mut rows = query.build().fetch_all(&self.reads).await?;
+        let mut query = QueryBuilder::<Sqlite>::new(select!("WHERE owner = "));
+        query.push_bind(owner.0).push(" AND group_id = ").push_bind(group);
+        query.push(" AND class = 4 AND LENGTH(content) <= ").push_bind(REACTION_ROW);
         query.push(" AND target IN (");
         let mut ids = query.separated(", ");
         for message in messages {
             ids.push_bind(message.id.as_bytes().to_vec());
         }
-        query.push(") AND class IN (4, 5, 6) ORDER BY seq DESC LIMIT ").push_bind(CHANGES);
-        let rows = query.build().fetch_all(&self.reads).await?;
-        for change in self.message_rows(owner, &rows).await?.into_iter().rev() {
+        query.push(") ORDER BY seq DESC LIMIT ").push_bind(REACTIONS);
+        rows.extend(query.build().fetch_all(&self.reads).await?.into_iter().rev());
+        for change in self.message_rows(owner, &rows).await? {
             changes.take(change);
         }
         Ok(changes)

@@ -10,7 +10,7 @@ use crate::event::EventData;
 use crate::model::HistoryQuery;
 use crate::session::tests::world::{World, bot, heard, meet, patient, text};
 use crate::store::{OutboxRecord, Owner, Store};
-use crate::{Client, Suite};
+use crate::{Client, Suite, Sync};
 
 /// Values that open and that do not.
 async fn count(dir: &Path, sealer: &Sealer) -> (u64, u64) {
@@ -179,7 +179,8 @@ async fn a_rotated_database_goes_on_and_holds_nothing_under_the_former_key() {
 async fn every_table_is_on_the_list_with_its_row_key() {
     let dir = tempfile::tempdir().unwrap();
     let from = MasterKey::File(dir.path().join("master.key"));
-    let store = Store::open(dir.path(), &from, std::time::Duration::MAX, 0).await.unwrap();
+    let store =
+        Store::open(dir.path(), &from, std::time::Duration::MAX, 0, Sync::Full).await.unwrap();
     let (owner, group) = (Owner(7), GroupId::random());
     let mut batch = store.batch();
     batch.hidden_event(owner, &group, 1, 2, &EventData::GroupRepaired {});

@@ -180,6 +180,16 @@ impl Connection {
         self.consumer.extend(ids, lease)
     }
 
+    /// Takes one event as handled.
+    pub(crate) fn settle(&self, cursor: Cursor) {
+        self.consumer.change(|deal, now| deal.settle(cursor, now));
+    }
+
+    /// One event could not be delivered; it is tried again after a pause, or with none set aside.
+    pub(crate) fn fail(&self, cursor: Cursor, pause: Option<Duration>) {
+        self.consumer.change(|deal, now| deal.fail(cursor, pause, now));
+    }
+
     /// The peer shows that it is there.
     pub(crate) fn alive(&self) {
         lock(&self.consumer.deal).alive(self.conn);

@@ -26,6 +26,8 @@ const MAX_OPEN: usize = 10_000;
 const MAX_PARKED: usize = 10_000;
 /// Events that are held in memory before they are dealt; others are read again.
 const MAX_HELD: usize = 200;
+/// The pause of what should be set aside when there is no room for it.
+const LONG: Duration = Duration::from_hours(24);
 /// A connection that ends so soon after a delivery says nothing about the event.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -149,6 +151,7 @@ impl Deal {
                 event: held.then(|| Box::new(event)),
                 rest_until: (rest > 0).then(|| now.at + Duration::from_millis(rest)),
                 stored: row.is_some(),
+                last: false,
             };
             let lane = self.lanes.entry(LaneKey::Group(group.clone())).or_default();
             lane.entries.insert(cursor, entry);
@@ -286,6 +289,18 @@ impl Deal {
         true
     }
 
+    /// A delivery has failed: the event is tried again after a pause, or with none set aside.
+    pub(super) fn fail(&mut self, cursor: Cursor, pause: Option<Duration>, now: Now) {
+        let Some(key) = self.key_of(cursor) else { return };
+        if pause.is_none()
+            && let Some(lane) = self.lanes.get_mut(&key)
+            && let Some(entry) = lane.entries.get_mut(&cursor)
+        {
+            entry.last = true;
+        }
+        self.give_back(&key, Some(pause.unwrap_or(LONG)), now);
+    }
+
     /// Gives back what was not handled within its lease.
     pub(super) fn expire(&mut self, now: Now) {
         let over = |lane: &Lane| lane.due.is_some_and(|due| due <= now.at);
@@ -317,9 +332,9 @@ impl Deal {
     }
 
     /// Delivers an event again that the cursor has passed, set aside or not.
-    pub(super) fn replay(&mut self, cursor: Cursor) {
+    pub(super) fn replay(&mut self, cursor: Cursor) -> bool {
         if self.open.contains_key(&cursor) || self.replays.contains(&cursor) {
-            return;
+            return false;
         }
         self.parked.remove(&cursor);
         self.put_replay(cursor, 1);
@@ -330,10 +345,18 @@ impl Deal {
             at_ms: 0,
         };
         self.pending.rows.insert(cursor, Some(row));
+        true
     }
 
     fn put_replay(&mut self, cursor: Cursor, attempt: u32) {
-        let entry = Entry { attempt, dealt: None, event: None, rest_until: None, stored: true };
+        let entry = Entry {
+            attempt,
+            dealt: None,
+            event: None,
+            rest_until: None,
+            stored: true,
+            last: false,
+        };
         let lane = self.lanes.entry(LaneKey::Replay(cursor)).or_default();
         lane.entries.insert(cursor, entry);
         self.replays.insert(cursor);
@@ -379,7 +402,8 @@ impl Deal {
         let replayed = matches!(key, LaneKey::Replay(_));
         let Some(lane) = self.lanes.get_mut(key) else { return };
         let Some(entry) = lane.entries.get_mut(&id.cursor) else { return };
-        if entry.attempt >= MAX_ATTEMPTS && self.parked.len() < MAX_PARKED {
+        let last = entry.last || entry.attempt >= MAX_ATTEMPTS;
+        if last && self.parked.len() < MAX_PARKED {
             let row = DeliveryRow {
                 state: DeliveryState::Parked,
                 attempt: entry.attempt,

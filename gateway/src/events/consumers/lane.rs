@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) rest_until: Option<Instant>,
     /// Whether the database has a row of it.
     pub(super) stored: bool,
+    /// Whether no further attempt is wanted.
+    pub(super) last: bool,
 }
 
 /// Events in their order. Those under way are the first ones.

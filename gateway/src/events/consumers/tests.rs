@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quicproquo_client::{Event, EventData, EventPage};
+use quicproquo_client::{Event, EventData, EventPage, Sync};
 use tokio_util::sync::CancellationToken;
 
 use super::super::ConsumerWriter;
@@ -14,7 +14,7 @@ fn at(number: u32) -> Cursor {
 }
 
 async fn consumers(folder: &std::path::Path) -> (Consumers, Store) {
-    let store = Store::open(folder).await.unwrap();
+    let store = Store::open(folder, Sync::Full).await.unwrap();
     let bot = BotRow {
         bot_id: "bot_1".to_owned(),
         name: "one".to_owned(),

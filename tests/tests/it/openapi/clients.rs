@@ -10,10 +10,10 @@ use super::{DOCUMENT, run};
 
 /// A folder with a client in it, and the conversation in one language.
 fn workplace(language: &str) -> TempDir {
-    let dir = TempDir::new().unwrap();
+    let dir = TempDir::new().expect("a workplace");
     let name = format!("conversation.{language}");
     std::fs::copy(files::checkout(&format!("tests/clients/{name}")), dir.path().join(name))
-        .unwrap();
+        .expect("a workplace");
     dir
 }
 

@@ -48,25 +48,25 @@ struct Operation {
 /// Every operation, by its id.
 fn operations(document: &Value) -> BTreeMap<String, Operation> {
     let mut found = BTreeMap::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
+    for (path, item) in document["paths"].as_object().expect("an object") {
+        for (method, operation) in item.as_object().expect("an object") {
             let body = &operation["requestBody"]["content"]["application/json"];
             let many = body["examples"].as_object().into_iter().flatten();
             let many = many.map(|(_, example)| example["value"].clone());
             let bodies = body.get("example").cloned().into_iter().chain(many).collect();
-            let answers = operation["responses"].as_object().unwrap().iter();
+            let answers = operation["responses"].as_object().expect("an object").iter();
             let answers = answers.map(|(status, answer)| {
                 let example = answer["content"]["application/json"]["example"].clone();
-                (status.parse().unwrap(), example)
+                (status.parse().expect("a method or status"), example)
             });
             let operation = Operation {
-                method: method.to_uppercase().parse().unwrap(),
+                method: method.to_uppercase().parse().expect("a method or status"),
                 path: path.clone(),
                 admin: operation["security"][0].get("admin_token").is_some(),
                 bodies,
                 answers: answers.collect(),
             };
-            let id = item[method]["operationId"].as_str().unwrap().to_owned();
+            let id = item[method]["operationId"].as_str().expect("an id").to_owned();
             found.insert(id, operation);
         }
     }
@@ -167,6 +167,11 @@ async fn every_request_of_the_description_is_taken() {
         real: Real::default(),
         parameters: BTreeMap::from([("key", "+1".to_owned())]),
     };
+    let upload = world.alice.api.request(Method::POST, "/v1/attachments");
+    let upload = upload.header("Content-Type", "application/pdf").body("a report");
+    let attachment = world.alice.api.send(upload).await.expect(201);
+    let example = json!("1c0ffee01c0ffee01c0ffee01c0ffee0");
+    world.real.learn(&example, &attachment["attachment_id"]);
     let operations = operations(&document);
     let others = operations.keys().filter(|id| !ORDER.contains(&id.as_str()));
     let mut sent = 0;

@@ -1,5 +1,5 @@
 //! Behind a proxy that puts everything under `/qpq/`: the documentation and the console work.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
+#![expect(clippy::disallowed_methods, reason = "the tasks end with the test")]
 
 use quicproquo_tests::cdp::Browser;
 use quicproquo_tests::{Bot, Launch};

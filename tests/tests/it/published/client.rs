@@ -1,15 +1,9 @@
-//! A client made from the published signatures alone, on a QUIC connection of its own.
+//! A client made from the published signatures alone, on a connection of its own.
 
-use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
 use quicproquo_tests::Running;
-use quinn::crypto::rustls::QuicClientConfig;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+use quicproquo_tests::rpc::{Dialer, Target};
 
 use crate::older_capnp;
 use crate::published_capnp::{auth, node_service};
@@ -21,40 +15,14 @@ pub(super) type Row = (u64, Vec<u8>);
 pub(super) struct Client {
     pub(super) service: node_service::Client,
     pub(super) connection: quinn::Connection,
-    _endpoint: quinn::Endpoint,
+    _dialer: Dialer,
 }
 
 impl Client {
     pub(super) async fn connect(node: &Running) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        let pem = node.field("node_certificate");
-        let certificate = CertificateDer::from_pem_file(pem).expect("the node's certificate");
-        roots.add(certificate).expect("a certificate to trust");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("TLS 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"capnp".to_vec()];
-        let tls = QuicClientConfig::try_from(tls).expect("QUIC's cipher suite");
-        let config = quinn::ClientConfig::new(Arc::new(tls));
-        let local = (Ipv4Addr::LOCALHOST, 0).into();
-        let endpoint = quinn::Endpoint::client(local).expect("a socket");
-        let address = node.field("node").parse().expect("an address");
-        let connecting = endpoint.connect_with(config, address, "localhost").expect("an address");
-        let connection = connecting.await.expect("a connection");
-        let (send, receive) = connection.open_bi().await.expect("a stream");
-        let network = twoparty::VatNetwork::new(
-            receive.compat(),
-            send.compat_write(),
-            rpc_twoparty_capnp::Side::Client,
-            capnp::message::ReaderOptions::new(),
-        );
-        let mut system = RpcSystem::new(Box::new(network), None);
-        let service = system.bootstrap(rpc_twoparty_capnp::Side::Server);
-        tokio::task::spawn_local(system);
-        Self { service, connection, _endpoint: endpoint }
+        let dialer = Dialer::new(Target::of(node), Duration::from_secs(30));
+        let (service, connection, _) = dialer.open().await.expect("a connection");
+        Self { service, connection, _dialer: dialer }
     }
 
     /// The same connection, as a caller of before the last parameters sees it.

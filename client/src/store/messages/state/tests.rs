@@ -18,7 +18,7 @@ const BOB: u8 = 2;
 const MESSAGE: u8 = 7;
 
 struct Log {
-    _dir: TempDir,
+    dir: TempDir,
     store: Arc<Store>,
     seq: u64,
 }
@@ -35,8 +35,16 @@ impl Log {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let master = MasterKey::File(dir.path().join("key"));
-        let store = Store::open(dir.path(), &master, Duration::from_secs(60), 1024).await.unwrap();
-        Self { _dir: dir, store, seq: 0 }
+        let store = Store::open(
+            dir.path(),
+            &master,
+            Duration::from_mins(1),
+            1024,
+            crate::config::Sync::Full,
+        )
+        .await
+        .unwrap();
+        Self { dir, store, seq: 0 }
     }
 
     fn group() -> GroupId {
@@ -71,6 +79,7 @@ impl Log {
         if let Some(relation) = relates_to.filter(|relation| relation.rel == "delete") {
             batch.message_deleted(OWNER, &Self::group(), &relation.id, &key(by), 1000 * self.seq);
         }
+        batch.delete_deleted(OWNER, &message, message.received_at_ms);
         self.store.write(batch).await.unwrap();
     }
 
@@ -104,8 +113,7 @@ async fn only_its_sender_edits_a_message() {
     log.say(BOB, 8, "edit", json!({ "body": "forged" }), Some(MESSAGE)).await;
     let [message] = &log.shown().await[..] else { panic!("one message") };
     assert_eq!((&message.body["body"], message.edited_at_ms), (&json!("first"), None));
-    for text in ["second", "third"] {
-        let as_id = text.len() as u8;
+    for (as_id, text) in [(10, "second"), (11, "third")] {
         log.say(ALICE, as_id, "edit", json!({ "body": text }), Some(MESSAGE)).await;
     }
     let [message] = &log.shown().await[..] else { panic!("one message") };
@@ -144,6 +152,61 @@ async fn a_deletion_that_comes_first_counts() {
     let [message] = &log.shown().await[..] else { panic!("one message") };
     assert_eq!((message.kind.as_str(), &message.body), ("deleted", &Value::Null));
     assert!(message.reactions.is_empty());
+    assert_eq!(log.contents().await[1], 0, "and nothing of it stays");
+    log.text(BOB, MESSAGE, "another's").await;
+    assert_eq!(log.shown().await[1].body["body"], "another's");
+}
+
+#[tokio::test]
+async fn what_others_say_about_a_message_hides_none_of_its_edits() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "first").await;
+    log.text(BOB, MESSAGE, "same id").await;
+    log.say(ALICE, 8, "edit", json!({ "body": "second" }), Some(MESSAGE)).await;
+    let copy = "INSERT INTO messages (owner, seq, group_id, sender, message_id, epoch, received_at, \
+                recipients, state, content, class, target) \
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) \
+                SELECT owner, 1000 + i, group_id, randomblob(32), randomblob(16), epoch, \
+                received_at, recipients, state, content, class, target FROM messages, n \
+                WHERE class = 4";
+    log.say(BOB, 9, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
+    let path = log.dir.path().join("client.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query(copy).execute(&mut other).await.unwrap();
+    let shown = log.shown().await;
+    assert_eq!((&shown[0].body["body"], shown[0].edited_at_ms), (&json!("second"), Some(3000)));
+    assert_eq!((&shown[1].body["body"], shown[1].edited_at_ms), (&json!("same id"), None));
+    // Both have the id that the reactions name.
+    assert!(shown.iter().all(|message| message.reactions.len() == 1));
+}
+
+#[tokio::test]
+async fn keys_that_no_reaction_has_are_not_shown() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "hi").await;
+    for (as_id, key) in [(8, ""), (9, "a\u{7}"), (10, &"x".repeat(256)), (11, &"y".repeat(9999))] {
+        log.say(BOB, as_id, "reaction", json!({ "key": key }), Some(MESSAGE)).await;
+    }
+    log.say(BOB, 12, "reaction", json!({ "key": "x".repeat(255) }), Some(MESSAGE)).await;
+    let reactions = log.shown().await.remove(0).reactions;
+    assert_eq!(reactions.iter().map(|one| one.key.len()).collect::<Vec<_>>(), [255]);
+    for n in 0..200 {
+        let key = format!("key {n}");
+        log.say(BOB, 50 + n, "reaction", json!({ "key": key }), Some(MESSAGE)).await;
+    }
+    assert_eq!(log.shown().await.remove(0).reactions.len(), KEYS);
+}
+
+#[tokio::test]
+async fn a_deleted_reaction_is_no_deleted_message() {
+    let mut log = Log::new().await;
+    log.text(ALICE, MESSAGE, "hi").await;
+    log.say(BOB, 8, "reaction", json!({ "key": "+" }), Some(MESSAGE)).await;
+    log.say(BOB, 9, "delete", json!({}), Some(8)).await;
+    let [message] = &log.shown().await[..] else { panic!("one message") };
+    assert!(message.reactions.is_empty());
+    assert_eq!(log.contents().await[1], 0);
 }
 
 #[tokio::test]

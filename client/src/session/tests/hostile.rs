@@ -1,0 +1,244 @@
+//! Members and strangers that keep to no rules: sessions refuse what they send, say so, and go on.
+
+use std::collections::BTreeSet;
+
+use quicproquo_core::envelope::seal_v2;
+use quicproquo_core::group::{Forgery, Group, GroupParams, RepairRequest, Role};
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::Identity;
+use quicproquo_core::kem::HybridSecret;
+use quicproquo_core::provider::group_scope;
+use quicproquo_core::suite::{Profile, Suite};
+
+use super::stranger::Stranger;
+use super::told;
+use super::world::{self, World, bot, heard, meet, members, patient, text, until};
+use crate::clock::now_secs;
+use crate::config::ClientConfig;
+use crate::event::EventData;
+use crate::model::{ContextChange, GroupState, NewGroup};
+use crate::session::Session;
+use crate::store::Overlay;
+
+/// A session's own state of a group, and the key that it signs with.
+async fn stolen(session: &Session, group: &GroupId) -> (Group, Identity) {
+    let overlay = Overlay::default();
+    let scope = group_scope(group.as_bytes());
+    let rows = session.store.mls_scope(session.owner, &scope, &overlay).await.unwrap();
+    let mls = Group::load(group, rows).unwrap();
+    let all = session.store.identities().await.unwrap();
+    let own = all.iter().find(|record| record.owner == session.owner).unwrap();
+    (mls, Identity::from_seed(own.identity.seed()))
+}
+
+fn set_aside(why: &str) -> impl Fn(&EventData) -> bool {
+    move |event| matches!(event, EventData::MessageUndecryptable { reason, .. } if reason == why)
+}
+
+/// Waits until a session has set aside so many payloads for this reason.
+async fn refused(session: &Session, why: &str, count: usize) {
+    let mut tail = session.tail();
+    let wait = async {
+        while told(session, set_aside(why)).await < count {
+            tail.changed().await.unwrap();
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
+    waited.unwrap_or_else(|_| panic!("{why} is not told {count} times"));
+    assert_eq!(told(session, set_aside(why)).await, count);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_has_its_way_with_no_forbidden_commit() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let mallory = bot(&other, "mallory").await;
+    let friend = bot(&other, "friend").await;
+    let group = meet(Suite::Native, &alice, &[&bob, &mallory]).await;
+    let accomplice = Stranger::connect(&world).await;
+    let package = accomplice.package(friend.identity(), Suite::Native).await;
+    let (mut mls, own) = stolen(&mallory, &group).await;
+    let admins = BTreeSet::from([own.key()]);
+    let now = now_secs();
+    let parts = [
+        vec![Forgery::Add(package.clone(), now)],
+        vec![Forgery::Remove(bob.identity())],
+        vec![Forgery::Remove(alice.identity())],
+        vec![Forgery::Admins(admins.clone())],
+        vec![Forgery::Plain],
+        vec![Forgery::Hybrid(None)],
+        vec![Forgery::Hybrid(Some(vec![1, 2, 3]))],
+        vec![Forgery::Remove(alice.identity()), Forgery::Admins(admins)],
+    ];
+    let mut payloads = Vec::new();
+    for part in &parts {
+        payloads.push(mls.forge(&own, part).unwrap().0);
+    }
+    payloads.push(mls.forge_identity(&own, &Identity::generate()).unwrap());
+    payloads.push(mls.forge_in_the_clear(&own).unwrap());
+    payloads.push(mls.forge_removal(&own, &bob.identity()).unwrap());
+    let before = members(&alice, &group).await;
+    for (n, payload) in payloads.iter().enumerate() {
+        accomplice.send(&[alice.identity(), bob.identity()], payload).await;
+        for honest in [&alice, &bob] {
+            refused(honest, "unauthorized", n + 1).await;
+        }
+    }
+    // Who was to be added that way does not join.
+    let welcome = mls.forge(&own, &parts[0]).unwrap().1.unwrap();
+    accomplice.send(&[friend.identity()], &welcome).await;
+    refused(&friend, "welcome_refused", 1).await;
+    assert!(friend.invitations().await.unwrap().is_empty());
+
+    // The group is as it was, and goes on, the hostile member included.
+    for session in [&alice, &bob, &mallory] {
+        let group = session.group(&group).await.unwrap();
+        assert_eq!((group.state, group.epoch), (GroupState::Active, 1));
+        assert_eq!(members(session, &group.id).await, before);
+    }
+    alice.send(group.clone(), text("still here"), patient()).await.unwrap();
+    for session in [&bob, &mallory] {
+        assert_eq!(heard(session, "still here").await, ["still here"]);
+    }
+    mallory.send(group.clone(), text("so am I"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "so am I").await, ["still here", "so am I"]);
+
+    // The control: the same parts, by an admin, do what they say.
+    let roles = vec![(mallory.identity(), Role::Admin)];
+    let change = ContextChange { roles, ..ContextChange::default() };
+    alice.change_context(group.clone(), change, patient()).await.unwrap();
+    until(&mallory, |event| matches!(event, EventData::GroupMembersChanged { epoch: 2, .. })).await;
+    let (mut mls, own) = stolen(&mallory, &group).await;
+    let removal = mls.forge(&own, &[Forgery::Remove(bob.identity())]).unwrap().0;
+    accomplice.send(&[alice.identity(), bob.identity()], &removal).await;
+    until(&bob, |event| matches!(event, EventData::GroupLeft { .. })).await;
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+/// Who was removed by a commit that never came is not left to ask for ever without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_in_vain_is_told_and_can_leave() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let carol = bot(&other, "carol").await;
+    let group = meet(Suite::Native, &alice, &[&bob, &carol]).await;
+    super::forks::reach(&group, &alice, &[&alice, &bob]);
+    alice.remove(group.clone(), vec![carol.identity()], patient()).await.unwrap();
+    super::forks::reach_all(&group, &alice);
+    until(&bob, |event| matches!(event, EventData::GroupMembersChanged { .. })).await;
+    // Something of the new epoch reaches her by chance.
+    let (mut mls, own) = stolen(&bob, &group).await;
+    let payload = mls.encrypt(&own, b"\x02{}").unwrap();
+    Stranger::connect(&world).await.send(&[carol.identity()], &payload).await;
+    let needs = |why: &'static str| move |event: &EventData| matches!(event, EventData::GroupNeedsReadd { reason } if reason == why);
+    until(&carol, needs("missed_commit")).await;
+    until(&carol, needs("unanswered")).await;
+    assert_eq!(carol.group(&group).await.unwrap().state, GroupState::NeedsReadd);
+    carol.leave(group.clone(), patient()).await.unwrap();
+    until(&carol, |event| matches!(event, EventData::GroupLeft { .. })).await;
+    assert_eq!(carol.group(&group).await.unwrap().state, GroupState::Left);
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_added_again_is_told_to_those_who_could() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let alice = bot(&client, "alice").await;
+    let carol = Stranger::connect(&world).await;
+    carol.publish(Suite::Native).await;
+    let member = carol.identity.key();
+    let new = NewGroup { members: vec![member], ..world::group_of(Suite::Native, &[]) };
+    let group = alice.create_group(new, patient()).await.unwrap().value.group.id;
+    // Her only package is used.
+    let request = RepairRequest::sign(&carol.identity, &group, 1, None);
+    carol.send(&[alice.identity()], request.as_bytes()).await;
+    let failed = |event: &EventData| matches!(event, EventData::GroupChangeFailed { reason } if reason.contains(&member.to_string()));
+    until(&alice, failed).await;
+    // The group goes on.
+    alice.send(group.clone(), text("anyway"), patient()).await.unwrap();
+    assert_eq!(alice.group(&group).await.unwrap().state, GroupState::Active);
+    client.shutdown().await;
+}
+
+/// A group of a stranger's own, under an id that it chooses, with somebody invited to it.
+fn lure(stranger: &Stranger, id: &GroupId, suite: Suite, package: &[u8]) -> Vec<u8> {
+    let hybrid = HybridSecret::generate().unwrap();
+    let params = GroupParams {
+        group_id: id.clone(),
+        suite,
+        profile: Profile::Standard,
+        name: "room",
+        topic: "",
+        hybrid: hybrid.public(),
+        now: now_secs(),
+    };
+    let mut group = Group::create(&stranger.identity, params).unwrap();
+    let staged = group.add(&stranger.identity, &[package.to_vec()], now_secs()).unwrap();
+    staged.welcome.unwrap()
+}
+
+/// Seals a Welcome anew, so that it is not known by the hash of its payload.
+async fn resealed(bob: &Session, welcome: &[u8]) -> Vec<u8> {
+    let key = bob.identity();
+    let keys = bob.store.hybrid_keys(bob.owner, key.as_bytes()).await.unwrap();
+    let sealed = seal_v2(&[keys[0].public()], welcome).unwrap();
+    [sealed.prefixes[0].as_slice(), &sealed.body].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_or_hijacking_welcome_changes_nothing() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    // Nothing but its last-resort packages, whose private halves stay.
+    let config = ClientConfig { key_package_stock: 0, ..world.config("b") };
+    let other = crate::client::Client::open(config).await.unwrap();
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let eve = Stranger::connect(&world).await;
+    let suite = Suite::Envelope;
+    let group = meet(suite, &alice, &[&bob]).await;
+    alice.send(group.clone(), text("before"), patient()).await.unwrap();
+    heard(&bob, "before").await;
+
+    // A hijack: another group under the id of one that bob is in.
+    let package = eve.package(bob.identity(), suite).await;
+    let hijack = lure(&eve, &group, suite, &package);
+    eve.send(&[bob.identity()], &resealed(&bob, &hijack).await).await;
+    refused(&bob, "welcome_refused", 1).await;
+
+    // A group of eve's that bob joins, and whose Welcome comes again and again.
+    let id = GroupId::random();
+    let package = eve.package(bob.identity(), suite).await;
+    let welcome = lure(&eve, &id, suite, &package);
+    eve.send(&[bob.identity()], &resealed(&bob, &welcome).await).await;
+    let invited =
+        |event: &EventData| matches!(event, EventData::InvitationReceived(it) if it.id == id);
+    until(&bob, invited).await;
+    eve.send(&[bob.identity()], &resealed(&bob, &welcome).await).await;
+    refused(&bob, "welcome_refused", 2).await;
+    bob.accept(id.clone()).await.unwrap();
+    eve.send(&[bob.identity()], &resealed(&bob, &welcome).await).await;
+    refused(&bob, "welcome_refused", 3).await;
+    assert_eq!(told(&bob, invited).await, 1);
+
+    // Alice's group has noticed nothing.
+    assert_eq!(members(&bob, &group).await.len(), 2);
+    alice.send(group.clone(), text("after"), patient()).await.unwrap();
+    assert_eq!(heard(&bob, "after").await, ["before", "after"]);
+    bob.send(group.clone(), text("yes"), patient()).await.unwrap();
+    assert_eq!(heard(&alice, "yes").await, ["yes"]);
+
+    // Nor does an old Welcome bring back whoever was removed.
+    alice.remove(group.clone(), vec![bob.identity()], patient()).await.unwrap();
+    until(&bob, |event| matches!(event, EventData::GroupLeft { .. })).await;
+    eve.send(&[bob.identity()], &resealed(&bob, &hijack).await).await;
+    refused(&bob, "welcome_refused", 4).await;
+    assert_eq!(bob.group(&group).await.unwrap().state, GroupState::Removed);
+    assert!(world::all(&alice).await.iter().all(|event| !set_aside("mls")(&event.data)));
+    client.shutdown().await;
+    other.shutdown().await;
+}

@@ -1,0 +1,83 @@
+//! The accept loop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::listener::Kind;
+use super::places::ConnectionPermit;
+use super::{Door, Listener, Peer, connection};
+
+/// How long to wait when the process has no more file descriptors: others must close theirs first.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Accepts at one listener until the door is closed.
+pub(super) async fn accept(listener: Listener, door: Arc<Door>) {
+    let closed = door.end.closed.clone();
+    let accepting = async {
+        while let Some(place) = door.places.free().await {
+            let accepted = match &listener.0 {
+                Kind::Tcp(tcp, tls) => tcp.accept().await.map(|(socket, from)| {
+                    let peer = Peer::Tcp(from);
+                    if let Some(place) = door.places.give(place, peer.ip()) {
+                        door.counts.accepted.inc();
+                        let tls = tls.clone();
+                        door.tasks.spawn(over_tcp(Arc::clone(&door), socket, tls, peer, place));
+                    } else {
+                        door.counts.crowded.inc();
+                        tracing::debug!("an address has too many connections");
+                    }
+                }),
+                Kind::Unix(unix, file) => unix.accept().await.and_then(|(socket, _)| {
+                    let uid = socket.peer_cred()?.uid();
+                    if !file.admits(uid) {
+                        tracing::warn!(uid, "a process of another user is at the socket");
+                    } else if let Some(place) = door.places.give(place, None) {
+                        door.counts.accepted.inc();
+                        door.tasks.spawn(over_unix(Arc::clone(&door), socket, place));
+                    }
+                    Ok(())
+                }),
+            };
+            if let Err(error) = accepted {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    };
+    let _ = closed.run_until_cancelled(accepting).await;
+}
+
+async fn over_tcp(
+    door: Arc<Door>,
+    socket: TcpStream,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    peer: Peer,
+    place: ConnectionPermit,
+) {
+    // Small answers must not wait for the peer's delayed acknowledgements.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let Some(tls) = tls else {
+        return connection::serve(&door, socket, peer, place).await;
+    };
+    let handshake = timeout(door.limits.head, TlsAcceptor::from(tls).accept(socket));
+    let shaken = door.end.soft.run_until_cancelled(handshake).await;
+    match shaken.map(|in_time| in_time.unwrap_or_else(|late| Err(io::Error::from(late)))) {
+        Some(Ok(stream)) => connection::serve(&door, stream, peer, place).await,
+        Some(Err(error)) => {
+            door.counts.handshakes_failed.inc();
+            tracing::debug!(%error, "a TLS handshake failed");
+        }
+        None => {}
+    }
+}
+
+async fn over_unix(door: Arc<Door>, socket: UnixStream, place: ConnectionPermit) {
+    connection::serve(&door, socket, Peer::Local, place).await;
+}

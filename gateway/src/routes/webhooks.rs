@@ -1,0 +1,296 @@
+//! `/v1/webhooks`.
+
+use std::collections::HashSet;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use quicproquo_client::Idempotency;
+use quicproquo_client::clock::now_ms;
+
+use crate::auth::{Bot, Scope};
+use crate::extract::{Mutation, NoBody, Params, Segment};
+use crate::idempotency::{Begin, begin};
+use crate::model::{
+    DeliveryParams, List, NewWebhook, Replay, Replayed, WebhookChange, WebhookCreated,
+    WebhookDeliveryDto, WebhookDto, check_description, join_groups, join_types,
+};
+use crate::openapi::{Denied, Idempotent, Refused};
+use crate::problem::{Kind, Problem};
+use crate::random;
+use crate::reply::Reply;
+use crate::state::AppState;
+use crate::store::WebhookRow;
+use crate::webhooks::{Keys, Settings, WebhookState, consumer_name};
+
+/// Make a webhook.
+///
+/// The gateway delivers the bot's events to it by the Standard Webhooks specification. The secret is
+/// shown in this answer only. The target must be on the gateway's allow-list
+/// (`http.webhooks.targets`).
+#[utoipa::path(
+    post, path = "/v1/webhooks", tag = "webhooks", params(Idempotent), request_body = NewWebhook,
+    responses((status = 201, body = WebhookCreated, description = "The webhook."), Refused),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn create_webhook(
+    bot: Bot,
+    State(state): State<AppState>,
+    request: Mutation<NewWebhook>,
+) -> Result<Response, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    bot.need(Scope::MessagesRead)?;
+    // The keys of bots and of the admin are apart.
+    let bot_id = bot.record.bot_id.clone();
+    let own = |once: Idempotency| Idempotency { key: format!("{bot_id}/{}", once.key), ..once };
+    let once = match begin(&state, request.idempotency.map(own)).await? {
+        Begin::Replay(response) => return Ok(*response),
+        Begin::Fresh(once) => once,
+    };
+    let new = request.body;
+    let after = new.after()?.unwrap_or(*bot.session.tail().borrow());
+    // A cursor that is not of this log is told here, not by silence later.
+    bot.session.events(after, 1).await?;
+    let may_send = bot.grant.scopes.contains(&Scope::MessagesSend);
+    let settings = Settings {
+        url: check_url(&state, &new.url)?,
+        description: new.description,
+        types: new.types.map(join_types).transpose()?.flatten(),
+        groups: groups(&bot, new.groups.map(join_groups).transpose()?.flatten())?,
+        replies: new.replies.unwrap_or(may_send),
+        state: WebhookState::Enabled,
+        reason: None,
+    };
+    check(&bot, &settings)?;
+    state.webhooks.check_room(&bot.record.bot_id)?;
+    let keys = Keys::random();
+    let webhook_id = random::id("whk_");
+    let secrets = state.client.seal("webhooks", webhook_id.as_bytes(), &keys.to_bytes());
+    let bot_id = bot.record.bot_id.clone();
+    let row = WebhookRow { webhook_id, bot_id, settings, secrets, created_at_ms: now_ms() };
+    let mut answer = WebhookCreated::new(WebhookDto::new(&row, &keys, None));
+    let record = once.record(StatusCode::CREATED, &answer);
+    // Its place first: a webhook without one would begin at the tail of its first start.
+    state.consumers.begin(&row.bot_id, &consumer_name(&row.webhook_id), after).await?;
+    state.webhooks.save(&state, row, record.as_ref()).await?;
+    answer.reveal(&keys);
+    Ok(Reply::new(StatusCode::CREATED, answer).into_response())
+}
+
+/// List the bot's webhooks, the oldest first.
+#[utoipa::path(
+    get, path = "/v1/webhooks", tag = "webhooks",
+    responses((status = 200, body = List<WebhookDto>, description = "The webhooks."), Denied),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn list_webhooks(
+    bot: Bot,
+    State(state): State<AppState>,
+) -> Result<Reply<List<WebhookDto>>, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    let rows = state.webhooks.of_bot(&bot.record.bot_id);
+    let items: Vec<_> = rows.iter().map(|row| show(&state, row)).collect::<Result<_, _>>()?;
+    Ok(Reply::ok(List::whole(items.into_iter())))
+}
+
+/// Show a webhook.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{webhook_id}", tag = "webhooks",
+    params(("webhook_id" = String, Path, description = "The webhook's id.")),
+    responses((status = 200, body = WebhookDto, description = "The webhook."), Denied),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn get_webhook(
+    bot: Bot,
+    State(state): State<AppState>,
+    Segment(webhook_id): Segment<String>,
+) -> Result<Reply<WebhookDto>, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    Ok(Reply::ok(show(&state, &state.webhooks.find(&bot.record.bot_id, &webhook_id)?)?))
+}
+
+/// Change a webhook.
+///
+/// One that was disabled goes on where it stopped when its state is set to `enabled`. With another
+/// filter it goes on from its place, and what the former filter let pass above it comes again.
+#[utoipa::path(
+    patch, path = "/v1/webhooks/{webhook_id}", tag = "webhooks",
+    params(("webhook_id" = String, Path, description = "The webhook's id."), Idempotent),
+    request_body = WebhookChange,
+    responses((status = 200, body = WebhookDto, description = "The webhook as it is now."), Refused),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn change_webhook(
+    bot: Bot,
+    State(state): State<AppState>,
+    Segment(webhook_id): Segment<String>,
+    request: Mutation<WebhookChange>,
+) -> Result<Reply<WebhookDto>, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    bot.need(Scope::MessagesRead)?;
+    let mut row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    let change = request.body;
+    let settings = &mut row.settings;
+    if let Some(url) = change.url {
+        settings.url = check_url(&state, &url)?;
+    }
+    if let Some(description) = change.description {
+        settings.description = description;
+    }
+    if let Some(types) = change.types {
+        settings.types = join_types(types)?;
+    }
+    if let Some(wanted) = change.groups {
+        settings.groups = groups(&bot, join_groups(wanted)?)?;
+    }
+    if let Some(replies) = change.replies {
+        settings.replies = replies;
+    }
+    if let Some(wanted) = change.state {
+        settings.state = wanted;
+        settings.reason = None;
+    }
+    check(&bot, settings)?;
+    state.webhooks.save(&state, row.clone(), None).await?;
+    Ok(Reply::ok(show(&state, &row)?))
+}
+
+/// Delete a webhook.
+#[utoipa::path(
+    delete, path = "/v1/webhooks/{webhook_id}", tag = "webhooks",
+    params(("webhook_id" = String, Path, description = "The webhook's id."), Idempotent),
+    responses((status = 204, description = "It is deleted."), Refused),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn delete_webhook(
+    bot: Bot,
+    State(state): State<AppState>,
+    Segment(webhook_id): Segment<String>,
+    _: Mutation<NoBody>,
+) -> Result<Reply<()>, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    let row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    state.webhooks.delete(&state, &row).await?;
+    Ok(Reply::new(StatusCode::NO_CONTENT, ()))
+}
+
+/// List a webhook's deliveries, the newest event first.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{webhook_id}/deliveries", tag = "webhooks",
+    params(("webhook_id" = String, Path, description = "The webhook's id."), DeliveryParams),
+    responses(
+        (status = 200, body = List<WebhookDeliveryDto>, description = "The deliveries."), Denied
+    ),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn list_deliveries(
+    bot: Bot,
+    State(state): State<AppState>,
+    Segment(webhook_id): Segment<String>,
+    Params(params): Params<DeliveryParams>,
+) -> Result<Reply<List<WebhookDeliveryDto>>, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    let row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    let (before, limit) = params.page()?;
+    let found = state.store.reports(&row.webhook_id, params.state, before, limit + 1).await?;
+    let more = found.len() > limit;
+    let page: Vec<_> = found.into_iter().take(limit).collect();
+    let next = page.last().filter(|_| more).map(|(n, ..)| format!("d{n}"));
+    let items = page.into_iter().map(|(_, cursor, report)| WebhookDeliveryDto::new(cursor, report));
+    let link = next
+        .as_ref()
+        .map(|next| format!("/v1/webhooks/{webhook_id}/deliveries?before={next}&limit={limit}"));
+    Ok(Reply::ok(List { items: items.collect(), next }).next_page(link))
+}
+
+/// Deliver events to a webhook again.
+///
+/// They come with `replayed`, under the same `webhook-id`, and out of order. Events that are being
+/// delivered, or are older than what is kept, are left out.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{webhook_id}/replay", tag = "webhooks",
+    params(("webhook_id" = String, Path, description = "The webhook's id."), Idempotent),
+    request_body = Replay,
+    responses((status = 202, body = Replayed, description = "How many come again."), Refused),
+    security(("bot_token" = []))
+)]
+pub(crate) async fn replay_deliveries(
+    bot: Bot,
+    State(state): State<AppState>,
+    Segment(webhook_id): Segment<String>,
+    request: Mutation<Replay>,
+) -> Result<Reply<Replayed>, Problem> {
+    bot.need(Scope::WebhooksManage)?;
+    let row = state.webhooks.find(&bot.record.bot_id, &webhook_id)?;
+    request.body.check()?;
+    let Replay { delivery_ids, failed } = request.body;
+    let consumer = state.consumers.find_any(&row.bot_id, &consumer_name(&row.webhook_id))?;
+    let mut cursors = HashSet::new();
+    if failed {
+        cursors.extend(consumer.parked().into_iter().map(|(cursor, _)| cursor));
+    }
+    if !delivery_ids.is_empty() {
+        let all = state.store.reports(&row.webhook_id, None, None, usize::MAX).await?;
+        for (index, id) in delivery_ids.iter().enumerate() {
+            let found = all.iter().find(|(_, _, report)| report.delivery_id == *id);
+            let (_, cursor, _) = found.ok_or_else(|| {
+                Problem::new(Kind::DeliveryNotFound)
+                    .at(format!("/delivery_ids/{index}"), "not of this webhook")
+            })?;
+            cursors.insert(*cursor);
+        }
+    }
+    let replayed = cursors.into_iter().filter(|cursor| consumer.replay(*cursor)).count();
+    state.consumers.flush(&consumer).await?;
+    Ok(Reply::new(StatusCode::ACCEPTED, Replayed { replayed }))
+}
+
+fn check_url(state: &AppState, url: &str) -> Result<String, Problem> {
+    match state.targets.check(url) {
+        Ok(url) => Ok(url.to_string()),
+        Err(refusal) => {
+            Err(Problem::new(Kind::WebhookTargetRefused).at("/url", refusal.to_string()))
+        }
+    }
+}
+
+/// What a token is limited to limits its webhooks.
+fn groups(bot: &Bot, wanted: Option<String>) -> Result<Option<String>, Problem> {
+    match (wanted, &bot.grant.groups) {
+        (None, Some(own)) => {
+            let mut own: Vec<_> = own.iter().map(ToString::to_string).collect();
+            own.sort();
+            Ok(Some(own.join(",")))
+        }
+        (wanted, _) => Ok(wanted),
+    }
+}
+
+fn check(bot: &Bot, settings: &Settings) -> Result<(), Problem> {
+    check_description(&settings.description)?;
+    if settings.replies {
+        bot.need(Scope::MessagesSend)?;
+    }
+    let groups = settings.groups.iter().flat_map(|groups| groups.split(','));
+    for group in groups {
+        let group = group.parse().map_err(|_| Problem::field("/groups", "group ids"))?;
+        if !bot.grant.allows_group(&group) {
+            return Err(Problem::new(Kind::GroupNotAllowed));
+        }
+    }
+    if settings.groups.is_none() && bot.grant.groups.is_some() {
+        return Err(Problem::new(Kind::GroupNotAllowed));
+    }
+    Ok(())
+}
+
+fn show(state: &AppState, row: &WebhookRow) -> Result<WebhookDto, Problem> {
+    let opened = state.client.open_sealed("webhooks", row.webhook_id.as_bytes(), &row.secrets);
+    let keys = opened.and_then(|bytes| Keys::from_bytes(&bytes));
+    let keys = keys.ok_or_else(|| {
+        tracing::error!(webhook = %row.webhook_id, "the keys of a webhook do not open");
+        Problem::new(Kind::Internal)
+    })?;
+    let at = state.consumers.find_any(&row.bot_id, &consumer_name(&row.webhook_id)).ok();
+    Ok(WebhookDto::new(row, &keys, at.map(|consumer| consumer.standing()).as_ref()))
+}

@@ -1,0 +1,137 @@
+//! Webhooks, and what became of their deliveries.
+
+use quicproquo_client::Cursor;
+
+use super::{Record, Store, StoreError, from_db, to_db};
+use crate::webhooks::{Report, ReportState, Settings};
+
+/// How many deliveries of a webhook are listed at least.
+const KEEP: i64 = 1_000;
+
+/// A webhook as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct WebhookRow {
+    /// Its id.
+    pub(crate) webhook_id: String,
+    /// Whose it is.
+    pub(crate) bot_id: String,
+    /// What it is.
+    pub(crate) settings: Settings,
+    /// Its keys, sealed.
+    pub(crate) secrets: Vec<u8>,
+    /// When it was made, unix milliseconds.
+    pub(crate) created_at_ms: u64,
+}
+
+impl Store {
+    /// All webhooks of all bots.
+    pub(crate) async fn webhooks(&self) -> Result<Vec<WebhookRow>, StoreError> {
+        let rows: Vec<(String, String, String, Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT webhook_id, bot_id, settings, secrets, created_at_ms FROM webhooks
+             ORDER BY created_at_ms, webhook_id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|(webhook_id, bot_id, settings, secrets, created_at_ms)| {
+                let settings =
+                    serde_json::from_str(&settings).map_err(|_| StoreError::Damaged("webhooks"))?;
+                let created_at_ms = from_db(created_at_ms);
+                Ok(WebhookRow { webhook_id, bot_id, settings, secrets, created_at_ms })
+            })
+            .collect()
+    }
+
+    /// Adds a webhook or changes its settings, with the answer to the request.
+    pub(crate) async fn put_webhook(
+        &self,
+        row: &WebhookRow,
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO webhooks (webhook_id, bot_id, settings, secrets, created_at_ms)
+             VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (webhook_id) DO UPDATE SET settings = excluded.settings",
+        )
+        .bind(&row.webhook_id)
+        .bind(&row.bot_id)
+        .bind(serde_json::to_string(&row.settings).unwrap_or_default())
+        .bind(&row.secrets)
+        .bind(to_db(row.created_at_ms))
+        .execute(&mut *tx)
+        .await?;
+        super::requests::insert(&mut tx, record).await?;
+        self.commit(tx).await
+    }
+
+    /// Deletes a webhook and its deliveries.
+    pub(crate) async fn delete_webhook(&self, webhook_id: &str) -> Result<(), StoreError> {
+        let delete = sqlx::query("DELETE FROM webhooks WHERE webhook_id = ?");
+        delete.bind(webhook_id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Writes what became of an event; the oldest deliveries are forgotten from time to time.
+    pub(crate) async fn put_report(
+        &self,
+        webhook_id: &str,
+        cursor: Cursor,
+        report: &Report,
+        prune: bool,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO webhook_deliveries (webhook_id, cursor, state, report)
+             SELECT webhook_id, ?, ?, ? FROM webhooks WHERE webhook_id = ?
+             ON CONFLICT (webhook_id, cursor) DO UPDATE
+             SET state = excluded.state, report = excluded.report",
+        )
+        .bind(cursor.to_string())
+        .bind(report.state.as_str())
+        .bind(serde_json::to_string(report).unwrap_or_default())
+        .bind(webhook_id)
+        .execute(&mut *tx)
+        .await?;
+        if prune {
+            sqlx::query(
+                "DELETE FROM webhook_deliveries WHERE webhook_id = ?1 AND state = 'delivered'
+                 AND n <= (SELECT n FROM webhook_deliveries WHERE webhook_id = ?1
+                           ORDER BY n DESC LIMIT 1 OFFSET ?2)",
+            )
+            .bind(webhook_id)
+            .bind(KEEP)
+            .execute(&mut *tx)
+            .await?;
+        }
+        self.commit(tx).await
+    }
+
+    /// Deliveries of a webhook, the newest event first, with their places in the list.
+    pub(crate) async fn reports(
+        &self,
+        webhook_id: &str,
+        state: Option<ReportState>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Cursor, Report)>, StoreError> {
+        let rows: Vec<(i64, String, String)> = sqlx::query_as(
+            "SELECT n, cursor, report FROM webhook_deliveries
+             WHERE webhook_id = ?1 AND n < ?2 AND (?3 IS NULL OR state = ?3)
+             ORDER BY n DESC LIMIT ?4",
+        )
+        .bind(webhook_id)
+        .bind(before.map_or(i64::MAX, to_db))
+        .bind(state.map(ReportState::as_str))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|(n, cursor, report)| {
+                let damaged = || StoreError::Damaged("webhook_deliveries");
+                let cursor = cursor.parse().map_err(|_| damaged())?;
+                Ok((from_db(n), cursor, serde_json::from_str(&report).map_err(|_| damaged())?))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,284 @@
+//! Every route of the description, with every kind of token that must not open it (T24).
+
+use std::time::Duration;
+
+use quicproquo_tests::bot::find_token;
+use quicproquo_tests::seed::say;
+use quicproquo_tests::{Answer, Api, Bot, Launch, Running, SOON, Socket, bots, pair, wait_for};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// Bot routes that every token of the bot opens.
+const OF_ANY_SCOPE: [&str; 2] = ["GET /v1/me", "GET /v1/identities/{identity}"];
+
+/// One operation of the description, ready to be called.
+struct Operation {
+    name: String,
+    method: Method,
+    path: String,
+    of_admin: bool,
+    /// Whether the path names something of the bot.
+    has_ids: bool,
+    tag: String,
+    body: Option<Value>,
+}
+
+/// What there is: the values of parameters in paths.
+struct Things {
+    ids: Map<String, Value>,
+}
+
+impl Things {
+    fn path(&self, template: &str) -> String {
+        let fill = |part: &str| match part.strip_prefix('{') {
+            Some(name) => {
+                let name = name.trim_end_matches('}');
+                self.ids.get(name).and_then(Value::as_str).unwrap_or("x").to_owned()
+            }
+            None => part.to_owned(),
+        };
+        template.split('/').map(fill).collect::<Vec<_>>().join("/")
+    }
+}
+
+impl Things {
+    /// The parameters that an operation cannot do without.
+    fn query(&self, operation: &Value) -> String {
+        let all = operation["parameters"].as_array().into_iter().flatten();
+        let needed = all.filter(|one| one["in"] == "query" && one["required"] == true);
+        let pairs: Vec<_> = needed
+            .filter_map(|one| one["name"].as_str())
+            .map(|name| {
+                format!("{name}={}", self.ids.get(name).and_then(Value::as_str).unwrap_or("x"))
+            })
+            .collect();
+        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+    }
+}
+
+/// An instance of a schema: what is required, with its example.
+fn instance(document: &Value, schema: &Value) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document.pointer(reference.trim_start_matches('#')).expect("a schema");
+        return instance(document, target);
+    }
+    for key in ["example", "const", "default"] {
+        if let Some(value) = schema.get(key) {
+            return value.clone();
+        }
+    }
+    if let Some(value) = schema["enum"].get(0).or_else(|| schema["examples"].get(0)) {
+        return value.clone();
+    }
+    for key in ["oneOf", "anyOf"] {
+        if let Some(first) = schema[key].get(0) {
+            return instance(document, first);
+        }
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let objects = parts.iter().map(|part| instance(document, part));
+        return objects.filter_map(|o| o.as_object().cloned()).flatten().collect();
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
+    match kind {
+        Some("object") => {
+            let required = schema["required"].as_array().into_iter().flatten();
+            let names = required.filter_map(Value::as_str);
+            names
+                .map(|name| (name.to_owned(), instance(document, &schema["properties"][name])))
+                .collect()
+        }
+        Some("array") => json!([]),
+        Some("integer" | "number") => json!(1),
+        Some("boolean") => json!(true),
+        _ => json!("x"),
+    }
+}
+
+fn operations(document: &Value, things: &Things) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (template, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("an item") {
+            let Some(security) = operation["security"].as_array() else { continue };
+            let of = |name| security.iter().any(|kind| kind.get(name).is_some());
+            let (of_admin, of_bot) = (of("admin_token"), of("bot_token"));
+            assert!(of_admin != of_bot, "{method} {template}: one kind of token opens a route");
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let content = operation["requestBody"]["content"].as_object();
+            let body = match content.and_then(|content| content.get("application/json")) {
+                Some(media) => Some(instance(document, &media["schema"])),
+                None => (method != Method::GET).then(|| json!({})),
+            };
+            all.push(Operation {
+                name: format!("{method} {template}"),
+                path: things.path(template) + &things.query(operation),
+                of_admin,
+                has_ids: template.contains("{group_id}") || template.contains("{webhook_id}"),
+                tag: operation["tags"][0].as_str().unwrap_or_default().to_owned(),
+                body,
+                method,
+            });
+        }
+    }
+    all
+}
+
+async fn call(operation: &Operation, api: &Api) -> Answer {
+    let mut request = api.request(operation.method.clone(), &operation.path);
+    if let Some(body) = &operation.body {
+        request = request.json(body);
+    }
+    if operation.path.ends_with("/ws") {
+        request = request
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    }
+    let answer = api.send(request).await;
+    // A denial tells nothing but that.
+    if answer.status >= 400 {
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{}", answer.text);
+    }
+    answer
+}
+
+/// Everything that a request could change.
+async fn state(up: &Running, alice: &Bot, bob: &Bot, group: &str) -> String {
+    let admin = up.admin();
+    let mut all = Vec::new();
+    for path in ["/v1/bots".to_owned(), format!("/v1/bots/{}/tokens", alice.id)] {
+        all.push(admin.get(&path).await.expect(200));
+    }
+    for bot in [alice, bob] {
+        for path in [
+            "/v1/me".to_owned(),
+            "/v1/groups".to_owned(),
+            "/v1/invitations".to_owned(),
+            format!("/v1/groups/{group}"),
+            format!("/v1/groups/{group}/members"),
+            format!("/v1/groups/{group}/messages"),
+            "/v1/events?timeout=0".to_owned(),
+        ] {
+            all.push(bot.api.get(&path).await.expect(200));
+        }
+    }
+    let text = Value::from(all).to_string();
+    assert!(text.contains("the one message"), "{text}");
+    text
+}
+
+async fn issue(up: &Running, bot: &Bot, body: Value) -> (Api, String) {
+    let issued = up.admin().post(&format!("/v1/bots/{}/tokens", bot.id), &body).await.expect(201);
+    let id = issued["token_id"].as_str().expect("an id").to_owned();
+    (Api::new(&up.url(), find_token(&issued).expect("a token")), id)
+}
+
+#[tokio::test]
+async fn every_route_is_closed_to_every_other_token_and_nothing_changes() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).arg("--http-address-per-sec", "0").start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let [mallory] = bots(&up, ["mallory"]).await;
+    let tail = bob.tail().await;
+    let message = alice.say(&group, "the one message").await;
+    bob.hears(&tail, &group, &["the one message".to_owned()]).await;
+    drop(Socket::open(&alice.api, "consumer=main").await);
+
+    let nobody = Api::new(&up.url(), "");
+    let malformed = Api::new(&up.url(), "qpq_malformed");
+    let unknown = Api::new(&up.url(), &shifted(alice.api.token()));
+    let (revoked, id) = issue(&up, &alice, json!({ "scopes": ["messages:read"] })).await;
+    let end = json!({ "scopes": ["messages:read"], "expires_at": in_two_seconds() });
+    let (expired, _) = issue(&up, &alice, end).await;
+    let (hooks, _) = issue(&up, &alice, json!({ "scopes": ["webhooks:manage"] })).await;
+    let (reads, _) = issue(&up, &alice, json!({ "scopes": ["groups:read"] })).await;
+    let tokens = format!("/v1/bots/{}/tokens", alice.id);
+    up.admin().delete(&format!("{tokens}/{id}")).await.expect(204);
+    wait_for("the token to expire", SOON, async || {
+        (expired.get("/v1/me").await.status == 401).then_some(())
+    })
+    .await;
+
+    let ids = json!({
+        "bot_id": alice.id, "token_id": id, "group_id": group, "identity": bob.identity,
+        "message_id": message["message_id"], "consumer": "main", "invitation_id": group,
+        "key": "%F0%9F%91%8D",
+    });
+    let things = Things { ids: ids.as_object().expect("an object").clone() };
+    let document = nobody.get("/openapi.json").await.expect(200);
+    let operations = operations(&document, &things);
+    let before = state(&up, &alice, &bob, &group).await;
+    let mut denied = 0;
+    for operation in &operations {
+        let name = &operation.name;
+        for (api, slug) in [
+            (&nobody, "token-missing"),
+            (&malformed, "token-invalid"),
+            (&unknown, "token-invalid"),
+            (&revoked, "token-invalid"),
+        ] {
+            let answer = call(operation, api).await;
+            assert_eq!(answer.status, 401, "{name}: {}", answer.text);
+            answer.expect_problem(401, slug);
+            denied += 1;
+        }
+        // To the admin's routes an expired token is a bot's as well.
+        let (status, slug) =
+            if operation.of_admin { (403, "bot-token-refused") } else { (401, "token-expired") };
+        let answer = call(operation, &expired).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text);
+        answer.expect_problem(status, slug);
+        let (other, slug) = if operation.of_admin {
+            (&alice.api, "bot-token-refused")
+        } else {
+            (&up.admin(), "admin-token-refused")
+        };
+        let answer = call(operation, other).await;
+        assert_eq!(answer.status, 403, "{name}: {}", answer.text);
+        answer.expect_problem(403, slug);
+        denied += 2;
+        if operation.of_admin {
+            continue;
+        }
+        let other_scope = if operation.tag == "webhooks" { &reads } else { &hooks };
+        let answer = call(operation, other_scope).await;
+        if OF_ANY_SCOPE.contains(&name.as_str()) {
+            assert_eq!(answer.status, 200, "{name}: {}", answer.text);
+        } else {
+            assert_eq!(answer.status, 403, "{name}: {}", answer.text);
+            answer.expect_problem(403, "scope-missing");
+            denied += 1;
+        }
+        if operation.has_ids {
+            let answer = call(operation, &mallory.api).await;
+            assert!((400..500).contains(&answer.status), "{name}: {}", answer.text);
+            denied += 1;
+        }
+    }
+    say(&format!("{} operations, {denied} denials", operations.len()));
+    assert!(operations.len() > 30 && denied > 200, "{denied} denials");
+    assert_eq!(state(&up, &alice, &bob, &group).await, before);
+    // The control: the state that is compared does show a change.
+    alice.say(&group, "one more").await;
+    assert_ne!(state(&up, &alice, &bob, &group).await, before);
+}
+
+/// A token of the right form that nobody has: two of its characters change places. Its checksum
+/// does not fit, as nobody can make one that does without being refused by the table of tokens.
+fn shifted(token: &str) -> String {
+    let mut bytes = token.as_bytes().to_vec();
+    let at = (4..40).find(|at| bytes[*at] != bytes[at + 1]).expect("two different characters");
+    bytes.swap(at, at + 1);
+    String::from_utf8(bytes).expect("ASCII")
+}
+
+fn in_two_seconds() -> String {
+    let at = std::time::UNIX_EPOCH.elapsed().expect("after 1970") + Duration::from_secs(2);
+    let date = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{}", at.as_secs()), "+%Y-%m-%dT%H:%M:%SZ"])
+        .output()
+        .expect("run date");
+    String::from_utf8(date.stdout).expect("text").trim().to_owned()
+}

@@ -1,0 +1,46 @@
+//! Many WebSockets that say nothing (T15).
+
+use quicproquo_tests::seed::{say, setting};
+use quicproquo_tests::{Launch, Running, Socket, pair};
+use tempfile::TempDir;
+
+/// Bytes of a process in memory.
+fn resident(process: &Running) -> u64 {
+    let path = format!("/proc/{}/smaps_rollup", process.pid());
+    let text = std::fs::read_to_string(path).expect("the kernel tells what a process holds");
+    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).expect("Rss");
+    let number = line.trim().trim_end_matches(" kB").trim();
+    1024 * number.parse::<u64>().expect("a number")
+}
+
+/// The long form has 10,000 sockets and needs a limit of 20,000 open files.
+#[tokio::test]
+async fn idle_sockets_hold_little_and_are_all_told() {
+    let count = setting("QPQ_IDLE_SOCKETS", 1_000, 9_900);
+    let dir = TempDir::new().unwrap();
+    let node = Launch::node(&dir.path().join("node")).start().await;
+    let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
+    let (alice, bob, group) = pair(&gateway).await;
+    drop(Socket::open(&bob.api, "").await);
+    let before = resident(&gateway);
+    let mut idle = Vec::new();
+    for _ in 0..count {
+        idle.push(Socket::open(&bob.api, "types=message.received").await);
+    }
+    let grown = resident(&gateway).saturating_sub(before);
+    say(&format!(
+        "{count} idle sockets: {} MiB more, {} bytes each",
+        grown / 1024 / 1024,
+        grown / count
+    ));
+    // An unoptimised build holds more than a release; a forgotten buffer of 128 KiB shows in both.
+    assert!(grown / count < 40 * 1024, "{} bytes of each socket", grown / count);
+    alice.say(&group, "to all of you").await;
+    for socket in &mut idle {
+        let frame = socket.event("message.received").await;
+        assert_eq!(frame["event"]["data"]["content"]["body"], "to all of you");
+    }
+    drop(idle);
+    gateway.stop().await;
+    node.stop().await;
+}

@@ -1,0 +1,114 @@
+//! Readers that do not read are closed, harm nobody and lose nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::StreamExt;
+use quicproquo_tests::bot::body_of;
+use quicproquo_tests::{Bot, LONG, Launch, Socket, pair, wait_for, within};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+const HEALTHY: usize = 40;
+const MUTE: usize = 6;
+const MESSAGES: usize = 60;
+/// In all far more than the kernel buffers for a reader with a small window.
+const SIZE: usize = 48 * 1024;
+
+/// A socket with a small window, whose owner does not read.
+async fn mute(bot: &Bot, number: usize) -> WebSocketStream<TcpStream> {
+    let address: SocketAddr =
+        bot.api.base().trim_start_matches("http://").parse().expect("an address");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small window");
+    let stream = socket.connect(address).await.expect("a connection");
+    let query = format!("consumer=mute-{number}&types=message.received");
+    let url = format!("ws://{address}/v1/events/ws?{query}");
+    let mut request = url.into_client_request().expect("a URL");
+    let bearer = format!("Bearer {}", bot.api.token()).parse().expect("a header");
+    request.headers_mut().insert("authorization", bearer);
+    within("the handshake", LONG, client_async(request, stream)).await.expect("it opens").0
+}
+
+/// Live connections by consumer.
+async fn connections(bot: &Bot) -> BTreeMap<String, u64> {
+    let all = bot.api.get("/v1/events/consumers").await.expect(200);
+    let one = |item: &Value| {
+        let name = item["name"].as_str().expect("a name").to_owned();
+        (name, item["connections"].as_u64().expect("a number"))
+    };
+    all["items"].as_array().expect("a list").iter().map(one).collect()
+}
+
+fn number_of(event: &Value) -> usize {
+    let text = body_of(&event["data"]);
+    text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_that_never_read_are_closed_and_resume_without_gaps() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let mut mutes = Vec::new();
+    for number in 0..MUTE {
+        mutes.push(mute(&bob, number).await);
+    }
+    let mut healthy = Vec::new();
+    for _ in 0..HEALTHY {
+        let mut ear = Socket::open(&bob.api, "types=message.received").await;
+        healthy.push(async move {
+            for number in 0..MESSAGES {
+                let frame = ear.event("message.received").await;
+                assert_eq!(number_of(&frame["event"]), number);
+            }
+            // Still open, and still answered.
+            ear.ping().await;
+        });
+    }
+    let speak = async {
+        let filler = "x".repeat(SIZE);
+        for number in 0..MESSAGES {
+            alice.say(&group, &format!("{number} {filler}")).await;
+        }
+    };
+    let hear = futures::future::join_all(healthy);
+    within("the healthy ones to hear everything", 3 * LONG, async {
+        tokio::join!(speak, hear);
+    })
+    .await;
+
+    wait_for("those that do not read to be closed", LONG, || async {
+        let mut live = connections(&bob).await.into_iter();
+        live.all(|(_, count)| count == 0).then_some(())
+    })
+    .await;
+    // They did not get everything: it was not the end that closed them.
+    for mut mute in mutes {
+        let mut frames = 0;
+        let drained = within("what was buffered", LONG, async {
+            while let Some(Ok(message)) = mute.next().await {
+                frames += usize::from(message.is_text());
+            }
+        });
+        drained.await;
+        assert!(frames < MESSAGES, "{frames} frames");
+    }
+    for number in 0..MUTE {
+        let query = format!("consumer=mute-{number}&types=message.received");
+        let mut ear = Socket::open(&bob.api, &query).await;
+        for number in 0..MESSAGES {
+            let frame = ear.event("message.received").await;
+            assert_eq!(number_of(&frame["event"]), number);
+            ear.ack(&frame).await;
+        }
+    }
+    // One that waits longer than the limit without anything to read is no slow reader.
+    let mut quiet = Socket::open(&bob.api, "types=group.renamed").await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    quiet.ping().await;
+}
