@@ -161,7 +161,10 @@ fn tag_field(variants: &[Value]) -> Option<String> {
 }
 
 fn new_messages(schemas: &mut Map<String, Value>) {
-    let Some(base) = schemas.get("NewMessage").cloned() else { return };
+    let Some(mut base) = schemas.get("NewMessage").cloned() else { return };
+    // Examples are those of the variants; none of them asks for verified members.
+    object(&mut base).remove("example");
+    object(&mut base["properties"]["require"]).remove("example");
     let mut variants: Vec<Variant> = SENT
         .iter()
         .map(|kind| {
@@ -208,7 +211,8 @@ fn related(rel: &str) -> Value {
 }
 
 fn messages(schemas: &mut Map<String, Value>) {
-    let Some(base) = schemas.get("Message").cloned() else { return };
+    let Some(mut base) = schemas.get("Message").cloned() else { return };
+    object(&mut base).remove("example");
     let mut variants: Vec<Variant> = RECEIVED
         .iter()
         .map(|kind| {
