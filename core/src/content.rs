@@ -64,7 +64,7 @@ pub struct Content {
 /// Why a content cannot be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// The bytes are empty or end too early, or go on after the end.
+    /// The bytes are empty or end too early, or go on after the end, or a text has no text.
     #[error("the content is malformed")]
     Malformed,
     /// The first byte is no version known here.
@@ -126,6 +126,10 @@ impl Content {
             other => Err(ContentError::UnknownVersion(*other)),
         }?;
         content.check()?;
+        // Whoever handles texts can rely on there being one.
+        if content.kind == "text" && content.body_text().is_none() {
+            return Err(ContentError::Malformed);
+        }
         Ok(content)
     }
 

@@ -8,7 +8,6 @@ use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::events::{Incoming, Outgoing};
 use crate::model::{EventDto, MessageDto, NewMessage, WebhookPayload};
-use crate::openapi::NOT_EXCLUSIVE;
 use crate::problem::{FieldError, ProblemBody};
 
 type Schemas = BTreeMap<String, Value>;
@@ -268,7 +267,7 @@ fn collect<T: ToSchema>(schemas: &mut Schemas) {
     let mut found = Vec::new();
     T::schemas(&mut found);
     schemas.extend(found.iter().map(|(name, schema)| (name.clone(), plain(schema))));
-    if let Some(Value::Object(schema)) = schemas.get_mut(NOT_EXCLUSIVE)
+    if let Some(Value::Object(schema)) = schemas.get_mut("EventData")
         && let Some(variants) = schema.remove("oneOf")
     {
         schema.insert("anyOf".to_owned(), variants);

@@ -32,7 +32,7 @@ pub use asyncapi::asyncapi_json;
 pub use config::{Access, GatewayConfig, Rate};
 pub use door::tls::{CertificateError, CertificateFiles, CertificateReload};
 pub use error::GatewayError;
-pub use openapi::{openapi, openapi_json};
+pub use openapi::openapi_json;
 pub use server::{Gateway, Readiness};
 pub use state::ReadySwitch;
 pub use webhooks::WebhookTargets;

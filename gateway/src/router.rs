@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::guard::guard;
-use crate::openapi::{Frame, finish};
+use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::rates;
 use crate::routes::pages::Pages;
@@ -73,10 +73,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 
 /// The service: routes, documentation, and what applies to all of them.
 pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
-    let (router, mut document) = routes().split_for_parts();
-    finish(&mut document);
+    let (router, _) = routes().split_for_parts();
     router
-        .merge(pages::router(state, shown, &document))
+        .merge(pages::router(state, shown))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .layer(from_fn_with_state(state.clone(), rates::limit))

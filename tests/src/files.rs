@@ -25,6 +25,23 @@ pub fn python() -> PathBuf {
     path
 }
 
+/// A program of the packages in `tests/python/requirements.txt`.
+pub fn venv(program: &str) -> PathBuf {
+    python().with_file_name(program)
+}
+
+/// The packages of `tests/node/package.json`.
+pub fn node_modules() -> PathBuf {
+    let path = target_dir().join("node/node_modules");
+    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
+    path
+}
+
+/// A program of one of them.
+pub fn node(program: &str) -> PathBuf {
+    node_modules().join(".bin").join(program)
+}
+
 /// A file of the checkout.
 pub fn checkout(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

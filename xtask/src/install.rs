@@ -1,5 +1,5 @@
-//! What the tests need besides Rust: Chromium, Python with a few packages, curl, strace, faketime,
-//! tools for small disks.
+//! What the tests need besides Rust: Chromium, Python and Node.js with a few packages, Java and Go for
+//! the clients that generators make, curl, strace, faketime, tools for small disks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,6 +13,9 @@ use crate::shell;
 const REQUIREMENTS: [&str; 2] =
     ["examples/python/requirements.txt", "tests/python/requirements.txt"];
 
+/// Packages of npm, with their lock file.
+const NODE: &str = "tests/node";
+
 /// A program the tests start, and the Debian packages that bring it.
 struct Tool {
     what: &'static str,
@@ -20,13 +23,16 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 9] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
         packages: &["python3", "python3-venv"],
         present: has_python,
     },
+    Tool { what: "Node.js 20 or newer with npm", packages: &["nodejs", "npm"], present: has_node },
+    Tool { what: "Java", packages: &["default-jre-headless"], present: has_java },
+    Tool { what: "Go", packages: &["golang-go"], present: has_go },
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
     Tool { what: "strace", packages: &["strace"], present: has_strace },
     Tool { what: "faketime", packages: &["faketime"], present: has_faketime },
@@ -48,6 +54,19 @@ fn has_python() -> bool {
         "python3",
         &["-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"],
     )
+}
+
+fn has_node() -> bool {
+    let recent = "process.exit(Number(process.versions.node.split('.')[0]) < 20)";
+    shell::succeeds("node", &["-e", recent]) && shell::succeeds("npm", &["--version"])
+}
+
+fn has_java() -> bool {
+    shell::succeeds("java", &["-version"])
+}
+
+fn has_go() -> bool {
+    shell::succeeds("go", &["version"])
 }
 
 fn has_curl() -> bool {
@@ -83,7 +102,8 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
         }
         apt(&missing.iter().flat_map(|tool| tool.packages).copied().collect::<Vec<_>>())?;
     }
-    python_environment()
+    python_environment()?;
+    node_modules()
 }
 
 fn apt(packages: &[&str]) -> Result<()> {
@@ -119,6 +139,30 @@ fn python_environment() -> Result<()> {
     args.extend(REQUIREMENTS.iter().flat_map(|file| ["-r", file]));
     shell::run(python, &args)?;
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
+}
+
+/// Creates `<target>/node/node_modules` with exactly what the lock file says.
+fn node_modules() -> Result<()> {
+    let folder = target_directory()?.join("node");
+    let stamp = folder.join("installed.json");
+    let source = crate::workspace_root().join(NODE);
+    let read = |name: &str| {
+        let path = source.join(name);
+        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+    };
+    let lock = read("package-lock.json")?;
+    if fs::read_to_string(&stamp).is_ok_and(|have| have == lock) {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    fs::write(folder.join("package.json"), read("package.json")?)?;
+    fs::write(folder.join("package-lock.json"), &lock)?;
+    let folder = folder.to_str().context("the target directory is no UTF-8")?;
+    let quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"];
+    let mut args = vec!["ci", "--prefix", folder];
+    args.extend(quiet);
+    shell::run("npm", &args)?;
+    fs::write(&stamp, lock).with_context(|| format!("write {}", stamp.display()))
 }
 
 fn target_directory() -> Result<PathBuf> {

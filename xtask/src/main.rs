@@ -40,7 +40,7 @@ enum Task {
     Tidy,
     /// The gate: everything that must hold before a change goes in.
     Ci {
-        /// Install what the tests need (Chromium, Python, its packages) when absent.
+        /// Install what the tests need (Chromium, Python, Node.js, Java, Go) when absent.
         #[arg(long)]
         install: bool,
     },

@@ -66,6 +66,16 @@ fn version_1_says_what_it_cannot_carry() {
 }
 
 #[test]
+fn a_text_without_text_is_no_text() {
+    for body in [json!({}), json!({ "body": 7 }), json!("hi")] {
+        let shapeless = Content::new(id(1), "text", body).encode(Version::V2).unwrap();
+        assert_eq!(Content::decode(&shapeless, id(1)), Err(ContentError::Malformed));
+    }
+    let own = Content::new(id(1), "org.example.text", json!({})).encode(Version::V2).unwrap();
+    assert!(Content::decode(&own, id(1)).is_ok());
+}
+
+#[test]
 fn limits() {
     let long = Content::text(id(1), &"x".repeat(MAX_TEXT_LEN + 1));
     assert_eq!(long.encode(Version::V2), Err(ContentError::TextTooLong));

@@ -18,7 +18,7 @@ pub(crate) struct NewBot {
     name: String,
     /// An invite of the node's operator, where the node asks for one and the gateway has none or
     /// this bot shall use another.
-    #[schema(max_length = 128, example = "qpi_...")]
+    #[schema(max_length = 128)]
     invite: Option<String>,
 }
 

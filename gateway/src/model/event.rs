@@ -78,6 +78,7 @@ pub(crate) enum EventDataDto {
     /// `message.received`, `message.sent`, `message.failed`: the message.
     Message(Box<MessageDto>),
     /// `message.undecryptable`.
+    #[schema(title = "Undecryptable")]
     Undecryptable {
         /// Why, in a stable word: `malformed` (not a message), `envelope` (it does not open),
         /// `downgrade` (no envelope where one is due), `mls` (it does not decrypt),
@@ -92,6 +93,7 @@ pub(crate) enum EventDataDto {
     },
     /// `member.typing`: somebody is writing, or has stopped. It is no message, and the log forgets
     /// it after 30 seconds.
+    #[schema(title = "MemberTyping")]
     Typing {
         /// Who.
         sender: IdentityDto,
@@ -102,6 +104,7 @@ pub(crate) enum EventDataDto {
         expires_at: String,
     },
     /// `group.joined`: the bot became a member.
+    #[schema(title = "GroupJoined")]
     Joined {
         /// The group's name.
         name: String,
@@ -111,6 +114,7 @@ pub(crate) enum EventDataDto {
         members: Vec<MemberDto>,
     },
     /// `group.members_changed`: members came or went, or roles changed.
+    #[schema(title = "MembersChanged")]
     MembersChanged {
         /// The epoch after the change.
         epoch: u64,
@@ -122,6 +126,7 @@ pub(crate) enum EventDataDto {
         removed: Vec<String>,
     },
     /// `group.renamed`: name or topic changed.
+    #[schema(title = "GroupRenamed")]
     Renamed {
         /// The epoch after the change.
         epoch: u64,
@@ -134,6 +139,7 @@ pub(crate) enum EventDataDto {
     },
     /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
     /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
+    #[schema(title = "GroupReason")]
     Reason {
         /// Why.
         reason: String,
@@ -141,11 +147,13 @@ pub(crate) enum EventDataDto {
     /// `invitation.received`: the invitation.
     Invitation(InvitationDto),
     /// `gap.detected`: payloads were lost at the node.
+    #[schema(title = "Gap")]
     Gap {
         /// How many.
         lost: u32,
     },
     /// `identity.changed`: a name points to another key than the pinned one.
+    #[schema(title = "IdentityChanged")]
     IdentityChanged {
         /// The name.
         name: String,
@@ -155,21 +163,25 @@ pub(crate) enum EventDataDto {
         to: String,
     },
     /// `clock.off`: the clock of the gateway and that of the node differ by more than ten minutes.
+    #[schema(title = "ClockOff")]
     ClockOff {
         /// By how many seconds the gateway's is ahead; negative: behind.
         ahead_seconds: i64,
     },
     /// `session.displaced`: another instance runs this identity.
+    #[schema(title = "SessionDisplaced")]
     Displaced {
         /// The other instance, hexadecimal.
         by: String,
     },
     /// `group.forked`: members are at different states of one epoch.
+    #[schema(title = "GroupForked")]
     Forked {
         /// The epoch.
         epoch: u64,
     },
     /// `group.repaired`: the group is well again.
+    #[schema(title = "GroupRepaired")]
     Nothing {},
 }
 

@@ -112,6 +112,7 @@ impl NewGroupDto {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GroupChange {
     /// The new name, at most 256 bytes.
+    #[schema(example = "operations")]
     name: Option<String>,
     /// The new topic, at most 1,024 bytes.
     topic: Option<String>,
@@ -135,7 +136,7 @@ impl GroupChange {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewMembers {
     /// Identities or names; all are added by one commit.
-    #[schema(example = json!(["weather"]))]
+    #[schema(min_items = 1, max_items = 1000, example = json!(["weather"]))]
     pub(crate) members: Vec<String>,
 }
 
@@ -179,6 +180,7 @@ pub(crate) struct GroupDto {
     #[schema(example = "5f2b9c0d1e3a48576b8c9dae0f102132435465768798a9bacbdcedfe0f1a2b3c")]
     pub(crate) group_id: String,
     /// Its name.
+    #[schema(example = "ops")]
     name: String,
     /// Its topic.
     topic: String,

@@ -15,6 +15,7 @@ pub(crate) struct GroupHealthDto {
     group_id: String,
     /// Whether what is sent now goes out at once: the bot is an active member, its link to the
     /// node is up, and no change waits.
+    #[schema(example = true)]
     healthy: bool,
     /// Where the bot stands in it, as in the group.
     #[schema(example = "active")]
@@ -23,6 +24,7 @@ pub(crate) struct GroupHealthDto {
     #[schema(example = 3)]
     epoch: u64,
     /// Whether the bot's link to the node is up.
+    #[schema(example = true)]
     node_reached: bool,
     /// How many are in it.
     #[schema(example = 2)]

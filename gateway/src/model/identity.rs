@@ -138,6 +138,7 @@ impl KnownIdentityDto {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verification {
     /// `true`: a person has compared the safety number; `false`: that no longer counts.
+    #[schema(example = true)]
     pub(crate) verified: bool,
     /// The safety number as the other side shows it; refused when it is another. Spaces do not
     /// count.

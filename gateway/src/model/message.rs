@@ -29,7 +29,6 @@ pub(crate) struct NewMessage {
     /// upload, with another `name` and what else you like; for a type of your own any JSON. In all
     /// at most 1 MiB.
     #[serde(default)]
-    #[schema(example = json!({"body": "hi"}))]
     content: Value,
     /// The id of the message this one answers.
     #[serde(default)]
@@ -170,8 +169,7 @@ pub(crate) struct MessageDto {
     #[serde(rename = "type")]
     #[schema(example = "text")]
     kind: String,
-    /// Its content: an object, or any JSON for a type of the sender's own.
-    #[schema(example = json!({"body": "hi"}))]
+    /// Its content: any JSON for a type of the sender's own.
     content: Value,
     /// What it answers or changes.
     #[schema(required = true)]

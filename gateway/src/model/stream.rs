@@ -250,6 +250,7 @@ pub(crate) struct ConsumerParams {
 
 /// A ticket for one WebSocket.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Ticket)]
 pub(crate) struct TicketDto {
     /// Give it as `?ticket=` within 30 s, once.
     #[schema(example = "4fZ8sN0wYb2kQm7RrT1xVc6LdP9eGhJu")]
@@ -261,6 +262,7 @@ pub(crate) struct TicketDto {
 
 /// An event that was delivered in vain too often.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ParkedEvent)]
 pub(crate) struct ParkedDto {
     /// Its last delivery.
     #[schema(example = "c1_1f.9a0be1f3.2")]

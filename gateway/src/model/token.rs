@@ -25,6 +25,7 @@ pub(crate) struct NewToken {
     #[schema(example = "dashboard")]
     label: String,
     /// What it may do; all scopes when absent.
+    #[schema(example = json!(["messages:read", "groups:read"]))]
     scopes: Option<BTreeSet<Scope>>,
     /// In which groups (ids); all when absent.
     groups: Option<Vec<String>>,

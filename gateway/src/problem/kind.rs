@@ -13,7 +13,6 @@ macro_rules! kinds {
 
         impl Kind {
             /// Every kind.
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The last part of the problem's type.

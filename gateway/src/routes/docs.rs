@@ -6,26 +6,27 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::HeaderValue;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use utoipa::openapi::OpenApi;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::asyncapi::asyncapi_json;
+use crate::openapi::openapi_json;
 use crate::state::AppState;
 
 const DOCUMENT: &str = "/openapi.json";
+/// The same from `/docs/`: links are relative, so that a prefix of a proxy does no harm.
+const RELATIVE: &str = "../openapi.json";
 /// Swagger UI sets styles from its script, and has small pictures inside its style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
 /// `/openapi.json`, `/asyncapi.json` and `/docs`.
-pub(crate) fn router(document: &OpenApi) -> Router<AppState> {
-    let mut text = document.to_pretty_json().unwrap_or_default();
-    text.push('\n');
+pub(crate) fn router() -> Router<AppState> {
+    let text = openapi_json();
     let json = HeaderValue::from_static("application/json");
     let answer = move || async move { ([(CONTENT_TYPE, json)], text).into_response() };
-    let config = Config::from(DOCUMENT)
+    let config = Config::from(RELATIVE)
         .try_it_out_enabled(true)
         .display_request_duration(true)
         .validator_url("none");
@@ -43,5 +44,8 @@ async fn policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    if response.status().is_redirection() {
+        response.headers_mut().insert(LOCATION, HeaderValue::from_static("docs/"));
+    }
     response
 }

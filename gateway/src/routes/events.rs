@@ -17,7 +17,7 @@ use crate::model::{
     Ack, ConsumerPosition, EventDto, Extend, Extended, List, PollParams, StreamParams, TicketDto,
     lease_of,
 };
-use crate::openapi::{Denied, Expired, Idempotent, LastEventId, Refused};
+use crate::openapi::{Denied, Expired, Idempotent, LastEventId, Refused, Upgrade};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::state::AppState;
@@ -67,7 +67,7 @@ pub(crate) async fn list_events(
 /// cursor expired, 4413 too large.
 #[utoipa::path(
     get, path = "/v1/events/ws", tag = "events", params(StreamParams),
-    responses((status = 101, description = "The stream begins."), Denied),
+    responses((status = 101, description = "The stream begins."), Denied, Upgrade),
     security(("bot_token" = []))
 )]
 pub(crate) async fn stream_events(

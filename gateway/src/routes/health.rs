@@ -5,7 +5,7 @@ use quicproquo_client::LinkState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::Unready;
+use crate::openapi::{Open, Unready};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::AppState;
@@ -34,7 +34,7 @@ pub(crate) struct Ready {
 /// Whether the process answers.
 #[utoipa::path(
     get, path = "/health/live", tag = "health",
-    responses((status = 200, body = Live, description = "It answers."))
+    responses((status = 200, body = Live, description = "It answers."), Open)
 )]
 pub(crate) async fn get_live() -> Reply<Live> {
     Reply::ok(Live { status: "live" })

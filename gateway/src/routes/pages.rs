@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
-use utoipa::openapi::OpenApi;
 
 use super::{console, docs, problems};
 use crate::auth::Admin;
@@ -25,9 +24,9 @@ pub(crate) struct Pages {
 }
 
 /// All of them.
-pub(crate) fn router(state: &AppState, shown: Pages, document: &OpenApi) -> Router<AppState> {
+pub(crate) fn router(state: &AppState, shown: Pages) -> Router<AppState> {
     let metrics = Router::new().route("/metrics", get(show_metrics));
-    let docs = docs::router(document).merge(problems::router()).route("/", get(home));
+    let docs = docs::router().merge(problems::router()).route("/", get(home));
     let pages = behind(state, shown.metrics, metrics).merge(behind(state, shown.docs, docs));
     // The console asks for a token itself, which a browser could not give before it has the page.
     if shown.docs == Access::Closed { pages } else { pages.merge(console::router()) }

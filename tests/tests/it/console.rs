@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// Answers whether the page says this anywhere, within a time.
-async fn says(browser: &mut Browser, selector: &str, text: &str) {
+pub(crate) async fn says(browser: &mut Browser, selector: &str, text: &str) {
     let expression = format!(
         "[...document.querySelectorAll({})].some((e) => e.innerText.includes({}))",
         json!(selector),
@@ -19,7 +19,7 @@ async fn says(browser: &mut Browser, selector: &str, text: &str) {
     .await;
 }
 
-async fn sign_in(browser: &mut Browser, token: &str) {
+pub(crate) async fn sign_in(browser: &mut Browser, token: &str) {
     browser.type_into("#token", token).await;
     browser.press("Enter").await;
 }
