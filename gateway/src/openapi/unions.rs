@@ -173,14 +173,11 @@ fn new_messages(schemas: &mut Map<String, Value>) {
             let mut required = vec!["type", "content"];
             let properties = object(&mut schema["properties"]);
             properties.insert("type".to_owned(), tag_schema(kind.tag));
-            match kind.content {
-                Some(content) => {
-                    properties.insert("content".to_owned(), reference(content));
-                }
-                None => {
-                    properties["content"]["type"] = "object".into();
-                    properties["content"]["example"] = received(kind.tag);
-                }
+            if let Some(content) = kind.content {
+                properties.insert("content".to_owned(), reference(content));
+            } else {
+                properties["content"]["type"] = "object".into();
+                properties["content"]["example"] = received(kind.tag);
             }
             if kind.related {
                 properties.remove("reply_to");
