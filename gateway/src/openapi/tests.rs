@@ -101,13 +101,13 @@ fn every_body_has_a_name_and_an_example() {
 }
 
 /// Schemas inside others that are objects with fields.
-fn anonymous(schema: &Value, place: String, found: &mut Vec<String>) {
+fn anonymous(schema: &Value, place: &str, found: &mut Vec<String>) {
     match schema {
         Value::Object(fields) => {
             if place.matches('/').count() > 0
                 && fields.get("properties").is_some_and(Value::is_object)
             {
-                found.push(place.clone());
+                found.push(place.to_owned());
             }
             for (key, value) in fields.iter().filter(|(key, _)| *key != "examples") {
                 // The keys inside `properties` are the fields' names.
@@ -116,12 +116,14 @@ fn anonymous(schema: &Value, place: String, found: &mut Vec<String>) {
                     |fields| fields.iter().map(|(name, schema)| (name.clone(), schema)).collect(),
                 );
                 for (name, schema) in value {
-                    anonymous(schema, format!("{place}/{name}"), found);
+                    anonymous(schema, &format!("{place}/{name}"), found);
                 }
             }
         }
         Value::Array(items) => {
-            items.iter().for_each(|item| anonymous(item, format!("{place}/-"), found))
+            for item in items {
+                anonymous(item, &format!("{place}/-"), found);
+            }
         }
         _ => {}
     }
@@ -134,7 +136,7 @@ fn no_schema_is_anonymous_and_unions_are_told_apart() {
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "the name {name}");
         assert!(schema["description"].is_string(), "{name} is not described");
         let mut found = Vec::new();
-        anonymous(schema, name.clone(), &mut found);
+        anonymous(schema, name, &mut found);
         assert_eq!(found, Vec::<String>::new());
         assert!(schema.get("anyOf").is_none() && schema.get("allOf").is_none(), "{name}");
         if schema.get("oneOf").is_some() {

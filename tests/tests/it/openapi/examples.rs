@@ -104,7 +104,7 @@ impl Real {
     }
 
     /// A path with the ids that its parameters stand for.
-    fn path(&self, path: &str, parameters: &BTreeMap<&str, String>) -> String {
+    fn path(path: &str, parameters: &BTreeMap<&str, String>) -> String {
         let parts = path.split('/').map(|part| {
             let name = part.trim_start_matches('{').trim_end_matches('}');
             match parameters.get(name) {
@@ -128,7 +128,7 @@ impl World {
     async fn send(&self, operation: &Operation, body: &Value) -> Answer {
         let admin = self.up.admin();
         let api: &Api = if operation.admin { &admin } else { &self.alice.api };
-        let path = self.real.path(&operation.path, &self.parameters);
+        let path = Real::path(&operation.path, &self.parameters);
         let request = api.request(operation.method.clone(), &path);
         api.send(request.json(&self.real.body(body))).await
     }
