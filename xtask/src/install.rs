@@ -57,7 +57,7 @@ fn has_python() -> bool {
 }
 
 fn has_node() -> bool {
-    let recent = "process.exit(Number(process.versions.node.split('.')[0]) < 20)";
+    let recent = "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)";
     shell::succeeds("node", &["-e", recent]) && shell::succeeds("npm", &["--version"])
 }
 
