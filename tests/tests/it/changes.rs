@@ -9,7 +9,9 @@ use tempfile::TempDir;
 /// Waits until a bot sees a message as it is to be.
 async fn sees(bot: &Bot, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     wait_for("a message to be as it is to be", LONG, || async {
-        let message = bot.api.get(path).await.expect(200);
+        // It may not be here yet.
+        let answer = bot.api.get(path).await;
+        let message = if answer.status == 404 { return None } else { answer.expect(200) };
         is_so(&message).then_some(message)
     })
     .await
