@@ -206,7 +206,7 @@ async fn every_route_is_closed_to_every_other_token_and_nothing_changes() {
     let ids = json!({
         "bot_id": alice.id, "token_id": id, "group_id": group, "identity": bob.identity,
         "message_id": message["message_id"], "consumer": "main", "invitation_id": group,
-        "key": "%F0%9F%91%8D",
+        "key": "%F0%9F%91%8D", "attachment_id": message["message_id"],
     });
     let things = Things { ids: ids.as_object().expect("an object").clone() };
     let document = nobody.get("/openapi.json").await.expect(200);
