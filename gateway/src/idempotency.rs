@@ -97,6 +97,22 @@ pub(crate) async fn begin(
     Ok(Begin::Replay(Box::new(reply.into_response())))
 }
 
+/// As [`begin`], for a bot's request: the keys of each bot and of the admin are apart.
+///
+/// # Errors
+/// As [`begin`].
+pub(crate) async fn begin_own(
+    state: &AppState,
+    bot: &Bot,
+    request: Option<Idempotency>,
+) -> Result<Begin, Problem> {
+    let own = |once: Idempotency| {
+        let key = format!("{}/{}", bot.record.bot_id, once.key);
+        Idempotency { key, ..once }
+    };
+    begin(state, request.map(own)).await
+}
+
 /// Does a bot's request whose effect is durable before its answer is: after a crash between them it
 /// is done again.
 ///
@@ -109,12 +125,7 @@ pub(crate) async fn once<T: Serialize>(
     status: StatusCode,
     work: impl Future<Output = Result<T, Problem>>,
 ) -> Result<Response, Problem> {
-    // The keys of bots and of the admin are apart.
-    let own = |once: Idempotency| {
-        let key = format!("{}/{}", bot.record.bot_id, once.key);
-        Idempotency { key, ..once }
-    };
-    let once = match begin(state, request.map(own)).await? {
+    let once = match begin_own(state, bot, request).await? {
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };

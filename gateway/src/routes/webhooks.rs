@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use quicproquo_client::Idempotency;
 use quicproquo_client::clock::now_ms;
 
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
-use crate::idempotency::{Begin, begin};
+use crate::idempotency::{Begin, begin_own, once};
 use crate::model::{
     DeliveryParams, List, NewWebhook, Replay, Replayed, WebhookChange, WebhookCreated,
     WebhookDeliveryDto, WebhookDto, check_description, join_groups, join_types,
@@ -40,10 +39,7 @@ pub(crate) async fn create_webhook(
 ) -> Result<Response, Problem> {
     bot.need(Scope::WebhooksManage)?;
     bot.need(Scope::MessagesRead)?;
-    // The keys of bots and of the admin are apart.
-    let bot_id = bot.record.bot_id.clone();
-    let own = |once: Idempotency| Idempotency { key: format!("{bot_id}/{}", once.key), ..once };
-    let once = match begin(&state, request.idempotency.map(own)).await? {
+    let once = match begin_own(&state, &bot, request.idempotency).await? {
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };
@@ -126,14 +122,23 @@ pub(crate) async fn change_webhook(
     State(state): State<AppState>,
     Segment(webhook_id): Segment<String>,
     request: Mutation<WebhookChange>,
-) -> Result<Reply<WebhookDto>, Problem> {
+) -> Result<Response, Problem> {
     bot.need(Scope::WebhooksManage)?;
     bot.need(Scope::MessagesRead)?;
-    let mut row = find(&state, &bot, &webhook_id)?;
-    let change = request.body;
+    let work = change(&state, &bot, &webhook_id, request.body);
+    once(&state, &bot, request.idempotency, StatusCode::OK, work).await
+}
+
+async fn change(
+    state: &AppState,
+    bot: &Bot,
+    webhook_id: &str,
+    change: WebhookChange,
+) -> Result<WebhookDto, Problem> {
+    let mut row = find(state, bot, webhook_id)?;
     let settings = &mut row.settings;
     if let Some(url) = change.url {
-        settings.url = check_url(&state, &url)?;
+        settings.url = check_url(state, &url)?;
     }
     if let Some(description) = change.description {
         settings.description = description;
@@ -142,7 +147,7 @@ pub(crate) async fn change_webhook(
         settings.types = join_types(types)?;
     }
     if let Some(wanted) = change.groups {
-        settings.groups = groups(&bot, join_groups(wanted)?);
+        settings.groups = groups(bot, join_groups(wanted)?);
     }
     if let Some(replies) = change.replies {
         settings.replies = replies;
@@ -151,9 +156,9 @@ pub(crate) async fn change_webhook(
         settings.state = wanted;
         settings.reason = None;
     }
-    check(&bot, settings)?;
-    state.webhooks.save(&state, row.clone(), None).await?;
-    Ok(Reply::ok(show(&state, &row)?))
+    check(bot, settings)?;
+    state.webhooks.save(state, row.clone(), None).await?;
+    show(state, &row)
 }
 
 /// Delete a webhook.
@@ -167,12 +172,14 @@ pub(crate) async fn delete_webhook(
     bot: Bot,
     State(state): State<AppState>,
     Segment(webhook_id): Segment<String>,
-    _: Mutation<NoBody>,
-) -> Result<Reply<()>, Problem> {
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    let row = find(&state, &bot, &webhook_id)?;
-    state.webhooks.delete(&state, &row).await?;
-    Ok(Reply::new(StatusCode::NO_CONTENT, ()))
+    once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, async {
+        let row = find(&state, &bot, &webhook_id)?;
+        state.webhooks.delete(&state, &row).await
+    })
+    .await
 }
 
 /// List a webhook's deliveries, the newest event first.
@@ -220,11 +227,21 @@ pub(crate) async fn replay_deliveries(
     State(state): State<AppState>,
     Segment(webhook_id): Segment<String>,
     request: Mutation<Replay>,
-) -> Result<Reply<Replayed>, Problem> {
+) -> Result<Response, Problem> {
     bot.need(Scope::WebhooksManage)?;
-    let row = find(&state, &bot, &webhook_id)?;
-    request.body.check()?;
-    let Replay { delivery_ids, failed } = request.body;
+    let work = replay(&state, &bot, &webhook_id, request.body);
+    once(&state, &bot, request.idempotency, StatusCode::ACCEPTED, work).await
+}
+
+async fn replay(
+    state: &AppState,
+    bot: &Bot,
+    webhook_id: &str,
+    wanted: Replay,
+) -> Result<Replayed, Problem> {
+    let row = find(state, bot, webhook_id)?;
+    wanted.check()?;
+    let Replay { delivery_ids, failed } = wanted;
     let consumer = state.consumers.find_any(&row.bot_id, &consumer_name(&row.webhook_id))?;
     let mut cursors = HashSet::new();
     if failed {
@@ -243,7 +260,7 @@ pub(crate) async fn replay_deliveries(
     }
     let replayed = cursors.into_iter().filter(|cursor| consumer.replay(*cursor)).count();
     state.consumers.flush(&consumer).await?;
-    Ok(Reply::new(StatusCode::ACCEPTED, Replayed { replayed }))
+    Ok(Replayed { replayed })
 }
 
 fn check_url(state: &AppState, url: &str) -> Result<String, Problem> {

@@ -67,9 +67,10 @@ impl Store {
 
     /// Deletes a webhook and its deliveries.
     pub(crate) async fn delete_webhook(&self, webhook_id: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
         let delete = sqlx::query("DELETE FROM webhooks WHERE webhook_id = ?");
-        delete.bind(webhook_id).execute(&self.pool).await?;
-        Ok(())
+        delete.bind(webhook_id).execute(&mut *tx).await?;
+        self.commit(tx).await
     }
 
     /// Writes what became of an event; the oldest deliveries are forgotten from time to time.

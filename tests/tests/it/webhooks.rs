@@ -10,6 +10,7 @@ use quicproquo_tests::target::{Delivered, json as answer, status};
 use quicproquo_tests::{
     Api, Bot, LONG, Launch, Running, SOON, Target, files, pair, wait_for, within,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -227,7 +228,18 @@ async fn a_target_that_is_gone_disables_its_webhook() {
     for text in ["one", "two"] {
         assert_eq!(text_of(&target.next().await), text);
     }
-    bob.api.delete(&path).await.expect(204);
+    // Done once, however often it is asked for.
+    let delete = || {
+        let request = bob.api.request(Method::DELETE, &path).header("Idempotency-Key", "away");
+        bob.api.send(request)
+    };
+    let (first, again) = (delete().await, delete().await);
+    assert_eq!((first.status, again.status), (204, 204), "{}", again.text);
+    assert_eq!(
+        (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
+        ("", "true")
+    );
+    bob.api.delete(&path).await.expect_problem(404, "webhook-not-found");
     bob.api.get(&path).await.expect_problem(404, "webhook-not-found");
     assert_eq!(bob.api.get("/v1/events/consumers").await.expect(200)["items"], json!([]));
 }
