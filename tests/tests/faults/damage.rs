@@ -134,9 +134,9 @@ async fn read_all(promises: &Promises, target: Target) -> Result<Outcome, Fault>
     Ok(noticed.unwrap_or(Outcome::Whole))
 }
 
-/// How the node took it.
+/// How a process took it.
 #[derive(Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// It does not start and says why.
     Refused(String),
     /// It starts and says what is wrong.

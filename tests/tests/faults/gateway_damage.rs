@@ -5,7 +5,6 @@
 //! The gateway is read without a node, so that each case starts from the same state.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -16,6 +15,8 @@ use quicproquo_tests::{Api, Bot, Launch, Running, Socket, bots, files, harm};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::damage::Outcome;
 
 /// Exit codes of `qpq` for a failure that it explains, an unusable setting and damaged data.
 const EXPLAINED: [i32; 3] = [1, 2, 5];
@@ -311,33 +312,6 @@ fn other_content(here: &Value, known: &Value) -> Option<String> {
     let known = texts(known);
     let other = texts(here).into_iter().find(|(id, text)| known.get(id) != Some(text));
     other.map(|(id, text)| format!("message {id} says {text}"))
-}
-
-/// How the gateway took it.
-#[derive(Debug)]
-enum Outcome {
-    /// It does not start and says why.
-    Refused(String),
-    /// It starts and says what is wrong.
-    Noticed(String),
-    /// Nothing that was promised was hit.
-    Whole,
-    /// It starts, something is gone or different, and nobody is told.
-    Silent(String),
-    /// It ends in a way that tells nothing.
-    Ugly(String),
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole => f.write_str("whole"),
-            Self::Refused(text) => write!(f, "refused: {text}"),
-            Self::Noticed(text) => write!(f, "noticed: {text}"),
-            Self::Silent(text) => write!(f, "SILENT: {text}"),
-            Self::Ugly(text) => write!(f, "UGLY: {text}"),
-        }
-    }
 }
 
 /// What holds the data is hit most.
