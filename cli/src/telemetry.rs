@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
 use crate::exit::Failure;
+use crate::output::wants_colour;
 
 /// Of the store's own libraries only what is wrong, unless the filter names them.
 const QUIET: &str = "fjall=warn,lsm_tree=warn";
@@ -18,7 +19,7 @@ pub(crate) fn start(settings: &Settings) -> Result<(), Failure> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(std::io::stderr().is_terminal() && wants_colour());
     let started = match settings.log_format {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().try_init(),

@@ -10,6 +10,7 @@ mod bench;
 mod browser;
 mod certificates;
 mod changes;
+mod commands;
 mod console;
 mod consumers;
 mod conversation;
