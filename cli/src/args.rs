@@ -9,7 +9,7 @@ use quicproquo_node::IdentityKey;
 
 use crate::config::{BotsLayer, CommonArgs, HttpLayer, KeySource, LinkLayer, NodeLayer, keys};
 use crate::exit::{self, Failure};
-pub(crate) use bench::{Bench, BenchNode, BenchSession, BenchWhat};
+pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat};
 pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
 
 mod bench;
