@@ -14,6 +14,8 @@ use crate::exit::Failure;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Read at once.
 const PIECE: usize = 16 * 1024;
+/// Events that a consumer may have without acknowledging them; it acknowledges none.
+const UNACKNOWLEDGED: usize = 1000;
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 
@@ -33,7 +35,7 @@ impl Ear {
         token: &str,
         consumer: Option<&str>,
     ) -> Result<Self, Failure> {
-        let query = consumer.map(|name| format!("?consumer={name}")).unwrap_or_default();
+        let query = consumer.map(|name| format!("?consumer={name}&prefetch={UNACKNOWLEDGED}")).unwrap_or_default();
         let mut stream = TcpStream::connect(gateway).await.map_err(Failure::other)?;
         stream.set_nodelay(true).map_err(Failure::other)?;
         let request = format!(
