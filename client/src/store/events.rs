@@ -52,22 +52,23 @@ impl Store {
         let mut items = Vec::with_capacity(rows.len());
         for (seq, kind, group, occurred_at, message, sealed) in rows {
             let seq = uint(seq);
-            let read = match (message, sealed) {
-                (Some(message), _) => {
-                    let stored = messages.get(&uint(message)).cloned();
-                    stored.ok_or_else(|| gone("the message is gone")).map(|stored| {
+            let data = match (message, sealed) {
+                (Some(message), _) => match messages.get(&uint(message)).cloned() {
+                    Some(stored) => {
                         let message = stored.into_message(own, &names);
                         match kind.as_str() {
                             "message.received" => EventData::MessageReceived(message),
                             "message.sent" => EventData::MessageSent(message),
                             _ => EventData::MessageFailed(message),
                         }
-                    })
-                }
-                (None, Some(sealed)) => self.event_row(owner, seq, &sealed),
-                (None, None) => Err(gone("no data")),
+                    }
+                    None if self.has_event(owner, seq).await? => lost(owner, seq),
+                    // Both were deleted since the page was read.
+                    None => continue,
+                },
+                (None, Some(sealed)) => self.event_row(owner, seq, &sealed)?,
+                (None, None) => lost(owner, seq),
             };
-            let Some(data) = intact("events", owner, seq, read)? else { continue };
             items.push(Event {
                 cursor: Cursor(seq),
                 occurred_at_ms: uint(occurred_at),
@@ -84,6 +85,11 @@ impl Store {
     fn event_row(&self, owner: Owner, seq: u64, sealed: &[u8]) -> Result<EventData, StoreError> {
         let read = record::open(&self.sealer, "events", &record::row(owner.0, seq), sealed);
         Ok(intact("events", owner, seq, read)?.unwrap_or_else(|| EventData::damaged(sealed)))
+    }
+
+    async fn has_event(&self, owner: Owner, seq: u64) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar("SELECT COUNT(*) FROM events WHERE owner = ? AND seq = ?");
+        Ok(found.bind(owner.0).bind(int(seq)).fetch_one(&self.reads).await.map(|n: i64| n > 0)?)
     }
 
     async fn messages_of(
@@ -153,8 +159,10 @@ impl Store {
     }
 }
 
-fn gone(what: &str) -> StoreError {
-    StoreError::Row("events", what.to_owned())
+/// Stands for an event whose content is not there.
+fn lost(owner: Owner, seq: u64) -> EventData {
+    tracing::error!(owner = owner.0, seq, "an event has lost its content");
+    EventData::damaged(&record::row(owner.0, seq))
 }
 
 fn hidden_row(owner: Owner, group: &GroupId, n: u64) -> Vec<u8> {

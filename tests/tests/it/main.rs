@@ -34,6 +34,7 @@ mod races;
 mod rates;
 mod restart;
 mod retention;
+mod sdk;
 mod secrecy;
 mod showcase;
 mod slow_readers;
