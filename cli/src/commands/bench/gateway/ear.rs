@@ -35,7 +35,9 @@ impl Ear {
         token: &str,
         consumer: Option<&str>,
     ) -> Result<Self, Failure> {
-        let query = consumer.map(|name| format!("?consumer={name}&prefetch={UNACKNOWLEDGED}")).unwrap_or_default();
+        let query = consumer
+            .map(|name| format!("?consumer={name}&prefetch={UNACKNOWLEDGED}"))
+            .unwrap_or_default();
         let mut stream = TcpStream::connect(gateway).await.map_err(Failure::other)?;
         stream.set_nodelay(true).map_err(Failure::other)?;
         let request = format!(
