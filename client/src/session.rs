@@ -406,6 +406,7 @@ impl Session {
             link: LinkState::Connecting,
             stock: Vec::new(),
             outbox: 0,
+            groups: 0,
             clock_ahead_secs: 0,
         };
         let (health_sender, health) = watch::channel(health);

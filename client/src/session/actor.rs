@@ -435,10 +435,13 @@ impl Actor {
             let suite = Suite::from_code(stock.ciphersuite)?;
             Some((suite, stock.one_time))
         });
+        let member =
+            |slot: &&Slot| slot.record.state != GroupState::Invited && !slot.record.is_over();
         let health = Health {
             link: self.uplink.state.clone(),
             stock: stock.collect(),
             outbox: self.outbox.values().filter(|outgoing| !outgoing.sent).count() as u64,
+            groups: self.groups.values().filter(member).count() as u64,
             clock_ahead_secs: self.uplink.clock_ahead,
         };
         self.health.send_if_modified(|known| {
