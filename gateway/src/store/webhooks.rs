@@ -123,7 +123,10 @@ impl Store {
         let Some(report) = report else { return Ok(None) };
         let report: Report =
             serde_json::from_str(&report).map_err(|_| StoreError::Damaged("webhook_deliveries"))?;
-        Ok(report.error)
+        Ok(match (report.error, report.status) {
+            (Some(error), Some(status)) if error == "status" => Some(format!("status {status}")),
+            (error, _) => error,
+        })
     }
 
     /// Deliveries of a webhook, the newest event first, with their places in the list.
