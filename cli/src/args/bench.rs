@@ -1,4 +1,4 @@
-//! `qpq bench ..`.
+//! `qpq bench`.
 
 use std::net::SocketAddr;
 
@@ -26,6 +26,8 @@ pub(crate) enum BenchWhat {
     Chat,
     /// A node alone, through its RPC interface.
     Node(BenchNode),
+    /// The doors of a gateway: groups of bots through REST and WebSocket, many sockets, reads.
+    Gateway(BenchGateway),
     /// The engine of a session: messages in groups of all sizes, through one and through many.
     Session(BenchSession),
 }
@@ -53,6 +55,29 @@ pub(crate) struct BenchSession {
         value_parser = clap::value_parser!(u32).range(10..=1000)
     )]
     pub(crate) memory: Option<u32>,
+}
+
+/// `qpq bench gateway`.
+///
+/// Node and gateway are of its own, in a temporary directory below the data directory.
+#[derive(Debug, Args)]
+pub(crate) struct BenchGateway {
+    /// Members of the groups [default: 2,20,100, quick: 2,20].
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(2..=200)
+    )]
+    pub(crate) members: Option<Vec<u32>>,
+    /// Sockets that wait for one message; each takes two file descriptors.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "1000",
+        value_parser = clap::value_parser!(u32).range(10..=9000)
+    )]
+    pub(crate) sockets: u32,
 }
 
 /// `qpq bench node`.

@@ -46,6 +46,7 @@ mod storm;
 mod streams;
 mod swagger;
 mod tokens;
+mod traces;
 mod trust;
 mod webhooks;
 
