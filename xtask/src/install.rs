@@ -23,7 +23,8 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
+    Tool { what: "jq", packages: &["jq"], present: has_jq },
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -42,6 +43,10 @@ const TOOLS: [Tool; 9] = [
         present: has_disks,
     },
 ];
+
+fn has_jq() -> bool {
+    shell::succeeds("jq", &["--version"])
+}
 
 fn has_chromium() -> bool {
     ["chromium", "chromium-browser", "google-chrome"]

@@ -34,10 +34,10 @@ pub(crate) async fn run(settings: &Settings, send: Send) -> Result<(), Failure> 
     let sender = Sender { rest, group, send };
     if let Some(path) = &sender.send.file {
         let content = sender.upload(path).await?;
-        return sender.one(sender.message("file", content)).await.map(|_| ());
+        return sender.one(sender.message("file", &content)).await.map(|_| ());
     }
     if let Some(text) = &sender.send.text {
-        return sender.one(sender.message("text", json!({ "body": text }))).await.map(|_| ());
+        return sender.one(sender.message("text", &json!({ "body": text }))).await.map(|_| ());
     }
     let mut lines = Lines::default();
     while let Some((number, line)) = lines.next()? {
@@ -47,7 +47,7 @@ pub(crate) async fn run(settings: &Settings, send: Send) -> Result<(), Failure> 
                 .filter(Value::is_object)
                 .ok_or_else(|| Failure::usage(format!("line {number} is no JSON object")))?
         } else {
-            sender.message("text", json!({ "body": line }))
+            sender.message("text", &json!({ "body": line }))
         };
         if !sender.one(message).await? {
             break;
@@ -57,7 +57,7 @@ pub(crate) async fn run(settings: &Settings, send: Send) -> Result<(), Failure> 
 }
 
 impl Sender {
-    fn message(&self, kind: &str, content: Value) -> Value {
+    fn message(&self, kind: &str, content: &Value) -> Value {
         json!({ "type": kind, "content": content, "reply_to": self.send.reply_to })
     }
 
