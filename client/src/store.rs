@@ -128,7 +128,10 @@ impl Store {
         }
         let reads = SqlitePoolOptions::new()
             .max_connections(4)
-            .connect_with(options.read_only(true))
+            // A connection to a file does not go away.
+            .test_before_acquire(false)
+            // With each commit a reader drops all it has cached; the system caches the file.
+            .connect_with(options.read_only(true).pragma("cache_size", "-2048"))
             .await
             .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
         let writer = writer::Writer::start(connection, mark);
