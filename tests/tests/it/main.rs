@@ -29,6 +29,7 @@ mod memory;
 mod offline;
 mod openapi;
 mod operations;
+mod packaging;
 mod published;
 mod races;
 mod rates;
