@@ -45,6 +45,7 @@ mod storm;
 mod streams;
 mod swagger;
 mod tokens;
+mod traces;
 mod trust;
 mod webhooks;
 
