@@ -142,6 +142,7 @@ fn node() -> Result<NodeAddress, Failure> {
     Ok(NodeAddress { addr, server_name: addr.ip().to_string(), trust })
 }
 
+#[expect(clippy::disallowed_methods, reason = "a program of its own, with its own settings")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -22,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
 from quicproquo import Client, QuicproquoError, Refused, settle
 from quicproquo.generated.api.webhooks import (
     create_webhook,
@@ -30,7 +32,6 @@ from quicproquo.generated.api.webhooks import (
     list_webhooks,
 )
 from quicproquo.generated.models import WebhookRequest
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 LISTEN = os.environ.get("WEBHOOK_LISTEN", "127.0.0.1:9000")
 ADDRESS = os.environ.get("WEBHOOK_URL", f"http://{LISTEN}")

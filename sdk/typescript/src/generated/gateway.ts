@@ -972,6 +972,13 @@ export interface components {
              *     were linked last, if it was more than ten minutes.
              */
             clock_ahead_seconds?: number | null;
+            /** @description Its consumers; only when one bot is asked for. */
+            consumers?: components["schemas"]["ConsumerLag"][] | null;
+            /**
+             * Format: int64
+             * @description Groups that it is in.
+             */
+            groups: number;
             /** @description One-time key packages at the node, as last reported. */
             key_packages: components["schemas"]["KeyPackageStock"][];
             /**
@@ -981,6 +988,8 @@ export interface components {
             outbox: number;
             /** @description Why the node refuses it, or which instance displaced it. */
             reason?: string | null;
+            /** @description Its webhooks; only when one bot is asked for. */
+            webhooks?: components["schemas"]["WebhookHealth"][] | null;
         };
         /** @description A page of items. */
         BotList: {
@@ -1091,6 +1100,21 @@ export interface components {
              * @description Events that are set aside.
              * @example 0
              */
+            parked: number;
+        };
+        /** @description How far a consumer is behind. */
+        ConsumerLag: {
+            /**
+             * Format: int64
+             * @description Positions of the log after the last that it has acknowledged: about as many events.
+             */
+            lag: number;
+            /**
+             * @description Its name.
+             * @example main
+             */
+            name: string;
+            /** @description Events that are set aside. */
             parked: number;
         };
         /** @description A page of items. */
@@ -3526,6 +3550,30 @@ export interface components {
             /** @description Where the next page begins; `null` at the end. Also in the `Link` header. */
             next: string | null;
         };
+        /** @description How a webhook does. */
+        WebhookHealth: {
+            /** @description Whether it delivers. */
+            enabled: boolean;
+            /** @description Events of which every attempt failed. */
+            failed: number;
+            /**
+             * Format: int64
+             * @description As of a consumer.
+             */
+            lag: number;
+            /** @description Why the newest event that failed did so, or why it was disabled. */
+            last_error?: string | null;
+            /**
+             * @description Where it delivers.
+             * @example https://hooks.example.org/quicproquo
+             */
+            url: string;
+            /**
+             * @description Its id.
+             * @example whk_9a0be1f3355c7d20
+             */
+            webhook_id: string;
+        };
         /** @description A page of items. */
         WebhookList: {
             /** @description The items. */
@@ -3951,6 +3999,7 @@ export interface operations {
                      *           "bot_id": "bot_1f0c9a77e03b5d42",
                      *           "created_at": "2026-11-24T03:00:00.000Z",
                      *           "health": {
+                     *             "groups": 0,
                      *             "key_packages": [
                      *               {
                      *                 "count": 0,
@@ -4021,6 +4070,7 @@ export interface operations {
                      *       "bot_id": "bot_1f0c9a77e03b5d42",
                      *       "created_at": "2026-11-24T03:00:00.000Z",
                      *       "health": {
+                     *         "groups": 0,
                      *         "key_packages": [
                      *           {
                      *             "count": 0,
@@ -4097,6 +4147,7 @@ export interface operations {
                      *       "bot_id": "bot_1f0c9a77e03b5d42",
                      *       "created_at": "2026-11-24T03:00:00.000Z",
                      *       "health": {
+                     *         "groups": 0,
                      *         "key_packages": [
                      *           {
                      *             "count": 0,
@@ -4161,6 +4212,7 @@ export interface operations {
                      *       "bot_id": "bot_1f0c9a77e03b5d42",
                      *       "created_at": "2026-11-24T03:00:00.000Z",
                      *       "health": {
+                     *         "groups": 0,
                      *         "key_packages": [
                      *           {
                      *             "count": 0,
@@ -4274,6 +4326,7 @@ export interface operations {
                      *       "bot_id": "bot_1f0c9a77e03b5d42",
                      *       "created_at": "2026-11-24T03:00:00.000Z",
                      *       "health": {
+                     *         "groups": 0,
                      *         "key_packages": [
                      *           {
                      *             "count": 0,
