@@ -1,7 +1,7 @@
 // A bot: handlers, and what runs them.
 
 import { Client, type Settings } from "./client.js";
-import { AlreadyDone, QuicproquoError, Refused } from "./errors.js";
+import { AlreadyDone, QuicproquoError, Refused, Unreachable } from "./errors.js";
 import { type AnyEvent, type EventOf, Message } from "./messages.js";
 import { Stream } from "./stream.js";
 import { withKeysOf } from "./transport.js";
@@ -111,18 +111,25 @@ export class Bot {
     const log = this.settings.log ?? ((line: string) => console.error(line));
     const types = new Set(this.#events.map(([type]) => type));
     if (this.#messages.length > 0) types.add("message.received");
+    let ready = (): void => undefined;
+    const connected = new Promise<void>((resolve) => (ready = resolve));
     const options = {
       consumer: this.consumer,
       types,
       lease: LEASE,
       patience: this.settings.handling ?? 300_000,
-      connected: () => log("listening"),
+      connected: () => {
+        ready();
+        log("listening");
+      },
       complain: (what: string, error: unknown) => log(`${what}: ${explain(error)}`),
       log,
     };
     const stream = new Stream(this.client, options, (event) => this.#dispatch(event, log));
     this.#stream = stream;
-    const pending = this.#acceptPending().then(() => new Promise<never>(() => {}));
+    const pending = connected
+      .then(() => this.#acceptPending(log))
+      .then(() => new Promise<never>(() => undefined));
     await Promise.race([stream.run(), pending]);
   }
 
@@ -151,10 +158,18 @@ export class Bot {
   }
 
   /** Those that came before the consumer began. */
-  async #acceptPending(): Promise<void> {
+  async #acceptPending(log: (line: string) => void): Promise<void> {
     if (!(this.settings.acceptInvitations ?? true)) return;
-    for (const { invitation_id } of await this.client.invitations()) {
-      await this.#accept(invitation_id);
+    for (let accepted = false; !accepted; ) {
+      try {
+        for (const { invitation_id } of await this.client.invitations()) {
+          await this.#accept(invitation_id);
+        }
+        accepted = true;
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error;
+        log(`invitations wait: ${error.message}`);
+      }
     }
   }
 

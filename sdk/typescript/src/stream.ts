@@ -126,9 +126,9 @@ export class Stream implements Link {
           this.options.log(`the gateway says: ${said}`);
         }
       });
-      socket.on("unexpected-response", (_, response) => {
-        refused(response).then(resolve, reject);
-        socket.terminate();
+      socket.on("unexpected-response", (request, response) => {
+        // Read first: its end is the end of the socket too.
+        void refused(response).then(resolve, reject).finally(() => request.destroy());
       });
       socket.on("error", (error) => {
         failure = error.message || ("code" in error ? String(error.code) : error.name);

@@ -52,7 +52,7 @@ test("what cannot succeed is not repeated", async () => {
 
 test("patience ends", async () => {
   await assert.rejects(send(["cut off"], "POST", 10));
-  const { status, keys } = await send([problem(503, true)], "POST", 20);
+  const { status, keys } = await send([problem(503, true)], "POST", 1_000);
   assert.equal(status, 503);
   assert.ok(keys.length > 1);
 });

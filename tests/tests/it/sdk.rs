@@ -46,6 +46,9 @@ async fn the_python_sdk_is_typed_and_tidy() {
     let cache = files::target_dir().join("mypy-cache");
     run("mypy", python("mypy").arg("--cache-dir").arg(&cache)).await;
     let examples = files::checkout("examples/python");
+    let mut mypy = python("mypy");
+    mypy.args(["--explicit-package-bases", "--cache-dir"]).arg(&cache).arg(&examples);
+    run("mypy", mypy.env("MYPYPATH", "src:../..")).await;
     for check in [&["check"][..], &["format", "--check"]] {
         let mut ruff = python("ruff");
         ruff.args(check).args(["--no-cache", "--quiet", "--config", "pyproject.toml", "."]);
@@ -117,7 +120,9 @@ async fn typescript_installed(dir: &Path) {
     let (source, modules) = (dir.join("sdk"), dir.join("node_modules"));
     std::fs::create_dir(&source).expect("prepare files");
     typescript(&source);
-    run("npm pack", Command::new("npm").args(["pack", "--quiet"]).current_dir(&source)).await;
+    let mut npm = Command::new("npm");
+    npm.env("npm_config_update_notifier", "false");
+    run("npm pack", npm.args(["pack", "--quiet"]).current_dir(&source)).await;
     std::fs::create_dir(&modules).expect("prepare files");
     for entry in std::fs::read_dir(files::sdk_node_modules()).expect("prepare files") {
         let entry = entry.expect("prepare files");

@@ -34,12 +34,15 @@ async fn conversation(start: &Start<'_>) {
             alice.insist(&late, &format!("{round}-{n}"), &text).await;
             said += 1;
         }
-        // It is in the middle of its work now; the last round kills the bot instead.
+        // It is in the middle of its work now; the last round kills both.
         if round < 2 {
             up = up.kill().await.start().await;
         } else {
             program.kill().await;
+            let launch = up.kill().await;
+            // It starts while there is no gateway.
             program = Program::start(start(), &echo, &log);
+            up = launch.start().await;
         }
     }
     echoed(&alice, &tail, &late, said + 1).await;
