@@ -102,7 +102,7 @@ mod tests {
         let mut config = GatewayConfig::new("/nowhere");
         config.allowed_hosts = vec!["Bots.example".to_owned()];
         config.allowed_origins = vec!["https://panel.example".to_owned()];
-        let allowed_origins = vec!["https://bots.example".to_owned()];
+        let allowed_origins = vec!["https://pages.example".to_owned()];
         config.matrix = Some(MatrixConfig { allowed_origins, ..MatrixConfig::default() });
         Guard::new("127.0.0.1:8080".parse().unwrap(), &config)
     }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn pages_of_matrix_clients_see_the_matrix_routes_only() {
-        let pairs = [("host", "localhost:8080"), ("origin", "https://bots.example")];
+        let pairs = [("host", "localhost:8080"), ("origin", "https://pages.example")];
         assert_eq!(check(&pairs), Some(Kind::OriginRefused));
         let headers = |(name, value): &(&'static str, &str)| {
             (http::HeaderName::from_static(name), value.parse().unwrap())

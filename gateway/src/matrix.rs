@@ -14,6 +14,7 @@ mod filter;
 mod ids;
 mod login;
 mod media;
+mod names;
 mod outgoing;
 mod profile;
 mod read;
@@ -40,13 +41,19 @@ pub(crate) struct Matrix {
     server_name: Arc<str>,
     allowed_origins: Vec<String>,
     open_media: bool,
+    unnamed: Arc<names::Unnamed>,
 }
 
 impl Matrix {
     /// By its configuration.
     pub(crate) fn new(config: MatrixConfig) -> Self {
         let MatrixConfig { server_name, allowed_origins, open_media } = config;
-        Self { server_name: server_name.into(), allowed_origins, open_media }
+        Self {
+            server_name: server_name.into(),
+            allowed_origins,
+            open_media,
+            unnamed: Arc::default(),
+        }
     }
 }
 

@@ -20,14 +20,19 @@ pub fn qpq() -> PathBuf {
 
 /// The Python that has what the examples need.
 pub fn python() -> PathBuf {
-    let path = target_dir().join("venv/bin/python");
-    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
-    path
+    python_in("venv")
 }
 
 /// A program of the packages in `tests/python/requirements.txt`.
 pub fn venv(program: &str) -> PathBuf {
     python().with_file_name(program)
+}
+
+/// The Python of the environment with this name.
+pub fn python_in(environment: &str) -> PathBuf {
+    let path = target_dir().join(environment).join("bin/python");
+    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
+    path
 }
 
 /// The packages of `tests/node/package.json`.

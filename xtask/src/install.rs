@@ -9,9 +9,14 @@ use serde_json::Value;
 
 use crate::shell;
 
-/// Of the examples, and of the tests that speak through foreign stacks.
-const REQUIREMENTS: [&str; 2] =
-    ["examples/python/requirements.txt", "tests/python/requirements.txt"];
+/// Environments of Python below the target directory, with what is in them: of the examples and the
+/// tests that speak through foreign stacks; and, since they exclude each other, of two versions of a
+/// library for Matrix.
+const PYTHON: [(&str, &[&str]); 3] = [
+    ("venv", &["examples/python/requirements.txt", "tests/python/requirements.txt"]),
+    ("venv-nio", &["tests/matrix/nio.txt"]),
+    ("venv-nio-024", &["tests/matrix/nio-024.txt"]),
+];
 
 /// Packages of npm, with their lock file.
 const NODE: &str = "tests/node";
@@ -102,7 +107,9 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
         }
         apt(&missing.iter().flat_map(|tool| tool.packages).copied().collect::<Vec<_>>())?;
     }
-    python_environment()?;
+    for (name, requirements) in PYTHON {
+        python_environment(name, requirements)?;
+    }
     node_modules()
 }
 
@@ -119,12 +126,12 @@ fn apt(packages: &[&str]) -> Result<()> {
     )
 }
 
-/// Creates `<target>/venv` with what the Python files need; the tests look for it there.
-fn python_environment() -> Result<()> {
-    let venv = target_directory()?.join("venv");
+/// Creates `<target>/<name>` with what the Python files need; the tests look for it there.
+fn python_environment(name: &str, requirements: &[&str]) -> Result<()> {
+    let venv = target_directory()?.join(name);
     let stamp = venv.join("requirements.txt");
     let mut wanted = String::new();
-    for file in REQUIREMENTS {
+    for file in requirements {
         let path = crate::workspace_root().join(file);
         wanted += &fs::read_to_string(path).with_context(|| format!("read {file}"))?;
     }
@@ -136,7 +143,7 @@ fn python_environment() -> Result<()> {
     let python = venv.join("bin/python");
     let python = python.to_str().context("the target directory is no UTF-8")?;
     let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    args.extend(REQUIREMENTS.iter().flat_map(|file| ["-r", file]));
+    args.extend(requirements.iter().flat_map(|file| ["-r", *file]));
     shell::run(python, &args)?;
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
 }

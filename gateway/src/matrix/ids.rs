@@ -11,6 +11,7 @@ use quicproquo_client::{AttachmentId, Cursor, GroupId, IdentityKey, MessageId};
 use sha2::{Digest, Sha256};
 
 use super::error::{forbidden, invalid, not_found};
+use super::names::Unnamed;
 use crate::auth::Bot;
 use crate::model::{is_name, resolve};
 use crate::problem::{Kind, Problem};
@@ -25,6 +26,7 @@ pub(super) struct Ids {
     server: Arc<str>,
     own: IdentityKey,
     own_name: String,
+    unnamed: Arc<Unnamed>,
 }
 
 /// A bot that speaks Matrix.
@@ -58,7 +60,8 @@ impl Ids {
     pub(super) fn of(state: &AppState, bot: &Bot) -> Result<Self, Problem> {
         let matrix = state.matrix.as_ref().ok_or(Problem::new(Kind::RouteNotFound))?;
         let (own, own_name) = (bot.record.identity, bot.record.name.clone());
-        Ok(Self { server: Arc::clone(&matrix.server_name), own, own_name })
+        let (server, unnamed) = (Arc::clone(&matrix.server_name), Arc::clone(&matrix.unnamed));
+        Ok(Self { server, own, own_name, unnamed })
     }
 
     /// What is behind the colon.
@@ -74,6 +77,11 @@ impl Ids {
     /// The name of the bot itself.
     pub(super) fn own_name(&self) -> &str {
         &self.own_name
+    }
+
+    /// Whose names are waited for.
+    pub(super) fn unnamed(&self) -> &Unnamed {
+        &self.unnamed
     }
 
     /// Whether this is the bot itself.
@@ -196,17 +204,25 @@ impl Place {
 }
 
 #[cfg(test)]
+impl Ids {
+    /// Those of a bot `ping` at `bots.example`.
+    pub(super) fn example() -> Self {
+        Self {
+            server: "bots.example".into(),
+            own: IdentityKey::from_slice(&[7; 32]).expect("32 bytes"),
+            own_name: "ping".to_owned(),
+            unnamed: Arc::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ids() -> Ids {
-        let own = IdentityKey::from_slice(&[7; 32]).unwrap();
-        Ids { server: "bots.example".into(), own, own_name: "ping".to_owned() }
-    }
-
     #[test]
     fn ids_read_as_they_are_written() {
-        let ids = ids();
+        let ids = Ids::example();
         let group: GroupId = "5f".repeat(32).parse().unwrap();
         assert_eq!(ids.group(&ids.room(&group)).unwrap(), group);
         assert!(ids.group(&format!("!{group}:other")).is_err());
@@ -223,7 +239,7 @@ mod tests {
 
     #[test]
     fn nobody_has_no_name_that_can_be_claimed() {
-        assert_eq!(ids().nobody(), "@=quicproquo:bots.example");
+        assert_eq!(Ids::example().nobody(), "@=quicproquo:bots.example");
         assert!(!is_name(NOBODY));
     }
 

@@ -190,3 +190,6 @@ fn file(
     content.insert("attachment_id".to_owned(), id.to_string().into());
     Ok(Outgoing { kind: "file".to_owned(), body: content.into(), relates_to: None })
 }
+
+#[cfg(test)]
+mod tests;

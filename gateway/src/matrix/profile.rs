@@ -64,7 +64,7 @@ async fn look(
 ) -> Result<Map<String, Value>, Problem> {
     caller.bot.need(Scope::GroupsRead)?;
     let identity = caller.ids.identity(&caller.bot, user).await?;
-    let name = caller.bot.session.name_of(&identity).await?;
+    let name = caller.ids.name(&caller.bot.session, &identity, None).await?;
     let user = caller.ids.user(&identity, name.as_deref());
     let mut fields = Map::new();
     fields.insert("displayname".to_owned(), display_name(&user).into());

@@ -23,7 +23,8 @@ const MOST: u32 = 200;
 async fn group(caller: &Caller, room: &str) -> Result<GroupInfo, Problem> {
     let id = caller.ids.group(room)?;
     caller.bot.need_in(Scope::GroupsRead, &id)?;
-    Ok(caller.bot.session.group(&id).await?)
+    let session = &caller.bot.session;
+    caller.ids.with_names(session, session.group(&id).await?).await
 }
 
 fn state_of(caller: &Caller, group: &GroupInfo) -> Vec<Value> {

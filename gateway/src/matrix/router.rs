@@ -9,6 +9,7 @@ use http::{HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{account, login, media, profile, read, rooms, send, stubs, sync};
+use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
 /// All of them; none when the facade is off.
@@ -32,7 +33,8 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .max_age(Duration::from_hours(1));
-    router.layer(cors)
+    // Otherwise the one that comes later would not be behind the layer, and answer what browsers ask.
+    router.method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed)).layer(cors)
 }
 
 fn client() -> Router<AppState> {

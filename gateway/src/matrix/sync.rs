@@ -179,6 +179,7 @@ impl Reader<'_> {
             if !allowed || !is_in(&group) {
                 continue;
             }
+            let group = ids.with_names(&bot.session, group).await?;
             let me = ids.me();
             let mut state = of_group(ids, &group, bot.record.created_at_ms);
             let own = state.iter().position(|event| event["state_key"] == me.as_str());
@@ -199,7 +200,11 @@ impl Reader<'_> {
         invitations.retain(|invitation| {
             bot.grant.allows_group(&invitation.id) && self.filter.wants(ids, &invitation.id)
         });
-        Ok(invitations)
+        let mut named = Vec::with_capacity(invitations.len());
+        for invitation in invitations {
+            named.push(ids.with_inviter(&bot.session, invitation).await?);
+        }
+        Ok(named)
     }
 
     async fn account_data(&self, answer: &mut Answer) -> Result<(), Problem> {

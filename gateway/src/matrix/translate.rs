@@ -72,12 +72,16 @@ impl<'a> Translation<'a> {
                 self.message(&group, message).await?;
             }
             EventData::MemberTyping { by, name, active, .. } => {
+                let name = self.ids.name(self.session, &by, name).await?;
                 let user = self.ids.user(&by, name.as_deref());
                 self.room(&group).typing.insert(user, active);
             }
             EventData::GroupJoined { name, epoch, members } => {
                 let info = self.group(&group).await?.clone();
-                let info = info.map(|info| GroupInfo { name, epoch, members, ..info });
+                let info = match info.map(|info| GroupInfo { name, epoch, members, ..info }) {
+                    Some(info) => Some(self.ids.with_names(self.session, info).await?),
+                    None => None,
+                };
                 let others = info.map(|info| of_group(self.ids, &info, at_ms)).unwrap_or_default();
                 let me = self.ids.me();
                 let room = self.room(&group);
@@ -160,7 +164,7 @@ impl<'a> Translation<'a> {
     pub(super) async fn group(&mut self, id: &GroupId) -> Result<&Option<GroupInfo>, Problem> {
         if !self.groups.contains_key(id) {
             let found = match self.session.group(id).await {
-                Ok(group) => Some(group),
+                Ok(group) => Some(self.ids.with_names(self.session, group).await?),
                 Err(SessionError::GroupNotFound) => None,
                 Err(error) => return Err(error.into()),
             };
@@ -179,14 +183,16 @@ impl<'a> Translation<'a> {
             return Ok(user(self.ids, member));
         }
         // Who has gone is not among the members.
-        let name = self.session.name_of(identity).await?;
+        let name = self.ids.name(self.session, identity, None).await?;
         Ok(self.ids.user(identity, name.as_deref()))
     }
 
     async fn message(&mut self, group: &GroupId, message: Message) -> Result<(), Problem> {
         if message.kind == "read" {
             if let Some(RelatesTo { id, .. }) = &message.relates_to {
-                let user = self.ids.user(&message.sender, message.sender_name.as_deref());
+                let known = message.sender_name;
+                let name = self.ids.name(self.session, &message.sender, known).await?;
+                let user = self.ids.user(&message.sender, name.as_deref());
                 let at = message.sent_at_ms.min(message.received_at_ms);
                 self.room(group).receipts.push((Ids::event(id), user, at));
             }
@@ -203,8 +209,10 @@ impl<'a> Translation<'a> {
 pub(super) async fn message_event(
     ids: &Ids,
     session: &Session,
-    message: Message,
+    mut message: Message,
 ) -> Result<Option<Value>, Problem> {
+    let known = message.sender_name.take();
+    message.sender_name = ids.name(session, &message.sender, known).await?;
     let target = message.relates_to.as_ref().map(|relation| relation.id);
     Ok(match (message.kind.as_str(), target) {
         ("typing" | "read" | "dummy", _) => None,
