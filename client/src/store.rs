@@ -20,6 +20,7 @@ use sqlx::{ConnectOptions as _, Executor as _};
 use crate::config::{MasterKey, Sync};
 use crate::error::{OpenError, SessionError};
 use crate::mark::{Mark, MarkError};
+use crate::pages;
 
 mod archive;
 mod attachments;
@@ -255,6 +256,10 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
     let mut connection = options.connect().await.map_err(|error| corrupt(&path, &error))?;
     let mark = Mark::open(&dir.join(MARK), &mut connection).await;
     let mark = mark.map_err(|error| unmarked(&path, error))?;
+    let found = pages::contradiction(&mut connection, &path).await;
+    if let Some(detail) = found.map_err(|error| corrupt(&path, &error))? {
+        return Err(OpenError::Corrupt { path, detail });
+    }
     migrate(&path, &mut connection).await?;
     let sealer = fitting(&mut connection, key, master).await.map_err(|error| match error {
         Unfit::Key => OpenError::WrongKey { key: key.to_string() },

@@ -18,7 +18,7 @@ pub fn qpq() -> PathBuf {
     path
 }
 
-/// The Python that has what the examples need.
+/// The Python that has what the tests of foreign stacks need.
 pub fn python() -> PathBuf {
     python_in("venv")
 }
@@ -26,6 +26,11 @@ pub fn python() -> PathBuf {
 /// A program of the packages in `tests/python/requirements.txt`.
 pub fn venv(program: &str) -> PathBuf {
     python().with_file_name(program)
+}
+
+/// The Python that has what the SDK and the examples need.
+pub fn sdk_python() -> PathBuf {
+    python_in("venv-sdk")
 }
 
 /// The Python of the environment with this name.

@@ -10,6 +10,7 @@ use quicproquo_core::identity::IdentityKey;
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
+use super::events::EventRow;
 use super::seal::Sealer;
 use super::{
     DamagedRow, GroupRecord, Halted, IdempotencyRecord, IdempotencyTarget, IntentRecord,
@@ -225,7 +226,8 @@ impl Batch {
         at: u64,
         data: &EventData,
     ) {
-        let sealed = record::seal(&self.sealer, "events", &record::row(owner.0, seq), data);
+        let row = EventRow { data, beside: Some((group.cloned(), at)) };
+        let sealed = record::seal(&self.sealer, "events", &record::row(owner.0, seq), &row);
         let group = group.map(GroupId::as_bytes);
         self.add(
             "INSERT INTO events (owner, seq, kind, group_id, occurred_at, data) \

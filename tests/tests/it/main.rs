@@ -35,6 +35,7 @@ mod races;
 mod rates;
 mod restart;
 mod retention;
+mod sdk;
 mod secrecy;
 mod showcase;
 mod slow_readers;
@@ -45,6 +46,7 @@ mod storm;
 mod streams;
 mod swagger;
 mod tokens;
+mod traces;
 mod trust;
 mod webhooks;
 
