@@ -120,7 +120,9 @@ async fn a_room_appears_with_its_state_and_the_own_join() {
     let up = launch(&dir).await;
     let (alice, bob, group) = pair(&up).await;
     alice.api.patch(&format!("/v1/groups/{group}"), &json!({ "topic": "t" })).await.expect(200);
+    let tail = bob.tail().await;
     alice.say(&group, "old").await;
+    bob.hears(&tail, &group, &["old".to_owned()]).await;
     let first = wait_for("the topic", LONG, || async {
         let first = sync(&bob.api, "", 0).await;
         first.to_string().contains("m.room.topic").then_some(first)
