@@ -12,6 +12,10 @@ use crate::shell;
 /// What the tests need that speak through foreign stacks.
 const REQUIREMENTS: &[&str] = &["tests/python/requirements.txt"];
 
+/// Two versions of a library for Matrix, which exclude each other.
+const NIO: [(&str, &str); 2] =
+    [("venv-nio", "tests/matrix/nio.txt"), ("venv-nio-024", "tests/matrix/nio-024.txt")];
+
 /// What the SDK for Python, its examples and its tests need.
 const SDK_REQUIREMENTS: &[&str] =
     &["sdk/python/requirements-dev.txt", "sdk/python/constraints.txt"];
@@ -118,6 +122,9 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
         apt(&missing.iter().flat_map(|tool| tool.packages).copied().collect::<Vec<_>>())?;
     }
     python_environment("venv", REQUIREMENTS)?;
+    for (name, requirements) in NIO {
+        python_environment(name, &[requirements])?;
+    }
     node_modules("tests/node", "node")?;
     sdk()
 }

@@ -25,6 +25,7 @@ mod keys;
 mod kill;
 mod limits;
 mod logs;
+mod matrix;
 mod membership;
 mod memory;
 mod offline;
