@@ -26,6 +26,7 @@ mod keys;
 mod kill;
 mod limits;
 mod logs;
+mod matrix;
 mod membership;
 mod memory;
 mod offline;
