@@ -11,6 +11,7 @@ use crate::exit::{self, Failure};
 pub(crate) use access::{AdminAccess, BotAccess};
 pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat};
 pub(crate) use bot::{Bot, BotCommand, BotToken};
+pub(crate) use chat::Chat;
 pub(crate) use gateway::{Gateway, GatewayCommand};
 pub(crate) use group::{Group, GroupCommand, Invitation, InvitationCommand};
 pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
@@ -23,6 +24,7 @@ pub(crate) use node::{
 mod access;
 mod bench;
 mod bot;
+mod chat;
 mod gateway;
 mod group;
 mod identity;
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Ask a gateway whether it is ready.
     Health(Health),
+    /// Chat in the terminal, as a person, straight with the node.
+    Chat(Chat),
     /// Create and look after the bots of a gateway, as its admin.
     Bot(Bot),
     /// Create and look after groups, as a bot.

@@ -2,6 +2,7 @@
 //! knows of both halves.
 
 mod args;
+mod chat;
 mod clock;
 mod commands;
 mod config;
@@ -52,7 +53,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let common = cli.common;
     let load = |layers| {
-        let settings = Settings::load(common, layers)?;
+        let settings = Settings::load(common.clone(), layers)?;
         telemetry::start(&settings)?;
         Ok::<_, Failure>(settings)
     };
@@ -107,6 +108,11 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Health(health) => {
             let settings = load(Layers::default())?;
             commands::health::run(&settings, health.url, health.json).await
+        }
+        Command::Chat(chat) => {
+            let layers = Layers { link: chat.link, ..Layers::default() };
+            // It has the whole terminal, and logs into a file.
+            chat::run(&Settings::load(common, layers)?).await
         }
         Command::Bot(bot) => commands::bot::run(&load(Layers::default())?, bot).await,
         Command::Group(group) => commands::group::run(&load(Layers::default())?, group).await,

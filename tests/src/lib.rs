@@ -24,6 +24,7 @@ pub mod shell;
 pub mod socket;
 pub mod sse;
 pub mod target;
+pub mod terminal;
 pub mod trace;
 pub mod wait;
 
@@ -35,4 +36,5 @@ pub use shell::Shell;
 pub use socket::Socket;
 pub use sse::Sse;
 pub use target::Target;
+pub use terminal::Terminal;
 pub use wait::{LONG, SOON, wait_for, within};

@@ -11,6 +11,7 @@ mod book;
 mod browser;
 mod certificates;
 mod changes;
+mod chat;
 mod commands;
 mod console;
 mod consumers;
