@@ -76,13 +76,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     tasks.spawn(backend.run(to_do));
     let shown = tasks.spawn(show(model, events, effects)).await;
     let _ = timeout(END, client.shutdown()).await;
-    match shown {
-        Ok(ended) => ended,
-        Err(_) => {
-            let log = log.display();
-            Err(Failure::other(format!("the chat has failed; nothing is lost, and {log} says why")))
-        }
-    }
+    shown.unwrap_or_else(|_| {
+        let log = log.display();
+        Err(Failure::other(format!("the chat has failed; nothing is lost, and {log} says why")))
+    })
 }
 
 /// Shows and listens until the end. The terminal is given back however this ends.

@@ -56,16 +56,12 @@ fn bad(model: &mut Model, text: String) {
 
 fn rooms_came(model: &mut Model, rooms: Vec<Room>) -> Vec<Effect> {
     model.rooms = rooms;
-    match model.room() {
-        Some(_) => load(model),
-        None => match model.rooms.first().map(|room| room.id.clone()) {
-            Some(first) => select(model, first),
-            None => {
-                model.selected = None;
-                Vec::new()
-            }
-        },
+    if model.room().is_some() {
+        return load(model);
     }
+    model.selected = None;
+    let first = model.rooms.first().map(|room| room.id.clone());
+    first.map_or_else(Vec::new, |first| select(model, first))
 }
 
 fn select(model: &mut Model, group: GroupId) -> Vec<Effect> {

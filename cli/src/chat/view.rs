@@ -168,7 +168,7 @@ fn rooms(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
         let width = usize::from(LIST).saturating_sub(4 + count.width());
         let name = textwrap::wrap(&printable(&room.name), width.max(1))
             .first()
-            .map_or_else(String::new, |line| line.to_string());
+            .map_or_else(String::new, ToString::to_string);
         let style = if Some(&room.id) == model.selected.as_ref() { Look::marked() } else { style };
         Line::styled(format!("{mark}{name}{count}"), style)
     };
