@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::program::{Program, python};
-use crate::sdk::typescript_examples;
 
 /// A Python example's program.
 fn example(name: &str) -> Command {
@@ -141,7 +140,8 @@ async fn the_webhook_bot_is_called() {
     up.stop().await;
 }
 
-async fn bridge(command: Command, dir: &Path) {
+/// Speaks across a bridge, whose program `command` is.
+pub(super) async fn bridge(command: Command, dir: &Path) {
     let up = Launch::up(&dir.join("up")).start().await;
     let [alice, bob, bot] = bots(&up, ["alice", "bob", "bridge"]).await;
     let here = alice.create_group("here", &[&bot]).await;
@@ -167,15 +167,6 @@ async fn bridge(command: Command, dir: &Path) {
 async fn the_bridge_joins_two_groups() {
     let dir = TempDir::new().expect("a directory");
     bridge(example("bridge"), dir.path()).await;
-}
-
-#[tokio::test]
-async fn the_typescript_bridge_joins_two_groups() {
-    let dir = TempDir::new().expect("a directory");
-    typescript_examples(dir.path()).await;
-    let mut command = Command::new("node");
-    command.arg(dir.path().join("dist/bridge/bot.js"));
-    bridge(command, dir.path()).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use quicproquo_tests::{Bot, LONG, Launch, bots, files, wait_for};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::bots::bridge;
 use super::languages;
 use super::program::{Program, Start, python};
 use crate::sdk::typescript_examples;
@@ -98,16 +99,18 @@ async fn python_alone() {
     .await;
 }
 
+/// Both examples, since they are compiled together.
 #[tokio::test]
-async fn typescript_with_the_sdk() {
+async fn typescript_with_the_sdk_and_its_bridge() {
     let dir = TempDir::new().expect("a directory");
     typescript_examples(dir.path()).await;
-    conversation(&|| {
+    let node = |program: &str| {
         let mut command = Command::new("node");
-        command.arg(dir.path().join("dist/echo/bot.js"));
+        command.arg(dir.path().join(program));
         command
-    })
-    .await;
+    };
+    conversation(&|| node("dist/echo/bot.js")).await;
+    bridge(node("dist/bridge/bot.js"), dir.path()).await;
 }
 
 #[tokio::test]
