@@ -27,7 +27,7 @@ pub(crate) enum Exit {
     Unreachable = 6,
     /// A second signal ended the shutdown before everything was finished.
     Hurried = 7,
-    /// The gateway does not take the token, or the token may not do this.
+    /// The gateway does not take the token, the token may not do this, or its certificate is not known.
     Refused = 8,
     /// There is no such bot, group or whatever was named, or more than one.
     NotFound = 9,
@@ -44,7 +44,7 @@ Exit codes:
   5  the data is damaged, of a newer version, or the key does not open it
   6  nothing answers, or what answers is not ready
   7  a second signal ended the shutdown before everything was finished
-  8  the gateway does not take the token, or the token may not do this
+  8  the gateway does not take the token, the token may not do this, or the certificate is not known
   9  there is no such bot, group or whatever was named, or more than one";
 
 impl From<Exit> for ExitCode {

@@ -7,9 +7,10 @@ mod names;
 mod problem;
 
 use std::future::ready;
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -52,7 +53,13 @@ pub(crate) struct Refusal {
 impl Rest {
     /// A caller of `base` (`http://host:port`).
     pub(crate) fn new(base: &str, token: &str) -> Result<Self, Failure> {
+        Self::trusting(base, token, None)
+    }
+
+    /// The same, which also trusts the certificates in a PEM file.
+    pub(crate) fn trusting(base: &str, token: &str, ca: Option<&Path>) -> Result<Self, Failure> {
         let http = Client::builder()
+            .tls_certs_merge(ca.map(certificates).transpose()?.unwrap_or_default())
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE.max(PATIENCE))
             .no_proxy()
@@ -171,7 +178,7 @@ impl Rest {
 
     /// Sends a request; anything but success is a refusal.
     async fn send(&self, request: RequestBuilder) -> Result<Response, Refusal> {
-        let response = request.send().await.map_err(|_| self.gone())?;
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -188,9 +195,33 @@ impl Rest {
         Err(Refusal { failure: Failure::new(exit, problem::sentence(status, &problem)), passing })
     }
 
+    /// A certificate that is not known stays so; everything else may pass.
+    fn failed(&self, error: &reqwest::Error) -> Refusal {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            // The error of rustls is inside of one that does not show it.
+            if error.to_string().starts_with("invalid peer certificate") {
+                let said = format!("{} is not trusted ({error}); see --ca", self.base);
+                return Refusal { failure: Failure::new(Exit::Refused, said), passing: false };
+            }
+            cause = error.source();
+        }
+        self.gone()
+    }
+
     fn gone(&self) -> Refusal {
         let failure = Failure::new(Exit::Unreachable, format!("{} does not answer", self.base));
         Refusal { failure, passing: true }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let wrong =
+        |reason: &dyn std::fmt::Display| Failure::usage(format!("{}: {reason}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(wrong(&"there is no certificate in it")),
     }
 }
 

@@ -21,8 +21,9 @@ use crate::config::{LogFormat, Settings};
 use crate::exit::Failure;
 use crate::output::wants_colour;
 
-/// Of the store's own libraries only what is wrong, unless the filter names them.
-const QUIET: &str = "fjall=warn,lsm_tree=warn";
+/// Of the store's own libraries only what is wrong, unless the filter names them; and nothing of
+/// certificates that do not verify, which who asks says.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,rustls_platform_verifier=off";
 
 /// How long the last traces may take to leave.
 const FLUSH: Duration = Duration::from_secs(2);

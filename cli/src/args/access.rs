@@ -19,6 +19,9 @@ pub(crate) struct AdminAccess {
     /// `QPQ_ADMIN_TOKEN_FILE`, then `admin-token` in the data directory].
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
+    /// PEM file with a certificate that signs the gateway's, besides those of the system.
+    #[arg(long, env = "QPQ_CA", value_name = "FILE", global = true)]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON, one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -33,6 +36,9 @@ pub(crate) struct BotAccess {
     /// File with the bot's token [default: the variables `QPQ_TOKEN` and `QPQ_TOKEN_FILE`].
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
+    /// PEM file with a certificate that signs the gateway's, besides those of the system.
+    #[arg(long, env = "QPQ_CA", value_name = "FILE", global = true)]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON, one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -18,7 +18,7 @@ pub(crate) fn admin(settings: &Settings, access: &AdminAccess) -> Result<Rest, F
             Failure::new(failure.exit, format!("no admin token; {hint} ({failure})"))
         })?,
     };
-    Rest::new(&url(settings, access.url.as_ref()), &token)
+    Rest::trusting(&url(settings, access.url.as_ref()), &token, access.ca.as_deref())
 }
 
 /// A caller with a bot's token: of `--token-file`, or of the variables.
@@ -26,7 +26,7 @@ pub(crate) fn bot(settings: &Settings, access: &BotAccess) -> Result<Rest, Failu
     let token = given(access.token_file.clone(), "QPQ_TOKEN", "QPQ_TOKEN_FILE")?;
     let token = token
         .ok_or_else(|| Failure::usage("give the bot's token in QPQ_TOKEN or by --token-file"))?;
-    Rest::new(&url(settings, access.url.as_ref()), &token)
+    Rest::trusting(&url(settings, access.url.as_ref()), &token, access.ca.as_deref())
 }
 
 /// The given address, or the configured one.

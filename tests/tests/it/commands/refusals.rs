@@ -99,3 +99,18 @@ async fn shells_and_manuals_know_every_command() {
         assert!(help.contains("Examples:") && !help.contains('\x1b'), "{help}");
     }
 }
+
+#[tokio::test]
+async fn a_certificate_must_be_known() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).arg("--http-tls", "true").start().await;
+    let url = up.url().replace("http://", "https://");
+    let shell = Shell::at(&up).with("QPQ_URL", &url);
+    refused(&shell, &["bot", "list"], REFUSED, "not trusted").await;
+    let file = dir.path().join("up/gateway/certificate.pem");
+    let known = shell.with("QPQ_CA", file.to_str().unwrap());
+    known.ok(&["bot", "list"]).await;
+    let token = dir.path().join("up/admin-token");
+    refused(&shell, &["bot", "list", "--ca", token.to_str().unwrap()], USAGE, "no certificate")
+        .await;
+}
