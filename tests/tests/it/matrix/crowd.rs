@@ -1,15 +1,16 @@
 //! Many that wait, and how long a message takes by either API.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use quicproquo_tests::{Api, LONG, Launch, SOON, pair, wait_for, within};
+use quicproquo_tests::{Api, LONG, Launch, SOON, pair, seed, wait_for, within};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::{client, next, put_event, room, sync, texts};
 
 const WAITING: usize = 1_000;
-const MESSAGES: usize = 200;
+const MESSAGES: u32 = 200;
 
 fn waiting(page: &str) -> usize {
     let row = "qpq_gateway_streams_open{door=\"matrix\"} ";
@@ -26,22 +27,20 @@ async fn a_thousand_syncs_wait_and_all_are_answered() {
     // Past the own invitation and whatever else is news at once.
     let since = next(&sync(&bob.api, &since, 0).await);
     let path = client(&format!("/sync?since={since}&timeout=60000"));
-    let polls = (0..WAITING).map(|_| {
-        let (api, path) = (bob.api.clone(), path.clone());
-        tokio::spawn(async move { api.get(&path).await.expect(200) })
-    });
-    let polls: Vec<_> = polls.collect();
+    let polls = futures::future::join_all((0..WAITING).map(|_| bob.api.get(&path)));
     let admin = up.admin();
-    wait_for("all to wait", LONG, || async {
-        (waiting(&admin.get("/metrics").await.text) == WAITING).then_some(())
-    })
-    .await;
-    // Who waits is in nobody's way.
-    bob.api.get(&client("/account/whoami")).await.expect(200);
-    alice.say(&group, "wake up").await;
-    for poll in polls {
-        let answer = within("an answer", LONG, poll).await.expect("a poll");
-        assert_eq!(texts(&answer, &group), ["wake up"]);
+    let wake = async {
+        wait_for("all to wait", LONG, || async {
+            (waiting(&admin.get("/metrics").await.text) == WAITING).then_some(())
+        })
+        .await;
+        // Who waits is in nobody's way.
+        bob.api.get(&client("/account/whoami")).await.expect(200);
+        alice.say(&group, "wake up").await;
+    };
+    let (answers, ()) = tokio::join!(within("all answers", LONG, polls), wake);
+    for answer in answers {
+        assert_eq!(texts(&answer.expect(200), &group), ["wake up"]);
     }
     wait_for("none to be left", SOON, || async {
         (waiting(&admin.get("/metrics").await.text) == 0).then_some(())
@@ -63,7 +62,7 @@ async fn a_message_goes_by_either_api() {
     let mut since = next(&sync(&bob.api, "", 0).await);
     let mut cursor = bob.tail().await;
     let (mut matrix, mut native) = (Vec::new(), Vec::new());
-    let text = |n: usize| json!({ "msgtype": "m.text", "body": n.to_string() });
+    let text = |n: u32| json!({ "msgtype": "m.text", "body": n.to_string() });
     for n in 0..MESSAGES {
         let begun = Instant::now();
         let listen = async {
@@ -98,7 +97,7 @@ async fn a_message_goes_by_either_api() {
     }
     let (matrix, native) = (median(matrix), median(native));
     let ratio = matrix.as_secs_f64() / native.as_secs_f64();
-    println!("send to sync: matrix {matrix:?}, native {native:?}, ratio {ratio:.2}");
+    seed::say(&format!("send to sync: matrix {matrix:?}, native {native:?}, ratio {ratio:.2}"));
     throughput(&alice.api, &bob.api, &group, &since, &cursor).await;
     let path = client(&format!("/rooms/{}/joined_members", room(&group)));
     alice.api.get(&path).await.expect(200);
@@ -117,15 +116,15 @@ async fn throughput(alice: &Api, bob: &Api, group: &str, since: &str, cursor: &s
             }),
         );
     let listen = async {
-        let (mut since, mut heard) = (since.to_owned(), 0);
-        while heard < MESSAGES {
+        let (mut since, mut heard) = (since.to_owned(), 0_usize);
+        while heard < MESSAGES as usize {
             let answer = sync(bob, &since, 30_000).await;
             since = next(&answer);
             heard += texts(&answer, group).iter().filter(|t| t.starts_with("many")).count();
         }
     };
     tokio::join!(send, listen);
-    let matrix = MESSAGES as f64 / begun.elapsed().as_secs_f64();
+    let matrix = f64::from(MESSAGES) / begun.elapsed().as_secs_f64();
     let begun = Instant::now();
     let path = format!("/v1/groups/{group}/messages");
     let send = futures::future::join_all((0..MESSAGES).map(|n| {
@@ -134,8 +133,8 @@ async fn throughput(alice: &Api, bob: &Api, group: &str, since: &str, cursor: &s
         async move { alice.post(path, &body).await.expect(201) }
     }));
     let listen = async {
-        let (mut cursor, mut heard) = (cursor.to_owned(), 0);
-        while heard < MESSAGES {
+        let (mut cursor, mut heard) = (cursor.to_owned(), 0_usize);
+        while heard < MESSAGES as usize {
             let path = format!("/v1/events?after={cursor}&timeout=30000&limit=100");
             let page = bob.get(&path).await.expect(200);
             page["next"].as_str().expect("a cursor").clone_into(&mut cursor);
@@ -144,6 +143,6 @@ async fn throughput(alice: &Api, bob: &Api, group: &str, since: &str, cursor: &s
         }
     };
     tokio::join!(send, listen);
-    let native = MESSAGES as f64 / begun.elapsed().as_secs_f64();
-    println!("messages a second: matrix {matrix:.0}, native {native:.0}");
+    let native = f64::from(MESSAGES) / begun.elapsed().as_secs_f64();
+    seed::say(&format!("messages a second: matrix {matrix:.0}, native {native:.0}"));
 }
