@@ -2,18 +2,34 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
-use quicproquo_node::IdentityKey;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::config::{BotsLayer, CommonArgs, HttpLayer, KeySource, LinkLayer, NodeLayer, keys};
+use crate::config::{BotsLayer, CommonArgs, HttpLayer, LinkLayer, NodeLayer, keys};
 use crate::exit::{self, Failure};
+pub(crate) use access::{AdminAccess, BotAccess};
 pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat};
+pub(crate) use bot::{Bot, BotCommand, BotToken};
+pub(crate) use chat::Chat;
+pub(crate) use gateway::{Gateway, GatewayCommand};
+pub(crate) use group::{Group, GroupCommand, Invitation, InvitationCommand};
 pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
+pub(crate) use messages::{Listen, Send};
+pub(crate) use node::{
+    InviteCreate, NameRelease, Node, NodeCommand, NodeIdentity, NodeInvite, NodeName, NodeToken,
+    TokenIssue, TokenList, TokenRevoke,
+};
 
+mod access;
 mod bench;
+mod bot;
+mod chat;
+mod gateway;
+mod group;
 mod identity;
+mod messages;
+mod node;
 
 /// End-to-end encrypted group messaging for people and bots.
 #[derive(Debug, Parser)]
@@ -40,6 +56,18 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Ask a gateway whether it is ready.
     Health(Health),
+    /// Chat in the terminal, as a person, straight with the node.
+    Chat(Chat),
+    /// Create and look after the bots of a gateway, as its admin.
+    Bot(Bot),
+    /// Create and look after groups, as a bot.
+    Group(Group),
+    /// Answer invitations, as a bot.
+    Invitation(Invitation),
+    /// Send messages, as a bot: an argument, or each line of standard input.
+    Send(Send),
+    /// Follow what happens to a bot.
+    Listen(Listen),
     /// Look an identity up and compare safety numbers, as a bot.
     Identity(Identity),
     /// Print the gateway's `OpenAPI` description.
@@ -51,6 +79,20 @@ pub(crate) enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Print the completions of a shell.
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell.
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual page of `qpq`, or write those of all commands into a directory.
+    #[command(after_help = "Examples:\n  qpq man | man -l -\n  qpq man ~/.local/share/man/man1")]
+    Man {
+        /// Directory for the pages; made when absent.
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// `qpq up`.
@@ -65,237 +107,6 @@ pub(crate) struct Up {
     /// Print one line of JSON when ready, instead of text.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// `qpq node`.
-#[derive(Debug, Args)]
-pub(crate) struct Node {
-    #[command(subcommand)]
-    pub(crate) command: Option<NodeCommand>,
-    #[command(flatten)]
-    pub(crate) layer: NodeLayer,
-    /// Print one line of JSON when ready, instead of text.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `qpq node ..`: works on the data directory, beside a running node or without one.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeCommand {
-    /// Access tokens for clients that know only `NodeService`.
-    #[command(subcommand)]
-    Token(NodeToken),
-    /// Who is here, and who is shut out.
-    #[command(subcommand)]
-    Identity(NodeIdentity),
-    /// Invites for new identities, where the node asks for them.
-    #[command(subcommand)]
-    Invite(NodeInvite),
-    /// Names, and those of deleted identities.
-    #[command(subcommand)]
-    Name(NodeName),
-    /// Copy the node's data, also while it runs.
-    Backup {
-        /// Directory to make; absent or empty.
-        #[arg(value_name = "DIR")]
-        target: PathBuf,
-        /// Print one line of JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Bring a backup to the data directory, which must be absent or empty.
-    Restore {
-        /// Directory of the backup.
-        #[arg(value_name = "DIR")]
-        from: PathBuf,
-        /// Print one line of JSON.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// `qpq node token`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeToken {
-    /// Issue a token bound to one identity.
-    Issue(TokenIssue),
-    /// List the tokens that were issued; the tokens themselves are not kept.
-    List(TokenList),
-    /// Take tokens back; the next call with them is refused.
-    Revoke(TokenRevoke),
-}
-
-/// `qpq node token issue`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("by").required(true))]
-pub(crate) struct TokenIssue {
-    /// The identity, 64 hexadecimal digits.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) identity: IdentityKey,
-    /// How long the token is valid, like `12h` or `30d`; at most 366 days.
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = life)]
-    pub(crate) ttl: Duration,
-    /// File with the proof that the identity's key has signed for this token.
-    #[arg(long, value_name = "FILE", group = "by")]
-    pub(crate) proof: Option<PathBuf>,
-    /// Vouch for the identity yourself, and print a token made here.
-    #[arg(long, group = "by")]
-    pub(crate) operator: bool,
-    /// Print one line of JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `qpq node token list`.
-#[derive(Debug, Args)]
-pub(crate) struct TokenList {
-    /// Only those of one identity.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) identity: Option<IdentityKey>,
-    /// Print one line of JSON for each.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `qpq node token revoke`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("which").required(true))]
-pub(crate) struct TokenRevoke {
-    /// The token's id as `list` shows it.
-    #[arg(value_name = "ID", group = "which")]
-    pub(crate) id: Option<String>,
-    /// All tokens of one identity.
-    #[arg(long, value_name = "HEX", group = "which")]
-    pub(crate) identity: Option<IdentityKey>,
-}
-
-/// A time of at most 366 days.
-fn life(text: &str) -> Result<Duration, String> {
-    let life = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let days = life.as_secs().div_ceil(24 * 3_600);
-    if (1..=366).contains(&days) { Ok(life) } else { Err("1s to 366d".to_owned()) }
-}
-
-/// `qpq node identity`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeIdentity {
-    /// List all identities that have authenticated or are banned.
-    List {
-        /// Print one line of JSON for each.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Shut an identity out: its Session ends within a second, its tokens die.
-    Ban {
-        /// The identity, 64 hexadecimal digits.
-        #[arg(value_name = "HEX")]
-        identity: IdentityKey,
-    },
-    /// Let a banned identity in again.
-    Unban {
-        /// The identity, 64 hexadecimal digits.
-        #[arg(value_name = "HEX")]
-        identity: IdentityKey,
-    },
-}
-
-/// `qpq node invite`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeInvite {
-    /// Make an invite; its code is shown once.
-    Create(InviteCreate),
-    /// List all invites, used up and expired ones too.
-    List {
-        /// Print one line of JSON for each.
-        #[arg(long)]
-        json: bool,
-    },
-    /// End an invite; whom it has admitted stays.
-    Revoke {
-        /// The invite's id as `list` shows it.
-        #[arg(value_name = "ID")]
-        id: u64,
-    },
-}
-
-/// `qpq node invite create`.
-#[derive(Debug, Args)]
-pub(crate) struct InviteCreate {
-    /// How many new identities it admits.
-    #[arg(long, value_name = "COUNT", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) uses: u32,
-    /// How long it is valid, like `12h` or `30d`; without end when absent.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub(crate) ttl: Option<Duration>,
-    /// What it is for.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) label: String,
-    /// Print one line of JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `qpq node name`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeName {
-    /// List all names.
-    List {
-        /// Print one line of JSON for each.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Let somebody claim the name of a deleted identity.
-    Release(NameRelease),
-}
-
-/// `qpq node name release`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("heir").required(true))]
-pub(crate) struct NameRelease {
-    /// The name.
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-    /// Who alone may claim it, 64 hexadecimal digits.
-    #[arg(long, value_name = "HEX", group = "heir")]
-    pub(crate) to: Option<IdentityKey>,
-    /// Whoever comes first may claim it, and be taken for the one that is gone.
-    #[arg(long, group = "heir")]
-    pub(crate) to_anyone: bool,
-}
-
-/// `qpq gateway`.
-#[derive(Debug, Args)]
-pub(crate) struct Gateway {
-    #[command(subcommand)]
-    pub(crate) command: Option<GatewayCommand>,
-    #[command(flatten)]
-    pub(crate) http: HttpLayer,
-    #[command(flatten)]
-    pub(crate) bots: BotsLayer,
-    #[command(flatten)]
-    pub(crate) link: LinkLayer,
-    /// Print one line of JSON when ready, instead of text.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `qpq gateway ..`: works on the data directory while no gateway runs on it.
-#[derive(Debug, Subcommand)]
-pub(crate) enum GatewayCommand {
-    /// Seal the bots' database under another master key.
-    ///
-    /// A crash in the middle leaves the former key or the new one. Backups made before need the
-    /// former key.
-    Rekey {
-        /// The new key, as --master-key names them; a file that is absent is made. Without it the
-        /// file of the former key gets a fresh one.
-        #[arg(long, value_name = "SOURCE")]
-        to: Option<KeySource>,
-        /// Print one line of JSON.
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// `qpq health`.
@@ -329,12 +140,16 @@ pub(crate) struct ConfigCheck {
     pub(crate) link: LinkLayer,
 }
 
-/// Variables for the callers of a gateway, which examples and scripts read.
-const OF_CALLERS: [&str; 3] = ["QPQ_TOKEN", "QPQ_ADMIN_TOKEN", "QPQ_ADMIN_TOKEN_FILE"];
+/// Where completions go.
+const COMPLETIONS: &str = "\
+Examples:
+  qpq completions bash > ~/.local/share/bash-completion/completions/qpq
+  qpq completions zsh > ~/.zfunc/_qpq
+  qpq completions fish > ~/.config/fish/completions/qpq.fish";
 
 /// A misspelt variable would silently leave its setting at the default.
 pub(crate) fn check_environment() -> Result<(), Failure> {
-    let mut known = OF_CALLERS.map(OsString::from).to_vec();
+    let mut known = access::VARIABLES.map(OsString::from).to_vec();
     known.push(OsString::from(keys::VARIABLE));
     known.extend(crate::hooks::VARIABLES.map(OsString::from));
     variables(&Cli::command(), &mut known);
@@ -364,13 +179,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn lives_of_tokens_are_bounded() {
-        assert_eq!(super::life("30d").unwrap().as_secs(), 30 * 24 * 3_600);
-        for wrong in ["0s", "367d", "-1s", "soon"] {
-            assert!(super::life(wrong).is_err(), "{wrong}");
-        }
     }
 }

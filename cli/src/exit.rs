@@ -27,6 +27,10 @@ pub(crate) enum Exit {
     Unreachable = 6,
     /// A second signal ended the shutdown before everything was finished.
     Hurried = 7,
+    /// The gateway does not take the token, or the token may not do this.
+    Refused = 8,
+    /// There is no such bot, group or whatever was named, or more than one.
+    NotFound = 9,
 }
 
 /// The table for `--help` and the documents.
@@ -39,7 +43,9 @@ Exit codes:
   4  another program listens at the address
   5  the data is damaged, of a newer version, or the key does not open it
   6  nothing answers, or what answers is not ready
-  7  a second signal ended the shutdown before everything was finished";
+  7  a second signal ended the shutdown before everything was finished
+  8  the gateway does not take the token, or the token may not do this
+  9  there is no such bot, group or whatever was named, or more than one";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -224,6 +230,8 @@ mod tests {
             Exit::Data,
             Exit::Unreachable,
             Exit::Hurried,
+            Exit::Refused,
+            Exit::NotFound,
         ];
         for code in codes {
             assert!(TABLE.contains(&format!("\n  {}  ", code as u8)), "{code:?}");

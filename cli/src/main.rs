@@ -2,6 +2,7 @@
 //! knows of both halves.
 
 mod args;
+mod chat;
 mod clock;
 mod commands;
 mod config;
@@ -52,7 +53,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let common = cli.common;
     let load = |layers| {
-        let settings = Settings::load(common, layers)?;
+        let settings = Settings::load(common.clone(), layers)?;
         telemetry::start(&settings)?;
         Ok::<_, Failure>(settings)
     };
@@ -108,10 +109,24 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             let settings = load(Layers::default())?;
             commands::health::run(&settings, health.url, health.json).await
         }
+        Command::Chat(chat) => {
+            let layers = Layers { link: chat.link, ..Layers::default() };
+            // It has the whole terminal, and logs into a file.
+            chat::run(&Settings::load(common, layers)?).await
+        }
+        Command::Bot(bot) => commands::bot::run(&load(Layers::default())?, bot).await,
+        Command::Group(group) => commands::group::run(&load(Layers::default())?, group).await,
+        Command::Invitation(invitation) => {
+            commands::invitation::run(&load(Layers::default())?, invitation).await
+        }
+        Command::Send(send) => commands::send::run(&load(Layers::default())?, send).await,
+        Command::Listen(listen) => commands::listen::run(&load(Layers::default())?, listen).await,
         Command::Identity(identity) => {
             commands::identity::run(&load(Layers::default())?, identity).await
         }
         Command::Openapi { events } => commands::openapi::run(events),
+        Command::Completions { shell } => commands::completions::completions(shell),
+        Command::Man { dir } => commands::completions::man(dir.as_deref()),
         Command::Config(Config::Check(check)) => {
             let layers =
                 Layers { http: check.http, node: check.node, link: check.link, bots: check.bots };

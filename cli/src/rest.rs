@@ -1,14 +1,35 @@
 //! A small caller of the gateway, for the commands that use it as any bot would.
 
+mod access;
+mod events;
 mod listener;
+mod names;
+mod problem;
 
+use std::future::ready;
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::exit::{Exit, Failure};
+pub(crate) use access::{admin, bot, url};
+pub(crate) use events::{Events, Item};
 pub(crate) use listener::Listener;
+pub(crate) use names::{
+    find, find_bot, find_group, find_token, group_names, is_here, name_in_path,
+};
+
+/// More than the longest `?wait=`.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a connection may take to come up.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Silence after which a stream is dead; the gateway says something every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
+/// Pause before the first repetition, which doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A caller with one token; an empty one calls without.
 #[derive(Clone)]
@@ -16,18 +37,36 @@ pub(crate) struct Rest {
     http: Client,
     base: String,
     token: String,
+    /// How long what changes nothing is asked again while nothing answers.
+    retry: Duration,
+}
+
+/// What keeps an answer from being one.
+pub(crate) struct Refusal {
+    /// For the end of the command.
+    pub(crate) failure: Failure,
+    /// Whether the same request may succeed later.
+    pub(crate) passing: bool,
 }
 
 impl Rest {
     /// A caller of `base` (`http://host:port`).
     pub(crate) fn new(base: &str, token: &str) -> Result<Self, Failure> {
         let http = Client::builder()
-            .timeout(Duration::from_secs(30))
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE.max(PATIENCE))
             .no_proxy()
             .tcp_nodelay(true)
             .build()
             .map_err(Failure::other)?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { http, base, token: token.to_owned(), retry: Duration::ZERO })
+    }
+
+    /// The same caller, which asks again for so long when nothing answers; what changes something
+    /// is asked once still, see [`Rest::insist`].
+    pub(crate) fn patient(self, retry: Duration) -> Self {
+        Self { retry, ..self }
     }
 
     /// The same gateway, another token.
@@ -42,7 +81,7 @@ impl Rest {
 
     /// GET.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::GET, path, None).await
+        self.again(self.retry, || ready(Ok(self.request(Method::GET, path)))).await
     }
 
     /// POST.
@@ -50,14 +89,28 @@ impl Rest {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// PUT.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
     /// PATCH.
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
-    /// PUT.
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.call(Method::PUT, path, Some(body)).await
+    /// DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// All items of a list that is one page.
+    pub(crate) async fn items(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let mut list = self.get(path).await?;
+        match list["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Err(Failure::other("an answer of the gateway has no items")),
+        }
     }
 
     async fn call(
@@ -66,27 +119,78 @@ impl Rest {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
-        if !self.token.is_empty() {
-            request = request.bearer_auth(&self.token);
-        }
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let gone = |_| Failure::new(Exit::Unreachable, format!("{} does not answer", self.base));
-        let response = request.send().await.map_err(gone)?;
-        let status = response.status();
-        let text = response.text().await.map_err(gone)?;
-        let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        if status.is_success() {
-            return Ok(answer);
+        self.answer(request).await.map_err(|refusal| refusal.failure)
+    }
+
+    /// Asks under one idempotency key until there is an answer that stays, for so long at most.
+    pub(crate) async fn insist(
+        &self,
+        key: &str,
+        limit: Duration,
+        request: impl AsyncFn() -> Result<RequestBuilder, Failure>,
+    ) -> Result<Value, Failure> {
+        let request = &request;
+        self.again(limit, || async { Ok(request().await?.header("Idempotency-Key", key)) }).await
+    }
+
+    async fn again<F>(&self, limit: Duration, request: impl Fn() -> F) -> Result<Value, Failure>
+    where
+        F: Future<Output = Result<RequestBuilder, Failure>>,
+    {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let refusal = match self.answer(request().await?).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) => refusal,
+            };
+            if !refusal.passing || begun.elapsed() + pause > limit {
+                return Err(refusal.failure);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
         }
+    }
+
+    /// A request that is not sent yet, with the token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
+    }
+
+    /// Sends a request that has its whole answer within a time.
+    async fn answer(&self, request: RequestBuilder) -> Result<Value, Refusal> {
+        let response = self.send(request.timeout(PATIENCE)).await?;
+        let text = response.text().await.map_err(|_| self.gone())?;
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Sends a request; anything but success is a refusal.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Refusal> {
+        let response = request.send().await.map_err(|_| self.gone())?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.map_err(|_| self.gone())?;
+        let problem: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         let exit = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
+            StatusCode::NOT_FOUND => Exit::NotFound,
             StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
             _ => Exit::Failed,
         };
-        let title = answer["title"].as_str().unwrap_or("no reason given");
-        Err(Failure::new(exit, format!("{method} {path}: {}: {title}", status.as_u16())))
+        let passing = problem["retryable"].as_bool().unwrap_or(status.is_server_error());
+        Err(Refusal { failure: Failure::new(exit, problem::sentence(status, &problem)), passing })
+    }
+
+    fn gone(&self) -> Refusal {
+        let failure = Failure::new(Exit::Unreachable, format!("{} does not answer", self.base));
+        Refusal { failure, passing: true }
     }
 }
 
@@ -96,4 +200,31 @@ pub(crate) fn text(answer: &Value, field: &str) -> Result<String, Failure> {
         .as_str()
         .map(str::to_owned)
         .ok_or_else(|| Failure::other(format!("an answer of the gateway has no {field}")))
+}
+
+/// A value in a query.
+pub(crate) fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b',' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
+        }
+    }
+    escaped
+}
+
+fn hex_digit(half: u8) -> char {
+    char::from_digit(u32::from(half), 16).unwrap_or_default().to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn values_are_escaped() {
+        assert_eq!(super::escape("a,b-c_1"), "a,b-c_1");
+        assert_eq!(super::escape("a&b=ü"), "a%26b%3D%C3%BC");
+    }
 }

@@ -1,7 +1,10 @@
 //! Logs, on standard error; and traces, to a collector, where the settings name one.
 
+use std::fs::File;
 use std::io::IsTerminal;
-use std::sync::OnceLock;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -9,12 +12,14 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::{LogFormat, Settings};
 use crate::exit::Failure;
+use crate::output::wants_colour;
 
 /// Of the store's own libraries only what is wrong, unless the filter names them.
 const QUIET: &str = "fjall=warn,lsm_tree=warn";
@@ -27,10 +32,22 @@ static TRACES: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 /// Starts logging, and tracing, as the settings say.
 pub(crate) fn start(settings: &Settings) -> Result<(), Failure> {
+    let colour = std::io::stderr().is_terminal() && wants_colour();
+    start_with(settings, BoxMakeWriter::new(std::io::stderr), colour)
+}
+
+/// The same into a file, which only its owner reads, for a command that has the whole terminal.
+pub(crate) fn start_in(settings: &Settings, path: &Path) -> Result<(), Failure> {
+    let file = File::options().create(true).append(true).mode(0o600).open(path);
+    let file = file.map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+    start_with(settings, BoxMakeWriter::new(Mutex::new(file)), false)
+}
+
+fn start_with(settings: &Settings, writer: BoxMakeWriter, colour: bool) -> Result<(), Failure> {
     let filter = EnvFilter::builder()
         .parse(format!("{QUIET},{}", settings.log))
         .map_err(|error| Failure::usage(format!("the log filter {:?}: {error}", settings.log)))?;
-    let logs = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let logs = fmt::layer().with_writer(writer).with_ansi(colour);
     let logs = match settings.log_format {
         LogFormat::Text => logs.boxed(),
         LogFormat::Json => logs.json().boxed(),

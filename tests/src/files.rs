@@ -52,6 +52,13 @@ pub fn node(program: &str) -> PathBuf {
     node_modules().join(".bin").join(program)
 }
 
+/// The packages of `sdk/typescript/package.json`.
+pub fn sdk_node_modules() -> PathBuf {
+    let path = target_dir().join("node-sdk/node_modules");
+    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
+    path
+}
+
 /// A file of the checkout.
 pub fn checkout(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

@@ -2,20 +2,21 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::BotAccess;
+
+const EXAMPLES: &str = "\
+Examples:
+  qpq identity show bob
+  qpq identity verify bob --number '12345 67890 ...'";
+
 /// `qpq identity`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Identity {
     #[command(subcommand)]
     pub(crate) command: IdentityCommand,
-    /// The gateway; the configured address when absent.
-    #[arg(id = "identity_url", long = "url", env = "QPQ_URL", value_name = "URL", global = true)]
-    pub(crate) url: Option<String>,
-    /// The bot's token; better in the variable, which other users do not see.
-    #[arg(long, env = "QPQ_TOKEN", hide_env_values = true, value_name = "TOKEN", global = true)]
-    pub(crate) token: Option<String>,
-    /// Print the answer as JSON.
-    #[arg(id = "identity_json", long = "json", global = true)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) access: BotAccess,
 }
 
 /// What to do with an identity.

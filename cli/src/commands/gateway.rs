@@ -78,7 +78,7 @@ pub(crate) async fn rekey(
 }
 
 /// A node on loopback may be known by the certificate it shows first; any other must be told.
-fn node_address(link: &Link, data_dir: &Path) -> Result<NodeAddress, Failure> {
+pub(crate) fn node_address(link: &Link, data_dir: &Path) -> Result<NodeAddress, Failure> {
     let addr = link.node.ok_or_else(|| Failure::usage("say which node: --node ADDR"))?;
     let trust = match (link.fingerprint, &link.ca) {
         (Some(fingerprint), _) => Trust::Fingerprint(fingerprint.0),

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
-use crate::rest::Rest;
+use crate::rest::{self, Rest};
 
 /// Asks once; a gateway that does not answer or is not ready is a failure.
 pub(crate) async fn run(
@@ -11,7 +11,7 @@ pub(crate) async fn run(
     url: Option<String>,
     json: bool,
 ) -> Result<(), Failure> {
-    let url = url.unwrap_or_else(|| format!("http://{}", settings.http.listen));
+    let url = rest::url(settings, url.as_ref());
     let answer = Rest::new(&url, "")?.get("/health/ready").await?;
     if json {
         return say_json(&answer);

@@ -6,33 +6,25 @@ use crate::args::{Identity, IdentityCommand, IdentityVerify};
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::{say, say_json};
-use crate::rest::{Rest, text};
+use crate::rest::{self, name_in_path, text};
 
 /// Blocks of digits in a line of a safety number.
 const BLOCKS: usize = 4;
 
 /// Shows an identity, or says that a person has compared its safety number.
 pub(crate) async fn run(settings: &Settings, identity: Identity) -> Result<(), Failure> {
-    let token = identity.token.filter(|token| !token.is_empty());
-    let token = token.ok_or_else(|| Failure::usage("give the bot's token in QPQ_TOKEN"))?;
-    let url = identity.url.unwrap_or_else(|| format!("http://{}", settings.http.listen));
-    let rest = Rest::new(&url, &token)?;
+    let rest = rest::bot(settings, &identity.access)?;
     let known = match &identity.command {
         IdentityCommand::Show { who } => rest.get(&path(who)?).await?,
         IdentityCommand::Verify(verify) => {
             rest.put(&format!("{}/verification", path(&verify.who)?), &body(verify)).await?
         }
     };
-    if identity.json { say_json(&known) } else { show(&known) }
+    if identity.access.json { say_json(&known) } else { show(&known) }
 }
 
-/// Names and identities need no escapes in a path.
 fn path(who: &str) -> Result<String, Failure> {
-    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-    if who.is_empty() || !who.bytes().all(plain) {
-        return Err(Failure::usage(format!("{who:?} is neither an identity nor a name")));
-    }
-    Ok(format!("/v1/identities/{who}"))
+    Ok(format!("/v1/identities/{}", name_in_path(who)?))
 }
 
 fn body(verify: &IdentityVerify) -> Value {
@@ -64,17 +56,4 @@ fn show(known: &Value) -> Result<(), Failure> {
         say(format_args!("{title:<14} {}", blocks.join(" ")));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_and_identities_are_asked_for() {
-        assert_eq!(path("bob").unwrap(), "/v1/identities/bob");
-        for wrong in ["", "Bob", "a/b", "a?b", "a b"] {
-            assert!(path(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -11,6 +11,8 @@ mod book;
 mod browser;
 mod certificates;
 mod changes;
+mod chat;
+mod commands;
 mod console;
 mod consumers;
 mod conversation;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures::StreamExt;
 use quicproquo_tests::bot::body_of;
+use quicproquo_tests::seed::setting;
 use quicproquo_tests::{Bot, LONG, Launch, Socket, pair, wait_for, within};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,9 +14,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-const HEALTHY: usize = 30;
-const MUTE: usize = 4;
 const MESSAGES: usize = 70;
+/// Between the frames of somebody who reads slowly.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Of each message that those that do not read are sent: in all more than the kernel buffers for
 /// them.
 const SIZE: usize = 60 * 1024;
@@ -57,12 +59,14 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
     bob.accept(&light).await;
     let mute_query =
         |number| format!("consumer=mute-{number}&types=message.received&groups={group}");
+    let (healthy_ones, mute_ones) =
+        (setting("QPQ_READERS", 30, 100), setting("QPQ_MUTE_READERS", 4, 10));
     let mut mutes = Vec::new();
-    for number in 0..MUTE {
+    for number in 0..mute_ones {
         mutes.push(mute(&bob, &mute_query(number)).await);
     }
     let mut healthy = Vec::new();
-    for _ in 0..HEALTHY {
+    for _ in 0..healthy_ones {
         let query = format!("types=message.received&groups={light}");
         let mut ear = Socket::open(&bob.api, &query).await;
         healthy.push(async move {
@@ -74,6 +78,22 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
             ear.ping().await;
         });
     }
+    // The control: who reads with pauses is not closed.
+    let query = format!("types=message.received&groups={group}");
+    let mut patient = mute(&bob, &query).await;
+    let linger = async {
+        let mut number = 0;
+        while number < MESSAGES {
+            let frame = patient.next().await.expect("it is open").expect("a frame");
+            let Ok(text) = frame.to_text() else { continue };
+            let Ok(frame) = serde_json::from_str::<Value>(text) else { continue };
+            if frame["type"] == "event" {
+                assert_eq!(number_of(&frame["event"]), number);
+                number += 1;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
     let speak = async {
         let filler = "x".repeat(SIZE);
         for number in 0..MESSAGES {
@@ -83,7 +103,7 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
     };
     let hear = futures::future::join_all(healthy);
     within("the healthy ones to hear everything", 3 * LONG, async {
-        tokio::join!(speak, hear);
+        tokio::join!(speak, hear, linger);
     })
     .await;
 
@@ -103,7 +123,7 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
         drained.await;
         assert!(frames < MESSAGES, "{frames} frames");
     }
-    for number in 0..MUTE {
+    for number in 0..mute_ones {
         let mut ear = Socket::open(&bob.api, &mute_query(number)).await;
         for number in 0..MESSAGES {
             let frame = ear.event("message.received").await;

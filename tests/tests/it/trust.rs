@@ -1,6 +1,6 @@
 //! Who is who: safety numbers, verification, and names that change hands, as bots meet them.
 
-use quicproquo_tests::{Answer, Bot, Launch, Socket, bots, tool};
+use quicproquo_tests::{Answer, Bot, Launch, Shell, Socket, bots, tool};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -74,13 +74,11 @@ async fn a_safety_number_is_compared_and_trust_travels() {
 #[tokio::test]
 async fn people_compare_safety_numbers_on_the_command_line() {
     let dir = TempDir::new().unwrap();
-    let data = dir.path().join("up");
-    let up = Launch::up(&data).start().await;
+    let up = Launch::up(&dir.path().join("up")).start().await;
     let [alice, bob] = bots(&up, ["alice", "bob"]).await;
-    let url = up.url();
     let as_bot = async |bot: &Bot, args: &[&str]| {
-        let all = [&["identity", "--url", &url, "--token", bot.api.token()], args].concat();
-        tool(&data, &all).await
+        let shell = Shell::at(&up).with("QPQ_TOKEN", bot.api.token());
+        shell.run(&[&["identity"], args].concat()).await
     };
     let shown = as_bot(&bob, &["show", "alice"]).await;
     assert_eq!(shown.code, 0, "{}", shown.stderr);

@@ -1,0 +1,56 @@
+//! The terminal, which is as it was when this is gone.
+
+use std::io::{Stdout, stdout};
+
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::execute;
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use super::model::Model;
+use super::view::draw;
+use crate::output::wants_colour;
+
+/// A full screen.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    colours: bool,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub(super) fn take() -> std::io::Result<Self> {
+        enable_raw_mode()?;
+        let taken = execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
+            .and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        match taken {
+            Ok(terminal) => Ok(Self { terminal, colours: wants_colour() }),
+            Err(error) => {
+                give_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Draws what is to be seen; answers how many lines the conversation can be scrolled up.
+    pub(super) fn draw(&mut self, model: &Model) -> std::io::Result<usize> {
+        let mut scroll = 0;
+        self.terminal.draw(|frame| scroll = draw(frame, model, self.colours))?;
+        Ok(scroll)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.terminal.show_cursor();
+        give_back();
+    }
+}
+
+fn give_back() {
+    let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen);
+    let _ = disable_raw_mode();
+}
