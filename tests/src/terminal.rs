@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use vt100::Parser;
@@ -10,12 +12,16 @@ use vt100::Parser;
 use crate::files;
 use crate::wait::{LONG, SOON, wait_for};
 
+/// Between keys that are typed again.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// A terminal with a running `qpq`. Dropping it kills that.
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<Parser>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Terminal {
@@ -45,7 +51,7 @@ impl Terminal {
         let screen = Arc::new(Mutex::new(Parser::new(rows, cols, 0)));
         let mut reader = pty.master.try_clone_reader().expect("a reader");
         let seen = screen.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(count) = reader.read(&mut piece) {
                 if count == 0 {
@@ -56,7 +62,7 @@ impl Terminal {
             }
         });
         let keys = pty.master.take_writer().expect("a writer");
-        Self { master: pty.master, keys, child, screen }
+        Self { master: pty.master, keys, child, screen, reading: Some(reading) }
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Parser) -> T) -> T {
@@ -101,6 +107,21 @@ impl Terminal {
         assert!(limit.is_ok(), "waited in vain for {text:?} on this screen:\n{}", self.shown());
     }
 
+    /// Types the same keys, every now and then, until something is to be seen.
+    pub async fn shows_after(&mut self, keys: &str, text: &str) {
+        let deadline = tokio::time::Instant::now() + LONG;
+        while !self.shown().contains(text) {
+            self.type_keys(keys);
+            let look = || {
+                let there = self.shown().contains(text);
+                async move { there.then_some(()) }
+            };
+            let _ = tokio::time::timeout(PAUSE, wait_for(text, LONG, look)).await;
+            let late = tokio::time::Instant::now() > deadline;
+            assert!(!late, "typed in vain for {text:?} on this screen:\n{}", self.shown());
+        }
+    }
+
     /// Gives the terminal another size.
     pub fn resize(&self, rows: u16, cols: u16) {
         self.with(|screen| screen.screen_mut().set_size(rows, cols));
@@ -117,12 +138,15 @@ impl Terminal {
     /// Waits for the end; answers the exit code.
     pub async fn end(&mut self) -> u32 {
         let child = Mutex::new(&mut self.child);
-        wait_for("qpq to end", SOON, || {
+        let code = wait_for("qpq to end", SOON, || {
             let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
             let ended = child.try_wait().expect("wait for qpq");
             async move { ended.map(|status| status.exit_code()) }
         })
-        .await
+        .await;
+        // What it wrote last is on the screen then.
+        self.reading.take().expect("it ends once").join().expect("the reader ends");
+        code
     }
 }
 

@@ -105,11 +105,16 @@ fn title_line(model: &Model, look: Look) -> Line<'static> {
         line.push(Span::raw("  "));
         line.push(Span::styled(printable(&room.name), Look::strong()));
         if let Some(group) = model.group() {
-            let count = format!("  {} members  {}", group.members.len(), printable(&group.topic));
+            let count = members(group.members.len());
+            let count = format!("  {count}  {}", printable(&group.topic));
             line.push(Span::styled(count, Look::quiet()));
         }
     }
     Line::from(line)
+}
+
+fn members(count: usize) -> String {
+    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
 }
 
 fn welcome(frame: &mut Frame<'_>, area: Rect) {
@@ -145,7 +150,7 @@ fn body(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) -> usize {
                 Line::styled(invitation.inviter.to_string(), Look::quiet()),
                 Line::from(format!("{} invites you into", printable(&from))),
                 Line::styled(printable(&invitation.group_name), Look::strong()),
-                Line::from(format!("with {} members.", invitation.member_count)),
+                Line::from(format!("with {}.", members(invitation.member_count as usize))),
                 Line::default(),
                 Line::from("/accept or /decline"),
             ];

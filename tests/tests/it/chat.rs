@@ -125,6 +125,9 @@ async fn who_comes_back_finds_what_was_unread() {
     ada.shows("invites you into").await;
     ada.enter("/accept");
     ada.shows("tea  2 members").await;
+    // The list is in order, so this one is open when ada comes back.
+    ada.enter("/new aaa");
+    ada.shows("aaa  1 member").await;
     // A second one would speak for the same person.
     let args = ["chat", "--node", up.field("node")];
     let mut second = Terminal::start(&home, &args, 24, 100);
@@ -145,12 +148,13 @@ async fn who_comes_back_finds_what_was_unread() {
     let mut ada = chat(&up, &home, 24, 100);
     ada.shows("? alpha").await;
     ada.shows("* tea (1)").await;
-    ada.type_keys("\t");
-    ada.shows("bot: while you were away").await;
+    ada.shows_after("\t", "bot: while you were away").await;
     wait_for("the mark to go", LONG, || async { (!ada.shown().contains("tea (1)")).then_some(()) })
         .await;
     ada.enter("/quit");
-    assert_eq!(ada.end().await, 0);
+    let code = ada.end().await;
+    assert!(!ada.is_full_screen(), "{}", ada.shown());
+    assert_eq!(code, 0, "{}", ada.shown());
 }
 
 #[tokio::test]
