@@ -1,6 +1,8 @@
 //! Bots written for Matrix: stock libraries, and what they rely on.
 
+mod crowd;
 mod doors;
+mod fuzz;
 mod protocol;
 
 use std::process::Stdio;
