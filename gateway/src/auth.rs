@@ -2,6 +2,7 @@
 
 mod admin_file;
 mod caller;
+mod changes;
 mod scope;
 mod token;
 mod tokens;

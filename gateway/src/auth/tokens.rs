@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quicproquo_client::GroupId;
 use quicproquo_client::clock::now_ms;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -80,25 +81,34 @@ impl Grant {
 
 /// All bot tokens by hash.
 #[derive(Debug, Default)]
-pub(crate) struct Tokens(RwLock<HashMap<TokenHash, Arc<Grant>>>);
+pub(crate) struct Tokens {
+    all: RwLock<HashMap<TokenHash, Arc<Grant>>>,
+    /// One change at a time, of the database and of `all`.
+    changing: Mutex<()>,
+}
 
 impl Tokens {
+    /// Holds up other changes.
+    pub(super) async fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
     /// Makes a token valid.
     pub(crate) fn insert(&self, grant: Grant) -> Arc<Grant> {
         let grant = Arc::new(grant);
-        let mut tokens = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.all.write().unwrap_or_else(PoisonError::into_inner);
         tokens.insert(grant.hash, Arc::clone(&grant));
         grant
     }
 
     /// The grant behind a token.
     pub(crate) fn find(&self, hash: &TokenHash) -> Option<Arc<Grant>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     /// A bot's tokens, the oldest first.
     pub(crate) fn of_bot(&self, bot_id: &str) -> Vec<Arc<Grant>> {
-        let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let mut found: Vec<_> =
             tokens.values().filter(|grant| grant.bot_id == bot_id).cloned().collect();
         found.sort_by(|a, b| (a.created_at_ms, &a.token_id).cmp(&(b.created_at_ms, &b.token_id)));
@@ -107,7 +117,7 @@ impl Tokens {
 
     /// The tokens that logins with this one have made, the oldest first.
     pub(crate) fn made_with(&self, token_id: &str) -> Vec<Arc<Grant>> {
-        let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let with = |grant: &&Arc<Grant>| {
             grant.login.as_ref().is_some_and(|login| login.parent == token_id)
         };
@@ -120,7 +130,7 @@ impl Tokens {
     pub(crate) fn revoke(&self, grant: &Grant) {
         let mut ended = vec![grant.hash];
         ended.extend(self.made_with(&grant.token_id).iter().map(|made| made.hash));
-        let mut tokens = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.all.write().unwrap_or_else(PoisonError::into_inner);
         for hash in ended {
             if let Some(grant) = tokens.remove(&hash) {
                 grant.revoked.cancel();

@@ -17,6 +17,7 @@ use super::ids::{Caller, Ids};
 use crate::auth::{Bot, Grant, Login, Token};
 use crate::problem::{Kind, Problem};
 use crate::random;
+use crate::routes::bots::finish;
 use crate::state::AppState;
 
 /// Logins of one password that last, the newest ones.
@@ -101,12 +102,15 @@ pub(super) async fn login(
         login: Some(login),
         revoked: CancellationToken::new(),
     };
-    let over = instead_of(state.tokens.made_with(&bot.grant.token_id), &device_id);
-    state.store.add_login(&grant, &over).await?;
-    for ended in &over {
-        state.tokens.revoke(ended);
-    }
-    state.tokens.insert(grant);
+    let (tasks, device) = (state.tasks.clone(), device_id.clone());
+    let work = async move {
+        let instead = |logins| instead_of(logins, &device);
+        state.tokens.log_in(&state.store, &bot.grant, grant, &instead).await
+    };
+    finish(tasks.spawn(work)).await.map_err(|problem| match problem.kind() {
+        Kind::TokenInvalid => refused(),
+        _ => problem,
+    })?;
     Ok(Json(json!({
         "user_id": ids.me(),
         "access_token": token.reveal(),
@@ -132,7 +136,7 @@ pub(super) async fn logout(
     if caller.bot.grant.login.is_none() {
         return Err(forbidden("this is the bot token itself: the admin revokes it"));
     }
-    end(&state, &[caller.bot.grant]).await
+    end(state, vec![caller.bot.grant]).await
 }
 
 pub(super) async fn logout_all(
@@ -141,13 +145,12 @@ pub(super) async fn logout_all(
 ) -> Result<Json<Value>, Problem> {
     let grant = &caller.bot.grant;
     let parent = grant.login.as_ref().map_or(&grant.token_id, |login| &login.parent);
-    end(&state, &state.tokens.made_with(parent)).await
+    let grants = state.tokens.made_with(parent);
+    end(state, grants).await
 }
 
-async fn end(state: &AppState, grants: &[Arc<Grant>]) -> Result<Json<Value>, Problem> {
-    state.store.delete_logins(grants).await?;
-    for grant in grants {
-        state.tokens.revoke(grant);
-    }
+async fn end(state: AppState, grants: Vec<Arc<Grant>>) -> Result<Json<Value>, Problem> {
+    let tasks = state.tasks.clone();
+    finish(tasks.spawn(async move { state.tokens.log_out(&state.store, &grants).await })).await?;
     Ok(Json(json!({})))
 }

@@ -179,7 +179,7 @@ async fn readers(
 }
 
 /// Work of several steps goes on when its caller hangs up.
-pub(super) async fn finish<T>(
+pub(crate) async fn finish<T>(
     task: tokio::task::JoinHandle<Result<T, Problem>>,
 ) -> Result<T, Problem> {
     task.await.map_err(|_| Problem::new(Kind::Internal))?

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use quicproquo_client::clock::now_ms;
 
-use super::bots::find;
+use super::bots::{find, finish};
 use crate::auth::{Admin, Token};
 use crate::extract::{Mutation, NoBody, Segment};
 use crate::idempotency::{Begin, begin};
@@ -37,8 +37,12 @@ pub(crate) async fn issue_token(
     let grant = request.body.grant(&bot.bot_id, &token, now_ms())?;
     let mut answer = TokenCreated::new(&grant);
     let record = once.record(StatusCode::CREATED, &answer);
-    state.store.add_token(&grant, record.as_ref()).await?;
-    state.tokens.insert(grant);
+    let tasks = state.tasks.clone();
+    let work = async move {
+        let _once = once;
+        state.tokens.issue(&state.store, grant, record.as_ref()).await
+    };
+    finish(tasks.spawn(work)).await?;
     answer.reveal(&token);
     Ok(Reply::new(StatusCode::CREATED, answer).into_response())
 }
@@ -88,7 +92,11 @@ pub(crate) async fn revoke_token(
         .find(|grant| grant.token_id == token_id)
         .ok_or(Problem::new(Kind::NotFound).detail("there is no such token"))?;
     let record = once.record(StatusCode::NO_CONTENT, &());
-    state.store.delete_token(&token_id, record.as_ref()).await?;
-    state.tokens.revoke(&grant);
+    let tasks = state.tasks.clone();
+    let work = async move {
+        let _once = once;
+        state.tokens.end(&state.store, &grant, record.as_ref()).await
+    };
+    finish(tasks.spawn(work)).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, ()).into_response())
 }
