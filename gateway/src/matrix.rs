@@ -32,7 +32,7 @@ use std::sync::Arc;
 use crate::config::MatrixConfig;
 
 pub(crate) use error::render;
-pub(crate) use router::router;
+pub(crate) use router::{cors, router};
 pub(crate) use token::take_token;
 
 /// What Matrix clients see.

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -81,6 +82,7 @@ pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .layer(from_fn_with_state(state.clone(), rates::limit))
+        .layer(option_layer(matrix::cors(state)))
         // Before the rates: a foreign page must not use up what its visitor's address may do.
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use quicproquo_client::GroupId;
 use quicproquo_client::clock::now_ms;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use super::body::Body;
 use super::error::{forbidden, invalid, not_found};
 use super::filter::Filter;
 use super::ids::Caller;
-use crate::auth::Bot;
+use crate::auth::{Bot, Scope};
 use crate::extract::{CONTROL_LIMIT, Segment};
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
@@ -37,6 +38,7 @@ pub(super) async fn put_filter(
     Body(filter): Body<Value>,
 ) -> Result<Json<Value>, Problem> {
     caller.is(&user)?;
+    caller.bot.need(Scope::MessagesRead)?;
     small(&filter)?;
     Filter::check(&filter)?;
     let hash = hex::encode(Sha256::digest(filter.to_string().as_bytes()));
@@ -82,7 +84,9 @@ pub(super) async fn put_in_room(
     Body(content): Body<Value>,
 ) -> Result<Json<Value>, Problem> {
     caller.is(&user)?;
-    let group = caller.ids.group(&room)?.to_string();
+    let group = caller.ids.group(&room)?;
+    member(&caller, Scope::MessagesSend, &group).await?;
+    let group = group.to_string();
     set(&state, &caller, &group, &kind, &content).await
 }
 
@@ -92,8 +96,17 @@ pub(super) async fn get_in_room(
     Segment((user, room, kind)): Segment<(String, String, String)>,
 ) -> Result<Json<Value>, Problem> {
     caller.is(&user)?;
-    let group = caller.ids.group(&room)?.to_string();
+    let group = caller.ids.group(&room)?;
+    member(&caller, Scope::MessagesRead, &group).await?;
+    let group = group.to_string();
     get(&state, &caller, &group, &kind).await
+}
+
+/// Refuses tokens that may not do this in a group, and groups that the bot is not in.
+pub(super) async fn member(caller: &Caller, scope: Scope, group: &GroupId) -> Result<(), Problem> {
+    caller.bot.need_in(scope, group)?;
+    caller.bot.session.group(group).await?;
+    Ok(())
 }
 
 /// Sets an entry of the bot's account data.
@@ -104,6 +117,7 @@ pub(super) async fn set(
     kind: &str,
     content: &Value,
 ) -> Result<Json<Value>, Problem> {
+    caller.bot.need(Scope::MessagesSend)?;
     small(content)?;
     if kind.is_empty() || kind.len() > MAX_TYPE {
         return Err(invalid(format!("the type has 1 to {MAX_TYPE} bytes")));
@@ -112,7 +126,7 @@ pub(super) async fn set(
     if state.store.put_account_data(bot, group, kind, content).await? {
         return Ok(Json(json!({})));
     }
-    Err(forbidden("the bot keeps too many entries of account data"))
+    Err(forbidden("the bot keeps too much account data"))
 }
 
 async fn get(
@@ -121,6 +135,7 @@ async fn get(
     group: &str,
     kind: &str,
 ) -> Result<Json<Value>, Problem> {
+    caller.bot.need(Scope::MessagesRead)?;
     let entry = entry(state, caller, group, kind).await?;
     entry.map(Json).ok_or_else(|| not_found("there is no such account data"))
 }
@@ -132,9 +147,7 @@ pub(super) async fn entry(
     group: &str,
     kind: &str,
 ) -> Result<Option<Value>, Problem> {
-    let entries = state.store.account_data(&caller.bot.record.bot_id).await?;
-    let mut entries = entries.into_iter();
-    Ok(entries.find(|entry| entry.0 == group && entry.1 == kind).map(|entry| entry.2))
+    Ok(state.store.account_datum(&caller.bot.record.bot_id, group, kind).await?)
 }
 
 fn small(content: &Value) -> Result<(), Problem> {

@@ -133,7 +133,10 @@ impl Ids {
         let id = room.strip_prefix('!').and_then(|rest| rest.split_once(':'));
         match id {
             Some((id, server)) if server == self.server() => {
-                id.parse().map_err(|_| not_found("there is no such room"))
+                // One room has one id: what is kept under it goes by its letters.
+                let group: Option<GroupId> = id.parse().ok();
+                let group = group.filter(|group| group.to_string() == id);
+                group.ok_or_else(|| not_found("there is no such room"))
             }
             _ => Err(not_found("there is no such room at this server")),
         }

@@ -3,6 +3,7 @@
 use quicproquo_client::{MessageId, Outgoing, RelatesTo};
 use serde_json::{Map, Value, json};
 
+use super::content::OWN;
 use super::error::{forbidden, invalid};
 use super::ids::Ids;
 use crate::model::is_kind;
@@ -36,7 +37,14 @@ pub(super) fn outgoing(ids: &Ids, kind: &str, content: Value) -> Result<Outgoing
              at least two words, at most 128 bytes",
         )),
         _ if rel_type(&relation) == Some("m.replace") => edit(ids, &mut content, &relation),
-        "m.room.message" | "m.sticker" => related(message(ids, content)?, relation),
+        _ if kind.starts_with(OWN) => {
+            Err(forbidden("events of org.quicproquo are the gateway's to tell"))
+        }
+        "m.sticker" => {
+            content.insert("msgtype".to_owned(), "m.image".into());
+            related(message(ids, content)?, relation)
+        }
+        "m.room.message" => related(message(ids, content)?, relation),
         _ => {
             let body = content.into();
             related(Outgoing { kind: kind.to_owned(), body, relates_to: None }, relation)
@@ -145,7 +153,11 @@ fn without_fallback(body: &mut Map<String, Value>) {
 
 fn message(ids: &Ids, mut content: Map<String, Value>) -> Result<Outgoing, Problem> {
     content.remove("m.new_content");
-    let kind = content.get("msgtype").and_then(Value::as_str).unwrap_or("m.image").to_owned();
+    let kind = match content.get("msgtype") {
+        None => "m.text".to_owned(),
+        Some(Value::String(kind)) => kind.clone(),
+        Some(_) => return Err(bad("msgtype is a string")),
+    };
     let (url, sealed) = (content.get("url"), content.get("file").and_then(|file| file.get("url")));
     let url = url.or(sealed).and_then(Value::as_str).map(str::to_owned);
     match url {

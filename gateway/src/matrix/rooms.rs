@@ -10,7 +10,7 @@ use quicproquo_client::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::account::set;
+use super::account::{member, set};
 use super::body::Body;
 use super::error::{forbidden, invalid};
 use super::ids::{Caller, Ids};
@@ -264,5 +264,6 @@ async fn fully_read(
     id: &GroupId,
     event: &str,
 ) -> Result<Json<Value>, Problem> {
+    member(caller, Scope::MessagesSend, id).await?;
     set(state, caller, &id.to_string(), "m.fully_read", &json!({ "event_id": event })).await
 }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post, put};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
 use http::{HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{account, login, media, profile, read, rooms, send, stubs, sync};
-use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
 /// All of them; none when the facade is off.
 pub(crate) fn router(state: &AppState) -> Router<AppState> {
     let Some(matrix) = &state.matrix else { return Router::new() };
-    let router = Router::new()
+    Router::new()
         .route("/.well-known/matrix/client", get(stubs::well_known))
         .route("/_matrix/client/versions", get(stubs::versions))
         .nest("/_matrix/client/v3", client())
@@ -23,18 +23,28 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .nest("/_matrix/client/v1/media", media())
         .nest("/_matrix/media/v3", old_media(matrix.open_media))
         .nest("/_matrix/media/r0", old_media(matrix.open_media))
-        .nest("/_matrix/media/v1", old_media(matrix.open_media));
-    if matrix.allowed_origins.is_empty() {
-        return router;
-    }
+        .nest("/_matrix/media/v1", old_media(matrix.open_media))
+}
+
+/// What pages of other origins may read, around everything that answers them; `None`: no page may.
+pub(crate) fn cors(state: &AppState) -> Option<CorsLayer> {
+    let matrix = state.matrix.as_ref().filter(|matrix| !matrix.allowed_origins.is_empty())?;
     let origins = matrix.allowed_origins.iter().filter_map(|text| HeaderValue::try_from(text).ok());
-    let cors = CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+    let origins: Vec<_> = origins.collect();
+    let allowed = move |origin: &HeaderValue, request: &Parts| {
+        is_matrix(request.uri.path()) && origins.contains(origin)
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        .expose_headers([RETRY_AFTER])
         .max_age(Duration::from_hours(1));
-    // Otherwise the one that comes later would not be behind the layer, and answer what browsers ask.
-    router.method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed)).layer(cors)
+    Some(layer)
+}
+
+fn is_matrix(path: &str) -> bool {
+    path.starts_with("/_matrix/") || path.starts_with("/.well-known/matrix/")
 }
 
 fn client() -> Router<AppState> {

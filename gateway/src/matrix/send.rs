@@ -25,10 +25,14 @@ const WAIT: Duration = Duration::from_secs(2);
 /// From here on a member is an admin.
 const ADMIN: i64 = 100;
 
-/// The same transaction of the same device does its work once, and answers the same.
+/// The same transaction of the same device does its work once, and answers the same. A device is
+/// one of its bot token: another token's may have the same name.
 fn once(caller: &Caller, parts: &[&str]) -> Options {
     let about = parts.join("\n");
-    let key = fingerprint("matrix", device(&caller.bot), about.as_bytes());
+    let grant = &caller.bot.grant;
+    let parent = grant.login.as_ref().map_or(&grant.token_id, |login| &login.parent);
+    let device = format!("{parent}\n{}", device(&caller.bot));
+    let key = fingerprint("matrix", &device, about.as_bytes());
     // What the body says does not matter: Matrix goes by the transaction alone.
     let idempotency = Idempotency { key: format!("matrix:{}", hex::encode(key)), fingerprint: key };
     Options { idempotency: Some(idempotency), wait: WAIT, ..Options::default() }

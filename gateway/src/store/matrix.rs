@@ -6,8 +6,10 @@ use super::{Store, StoreError, to_db};
 
 /// Filters of a bot that are kept, the newest ones.
 const FILTERS: i64 = 200;
-/// Entries of a bot's account data.
+/// Entries of a bot's account data, read markers apart.
 const ENTRIES: i64 = 1_000;
+/// Bytes of it in all.
+const ACCOUNT_DATA: i64 = 1024 * 1024;
 
 impl Store {
     /// Keeps a filter; the oldest of too many goes.
@@ -71,7 +73,10 @@ impl Store {
             "INSERT INTO matrix_account_data (bot_id, group_id, type, content)
              SELECT ?1, ?2, ?3, ?4
              WHERE (SELECT COUNT(*) FROM matrix_account_data
-                    WHERE bot_id = ?1 AND NOT (group_id = ?2 AND type = ?3)) < ?5
+                    WHERE bot_id = ?1 AND NOT (group_id = ?2 AND type = ?3)
+                    AND (group_id = '' OR type <> 'm.fully_read')) < ?5
+             AND (SELECT COALESCE(SUM(LENGTH(content)), 0) FROM matrix_account_data
+                  WHERE bot_id = ?1 AND NOT (group_id = ?2 AND type = ?3)) + LENGTH(?4) <= ?6
              ON CONFLICT DO UPDATE SET content = excluded.content",
         )
         .bind(bot_id)
@@ -79,10 +84,30 @@ impl Store {
         .bind(kind)
         .bind(content.to_string())
         .bind(ENTRIES)
+        .bind(ACCOUNT_DATA)
         .execute(&mut *tx)
         .await?;
         self.commit(tx).await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// One entry of it.
+    pub(crate) async fn account_datum(
+        &self,
+        bot_id: &str,
+        group_id: &str,
+        kind: &str,
+    ) -> Result<Option<Value>, StoreError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "SELECT content FROM matrix_account_data
+             WHERE bot_id = ? AND group_id = ? AND type = ?",
+        )
+        .bind(bot_id)
+        .bind(group_id)
+        .bind(kind)
+        .fetch_optional(&self.pool)
+        .await?;
+        text.map(|text| json("matrix_account_data", &text)).transpose()
     }
 
     /// A bot's account data: group (empty: none), type and content.
