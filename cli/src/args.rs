@@ -1,19 +1,18 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use quicproquo_node::IdentityKey;
 
-use crate::config::{
-    BotsLayer, CommonArgs, Fingerprint, HttpLayer, KeySource, LinkLayer, NodeLayer, keys,
-};
+use crate::config::{BotsLayer, CommonArgs, HttpLayer, KeySource, LinkLayer, NodeLayer, keys};
 use crate::exit::{self, Failure};
+pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat};
 pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
 
+mod bench;
 mod identity;
 
 /// End-to-end encrypted group messaging for people and bots.
@@ -297,92 +296,6 @@ pub(crate) enum GatewayCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// `qpq bench`.
-#[derive(Debug, Args)]
-pub(crate) struct Bench {
-    /// Print one JSON object per line, with medians, floors and ratios.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// A short run, about a minute.
-    #[arg(long, global = true)]
-    pub(crate) quick: bool,
-    #[command(subcommand)]
-    pub(crate) what: Option<BenchWhat>,
-}
-
-/// What is measured.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchWhat {
-    /// Two bots talk through REST and WebSocket (this one when none is named).
-    Chat,
-    /// A node alone, through its RPC interface.
-    Node(BenchNode),
-    /// The engine of a session: messages in groups of all sizes, through one and through many.
-    Session(BenchSession),
-}
-
-/// `qpq bench session`.
-///
-/// The node is one of its own, in a temporary directory below the data directory.
-#[derive(Debug, Args)]
-pub(crate) struct BenchSession {
-    /// Members of the groups.
-    #[arg(
-        long,
-        value_name = "COUNT",
-        value_delimiter = ',',
-        default_value = "2,10,100,1000",
-        value_parser = clap::value_parser!(u32).range(2..=2000)
-    )]
-    pub(crate) members: Vec<u32>,
-    /// Measure the memory of so many bots instead, each in 200 groups of ten.
-    #[arg(
-        long,
-        value_name = "BOTS",
-        num_args = 0..=1,
-        default_missing_value = "100",
-        value_parser = clap::value_parser!(u32).range(10..=1000)
-    )]
-    pub(crate) memory: Option<u32>,
-}
-
-/// `qpq bench node`.
-///
-/// The node is one of its own, in a temporary directory below the data directory.
-#[derive(Debug, Args)]
-pub(crate) struct BenchNode {
-    /// Measure only rows whose name contains this; may be given more than once.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) filter: Vec<String>,
-    /// Print the names of the rows and measure nothing.
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// Rounds; the median round counts [default: 5, quick: 3].
-    #[arg(long, value_name = "COUNT")]
-    pub(crate) rounds: Option<usize>,
-    /// Measure enqueue, push and ack at so many queued rows instead.
-    #[arg(
-        long,
-        value_name = "ROWS",
-        value_delimiter = ',',
-        num_args = 0..=1,
-        default_missing_value = "1000,10000,100000,1000000,5000000",
-        conflicts_with_all = ["filter", "list", "bench_node"]
-    )]
-    pub(crate) depths: Option<Vec<usize>>,
-    /// Load a node that runs elsewhere instead; its queues fill up.
-    #[arg(id = "bench_node", long = "node", value_name = "ADDR", requires = "bench_fingerprint")]
-    pub(crate) node: Option<SocketAddr>,
-    /// SHA-256 of that node's certificate, as `qpq node` prints it.
-    #[arg(
-        id = "bench_fingerprint",
-        long = "node-fingerprint",
-        value_name = "HEX",
-        requires = "bench_node"
-    )]
-    pub(crate) fingerprint: Option<Fingerprint>,
 }
 
 /// `qpq health`.

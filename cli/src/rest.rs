@@ -50,6 +50,11 @@ impl Rest {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// PATCH.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
     /// PUT.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.call(Method::PUT, path, Some(body)).await

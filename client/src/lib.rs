@@ -20,6 +20,7 @@ mod guard;
 mod mark;
 pub use quicproquo_core::floor;
 pub mod model;
+pub mod pages;
 mod rpc;
 pub mod session;
 #[cfg(feature = "simulation")]

@@ -59,8 +59,17 @@ impl Commit {
     pub async fn of(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let number: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-        // The header has 32 bits, which the driver reads as signed.
-        Ok(Self(u32::from_be_bytes(i32::try_from(number).unwrap_or_default().to_be_bytes())))
+        Ok(Self::from_header(number))
+    }
+
+    /// The same, for a connection of the other driver.
+    pub(crate) fn last(connection: &rusqlite::Connection) -> rusqlite::Result<Self> {
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map(Self::from_header)
+    }
+
+    /// The header has 32 bits, which the drivers read as signed.
+    fn from_header(number: i64) -> Self {
+        Self(u32::from_be_bytes(i32::try_from(number).unwrap_or_default().to_be_bytes()))
     }
 
     /// The one after it.

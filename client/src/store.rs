@@ -15,11 +15,12 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Executor as _};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::config::{MasterKey, Sync};
 use crate::error::{OpenError, SessionError};
 use crate::mark::{Mark, MarkError};
+use crate::pages;
 
 mod archive;
 mod attachments;
@@ -72,6 +73,10 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub(crate) enum StoreError {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("writing to the database: {0}")]
+    Write(#[from] rusqlite::Error),
+    #[error("a thread for the database: {0}")]
+    Thread(std::io::Error),
     #[error("row of {0}: {1}")]
     Row(&'static str, String),
     #[error(transparent)]
@@ -120,17 +125,19 @@ impl Store {
         sync: Sync,
     ) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| io(dir, source))?;
-        let Opened { mut connection, mark, sealer, lock, options } = open_files(dir, key).await?;
-        if sync == Sync::Late {
-            let set = connection.execute("PRAGMA synchronous = NORMAL").await;
-            set.map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
-        }
+        let Opened { connection, mark, sealer, lock, options } = open_files(dir, key).await?;
+        let path = dir.join(DATABASE);
         let reads = SqlitePoolOptions::new()
             .max_connections(4)
-            .connect_with(options.read_only(true))
+            // A connection to a file does not go away.
+            .test_before_acquire(false)
+            // With each commit a reader drops all it has cached; the system caches the file.
+            .connect_with(options.read_only(true).pragma("cache_size", "-2048"))
             .await
-            .map_err(|error| corrupt(&dir.join(DATABASE), &error))?;
-        let writer = writer::Writer::start(connection, mark);
+            .map_err(|error| corrupt(&path, &error))?;
+        connection.close().await.map_err(|error| corrupt(&path, &error))?;
+        let writer = writer::Writer::start(&path, mark, sync);
+        let writer = writer.map_err(|error| corrupt(&path, &error))?;
         let spool = spool::Spool::open(dir).map_err(|source| io(dir, source))?;
         let loaded = loaded::Loaded::new(loaded_bytes);
         let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
@@ -255,6 +262,10 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
     let mut connection = options.connect().await.map_err(|error| corrupt(&path, &error))?;
     let mark = Mark::open(&dir.join(MARK), &mut connection).await;
     let mark = mark.map_err(|error| unmarked(&path, error))?;
+    let found = pages::contradiction(&mut connection, &path).await;
+    if let Some(detail) = found.map_err(|error| corrupt(&path, &error))? {
+        return Err(OpenError::Corrupt { path, detail });
+    }
     migrate(&path, &mut connection).await?;
     let sealer = fitting(&mut connection, key, master).await.map_err(|error| match error {
         Unfit::Key => OpenError::WrongKey { key: key.to_string() },
@@ -356,7 +367,7 @@ fn unmarked(path: &Path, error: MarkError) -> OpenError {
     }
 }
 
-fn corrupt(path: &Path, error: &sqlx::Error) -> OpenError {
+fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> OpenError {
     OpenError::Corrupt { path: path.to_owned(), detail: error.to_string() }
 }
 

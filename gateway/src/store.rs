@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quicproquo_client::{Mark, Sync};
+use quicproquo_client::{Mark, Sync, pages};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions,
     SqliteSynchronous,
@@ -105,6 +105,10 @@ impl Store {
         let mut connection = pool.acquire().await.map_err(|error| failed(&error))?;
         let mark = Mark::open(&folder.join("gateway.db.mark"), &mut connection).await;
         let mark = Arc::new(mark.map_err(|error| failed(&error))?);
+        let found = pages::contradiction(&mut connection, &path).await;
+        if let Some(detail) = found.map_err(|error| failed(&error))? {
+            return Err(failed(&detail));
+        }
         drop(connection);
         sqlx::migrate!().run(&pool).await.map_err(|error| failed(&error))?;
         std::fs::write(&marker, b"")

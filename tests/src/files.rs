@@ -18,7 +18,7 @@ pub fn qpq() -> PathBuf {
     path
 }
 
-/// The Python that has what the examples need.
+/// The Python that has what the tests of foreign stacks need.
 pub fn python() -> PathBuf {
     let path = target_dir().join("venv/bin/python");
     assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
@@ -28,6 +28,13 @@ pub fn python() -> PathBuf {
 /// A program of the packages in `tests/python/requirements.txt`.
 pub fn venv(program: &str) -> PathBuf {
     python().with_file_name(program)
+}
+
+/// The Python that has what the SDK and the examples need.
+pub fn sdk_python() -> PathBuf {
+    let path = target_dir().join("venv-sdk/bin/python");
+    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
+    path
 }
 
 /// The packages of `tests/node/package.json`.

@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::shell;
 
-/// Of the examples, and of the tests that speak through foreign stacks.
-const REQUIREMENTS: [&str; 2] =
-    ["examples/python/requirements.txt", "tests/python/requirements.txt"];
+/// What the tests need that speak through foreign stacks.
+const REQUIREMENTS: &[&str] = &["tests/python/requirements.txt"];
 
-/// Packages of npm, with their lock file.
-const NODE: &str = "tests/node";
+/// What the SDK for Python, its examples and its tests need.
+const SDK_REQUIREMENTS: &[&str] =
+    &["sdk/python/requirements-dev.txt", "sdk/python/constraints.txt"];
 
 /// A program the tests start, and the Debian packages that bring it.
 struct Tool {
@@ -102,8 +102,14 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
         }
         apt(&missing.iter().flat_map(|tool| tool.packages).copied().collect::<Vec<_>>())?;
     }
-    python_environment()?;
-    node_modules()
+    python_environment("venv", REQUIREMENTS)?;
+    node_modules("tests/node", "node")?;
+    sdk()
+}
+
+/// Makes sure of what the SDKs need.
+pub(crate) fn sdk() -> Result<()> {
+    python_environment("venv-sdk", SDK_REQUIREMENTS)
 }
 
 fn apt(packages: &[&str]) -> Result<()> {
@@ -119,12 +125,12 @@ fn apt(packages: &[&str]) -> Result<()> {
     )
 }
 
-/// Creates `<target>/venv` with what the Python files need; the tests look for it there.
-fn python_environment() -> Result<()> {
-    let venv = target_directory()?.join("venv");
+/// Creates `<target>/{name}` with what the Python files need; the tests look for it there.
+fn python_environment(name: &str, files: &[&str]) -> Result<()> {
+    let venv = target_directory()?.join(name);
     let stamp = venv.join("requirements.txt");
     let mut wanted = String::new();
-    for file in REQUIREMENTS {
+    for file in files {
         let path = crate::workspace_root().join(file);
         wanted += &fs::read_to_string(path).with_context(|| format!("read {file}"))?;
     }
@@ -135,17 +141,17 @@ fn python_environment() -> Result<()> {
     shell::run("python3", &["-m", "venv", "--clear", path])?;
     let python = venv.join("bin/python");
     let python = python.to_str().context("the target directory is no UTF-8")?;
-    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    args.extend(REQUIREMENTS.iter().flat_map(|file| ["-r", file]));
+    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    let args: Vec<&str> = quiet.into_iter().chain(files.first().copied()).collect();
     shell::run(python, &args)?;
     fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))
 }
 
-/// Creates `<target>/node/node_modules` with exactly what the lock file says.
-fn node_modules() -> Result<()> {
-    let folder = target_directory()?.join("node");
+/// Creates `<target>/{name}/node_modules` with exactly what the lock file in `source` says.
+fn node_modules(source: &str, name: &str) -> Result<()> {
+    let folder = target_directory()?.join(name);
     let stamp = folder.join("installed.json");
-    let source = crate::workspace_root().join(NODE);
+    let source = crate::workspace_root().join(source);
     let read = |name: &str| {
         let path = source.join(name);
         fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
@@ -165,7 +171,7 @@ fn node_modules() -> Result<()> {
     fs::write(&stamp, lock).with_context(|| format!("write {}", stamp.display()))
 }
 
-fn target_directory() -> Result<PathBuf> {
+pub(crate) fn target_directory() -> Result<PathBuf> {
     let text = shell::capture("cargo", &["metadata", "--format-version", "1", "--no-deps"])?;
     let metadata: Value = serde_json::from_str(&text).context("read cargo metadata")?;
     let target = metadata["target_directory"].as_str().context("no target directory")?;

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask codegen | openapi | tidy | ci | loom | fuzz | mutants | long`.
+//! Development tasks: `cargo xtask codegen | openapi | sdk | tidy | ci | loom | fuzz | mutants | long`.
 
 mod ci;
 mod codegen;
@@ -7,6 +7,7 @@ mod isolated;
 mod long;
 mod mutants;
 mod openapi;
+mod sdk;
 mod shell;
 mod sources;
 mod tidy;
@@ -32,6 +33,12 @@ enum Task {
     },
     /// Write the descriptions in `openapi/` from the gateway's code.
     Openapi {
+        /// Only compare; fail when the checked-in files are stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Generate the clients beneath the SDKs from `openapi/gateway.json`.
+    Sdk {
         /// Only compare; fail when the checked-in files are stale.
         #[arg(long)]
         check: bool,
@@ -73,6 +80,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Codegen { check } => codegen::run(check),
         Task::Openapi { check } => openapi::run(check),
+        Task::Sdk { check } => sdk::run(check),
         Task::Tidy => tidy::run(),
         Task::Ci { install } => ci::run(install),
         Task::Loom => isolated::loom(),

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Folders that hold sources: the members of the workspace and the examples.
-const FOLDERS: [&str; 9] =
-    ["core", "schemas", "node", "client", "gateway", "cli", "tests", "xtask", "examples"];
+/// Folders that hold sources: the members of the workspace, the examples and the SDKs.
+const FOLDERS: [&str; 10] =
+    ["core", "schemas", "node", "client", "gateway", "cli", "tests", "xtask", "examples", "sdk"];
+
+/// Folders with what nobody wrote by hand.
+const FOREIGN: [&str; 5] = ["generated", "target", "node_modules", "venv", "dist"];
 
 /// A source file.
 pub(crate) struct Source {
@@ -35,7 +38,7 @@ fn collect(root: &Path, folder: &Path, extension: &str, found: &mut Vec<Source>)
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
-            if name != "generated" && name != "target" && !name.starts_with('.') {
+            if !FOREIGN.contains(&name.as_ref()) && !name.starts_with('.') {
                 collect(root, &path, extension, found)?;
             }
         } else if path.extension().is_some_and(|e| e == extension) {

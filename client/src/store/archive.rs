@@ -2,10 +2,11 @@
 
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::provider::{group_scope, key_package_scope};
+use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use sqlx::AssertSqlSafe;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use zeroize::Zeroize;
 
 use super::seal::Sealer;
@@ -198,22 +199,21 @@ fn opened(
     Some(row)
 }
 
-/// Statements that write an exported identity, for the writer.
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
+/// Writes an exported identity, for the writer.
+pub(super) fn insert(
+    connection: &Connection,
     sealer: &Sealer,
     exported: &Exported,
 ) -> Result<Owner, StoreError> {
     let key = exported.identity.as_bytes();
     let mut row = exported.row.clone();
     row.push(("halted".to_owned(), Cell::Text(Halted::Exported.text())));
-    put(connection, "identities", sealed(sealer, "identities", key, row, Some("seed"))).await?;
-    let owner: i64 =
-        sqlx::query_scalar("SELECT last_insert_rowid()").fetch_one(&mut *connection).await?;
+    put(connection, "identities", sealed(sealer, "identities", key, row, Some("seed")))?;
+    let owner = connection.last_insert_rowid();
     for row in &exported.hybrid_keys {
         let row = owned(row.clone(), owner);
         let row = sealed(sealer, "hybrid_keys", key, row, Some("secret"));
-        put(connection, "hybrid_keys", row).await?;
+        put(connection, "hybrid_keys", row)?;
     }
     for (name, rows) in &exported.tables {
         let table = TABLES.iter().find(|table| table.name == name);
@@ -221,8 +221,7 @@ pub(super) async fn insert(
         for row in rows {
             let row = owned(row.clone(), owner);
             let row_key = Table::row_key(owner, &key_of(table, &row));
-            put(connection, table.name, sealed(sealer, table.name, &row_key, row, table.sealed))
-                .await?;
+            put(connection, table.name, sealed(sealer, table.name, &row_key, row, table.sealed))?;
         }
     }
     let owner = Owner(owner);
@@ -237,7 +236,7 @@ pub(super) async fn insert(
             ("key".to_owned(), bytes(&key_name)),
             ("value".to_owned(), bytes(&value)),
         ];
-        put(connection, "mls", row).await?;
+        put(connection, "mls", row)?;
     }
     Ok(owner)
 }
@@ -272,11 +271,7 @@ fn sealed(
 }
 
 /// Columns that this version does not know are refused by the database.
-async fn put(
-    connection: &mut SqliteConnection,
-    table: &'static str,
-    row: Cells,
-) -> Result<(), StoreError> {
+fn put(connection: &Connection, table: &'static str, row: Cells) -> Result<(), StoreError> {
     let is_word = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if let Some((name, _)) = row.iter().find(|(name, _)| name.is_empty() || !is_word(name)) {
         return Err(StoreError::Row("archive", format!("column {name}")));
@@ -284,7 +279,7 @@ async fn put(
     let (columns, cells): (Vec<String>, Vec<Cell>) = row.into_iter().unzip();
     let places = vec!["?"; columns.len()].join(", ");
     let sql = format!("INSERT INTO {table} ({}) VALUES ({places})", columns.join(", "));
-    tables::execute(connection, sql, &cells).await?;
+    connection.execute(&sql, params_from_iter(&cells))?;
     Ok(())
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
+use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use sqlx::sqlite::SqliteConnection;
 
+use super::events::EventRow;
 use super::seal::Sealer;
 use super::{
     DamagedRow, GroupRecord, Halted, IdempotencyRecord, IdempotencyTarget, IntentRecord,
@@ -28,9 +29,6 @@ mod messages;
 mod retention;
 mod statement;
 mod trust;
-
-/// Rows of one multi-row statement.
-const ROWS: usize = 500;
 
 /// A unit of work: all of it becomes durable, or nothing.
 pub(crate) struct Batch {
@@ -60,7 +58,7 @@ impl Batch {
     }
 
     fn add(&mut self, sql: &'static str, values: Vec<Value>) {
-        self.statements.push(Statement { sql: sql.into(), values });
+        self.statements.push(Statement { sql, values });
     }
 
     /// Writes and deletes rows of MLS state, given as scope, key, value.
@@ -70,7 +68,6 @@ impl Batch {
         rows: impl Iterator<Item = (&'a [u8], &'a [u8], Option<&'a [u8]>)>,
     ) {
         let mut scopes: HashMap<&[u8], [u8; 32]> = HashMap::new();
-        let mut written = Vec::new();
         for (scope, key, value) in rows {
             let scope_name = *scopes
                 .entry(scope)
@@ -84,14 +81,10 @@ impl Batch {
                 continue;
             };
             let sealed = super::mls::seal(&self.sealer, owner, &scope_name, &key_name, key, value);
-            written.push(values![owner.0, &scope_name[..], &key_name[..], sealed]);
-        }
-        for rows in written.chunks_mut(ROWS) {
-            let places = vec!["(?, ?, ?, ?)"; rows.len()].join(", ");
-            let sql =
-                format!("INSERT OR REPLACE INTO mls (owner, scope, key, value) VALUES {places}");
-            let values = rows.iter_mut().flat_map(std::mem::take).collect();
-            self.statements.push(Statement { sql: sql.into(), values });
+            self.add(
+                "INSERT OR REPLACE INTO mls (owner, scope, key, value) VALUES (?, ?, ?, ?)",
+                values![owner.0, &scope_name[..], &key_name[..], sealed],
+            );
         }
     }
 
@@ -225,7 +218,8 @@ impl Batch {
         at: u64,
         data: &EventData,
     ) {
-        let sealed = record::seal(&self.sealer, "events", &record::row(owner.0, seq), data);
+        let row = EventRow { data, beside: Some((group.cloned(), at)) };
+        let sealed = record::seal(&self.sealer, "events", &record::row(owner.0, seq), &row);
         let group = group.map(GroupId::as_bytes);
         self.add(
             "INSERT INTO events (owner, seq, kind, group_id, occurred_at, data) \
@@ -377,8 +371,8 @@ impl Batch {
         );
     }
 
-    pub(super) async fn apply(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        Ok(statement::run(connection, &self.statements).await?)
+    pub(super) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+        statement::run(connection, &self.statements)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
+use serde::{Deserialize, Serialize};
 
 use super::damage::{DamagedRow, Place, intact};
 use super::seal::Sealer;
@@ -13,6 +14,15 @@ use crate::event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
 use crate::session::Hidden;
 
 type Row = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
+
+/// The sealed part of an event that carries its own data.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EventRow<D> {
+    pub(super) data: D,
+    /// Its group, and when it occurred, unix milliseconds: these stand beside it in the open, where
+    /// damage would not show.
+    pub(super) beside: Option<(Option<GroupId>, u64)>,
+}
 
 impl Store {
     /// Events after a position, oldest first.
@@ -52,38 +62,60 @@ impl Store {
         let mut items = Vec::with_capacity(rows.len());
         for (seq, kind, group, occurred_at, message, sealed) in rows {
             let seq = uint(seq);
-            let read = match (message, sealed) {
-                (Some(message), _) => {
-                    let stored = messages.get(&uint(message)).cloned();
-                    stored.ok_or_else(|| gone("the message is gone")).map(|stored| {
+            let mut group = group.and_then(|id| GroupId::from_slice(&id).ok());
+            let mut at = uint(occurred_at);
+            let data = match (message, sealed) {
+                (Some(message), _) => match messages.get(&uint(message)).cloned() {
+                    Some(stored) => {
+                        group = Some(stored.group.clone());
                         let message = stored.into_message(own, &names);
                         match kind.as_str() {
                             "message.received" => EventData::MessageReceived(message),
                             "message.sent" => EventData::MessageSent(message),
-                            _ => EventData::MessageFailed(message),
+                            "message.failed" => EventData::MessageFailed(message),
+                            _ => lost(owner, seq),
                         }
-                    })
-                }
-                (None, Some(sealed)) => self.event_row(owner, seq, &sealed),
-                (None, None) => Err(gone("no data")),
+                    }
+                    None if self.has_event(owner, seq).await? => lost(owner, seq),
+                    // Both were deleted since the page was read.
+                    None => continue,
+                },
+                (None, Some(sealed)) => match self.event_row(owner, seq, &sealed)? {
+                    Some(row) => {
+                        (group, at) = row.beside.unwrap_or((group, at));
+                        row.data
+                    }
+                    None => EventData::damaged(&sealed),
+                },
+                (None, None) => lost(owner, seq),
             };
-            let Some(data) = intact("events", owner, seq, read)? else { continue };
-            items.push(Event {
-                cursor: Cursor(seq),
-                occurred_at_ms: uint(occurred_at),
-                group: group.and_then(|id| GroupId::from_slice(&id).ok()),
-                data,
-            });
+            items.push(Event { cursor: Cursor(seq), occurred_at_ms: at, group, data });
         }
         // Positions of queued own messages carry no event, so a short page reaches the tail.
         let next = last.filter(|_| full).unwrap_or(tail);
         Ok(EventPage { items, next })
     }
 
-    /// What a row says; a damaged one says in its place that something cannot be read.
-    fn event_row(&self, owner: Owner, seq: u64, sealed: &[u8]) -> Result<EventData, StoreError> {
-        let read = record::open(&self.sealer, "events", &record::row(owner.0, seq), sealed);
-        Ok(intact("events", owner, seq, read)?.unwrap_or_else(|| EventData::damaged(sealed)))
+    /// What a row says; `None`: it is damaged.
+    fn event_row(
+        &self,
+        owner: Owner,
+        seq: u64,
+        sealed: &[u8],
+    ) -> Result<Option<EventRow<EventData>>, StoreError> {
+        let row = record::row(owner.0, seq);
+        let read = match record::open(&self.sealer, "events", &row, sealed) {
+            // Rows were written without what stands beside them.
+            Err(StoreError::Row(..)) => record::open(&self.sealer, "events", &row, sealed)
+                .map(|data| EventRow { data, beside: None }),
+            read => read,
+        };
+        intact("events", owner, seq, read)
+    }
+
+    async fn has_event(&self, owner: Owner, seq: u64) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar("SELECT COUNT(*) FROM events WHERE owner = ? AND seq = ?");
+        Ok(found.bind(owner.0).bind(int(seq)).fetch_one(&self.reads).await.map(|n: i64| n > 0)?)
     }
 
     async fn messages_of(
@@ -153,8 +185,10 @@ impl Store {
     }
 }
 
-fn gone(what: &str) -> StoreError {
-    StoreError::Row("events", what.to_owned())
+/// Stands for an event whose content is not there.
+fn lost(owner: Owner, seq: u64) -> EventData {
+    tracing::error!(owner = owner.0, seq, "an event has lost its content");
+    EventData::damaged(&record::row(owner.0, seq))
 }
 
 fn hidden_row(owner: Owner, group: &GroupId, n: u64) -> Vec<u8> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
 use quicproquo_core::suite::Suite;
+use rusqlite::{Connection, params};
 use zeroize::Zeroizing;
 
 use super::tables::{MLS, TABLES};
@@ -265,45 +266,32 @@ fn policy(text: &str) -> Result<InvitePolicy, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Row("identities", error.to_string()))
 }
 
-/// Statements that create an identity, for the writer.
-pub(super) async fn insert(
-    connection: &mut sqlx::SqliteConnection,
+/// Creates an identity, for the writer.
+pub(super) fn insert(
+    connection: &Connection,
     key: &IdentityKey,
     seed: &[u8],
     secret: &[u8],
     now: i64,
-) -> Result<Owner, sqlx::Error> {
-    let owner = sqlx::query(
+) -> rusqlite::Result<Owner> {
+    connection.execute(
         "INSERT INTO identities (identity, seed, incarnation, next_counter, received_up_to, \
          tail, invite_policy) VALUES (?, ?, 1, 1, 0, 0, ?)",
-    )
-    .bind(&key.as_bytes()[..])
-    .bind(seed)
-    .bind(policy_text(&InvitePolicy::default()))
-    .execute(&mut *connection)
-    .await?
-    .last_insert_rowid();
-    sqlx::query("INSERT INTO hybrid_keys (owner, n, secret, created_at) VALUES (?, 1, ?, ?)")
-        .bind(owner)
-        .bind(secret)
-        .bind(now)
-        .execute(connection)
-        .await?;
+        params![&key.as_bytes()[..], seed, policy_text(&InvitePolicy::default())],
+    )?;
+    let owner = connection.last_insert_rowid();
+    connection.execute(
+        "INSERT INTO hybrid_keys (owner, n, secret, created_at) VALUES (?, 1, ?, ?)",
+        params![owner, secret, now],
+    )?;
     Ok(Owner(owner))
 }
 
-/// Statements that delete an identity, for the writer.
-pub(super) async fn delete(
-    connection: &mut sqlx::SqliteConnection,
-    owner: Owner,
-) -> Result<(), sqlx::Error> {
+/// Deletes an identity, for the writer.
+pub(super) fn delete(connection: &Connection, owner: Owner) -> rusqlite::Result<()> {
     let tables = TABLES.iter().chain([&MLS]).map(|table| table.name).chain(["hybrid_keys"]);
     for table in tables {
-        let statement = format!("DELETE FROM {table} WHERE owner = ?");
-        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
-        statement.bind(owner.0).execute(&mut *connection).await?;
+        connection.execute(&format!("DELETE FROM {table} WHERE owner = ?"), [owner.0])?;
     }
-    let statement = sqlx::query("DELETE FROM identities WHERE id = ?");
-    statement.bind(owner.0).execute(connection).await?;
-    Ok(())
+    connection.execute("DELETE FROM identities WHERE id = ?", [owner.0]).map(drop)
 }

@@ -1,19 +1,33 @@
 //! The one writer: what queued up while the last transaction synced goes into the next.
+//!
+//! It has a thread and a connection of its own: a unit of work is handed over once, and statements
+//! stay prepared.
 
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quicproquo_core::identity::IdentityKey;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::task::TaskTracker;
 
 use super::seal::Sealer;
 use super::{Batch, Exported, Owner, StoreError, archive, identities};
+use crate::config::Sync;
 use crate::mark::{Commit, Mark};
 
 const MOST: usize = 256;
 const QUEUE: usize = 1024;
+/// More than there are different statements.
+const PREPARED: usize = 128;
+/// Pages in the write-ahead log from which on they are taken into the database.
+const LOG_PAGES: i32 = 1000;
+
+thread_local! {
+    /// Pages in the log after the newest commit of this thread's connection.
+    static LOGGED: Cell<i32> = const { Cell::new(0) };
+}
 
 struct Job {
     work: Work,
@@ -23,27 +37,38 @@ struct Job {
 /// What the writer can do in a transaction.
 enum Work {
     Batch(Batch),
-    CreateIdentity { key: IdentityKey, seed: Vec<u8>, secret: Vec<u8>, now: i64 },
+    CreateIdentity {
+        key: IdentityKey,
+        seed: Vec<u8>,
+        secret: Vec<u8>,
+        now: i64,
+    },
     DeleteIdentity(Owner),
-    Import { sealer: Arc<Sealer>, exported: Box<Exported> },
+    Import {
+        sealer: Arc<Sealer>,
+        exported: Box<Exported>,
+    },
+    /// Do what was accepted before, close the database, and end.
+    Close,
 }
 
-/// A handle on the writer task.
+/// A handle on the writer's thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
-    tracker: TaskTracker,
-    stop: tokio_util::sync::CancellationToken,
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, mark: Mark) -> Self {
+    /// Opens a connection to a database that is there, and starts the thread.
+    pub(super) fn start(path: &Path, mark: Mark, sync: Sync) -> Result<Self, StoreError> {
+        let connection = open(path, sync)?;
+        let database = Database { connection, mark, last: None };
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let tracker = TaskTracker::new();
-        let stop = tokio_util::sync::CancellationToken::new();
-        tracker.spawn(run(connection, mark, queue, stop.clone()));
-        tracker.close();
-        Self { jobs, tracker, stop }
+        std::thread::Builder::new()
+            .name("qpq-store".into())
+            .spawn(move || run(database, queue))
+            .map_err(StoreError::Thread)?;
+        Ok(Self { jobs })
     }
 
     pub(super) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -81,44 +106,84 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Returns when what was accepted is written and the database is closed.
     pub(super) async fn close(&self) {
-        self.stop.cancel();
-        self.tracker.wait().await;
+        let _ = self.run(Work::Close).await;
     }
 }
 
-async fn run(
-    mut connection: SqliteConnection,
+/// The connection and the mark.
+struct Database {
+    connection: Connection,
     mark: Mark,
-    mut queue: mpsc::Receiver<Job>,
-    stop: tokio_util::sync::CancellationToken,
-) {
-    let mut jobs = Vec::with_capacity(MOST);
-    let mut marked = Marked { mark, last: None };
-    loop {
-        tokio::select! {
-            biased;
-            taken = queue.recv_many(&mut jobs, MOST) => if taken == 0 { break },
-            () = stop.cancelled(), if !queue.is_closed() => { queue.close(); continue }
-        }
-        write_all(&mut connection, &mut marked, &mut jobs).await;
-    }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "closing the client database");
-    }
-}
-
-/// The mark, and the last commit; none before the first one and after one that failed.
-struct Marked {
-    mark: Mark,
+    /// The last commit; none before the first one and after one that failed.
     last: Option<Commit>,
 }
 
+fn open(path: &Path, sync: Sync) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    // As `open_files` in `store.rs` has them.
+    connection.execute_batch("PRAGMA cache_size = -16384; PRAGMA secure_delete = ON")?;
+    connection.execute_batch(match sync {
+        Sync::Late => "PRAGMA synchronous = NORMAL",
+        Sync::Full => "PRAGMA synchronous = FULL",
+    })?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Instead of an automatic checkpoint, for which callers would wait.
+    connection.wal_hook(Some(|_, pages| {
+        LOGGED.set(pages);
+        Ok(())
+    }));
+    Ok(connection)
+}
+
+fn run(mut database: Database, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::with_capacity(MOST);
+    let mut closing = None;
+    while let Some(job) = queue.blocking_recv() {
+        let mut next = Some(job);
+        while let Some(Job { work, done }) = next.take() {
+            if matches!(work, Work::Close) {
+                queue.close();
+                closing = Some(done);
+            } else {
+                jobs.push(Job { work, done });
+            }
+            if jobs.len() < MOST {
+                next = queue.try_recv().ok();
+            }
+        }
+        if !jobs.is_empty() {
+            write_all(&mut database, &mut jobs);
+            checkpoint(&database.connection);
+        }
+    }
+    if let Err((_, error)) = database.connection.close() {
+        tracing::warn!(%error, "closing the client database");
+    }
+    if let Some(done) = closing {
+        let _ = done.send(Ok(Owner(0)));
+    }
+}
+
+/// Takes a long log into the database. While somebody reads an old state, a part of it.
+fn checkpoint(connection: &Connection) {
+    if LOGGED.get() < LOG_PAGES {
+        return;
+    }
+    LOGGED.set(0);
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
+        tracing::warn!(%error, "the log of the client database is not taken into it");
+    }
+}
+
 /// All in one transaction; when that fails, each alone, so that one job cannot fail another.
-async fn write_all(connection: &mut SqliteConnection, marked: &mut Marked, jobs: &mut Vec<Job>) {
-    match transaction(connection, marked, jobs).await {
+fn write_all(database: &mut Database, jobs: &mut Vec<Job>) {
+    match transaction(database, jobs) {
         Ok(owners) => {
-            scrub(connection, jobs).await;
+            scrub(&database.connection, jobs);
             for (job, owner) in jobs.drain(..).zip(owners) {
                 let _ = job.done.send(Ok(owner));
             }
@@ -131,8 +196,8 @@ async fn write_all(connection: &mut SqliteConnection, marked: &mut Marked, jobs:
                 return;
             }
             for job in jobs.drain(..) {
-                let alone = transaction(connection, marked, std::slice::from_ref(&job)).await;
-                scrub(connection, std::slice::from_ref(&job)).await;
+                let alone = transaction(database, std::slice::from_ref(&job));
+                scrub(&database.connection, std::slice::from_ref(&job));
                 let _ = job.done.send(alone.map(|owners| owners[0]));
             }
         }
@@ -140,11 +205,11 @@ async fn write_all(connection: &mut SqliteConnection, marked: &mut Marked, jobs:
 }
 
 /// Takes what was deleted out of the write-ahead log too. While somebody reads, the next time does.
-async fn scrub(connection: &mut SqliteConnection, jobs: &[Job]) {
+fn scrub(connection: &Connection, jobs: &[Job]) {
     let scrubs = |job: &Job| match &job.work {
         Work::Batch(batch) => batch.scrubs(),
         Work::DeleteIdentity(_) => true,
-        Work::CreateIdentity { .. } | Work::Import { .. } => false,
+        Work::CreateIdentity { .. } | Work::Import { .. } | Work::Close => false,
     };
     if !jobs.iter().any(scrubs) {
         return;
@@ -152,62 +217,56 @@ async fn scrub(connection: &mut SqliteConnection, jobs: &[Job]) {
     // Writes must not wait long for readers.
     let sql = "PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(TRUNCATE); \
                PRAGMA busy_timeout = 10000";
-    if let Err(error) = connection.execute(sql).await {
+    if let Err(error) = connection.execute_batch(sql) {
         tracing::warn!(%error, "the log of the client database is not truncated");
     }
 }
 
-/// The statements are our own: after a full disk SQLite rolls back by itself, the driver's
-/// transactions would go on counting that one as open, and no other could ever begin.
-async fn transaction(
-    connection: &mut SqliteConnection,
-    marked: &mut Marked,
-    jobs: &[Job],
-) -> Result<Vec<Owner>, StoreError> {
-    let last = match marked.last.take() {
-        Some(last) => last,
-        None => Commit::of(connection).await?,
+/// After a full disk SQLite rolls back by itself.
+fn transaction(database: &mut Database, jobs: &[Job]) -> Result<Vec<Owner>, StoreError> {
+    let Database { connection, mark, last } = database;
+    let commit = match last.take() {
+        Some(last) => last.next(),
+        None => Commit::last(connection)?.next(),
     };
-    let commit = last.next();
-    connection.execute("BEGIN IMMEDIATE").await?;
-    let result = match apply(connection, jobs).await {
-        Ok(owners) => {
-            // Both at once: each statement is a way to another thread.
-            let commit = AssertSqlSafe(format!("{}; COMMIT", commit.statement()));
-            connection.execute(commit).await.map(|_| owners).map_err(Into::into)
-        }
-        Err(error) => Err(error),
-    };
+    execute(connection, "BEGIN IMMEDIATE")?;
+    let result = apply(connection, jobs).and_then(|owners| {
+        connection.execute_batch(&commit.statement())?;
+        execute(connection, "COMMIT")?;
+        Ok(owners)
+    });
     if result.is_ok() {
-        marked.mark.set(commit);
-        marked.last = Some(commit);
-    }
-    if result.is_err()
-        && let Err(error) = connection.execute("ROLLBACK").await
+        mark.set(commit);
+        *last = Some(commit);
+    } else if !connection.is_autocommit()
+        && let Err(error) = execute(connection, "ROLLBACK")
     {
-        tracing::debug!(%error, "the transaction was rolled back already");
+        tracing::error!(%error, "a failed transaction is not rolled back");
     }
     result
 }
 
-async fn apply(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Vec<Owner>, StoreError> {
+fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn apply(connection: &Connection, jobs: &[Job]) -> Result<Vec<Owner>, StoreError> {
     let mut owners = Vec::with_capacity(jobs.len());
     for job in jobs {
         let owner = match &job.work {
             Work::Batch(batch) => {
-                batch.apply(connection).await?;
+                batch.apply(connection)?;
                 Owner(0)
             }
             Work::CreateIdentity { key, seed, secret, now } => {
-                identities::insert(connection, key, seed, secret, *now).await?
+                identities::insert(connection, key, seed, secret, *now)?
             }
-            Work::Import { sealer, exported } => {
-                archive::insert(connection, sealer, exported).await?
-            }
+            Work::Import { sealer, exported } => archive::insert(connection, sealer, exported)?,
             Work::DeleteIdentity(owner) => {
-                identities::delete(connection, *owner).await?;
+                identities::delete(connection, *owner)?;
                 *owner
             }
+            Work::Close => Owner(0),
         };
         owners.push(owner);
     }

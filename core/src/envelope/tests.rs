@@ -59,6 +59,19 @@ fn opens_with_any_secret_it_was_sealed_for() {
     }
 }
 
+/// Also when several threads seal.
+#[test]
+fn each_of_many_recipients_gets_its_own_prefix() {
+    let secrets: Vec<_> = (0..30).map(|_| HybridSecret::generate().unwrap()).collect();
+    let recipients: Vec<_> = secrets.iter().map(HybridSecret::public).collect();
+    let sealed = seal_v2(&recipients, b"mls").unwrap();
+    assert_eq!(sealed.prefixes.len(), secrets.len());
+    for (secret, prefix) in secrets.iter().zip(&sealed.prefixes) {
+        let payload = [prefix.as_slice(), &sealed.body].concat();
+        assert_eq!(*open(std::slice::from_ref(secret), &payload).unwrap(), b"mls");
+    }
+}
+
 #[test]
 fn version_2_hides_the_length() {
     let secret = HybridSecret::generate().unwrap();

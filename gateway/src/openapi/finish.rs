@@ -32,6 +32,7 @@ pub(super) fn finish(mut document: Value) -> Value {
     nullable_references(&mut document["components"]["schemas"]);
     parameters(&mut document);
     optional_bodies(&mut document);
+    files(&mut document["paths"]);
     schema_examples(&mut document["components"]["schemas"]);
     examples::add(&mut document);
     responses::share(&mut document);
@@ -119,6 +120,23 @@ fn rename_references(value: &mut Value, new: impl Fn(&str) -> Option<String> + C
                 *text = format!("{SCHEMAS}{name}");
             }
         }
+        _ => {}
+    }
+}
+
+/// Files are derived as arrays of numbers; this is how generators know bytes.
+fn files(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name == "application/octet-stream" {
+                    value["schema"] = json!({ "type": "string", "format": "binary" });
+                } else {
+                    files(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(files),
         _ => {}
     }
 }

@@ -158,3 +158,13 @@ fn every_reference_leads_somewhere_and_every_schema_is_used() {
         assert!(text.contains(&reference), "{name} is not used");
     }
 }
+
+#[test]
+fn files_are_bytes() {
+    let document = document();
+    let bytes = serde_json::json!({ "type": "string", "format": "binary" });
+    let upload = &document["paths"]["/v1/attachments"]["post"]["requestBody"];
+    assert_eq!(upload["content"]["application/octet-stream"]["schema"], bytes);
+    let answers = &document["paths"]["/v1/attachments/{attachment_id}"]["get"]["responses"];
+    assert_eq!(answers["200"]["content"]["application/octet-stream"]["schema"], bytes);
+}

@@ -26,6 +26,9 @@ const MESSAGES: usize = 12;
 /// Events by which a bot learns that something of it is damaged.
 const TOLD: [&str; 3] = ["message.undecryptable", "group.isolated", "group.change_failed"];
 
+/// The type of a message whose content does not read any more.
+const DAMAGED: &str = "quicproquo.damaged";
+
 /// A data directory to damage copies of, and what must be in it.
 struct Original {
     dir: TempDir,
@@ -223,7 +226,10 @@ impl Original {
     fn differences(&self, view: &View) -> Option<Difference> {
         let mut found = None;
         for (bot, (events, known)) in view.events.iter().zip(&self.view.events).enumerate() {
-            let tells = |event: &&Value| TOLD.contains(&event["type"].as_str().unwrap_or_default());
+            let tells = |event: &&Value| {
+                event["data"]["type"] == DAMAGED
+                    || TOLD.contains(&event["type"].as_str().unwrap_or_default())
+            };
             let told = events.iter().find(tells).map(ToString::to_string);
             for (place, known) in known.iter().enumerate() {
                 let here = events.get(place).unwrap_or(&Value::Null);
@@ -304,7 +310,9 @@ fn essence(value: Value) -> Value {
 fn other_content(here: &Value, known: &Value) -> Option<String> {
     let texts = |value: &Value| {
         let items = value["items"].as_array().cloned().unwrap_or_default();
-        let messages = items.into_iter().filter(|item| item["message_id"].is_string());
+        let messages = items
+            .into_iter()
+            .filter(|item| item["message_id"].is_string() && item["type"] != DAMAGED);
         messages
             .map(|item| (item["message_id"].to_string(), body_of(&item)))
             .collect::<BTreeMap<_, _>>()

@@ -1,15 +1,15 @@
 //! What a conversation costs.
 
 mod conversation;
-mod floors;
+pub(super) mod floors;
 mod rows;
 
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::Sample;
 use super::report::{Report, Row};
+use super::{BYTES, Sample};
 use crate::commands::demo::{admin, in_directory};
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -17,9 +17,6 @@ use crate::output::progress;
 use crate::shutdown::Signals;
 use crate::stack::Stack;
 use conversation::Pair;
-
-/// Bytes of a message and of a row.
-const BYTES: usize = 1024;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

@@ -81,6 +81,23 @@ pub(super) fn scratch(data_dir: &Path) -> Result<TempDir, Failure> {
     temporary(existing.unwrap_or(Path::new("/")))
 }
 
+/// Resident memory in MiB, of the whole process: the node of the bench is part of it.
+pub(super) fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib / 1024.0)
+}
+
+/// Processor time that this process has taken, in microseconds, to a hundredth of a second.
+pub(super) fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name of the process, which may contain anything: fields 3 and on.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks * 10_000.0
+}
+
 fn temporary(dir: &Path) -> Result<TempDir, Failure> {
     tempfile::Builder::new()
         .prefix("qpq-bench-")

@@ -95,7 +95,7 @@ impl Report {
 }
 
 fn line<'a>(name: &'a str, rows: &[Row]) -> Line<'a> {
-    let middle = |pick: fn(&Row) -> Option<f64>| middle(rows.iter().filter_map(pick).collect());
+    let middle = |pick: fn(&Row) -> Option<f64>| middle(rows.iter().filter_map(pick));
     Line {
         name,
         unit: rows.first().map_or("", |row| row.unit),
@@ -106,12 +106,15 @@ fn line<'a>(name: &'a str, rows: &[Row]) -> Line<'a> {
     }
 }
 
-fn middle(mut values: Vec<f64>) -> Option<f64> {
+/// The median, to three digits behind the point.
+pub(super) fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).map(|value| (value * 1000.0).round() / 1000.0)
 }
 
-fn shown(value: Option<f64>, digits: usize) -> String {
+/// A cell of a table.
+pub(super) fn shown(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
 

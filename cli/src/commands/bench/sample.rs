@@ -26,6 +26,12 @@ impl From<Measured> for Sample {
 }
 
 impl Sample {
+    /// Of nanoseconds with fractions.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times")]
+    pub(crate) fn of(nanos: Vec<f64>) -> Self {
+        Self(nanos.into_iter().map(|nanos| nanos as u64).collect())
+    }
+
     /// Adds a time.
     pub(crate) fn push(&mut self, nanos: u64) {
         self.0.push(nanos);

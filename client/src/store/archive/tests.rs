@@ -93,7 +93,7 @@ async fn every_row_comes_along_under_the_other_key() {
     let again = to.export(record.owner, identity).await.unwrap();
     assert_eq!((rows(&again), &again.mls), (before, &mls));
     let twice = to.import(again).await;
-    assert!(matches!(twice, Err(StoreError::Database(_))), "an identity is there once");
+    assert!(matches!(twice, Err(StoreError::Write(_))), "an identity is there once");
     assert_eq!(to.identities().await.unwrap().len(), 2);
 }
 

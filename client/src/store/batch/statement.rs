@@ -1,17 +1,9 @@
-//! Statements with their values, run many at a time.
-//!
-//! Each call into the database driver costs a hop between threads, more than a small statement
-//! itself; so statements are joined, and one call runs all of them.
+//! Statements with their values, run by the writer.
 
 use std::borrow::Cow;
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Executor as _};
-
-/// Statements joined into one call.
-const JOINED: usize = 32;
-/// Bound values in one call.
-const VALUES: usize = 16_000;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
 
 /// A bound value.
 #[derive(Clone)]
@@ -94,72 +86,55 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// One statement; its parameters are anonymous, so that statements can be joined.
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+            Self::Null => ValueRef::Null,
+        }))
+    }
+}
+
+/// One statement. Its text is constant, so that the connection keeps it prepared.
 pub(super) struct Statement {
-    pub(super) sql: Cow<'static, str>,
+    pub(super) sql: &'static str,
     pub(super) values: Vec<Value>,
 }
 
 /// Runs statements in order.
-pub(super) async fn run(
-    connection: &mut SqliteConnection,
-    statements: &[Statement],
-) -> Result<(), sqlx::Error> {
-    let mut rest = statements;
-    while !rest.is_empty() {
-        let mut sql = String::new();
-        let mut count = 0;
-        let mut values = Vec::new();
-        for statement in rest.iter().take(JOINED) {
-            if count > 0 && values.len() + statement.values.len() > VALUES {
-                break;
-            }
-            sql.push_str(&statement.sql);
-            sql.push(';');
-            values.extend(&statement.values);
-            count += 1;
-        }
-        // Made of the constant texts of this module; every value is bound.
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for value in values {
-            query = match value {
-                Value::Int(value) => query.bind(value),
-                Value::Text(value) => query.bind(&**value),
-                Value::Bytes(value) => query.bind(&value[..]),
-                Value::Null => query.bind(None::<i64>),
-            };
-        }
-        connection.execute(query).await?;
-        rest = &rest[count..];
+pub(super) fn run(connection: &Connection, statements: &[Statement]) -> rusqlite::Result<()> {
+    for Statement { sql, values } in statements {
+        connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection as _;
-
     use super::*;
 
-    #[tokio::test]
-    async fn joined_statements_get_their_own_values_in_order() {
-        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        connection.execute("CREATE TABLE t (a INTEGER, b BLOB)").await.unwrap();
+    #[test]
+    fn statements_get_their_own_values_in_order() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (a INTEGER, b BLOB, c TEXT)").unwrap();
         let insert = |a: i64, b: Option<Vec<u8>>| Statement {
-            sql: "INSERT INTO t (a, b) VALUES (?, ?)".into(),
-            values: vec![a.into(), b.into()],
+            sql: "INSERT INTO t (a, b, c) VALUES (?, ?, ?)",
+            values: vec![a.into(), b.into(), "x".into()],
         };
         let mut statements: Vec<_> = (0..100).map(|n| insert(n, Some(vec![7; 3]))).collect();
-        statements.push(Statement {
-            sql: "DELETE FROM t WHERE a < ?".into(),
-            values: vec![98_i64.into()],
-        });
+        statements
+            .push(Statement { sql: "DELETE FROM t WHERE a < ?", values: vec![98_i64.into()] });
         statements.push(insert(200, None));
-        run(&mut connection, &statements).await.unwrap();
-        let left: Vec<(i64, Option<Vec<u8>>)> = sqlx::query_as("SELECT a, b FROM t ORDER BY a")
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(left, [(98, Some(vec![7; 3])), (99, Some(vec![7; 3])), (200, None)]);
+        run(&connection, &statements).unwrap();
+        let mut left = connection.prepare("SELECT a, b, c FROM t ORDER BY a").unwrap();
+        let left = left.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let left: Vec<(i64, Option<Vec<u8>>, String)> = left.map(Result::unwrap).collect();
+        let x = || "x".to_owned();
+        assert_eq!(
+            left,
+            [(98, Some(vec![7; 3]), x()), (99, Some(vec![7; 3]), x()), (200, None, x())]
+        );
     }
 }

@@ -315,3 +315,28 @@ async fn damaged_entries_of_the_log_and_contacts_hold_up_no_page() {
     client.shutdown().await;
     other.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_message_is_lost_says_so() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+    for said in ["one", "two"] {
+        alice.send(group.clone(), text(said), patient()).await.unwrap();
+    }
+    heard(&bob, "two").await;
+    let before = all(&bob).await;
+    other.shutdown().await;
+
+    let lost = "DELETE FROM messages WHERE seq = (SELECT MIN(seq) FROM messages)";
+    execute(&world, "b", lost).await;
+    let (other, bob) = reopen(&world, "b", &bob).await;
+    let after = all(&bob).await;
+    assert_eq!(after.len(), before.len());
+    let told = before.iter().zip(&after).filter(|(was, is)| was.data != is.data);
+    let told: Vec<_> = told.map(|(was, is)| (was.cursor, is)).collect();
+    assert!(matches!(told[..], [(at, is)] if is.cursor == at && is_damaged(&is.data)), "{told:?}");
+    client.shutdown().await;
+    other.shutdown().await;
+}

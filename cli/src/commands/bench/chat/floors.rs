@@ -20,7 +20,7 @@ const BATCHES: [usize; 4] = [1, 16, 32, 256];
 
 /// One round of all floors.
 #[derive(Debug)]
-pub(super) struct Floors {
+pub(in crate::commands::bench) struct Floors {
     fsync: Sample,
     echo: Sample,
     encrypt: Sample,
@@ -29,7 +29,11 @@ pub(super) struct Floors {
 }
 
 /// Measures all floors once; files lie in `dir` and are removed.
-pub(super) async fn measure(dir: &Path, time: Duration, count: usize) -> Result<Floors, Failure> {
+pub(in crate::commands::bench) async fn measure(
+    dir: &Path,
+    time: Duration,
+    count: usize,
+) -> Result<Floors, Failure> {
     let folder = dir.to_owned();
     let blocking = tokio::task::spawn_blocking(move || {
         let fsync = sync_append(&folder, time, BYTES, Duration::ZERO)?;
@@ -64,7 +68,7 @@ fn mls(count: usize) -> Result<(Sample, Sample), Failure> {
 impl Floors {
     /// The least a message can take: three syncs, one round trip to the node and back, one
     /// encryption, one decryption.
-    pub(super) fn message_nanos(&self) -> f64 {
+    pub(in crate::commands::bench) fn message_nanos(&self) -> f64 {
         SYNCS * self.fsync.median()
             + self.echo.median()
             + self.encrypt.median()
@@ -72,19 +76,19 @@ impl Floors {
     }
 
     /// The most messages per second: three raw synced transactions for each batch.
-    pub(super) fn messages_per_second(&self, in_flight: usize) -> f64 {
+    pub(in crate::commands::bench) fn messages_per_second(&self, in_flight: usize) -> f64 {
         self.rows_per_second(in_flight) / SYNCS
     }
 
     /// The most rows per second: one raw synced transaction for each batch.
-    pub(super) fn rows_per_second(&self, in_flight: usize) -> f64 {
+    pub(in crate::commands::bench) fn rows_per_second(&self, in_flight: usize) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let rows = in_flight as f64;
         rows * 1e9 / self.insert_nanos(in_flight)
     }
 
     /// The least an enqueued row can take: one round trip and its batch's transaction.
-    pub(super) fn enqueue_nanos(&self, in_flight: usize) -> f64 {
+    pub(in crate::commands::bench) fn enqueue_nanos(&self, in_flight: usize) -> f64 {
         self.echo.median() + self.insert_nanos(in_flight)
     }
 
@@ -94,7 +98,7 @@ impl Floors {
     }
 
     /// The floors themselves, by name.
-    pub(super) fn rows(self) -> impl Iterator<Item = (&'static str, Sample)> {
+    pub(in crate::commands::bench) fn rows(self) -> impl Iterator<Item = (&'static str, Sample)> {
         let inserts = self.insert.into_iter().map(|(batch, sample)| {
             let name = match batch {
                 1 => "floor: raw insert, 1 row",

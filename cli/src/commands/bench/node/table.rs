@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::commands::bench::Sample;
+use crate::commands::bench::report::{middle, shown};
 use crate::exit::Failure;
 use crate::output::{say, say_json};
 
@@ -116,16 +117,6 @@ fn line<'a>(name: &'a str, rounds: &[Round]) -> Line<'a> {
         p50_ratio: middle(|(figure, floor)| Some(floor.as_ref()?.p50 / figure.p50)),
         p99_us: middle(|(figure, _)| Some(figure.p99 / 1000.0)),
     }
-}
-
-fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).map(|value| (value * 1000.0).round() / 1000.0)
-}
-
-fn shown(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use quicproquo_client::{Client, ClientConfig, Session, Suite};
 
-use super::super::host::{Host, scratch};
+use super::super::host::{Host, resident, scratch};
 use super::super::report::{Report, Row};
 use super::room::{bot, create, message, patient};
 use crate::exit::Failure;
@@ -16,14 +16,6 @@ use crate::output::progress;
 const GROUPS: usize = 200;
 /// Members of each group, all of them bots of this process.
 const MEMBERS: usize = 10;
-
-/// Resident memory in MiB, of the whole process: the node of the bench is part of it.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
-    kib.map_or(f64::NAN, |kib| kib / 1024.0)
-}
 
 pub(super) async fn measure(dir: &Path, bots: usize) -> Result<Report, Failure> {
     let host = Host::start(dir).await?;

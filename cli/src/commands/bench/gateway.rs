@@ -1,0 +1,222 @@
+//! What the doors of a gateway cost: from a POST to the sockets of all other members.
+
+mod circle;
+mod doors;
+mod ear;
+mod echo;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::chat::floors::{self, Floors};
+use super::host::scratch;
+use super::report::{Report, Row};
+use crate::args::BenchGateway;
+use crate::commands::demo::{admin, in_directory};
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::output::progress;
+use crate::shutdown::Signals;
+use crate::stack::Stack;
+use circle::{Bot, Circle, Load};
+use doors::Hall;
+use echo::Echo;
+
+/// Messages in flight.
+const IN_FLIGHT: [usize; 3] = [1, 16, 256];
+/// In groups of so many, messages are also sent by the clock.
+const PACED_MEMBERS: usize = 20;
+/// Messages per second then, in `envelope` and in `native`.
+const PACES: [usize; 2] = [250, 500];
+/// Key packages of each bot: each is in few groups.
+const STOCK: u32 = 8;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// Messages of one load in a group of two.
+    messages: usize,
+    /// Seconds of one load by the clock.
+    seconds: usize,
+    /// Calls of one kind.
+    calls: usize,
+    /// Messages to all sockets.
+    fan_outs: usize,
+}
+
+impl Effort {
+    /// Each listener hears all of them.
+    fn messages_among(self, members: usize) -> usize {
+        (2 * self.messages / members).max(20)
+    }
+}
+
+/// Measures and prints.
+pub(super) async fn run(
+    settings: Settings,
+    args: &BenchGateway,
+    quick: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let effort = if quick {
+        Effort { rounds: 2, messages: 300, seconds: 1, calls: 300, fan_outs: 5 }
+    } else {
+        Effort { rounds: 5, messages: 2000, seconds: 2, calls: 2000, fan_outs: 20 }
+    };
+    let members =
+        args.members.clone().unwrap_or(if quick { vec![2, 20] } else { vec![2, 20, 100] });
+    let mut signals = Signals::install()?;
+    let dir = scratch(&settings.data_dir)?;
+    let mut settings = in_directory(settings, &dir);
+    settings.bots.key_package_stock = STOCK;
+    let stack = Stack::up(&settings).await?;
+    let plan = Plan { members, sockets: args.sockets as usize, effort };
+    let measured = tokio::select! {
+        measured = measure(&stack, &dir, &plan) => measured,
+        () = signals.end() => Err(Failure::other("interrupted")),
+    };
+    let stopped = stack.stop().await;
+    measured?.print(json)?;
+    stopped
+}
+
+struct Plan {
+    /// Members of the groups.
+    members: Vec<u32>,
+    sockets: usize,
+    effort: Effort,
+}
+
+/// Rounds of floors and of our own measurements take turns, so that a slow minute of the machine
+/// strikes both.
+async fn measure(stack: &Stack, dir: &TempDir, plan: &Plan) -> Result<Report, Failure> {
+    let gateway = stack.gateway_facts()?.address;
+    let effort = plan.effort;
+    let largest = plan.members.iter().max().map_or(2, |members| (*members).max(2) as usize);
+    progress(format_args!("{largest} bots get ready"));
+    let bots = circle::bots(&admin(stack)?, largest).await?;
+    let echo = Echo::start().await?;
+    let mut report = Report::default();
+    for round in 1..=effort.rounds {
+        for members in plan.members.iter().map(|members| *members as usize) {
+            for (policy, pace) in ["envelope", "native"].into_iter().zip(PACES) {
+                progress(format_args!(
+                    "round {round} of {}: {policy} group of {members}",
+                    effort.rounds
+                ));
+                let floors = floors::measure(dir.path(), Duration::from_millis(100), 200).await?;
+                let call = echo.calls(effort.calls / 4).await?;
+                let mut circle = Circle::gather(gateway, &bots[..members], policy).await?;
+                let name = format!("{policy} {members}");
+                let floor = floors.message_nanos() + call.median();
+                talk(
+                    &mut circle,
+                    &name,
+                    effort.messages_among(members),
+                    (floor, &floors),
+                    &mut report,
+                )
+                .await?;
+                if members == PACED_MEMBERS {
+                    by_the_clock(&mut circle, &name, pace, effort, floor, &mut report).await?;
+                }
+                if members == 2 && policy == "envelope" {
+                    stay_away(gateway, &mut circle, &bots[1], round, &mut report).await?;
+                    read(&circle, &echo, effort, &mut report).await?;
+                }
+                report.add("floor: axum echo", Row::time(&call, None));
+                for (name, sample) in floors.rows() {
+                    report.add(name, Row::time(&sample, None));
+                }
+            }
+        }
+        progress(format_args!("round {round} of {}: {} sockets", effort.rounds, plan.sockets));
+        let circle = Circle::gather(gateway, &bots[..2], "envelope").await?;
+        let mut hall = Hall::fill(gateway, &bots[1], plan.sockets).await?;
+        let name = format!("one message to {} sockets", plan.sockets);
+        // A connection that was just opened has sent nothing yet.
+        hall.hear(&circle, 1).await?;
+        let heard = hall.hear(&circle, effort.fan_outs).await?;
+        let last = heard.iter().map(|sample| sample.quantile(100)).collect();
+        let middle = heard.iter().map(super::Sample::median).collect();
+        report.add(&format!("{name}, last"), Row::time(&super::Sample::of(last), None));
+        report.add(&format!("{name}, median"), Row::time(&super::Sample::of(middle), None));
+        report.add("memory of an idle socket", Row::plain("KiB", hall.kib_each));
+    }
+    Ok(report)
+}
+
+/// A group in which one speaks.
+async fn talk(
+    circle: &mut Circle,
+    name: &str,
+    messages: usize,
+    (floor, floors): (f64, &Floors),
+    report: &mut Report,
+) -> Result<(), Failure> {
+    circle.speak(messages / 10 + 1, Load::InFlight(1)).await?;
+    for in_flight in IN_FLIGHT {
+        let spoken = circle.speak(messages, Load::InFlight(in_flight)).await?;
+        let name = format!("{name}: {in_flight} in flight");
+        report.add(&name, Row::rate(spoken.rate, floors.messages_per_second(in_flight)));
+        let floor = Some(floor).filter(|_| in_flight == 1);
+        report.add(&format!("{name}, last has it"), Row::time(&spoken.last, floor));
+        report.add(&format!("{name}, processor"), Row::plain("us", spoken.processor));
+    }
+    Ok(())
+}
+
+/// A group in which one speaks at a pace that does not depend on the answers.
+async fn by_the_clock(
+    circle: &mut Circle,
+    name: &str,
+    pace: usize,
+    effort: Effort,
+    floor: f64,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let spoken = circle.speak(pace * effort.seconds, Load::PerSecond(pace)).await?;
+    let name = format!("{name}: {pace} per second");
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    report.add(&name, Row::rate(spoken.rate, pace as f64));
+    report.add(&format!("{name}, last has it"), Row::time(&spoken.last, Some(floor)));
+    report.add(&format!("{name}, processor"), Row::plain("us", spoken.processor));
+    Ok(())
+}
+
+/// A receiver that comes back.
+async fn stay_away(
+    gateway: SocketAddr,
+    circle: &mut Circle,
+    listener: &Bot,
+    round: usize,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let consumer = format!("bench-{round}");
+    let nanos = doors::come_back(gateway, circle, listener, &consumer).await?;
+    let name = format!("{} messages after a return", doors::MISSED);
+    report.add(&name, Row::time(&super::Sample::from(vec![nanos]), None));
+    Ok(())
+}
+
+/// Reads of what is there.
+async fn read(
+    circle: &Circle,
+    echo: &Echo,
+    effort: Effort,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let floor = echo.reads(effort.calls).await?;
+    let history = format!("{}?limit=50", circle.messages());
+    let group = circle.messages().trim_end_matches("/messages");
+    for (name, path) in
+        [("GET 50 messages", history.as_str()), ("GET a group", group), ("GET /v1/me", "/v1/me")]
+    {
+        let rate = doors::reads(circle.speaker(), path, effort.calls).await?;
+        report.add(&format!("{name}, {} in flight", doors::READS), Row::rate(rate, floor));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! A WebSocket that costs its own side next to nothing: what is measured is the gateway.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::exit::Failure;
+
+/// How long to wait for the next frame.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Read at once.
+const PIECE: usize = 16 * 1024;
+/// Events that a consumer may have without acknowledging them; it acknowledges none.
+const UNACKNOWLEDGED: usize = 1000;
+const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
+
+/// An open stream of events. It answers no pings, so it lives for a minute.
+#[derive(Debug)]
+pub(super) struct Ear {
+    stream: TcpStream,
+    /// Bytes that are not read yet.
+    buffer: Vec<u8>,
+}
+
+impl Ear {
+    /// Connects with a bot's token, and waits until the gateway has said hello. With a consumer's
+    /// name it goes on where that one was.
+    pub(super) async fn open(
+        gateway: SocketAddr,
+        token: &str,
+        consumer: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let query = consumer
+            .map(|name| format!("?consumer={name}&prefetch={UNACKNOWLEDGED}"))
+            .unwrap_or_default();
+        let mut stream = TcpStream::connect(gateway).await.map_err(Failure::other)?;
+        stream.set_nodelay(true).map_err(Failure::other)?;
+        let request = format!(
+            "GET /v1/events/ws{query} HTTP/1.1\r\nHost: {gateway}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.map_err(Failure::other)?;
+        let mut ear = Self { stream, buffer: Vec::new() };
+        let head = loop {
+            if let Some(end) = ear.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                break ear.buffer.drain(..end + 4).collect::<Vec<u8>>();
+            }
+            ear.read().await?;
+        };
+        if !head.starts_with(b"HTTP/1.1 101") {
+            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+            return Err(Failure::other(format!("no WebSocket: {line}")));
+        }
+        ear.text(|_| Some(())).await?;
+        // Sockets that only wait keep nothing.
+        ear.buffer.shrink_to_fit();
+        Ok(ear)
+    }
+
+    /// The body of the next received message.
+    pub(super) async fn message(&mut self) -> Result<String, Failure> {
+        self.text(|text| {
+            let frame: Value = serde_json::from_slice(text).ok()?;
+            let event = &frame["event"];
+            let heard = event["type"] == "message.received";
+            heard.then(|| event["data"]["content"]["body"].as_str().map(str::to_owned))?
+        })
+        .await
+    }
+
+    /// Waits for a received message, without looking into it.
+    pub(super) async fn hear(&mut self) -> Result<(), Failure> {
+        const KIND: &[u8] = b"\"type\":\"message.received\"";
+        self.text(|text| text.windows(KIND.len()).any(|part| part == KIND).then_some(())).await
+    }
+
+    /// The first text of which `wanted` makes something; others are skipped.
+    async fn text<T>(&mut self, wanted: impl Fn(&[u8]) -> Option<T>) -> Result<T, Failure> {
+        loop {
+            while let Some((opcode, start, end)) = frame(&self.buffer) {
+                let found = if opcode == TEXT { wanted(&self.buffer[start..end]) } else { None };
+                self.buffer.drain(..end);
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+                if opcode == CLOSE {
+                    return Err(Failure::other("the gateway closed an event stream"));
+                }
+            }
+            self.read().await?;
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), Failure> {
+        // Before memory is taken for what comes.
+        timeout(PATIENCE, self.stream.readable())
+            .await
+            .map_err(|_| Failure::other("nothing came in time"))?
+            .map_err(Failure::other)?;
+        self.buffer.reserve(PIECE);
+        match self.stream.read_buf(&mut self.buffer).await {
+            Ok(0) => Err(Failure::other("an event stream ended")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::other(error)),
+        }
+    }
+}
+
+/// Opcode, begin and end of the payload of the first frame, if it is whole. A gateway sends whole
+/// messages, without a mask.
+fn frame(buffer: &[u8]) -> Option<(u8, usize, usize)> {
+    let (first, second) = (*buffer.first()?, *buffer.get(1)?);
+    let (start, length) = match second & 0x7f {
+        126 => (4, u64::from(u16::from_be_bytes(buffer.get(2..4)?.try_into().ok()?))),
+        127 => (10, u64::from_be_bytes(buffer.get(2..10)?.try_into().ok()?)),
+        short => (2, u64::from(short)),
+    };
+    let end = start + usize::try_from(length).ok()?;
+    (buffer.len() >= end).then_some((first & 0x0f, start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_all_lengths() {
+        assert_eq!(frame(&[0x81]), None);
+        assert_eq!(frame(&[0x81, 2, b'h']), None);
+        assert_eq!(frame(&[0x81, 2, b'h', b'i', 0x81]), Some((TEXT, 2, 4)));
+        let long = [&[0x81, 126, 1, 0][..], &[0; 256]].concat();
+        assert_eq!(frame(&long), Some((TEXT, 4, 260)));
+        assert_eq!(frame(&long[..259]), None);
+        let longer = [&[0x88, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &vec![0; 65536]].concat();
+        assert_eq!(frame(&longer), Some((CLOSE, 10, 65546)));
+    }
+}

@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class ClockOffEventType(StrEnum):
+    CLOCK_OFF = "clock.off"
+
+    def __str__(self) -> str:
+        return str(self.value)

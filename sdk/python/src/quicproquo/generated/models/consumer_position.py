@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, BinaryIO, TextIO, TYPE_CHECKING, Generator
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+
+
+
+
+
+
+T = TypeVar("T", bound="ConsumerPosition")
+
+
+
+@_attrs_define
+class ConsumerPosition:
+    """ Where a consumer is.
+
+        Attributes:
+            consumer (str): The consumer.
+            cursor (str): Everything up to here is acknowledged, durably.
+     """
+
+    consumer: str
+    cursor: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+
+
+
+
+    def to_dict(self) -> dict[str, Any]:
+        consumer = self.consumer
+
+        cursor = self.cursor
+
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({
+            "consumer": consumer,
+            "cursor": cursor,
+        })
+
+        return field_dict
+
+
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        consumer = d.pop("consumer")
+
+        cursor = d.pop("cursor")
+
+        consumer_position = cls(
+            consumer=consumer,
+            cursor=cursor,
+        )
+
+
+        consumer_position.additional_properties = d
+        return consumer_position
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class DeleteMessageType(StrEnum):
+    DELETE = "delete"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class EditMessageRequestType(StrEnum):
+    EDIT = "edit"
+
+    def __str__(self) -> str:
+        return str(self.value)

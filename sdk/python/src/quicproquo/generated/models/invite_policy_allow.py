@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, BinaryIO, TextIO, TYPE_CHECKING, Generator
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+from ..models.invite_policy_allow_policy import InvitePolicyAllowPolicy
+from typing import cast
+
+
+
+
+
+
+T = TypeVar("T", bound="InvitePolicyAllow")
+
+
+
+@_attrs_define
+class InvitePolicyAllow:
+    """ Those by some identities are accepted, the others kept.
+
+        Attributes:
+            identities (list[str]): The identities, 64 hexadecimal digits each.
+            policy (InvitePolicyAllowPolicy):
+     """
+
+    identities: list[str]
+    policy: InvitePolicyAllowPolicy
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+
+
+
+
+    def to_dict(self) -> dict[str, Any]:
+        identities = self.identities
+
+
+
+        policy = self.policy.value
+
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({
+            "identities": identities,
+            "policy": policy,
+        })
+
+        return field_dict
+
+
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        identities = cast(list[str], d.pop("identities"))
+
+
+        policy = InvitePolicyAllowPolicy(d.pop("policy"))
+
+
+
+
+        invite_policy_allow = cls(
+            identities=identities,
+            policy=policy,
+        )
+
+
+        invite_policy_allow.additional_properties = d
+        return invite_policy_allow
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

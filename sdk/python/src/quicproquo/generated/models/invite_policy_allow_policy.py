@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class InvitePolicyAllowPolicy(StrEnum):
+    ALLOW = "allow"
+
+    def __str__(self) -> str:
+        return str(self.value)

@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class InvitePolicyNonePolicy(StrEnum):
+    NONE = "none"
+
+    def __str__(self) -> str:
+        return str(self.value)

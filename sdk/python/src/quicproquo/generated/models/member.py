@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, BinaryIO, TextIO, TYPE_CHECKING, Generator
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+from typing import cast
+
+
+
+
+
+
+T = TypeVar("T", bound="Member")
+
+
+
+@_attrs_define
+class Member:
+    """ A member of a group.
+
+        Attributes:
+            identity (str): Who: 64 hexadecimal digits.
+            name (None | str): The name this identity signed for, if it is known.
+            role (str): `admin` or `member`.
+            trust (str): How well the key is known: `verified`, `tofu` (trusted on first use) or `changed`.
+     """
+
+    identity: str
+    name: None | str
+    role: str
+    trust: str
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+
+
+
+
+    def to_dict(self) -> dict[str, Any]:
+        identity = self.identity
+
+        name: None | str
+        name = self.name
+
+        role = self.role
+
+        trust = self.trust
+
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({
+            "identity": identity,
+            "name": name,
+            "role": role,
+            "trust": trust,
+        })
+
+        return field_dict
+
+
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        identity = d.pop("identity")
+
+        def _parse_name(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        name = _parse_name(d.pop("name"))
+
+
+        role = d.pop("role")
+
+        trust = d.pop("trust")
+
+        member = cls(
+            identity=identity,
+            name=name,
+            role=role,
+            trust=trust,
+        )
+
+
+        member.additional_properties = d
+        return member
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

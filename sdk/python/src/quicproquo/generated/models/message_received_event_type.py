@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class MessageReceivedEventType(StrEnum):
+    MESSAGE_RECEIVED = "message.received"
+
+    def __str__(self) -> str:
+        return str(self.value)

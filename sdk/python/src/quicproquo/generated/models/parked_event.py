@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, BinaryIO, TextIO, TYPE_CHECKING, Generator
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..types import UNSET, Unset
+
+from typing import cast
+import datetime
+
+if TYPE_CHECKING:
+  from ..models.clock_off_event import ClockOffEvent
+  from ..models.gap_detected_event import GapDetectedEvent
+  from ..models.group_change_failed_event import GroupChangeFailedEvent
+  from ..models.group_forked_event import GroupForkedEvent
+  from ..models.group_isolated_event import GroupIsolatedEvent
+  from ..models.group_joined_event import GroupJoinedEvent
+  from ..models.group_left_event import GroupLeftEvent
+  from ..models.group_members_changed_event import GroupMembersChangedEvent
+  from ..models.group_needs_readd_event import GroupNeedsReaddEvent
+  from ..models.group_renamed_event import GroupRenamedEvent
+  from ..models.group_repaired_event import GroupRepairedEvent
+  from ..models.identity_changed_event import IdentityChangedEvent
+  from ..models.invitation_received_event import InvitationReceivedEvent
+  from ..models.member_typing_event import MemberTypingEvent
+  from ..models.message_failed_event import MessageFailedEvent
+  from ..models.message_received_event import MessageReceivedEvent
+  from ..models.message_sent_event import MessageSentEvent
+  from ..models.message_undecryptable_event import MessageUndecryptableEvent
+  from ..models.session_displaced_event import SessionDisplacedEvent
+
+
+
+
+
+T = TypeVar("T", bound="ParkedEvent")
+
+
+
+@_attrs_define
+class ParkedEvent:
+    """ An event that was delivered in vain too often.
+
+        Attributes:
+            attempts (int): How often it was delivered.
+            delivery_id (str): Its last delivery.
+            event (ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent |
+                GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent |
+                GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent |
+                MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent): The event;
+                `null` when it is older than what is kept.
+            parked_at (datetime.datetime): Since when it is set aside.
+     """
+
+    attempts: int
+    delivery_id: str
+    event: ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent
+    parked_at: datetime.datetime
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+
+
+
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..models.clock_off_event import ClockOffEvent # noqa: PLC0415
+        from ..models.gap_detected_event import GapDetectedEvent # noqa: PLC0415
+        from ..models.group_change_failed_event import GroupChangeFailedEvent # noqa: PLC0415
+        from ..models.group_forked_event import GroupForkedEvent # noqa: PLC0415
+        from ..models.group_isolated_event import GroupIsolatedEvent # noqa: PLC0415
+        from ..models.group_joined_event import GroupJoinedEvent # noqa: PLC0415
+        from ..models.group_left_event import GroupLeftEvent # noqa: PLC0415
+        from ..models.group_members_changed_event import GroupMembersChangedEvent # noqa: PLC0415
+        from ..models.group_needs_readd_event import GroupNeedsReaddEvent # noqa: PLC0415
+        from ..models.group_renamed_event import GroupRenamedEvent # noqa: PLC0415
+        from ..models.group_repaired_event import GroupRepairedEvent # noqa: PLC0415
+        from ..models.identity_changed_event import IdentityChangedEvent # noqa: PLC0415
+        from ..models.invitation_received_event import InvitationReceivedEvent # noqa: PLC0415
+        from ..models.member_typing_event import MemberTypingEvent # noqa: PLC0415
+        from ..models.message_failed_event import MessageFailedEvent # noqa: PLC0415
+        from ..models.message_received_event import MessageReceivedEvent # noqa: PLC0415
+        from ..models.message_sent_event import MessageSentEvent # noqa: PLC0415
+        from ..models.message_undecryptable_event import MessageUndecryptableEvent # noqa: PLC0415
+        from ..models.session_displaced_event import SessionDisplacedEvent # noqa: PLC0415
+        attempts = self.attempts
+
+        delivery_id = self.delivery_id
+
+        event: dict[str, Any] | None
+        if isinstance(self.event, MessageReceivedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, MessageSentEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, MessageFailedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, MessageUndecryptableEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, MemberTypingEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupJoinedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupMembersChangedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupRenamedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupLeftEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupIsolatedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupForkedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupNeedsReaddEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupRepairedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GroupChangeFailedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, InvitationReceivedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, GapDetectedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, IdentityChangedEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, ClockOffEvent):
+            event = self.event.to_dict()
+        elif isinstance(self.event, SessionDisplacedEvent):
+            event = self.event.to_dict()
+        else:
+            event = self.event
+
+        parked_at = self.parked_at.isoformat()
+
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update({
+            "attempts": attempts,
+            "delivery_id": delivery_id,
+            "event": event,
+            "parked_at": parked_at,
+        })
+
+        return field_dict
+
+
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.clock_off_event import ClockOffEvent # noqa: PLC0415
+        from ..models.gap_detected_event import GapDetectedEvent # noqa: PLC0415
+        from ..models.group_change_failed_event import GroupChangeFailedEvent # noqa: PLC0415
+        from ..models.group_forked_event import GroupForkedEvent # noqa: PLC0415
+        from ..models.group_isolated_event import GroupIsolatedEvent # noqa: PLC0415
+        from ..models.group_joined_event import GroupJoinedEvent # noqa: PLC0415
+        from ..models.group_left_event import GroupLeftEvent # noqa: PLC0415
+        from ..models.group_members_changed_event import GroupMembersChangedEvent # noqa: PLC0415
+        from ..models.group_needs_readd_event import GroupNeedsReaddEvent # noqa: PLC0415
+        from ..models.group_renamed_event import GroupRenamedEvent # noqa: PLC0415
+        from ..models.group_repaired_event import GroupRepairedEvent # noqa: PLC0415
+        from ..models.identity_changed_event import IdentityChangedEvent # noqa: PLC0415
+        from ..models.invitation_received_event import InvitationReceivedEvent # noqa: PLC0415
+        from ..models.member_typing_event import MemberTypingEvent # noqa: PLC0415
+        from ..models.message_failed_event import MessageFailedEvent # noqa: PLC0415
+        from ..models.message_received_event import MessageReceivedEvent # noqa: PLC0415
+        from ..models.message_sent_event import MessageSentEvent # noqa: PLC0415
+        from ..models.message_undecryptable_event import MessageUndecryptableEvent # noqa: PLC0415
+        from ..models.session_displaced_event import SessionDisplacedEvent # noqa: PLC0415
+        d = dict(src_dict)
+        attempts = d.pop("attempts")
+
+        delivery_id = d.pop("delivery_id")
+
+        def _parse_event(data: object) -> ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_0 = MessageReceivedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_1 = MessageSentEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_2 = MessageFailedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_2
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_3 = MessageUndecryptableEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_3
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_4 = MemberTypingEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_4
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_5 = GroupJoinedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_5
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_6 = GroupMembersChangedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_6
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_7 = GroupRenamedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_7
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_8 = GroupLeftEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_8
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_9 = GroupIsolatedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_9
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_10 = GroupForkedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_10
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_11 = GroupNeedsReaddEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_11
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_12 = GroupRepairedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_12
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_13 = GroupChangeFailedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_13
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_14 = InvitationReceivedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_14
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_15 = GapDetectedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_15
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_16 = IdentityChangedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_16
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_17 = ClockOffEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_17
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_18 = SessionDisplacedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_18
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent, data)
+
+        event = _parse_event(d.pop("event"))
+
+
+        parked_at = datetime.datetime.fromisoformat(d.pop("parked_at"))
+
+
+
+
+        parked_event = cls(
+            attempts=attempts,
+            delivery_id=delivery_id,
+            event=event,
+            parked_at=parked_at,
+        )
+
+
+        parked_event.additional_properties = d
+        return parked_event
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties

@@ -1,0 +1,7 @@
+from enum import StrEnum
+
+class ReadMessageType(StrEnum):
+    READ = "read"
+
+    def __str__(self) -> str:
+        return str(self.value)
