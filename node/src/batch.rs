@@ -3,6 +3,8 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::sync::Arc;
+
 /// The writer has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
@@ -11,25 +13,51 @@ pub(crate) struct Closed;
 #[derive(Debug)]
 pub(crate) struct Request<W, A> {
     pub(crate) write: W,
-    pub(crate) reply: oneshot::Sender<A>,
+    pub(crate) reply: Reply<A>,
+}
+
+/// The way back of an answer. While it lives, its request is under way.
+#[derive(Debug)]
+pub(crate) struct Reply<A> {
+    caller: oneshot::Sender<A>,
+    under_way: Arc<()>,
+}
+
+impl<A> Reply<A> {
+    /// Ends the request. The caller may have gone.
+    pub(crate) fn send(self, answer: A) {
+        drop(self.under_way);
+        let _ = self.caller.send(answer);
+    }
 }
 
 /// Hands requests in.
 #[derive(Debug)]
-pub(crate) struct Requests<W, A>(mpsc::Sender<Request<W, A>>);
+pub(crate) struct Requests<W, A> {
+    way: mpsc::Sender<Request<W, A>>,
+    /// A clone is with every request that is under way.
+    under_way: Arc<()>,
+}
 
 impl<W, A> Requests<W, A> {
     /// Requests are done in the order of the first poll of this future. Dropping it later does
     /// not take the request back.
     pub(crate) async fn submit(&self, write: W) -> Result<A, Closed> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(Request { write, reply }).await.map_err(|_| Closed)?;
+        let (caller, answer) = oneshot::channel();
+        let reply = Reply { caller, under_way: Arc::clone(&self.under_way) };
+        self.way.send(Request { write, reply }).await.map_err(|_| Closed)?;
         answer.await.map_err(|_| Closed)
     }
 
     /// Requests that wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.0.max_capacity() - self.0.capacity()
+        self.way.max_capacity() - self.way.capacity()
+    }
+
+    /// Whether all requests are done that this thread has polled, and those of others as far as it
+    /// knows: what it writes by itself now overtakes nothing of its own.
+    pub(crate) fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.under_way) == 1
     }
 }
 
@@ -58,7 +86,8 @@ pub(crate) fn backlog<W, A>(
     size: fn(&W) -> usize,
 ) -> (Requests<W, A>, Backlog<W, A>) {
     let (sender, requests) = mpsc::channel(capacity);
-    (Requests(sender), Backlog { requests, left_over: None, bounds, size })
+    let under_way = Arc::default();
+    (Requests { way: sender, under_way }, Backlog { requests, left_over: None, bounds, size })
 }
 
 impl<W, A> Backlog<W, A> {

@@ -118,6 +118,7 @@ pub(crate) struct Rows {
 pub(crate) struct WriterMetrics {
     pub(crate) batch_requests: Histogram,
     pub(crate) batch_seconds: Histogram,
+    pub(crate) in_place: Counter,
     pub(crate) backlog: Gauge,
     pub(crate) lag_seconds: Seconds,
     pub(crate) sweep_seconds: Histogram,
@@ -302,6 +303,9 @@ fn writers(r: &mut Registry) -> [WriterMetrics; 2] {
     let seconds = Histograms::new_with_constructor(Histogram::seconds);
     let help = "Time of one transaction, from its first read to its sync";
     r.register("batch_seconds", help, seconds.clone());
+    let in_place = Of::<Counter>::default();
+    let help = "Transactions that the thread did that asked for them";
+    r.register("batches_in_place", help, in_place.clone());
     let sweeps = Histograms::new_with_constructor(Histogram::seconds);
     r.register("sweep_seconds", "Time of one sweep over expired records", sweeps.clone());
     let backlog = Of::<Gauge>::default();
@@ -317,6 +321,7 @@ fn writers(r: &mut Registry) -> [WriterMetrics; 2] {
         WriterMetrics {
             batch_requests: requests.get_or_create(&[store]).clone(),
             batch_seconds: seconds.get_or_create(&[store]).clone(),
+            in_place: in_place.get_or_create(&[store]).clone(),
             backlog: backlog.get_or_create(&[store]).clone(),
             lag_seconds: lag.get_or_create(&[store]).clone(),
             sweep_seconds: sweeps.get_or_create(&[store]).clone(),

@@ -261,7 +261,9 @@ impl Node {
         let held = Arc::clone(&lock);
         let heart = health.pulses.watch("writer");
         let mut writer_done = worker::spawn_thread("writer", heart, async move || {
-            task.run().await.backend.close();
+            if let Some(half) = task.run().await {
+                half.backend.close();
+            }
             drop(held);
         })?;
         let half = DirectoryHalf { backend: database.writer };
@@ -270,7 +272,9 @@ impl Node {
             WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
         let heart = health.pulses.watch("directory");
         let mut directory_done = worker::spawn_thread("directory", heart, async move || {
-            task.run().await.backend.close().await;
+            if let Some(half) = task.run().await {
+                half.backend.close().await;
+            }
             drop(lock);
         })?;
         let reads = database.reads;

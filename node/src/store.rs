@@ -320,8 +320,11 @@ pub(crate) struct Bans {
 }
 
 /// One writer's end of the queues: rows, counters, fences, kept sends. The rules are those of the
-/// module.
+/// module. The calls may wait for the disk, and for nothing that happens on their caller's thread:
+/// they end at their first poll.
 pub(crate) trait QueueBackend {
+    /// Whether the next transaction can begin at once: nothing has to be repaired first.
+    fn is_steady(&self) -> bool;
     /// Where new ids of queues and bodies come from.
     fn ids(&mut self) -> &mut Ids;
     /// Opens the transaction.

@@ -1,29 +1,36 @@
 //! The tasks that change the stores, one for each half.
 //!
 //! A writer takes what has queued up while the last transaction synced and commits it together.
-//! An answer means: committed and synced.
+//! An answer means: committed and synced. While there is little to do and the disk is fast, the
+//! thread that asks commits by itself (`in_place.rs`).
+
+mod committer;
+mod in_place;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quicproquo_schemas::id::IdentityKey;
+use tokio::sync::Mutex;
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::batch::{Backlog, Bounds, Closed, Request, Requests, backlog};
-use crate::clock::{Clock, Stopwatch};
+use crate::batch::{Backlog, Bounds, Closed, Requests, backlog};
+use crate::clock::Clock;
 use crate::delivery::waiters::Waiters;
 use crate::health::Health;
 use crate::health::store::{self, StoreState};
 use crate::metrics::{Metrics, StoreFailure, WriterMetrics};
 use crate::store::plan::{Swept, Tally};
 use crate::store::{Refusal, StoreError};
+use committer::Committer;
 
 /// Bounds of one transaction; bytes are those of payloads.
 const BATCH: Bounds = Bounds { requests: 256, bytes: 8 * 1024 * 1024 };
 /// Requests that wait for the writer.
 const BACKLOG: usize = 1024;
-/// Expired records of one transaction.
-const SWEEP_ROWS: u32 = 512;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// A write was not done.
@@ -66,6 +73,13 @@ pub(crate) trait Half {
         batch: &[Self::Write],
         now: u64,
     ) -> Result<Outcome<Self::Written>, StoreError>;
+
+    /// Whether the thread that asks may run this request: it is small, [`Self::run`] ends at its
+    /// first poll, and nothing has to be repaired first.
+    fn may_run_in_place(&self, write: &Self::Write) -> bool {
+        let _ = write;
+        false
+    }
 
     /// A write was not done, and the next one has not begun.
     fn failed(write: &Self::Write, error: &WriteError) {
@@ -126,12 +140,14 @@ impl Watch {
 /// Hands requests to the writer task.
 pub(crate) struct Writer<H: Half> {
     requests: Arc<Requests<Asked<H::Write>, Answer<H>>>,
+    committer: Arc<Mutex<Committer<H>>>,
     state: Arc<StoreState>,
 }
 
 /// A [`Writer`] that does not keep the task going.
 pub(crate) struct WeakWriter<H: Half> {
     requests: Weak<Requests<Asked<H::Write>, Answer<H>>>,
+    committer: Arc<Mutex<Committer<H>>>,
     state: Arc<StoreState>,
 }
 
@@ -144,8 +160,8 @@ impl<H: Half> std::fmt::Debug for WeakWriter<H> {
 impl<H: Half> WeakWriter<H> {
     /// None: the task has ended, or is about to.
     pub(crate) fn upgrade(&self) -> Option<Writer<H>> {
-        let state = Arc::clone(&self.state);
-        self.requests.upgrade().map(|requests| Writer { requests, state })
+        let (committer, state) = (Arc::clone(&self.committer), Arc::clone(&self.state));
+        self.requests.upgrade().map(|requests| Writer { requests, committer, state })
     }
 
     /// Requests that wait.
@@ -162,25 +178,39 @@ impl<H: Half> std::fmt::Debug for Writer<H> {
 
 impl<H: Half> Writer<H> {
     pub(crate) fn downgrade(&self) -> WeakWriter<H> {
-        WeakWriter { requests: Arc::downgrade(&self.requests), state: Arc::clone(&self.state) }
+        WeakWriter {
+            requests: Arc::downgrade(&self.requests),
+            committer: Arc::clone(&self.committer),
+            state: Arc::clone(&self.state),
+        }
     }
 
-    /// Requests are done in the order of the first poll of this future. Dropping it later does
-    /// not take the request back.
+    /// Requests of one thread are done in the order of the first poll of this future. Dropping it
+    /// later does not take the request back.
     pub(crate) async fn submit(&self, write: H::Write) -> Result<H::Written, WriteError> {
+        if let Some(answer) = self.commit_in_place(&write) {
+            // Who waits for what was sent goes first.
+            yield_now().await;
+            return answer;
+        }
         self.requests.submit(Asked { write, at: self.state.now() }).await?
+    }
+
+    /// Commits on this thread, which waits for the disk meanwhile and for nobody else. None: the
+    /// writer task has to do it.
+    fn commit_in_place(&self, write: &H::Write) -> Option<Answer<H>> {
+        if !self.requests.is_idle() {
+            return None;
+        }
+        self.committer.try_lock().ok()?.commit_in_place(write)
     }
 }
 
 /// The other end of [`Writer`]: waits to be run.
 pub(crate) struct WriterTask<H: Half> {
-    half: H,
     requests: Backlog<Asked<H::Write>, Answer<H>>,
-    waiters: Arc<Waiters>,
-    clock: Clock,
+    committer: Arc<Mutex<Committer<H>>>,
     watch: Watch,
-    /// A transaction failed, and what it did is not known.
-    unsure: bool,
 }
 
 impl<H: Half> std::fmt::Debug for WriterTask<H> {
@@ -197,13 +227,19 @@ impl<H: Half> WriterTask<H> {
         watch: Watch,
     ) -> (Writer<H>, Self) {
         let (requests, backlog) = backlog(BACKLOG, BATCH, |asked: &Asked<_>| H::size(&asked.write));
-        let requests = Arc::new(requests);
-        let writer = Writer { requests, state: Arc::clone(watch.state()) };
-        (writer, Self { half, requests: backlog, waiters, clock, watch, unsure: false })
+        let committer = Committer::new(half, waiters, clock, watch.clone());
+        let committer = Arc::new(Mutex::new(committer));
+        let writer = Writer {
+            requests: Arc::new(requests),
+            committer: Arc::clone(&committer),
+            state: Arc::clone(watch.state()),
+        };
+        (writer, Self { requests: backlog, committer, watch })
     }
 
-    /// Runs until every [`Writer`] is gone and all their requests are done.
-    pub(crate) async fn run(mut self) -> H {
+    /// Runs until every [`Writer`] is gone and all their requests are done. None: a commit has
+    /// panicked on the thread that asked for it, and the store is not to be used any more.
+    pub(crate) async fn run(mut self) -> Option<H> {
         // Missed when a transaction hangs, which need not hold up the thread.
         let heart = self.watch.health.pulses.watch(format!("{} store", self.watch.half.name()));
         heart.pulse().rest();
@@ -211,120 +247,22 @@ impl<H: Half> WriterTask<H> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let batch = tokio::select! {
-                batch = self.requests.take() => batch,
-                _ = ticks.tick() => {
-                    heart.pulse().beat();
-                    self.watch.state().begin(self.watch.state().now());
-                    self.sweep().await;
-                    self.watch.state().idle();
-                    heart.pulse().rest();
-                    continue;
-                }
+                batch = self.requests.take() => Some(batch),
+                _ = ticks.tick() => None,
             };
-            let Some(batch) = batch else { return self.half };
             heart.pulse().beat();
-            self.watch.state().begin(batch.first().map_or(0, |oldest| oldest.write.at));
-            self.commit(batch).await;
-            self.watch.state().idle();
+            let mut committer = self.committer.lock().await;
+            if committer.is_cut_off() {
+                tracing::error!("a transaction was cut off");
+                return None;
+            }
+            match batch {
+                Some(Some(batch)) => committer.commit(batch).await,
+                Some(None) => return committer.take(),
+                None => committer.sweep().await,
+            }
+            drop(committer);
             heart.pulse().rest();
-        }
-    }
-
-    async fn commit(&mut self, batch: Vec<Request<Asked<H::Write>, Answer<H>>>) {
-        let (writes, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.write.write, request.reply)).unzip();
-        match self.transaction(&writes).await {
-            Ok(outcome) => {
-                // First who waits for what was sent, then who sent it.
-                self.waiters.wake(&outcome.woken);
-                for (reply, answer) in replies.into_iter().zip(outcome.answers) {
-                    // The caller may have gone; the write stands.
-                    let _ = reply.send(answer.map_err(WriteError::Refused));
-                }
-            }
-            Err(error) if writes.len() == 1 => {
-                let error = self.failure(&error);
-                for write in &writes {
-                    H::failed(write, &error);
-                }
-                for reply in replies {
-                    let _ = reply.send(Err(error.clone()));
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, requests = writes.len(), "batch failed, trying one by one");
-                for (write, reply) in writes.into_iter().zip(replies) {
-                    let single = [write];
-                    let answer = match self.transaction(&single).await {
-                        Ok(mut outcome) => {
-                            self.waiters.wake(&outcome.woken);
-                            let answer = outcome.answers.pop();
-                            answer.map_or(Err(WriteError::Failed), |answer| {
-                                answer.map_err(WriteError::Refused)
-                            })
-                        }
-                        Err(error) => {
-                            let error = self.failure(&error);
-                            for write in &single {
-                                H::failed(write, &error);
-                            }
-                            Err(error)
-                        }
-                    };
-                    let _ = reply.send(answer);
-                }
-            }
-        }
-    }
-
-    async fn transaction(
-        &mut self,
-        writes: &[H::Write],
-    ) -> Result<Outcome<H::Written>, StoreError> {
-        let started = Stopwatch::start();
-        let now = self.clock.now();
-        let outcome = self.half.run(writes, now).await.inspect_err(|_| self.unsure = true)?;
-        if std::mem::take(&mut self.unsure) {
-            // A row of the failed transaction may be there, and its repetition adds none.
-            self.waiters.wake_all();
-        }
-        self.watch.state().wrote();
-        self.watch.counters().batch_seconds.observe_since(started);
-        self.watch.counters().batch_requests.observe(writes.len() as u64);
-        self.watch.count(outcome.tally);
-        Ok(outcome)
-    }
-
-    async fn sweep(&mut self) {
-        let started = Stopwatch::start();
-        loop {
-            let now = self.clock.now();
-            match self.half.sweep(now, SWEEP_ROWS).await {
-                Ok(swept) => {
-                    self.watch.metrics.rows.expired.inc_by(swept.expired);
-                    self.watch.metrics.rows.gaps_expired.inc_by(swept.gaps);
-                    if !swept.more || started.elapsed() >= SWEEP_EVERY / 10 {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "expired rows could not be removed");
-                    self.watch.failed(StoreFailure::Sweep);
-                    break;
-                }
-            }
-        }
-        self.watch.counters().sweep_seconds.observe_since(started);
-    }
-
-    fn failure(&self, error: &StoreError) -> WriteError {
-        tracing::error!(%error, "a write failed");
-        if matches!(error, StoreError::Full) {
-            self.watch.failed(StoreFailure::Full);
-            WriteError::DiskFull
-        } else {
-            self.watch.failed(StoreFailure::Write);
-            WriteError::Failed
         }
     }
 }

@@ -26,7 +26,7 @@ fn write(mut requests: Backlog<u8, u8>, database: &Numbers, answer_first: bool) 
             database.lock().unwrap().extend(&writes);
         }
         for request in batch {
-            let _ = request.reply.send(request.write);
+            request.reply.send(request.write);
         }
         if answer_first {
             database.lock().unwrap().extend(&writes);
@@ -113,11 +113,62 @@ fn a_row_goes_from_its_sender_through_the_writer_to_who_waits() {
         while let Some(batch) = block_on(taken.take()) {
             for request in batch {
                 database.lock().unwrap().push(request.write);
-                let _ = request.reply.send(request.write);
+                request.reply.send(request.write);
                 waiters.wake(&[request.write]);
             }
         }
         sender.join().unwrap();
         reader.join().unwrap();
     });
+}
+
+/// A thread hands a request in, and does its next one by itself when it may. Returns whether the
+/// order was kept.
+fn queued_then_in_place(looks: bool) -> bool {
+    let (requests, mut taken) = way();
+    let database = Numbers::default();
+    let submitter = thread::spawn({
+        let database = Arc::clone(&database);
+        move || {
+            let mut first = Box::pin(requests.submit(1));
+            block_on(std::future::poll_fn(|context| {
+                let _ = first.as_mut().poll(context);
+                std::task::Poll::Ready(())
+            }));
+            if (!looks || requests.is_idle())
+                && let Ok(mut database) = database.try_lock()
+            {
+                database.push(2);
+                return;
+            }
+            assert_eq!(block_on(requests.submit(2)), Ok(2));
+        }
+    });
+    while let Some(batch) = block_on(taken.take()) {
+        let mut database = database.lock().unwrap();
+        database.extend(batch.iter().map(|request| request.write));
+        for request in batch {
+            request.reply.send(request.write);
+        }
+    }
+    submitter.join().unwrap();
+    let all = database.lock().unwrap().clone();
+    assert_eq!(all.len(), 2, "each once");
+    all == [1, 2]
+}
+
+#[test]
+fn a_commit_in_place_overtakes_nothing() {
+    loom::model(|| assert!(queued_then_in_place(true)));
+}
+
+#[test]
+fn a_commit_in_place_without_a_look_is_found_out() {
+    // The standard library's, so that it lives through all the runs of the model.
+    let overtaken = Arc::new(AtomicBool::new(false));
+    let found = Arc::clone(&overtaken);
+    loom::model(move || {
+        found.fetch_or(!queued_then_in_place(false), Ordering::Relaxed);
+    });
+    assert!(overtaken.load(Ordering::Relaxed), "the model finds the overtaking");
 }

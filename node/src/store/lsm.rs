@@ -136,6 +136,10 @@ impl Lsm {
 }
 
 impl QueueBackend for Lsm {
+    fn is_steady(&self) -> bool {
+        !self.broken && self.tasks == open::Tasks::Run && !self.has_stopped()
+    }
+
     fn ids(&mut self) -> &mut Ids {
         &mut self.ids
     }

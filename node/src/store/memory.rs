@@ -158,6 +158,10 @@ impl Tables {
 }
 
 impl QueueBackend for Memory {
+    fn is_steady(&self) -> bool {
+        true
+    }
+
     fn ids(&mut self) -> &mut Ids {
         &mut self.ids
     }

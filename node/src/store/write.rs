@@ -9,6 +9,11 @@ use super::SuiteStock;
 use super::blob::BlobProgress;
 use crate::delivery::order::Turn;
 
+/// Rows of a small delivery.
+const SMALL_ROWS: usize = 16;
+/// Payload bytes of a small delivery.
+const SMALL_BYTES: usize = 32 * 1024;
+
 /// A row's label inside the queue; none is a channel of its own.
 pub(crate) type Channel = Option<ClientChannel>;
 
@@ -251,6 +256,16 @@ pub(crate) enum QueueWrite {
 }
 
 impl QueueWrite {
+    /// Whether it brings rows, and so few and small ones that the sync is most of its commit.
+    pub(crate) fn is_small_delivery(&self) -> bool {
+        let rows = match self {
+            Self::Enqueue(_) => 1,
+            Self::Multicast(send) => send.deliveries.len(),
+            _ => return false,
+        };
+        rows <= SMALL_ROWS && self.size() <= SMALL_BYTES
+    }
+
     /// Bytes it brings into a batch.
     pub(crate) fn size(&self) -> usize {
         match self {

@@ -9,9 +9,10 @@ use tokio::time::sleep;
 
 use super::client::{Client, Pushed, TestNode, Who, code, config, run};
 use super::directory::{claim, publish};
+use crate::config::Sync;
 use crate::health::Check;
 use crate::key_package::tests::Recipe;
-use crate::{Clock, Ops, key_package};
+use crate::{Clock, NodeConfig, Ops, key_package};
 
 const NOT: Duration = Duration::ZERO;
 
@@ -118,6 +119,33 @@ fn every_row_and_call_is_counted_and_nobody_is_named() {
         // Operators are answered to the end.
         assert_eq!(names(&ops.ready().await), ["draining"]);
         shows(&ops, &[("ready", 0.0)]);
+    });
+}
+
+#[test]
+fn a_node_with_little_to_do_commits_where_it_is_asked() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        // A disk that is slow at the moment would put it off.
+        let node = TestNode::start(NodeConfig { sync: Sync::None, ..config(&dir) }).await;
+        let ops = node.ops.clone();
+        let bob = Who::new(2);
+        let client = Client::connect(&node).await;
+        let session = client.authenticate(&bob).await.unwrap();
+        let token = session.token().await.unwrap();
+        let rows = session.subscribe().await;
+        let mut last = 0_u64;
+        until("a commit in place", async || {
+            last += 1;
+            let payload = last.to_be_bytes();
+            assert_eq!(client.enqueue(&token, &bob, &payload, b"").await.unwrap(), last);
+            assert!(matches!(rows.next().await, Pushed::Row(seq, _) if seq == last));
+            value(&ops, "qpq_node_batches_in_place_total{store=\"queues\"}") > 0.5
+        })
+        .await;
+        session.ack(last).await.unwrap();
+        client.connection.close(0u32.into(), b"");
+        node.stop().await;
     });
 }
 

@@ -262,7 +262,7 @@ impl Lsm {
     }
 
     /// A background task that fails stops all writes.
-    fn has_stopped(&self) -> bool {
+    pub(super) fn has_stopped(&self) -> bool {
         let place = self.place.read();
         place.as_ref().is_some_and(|opened| opened.db.persist(PersistMode::Buffer).is_err())
     }

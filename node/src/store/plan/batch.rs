@@ -40,6 +40,10 @@ impl<B: QueueBackend> Half for QueueHalf<B> {
         run_batch(self, batch, now).await
     }
 
+    fn may_run_in_place(&self, write: &QueueWrite) -> bool {
+        write.is_small_delivery() && self.backend.is_steady()
+    }
+
     fn failed(write: &QueueWrite, error: &WriteError) {
         if let QueueWrite::Multicast(send) = write {
             send.turn.fail(match error {
