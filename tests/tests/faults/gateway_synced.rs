@@ -7,7 +7,7 @@
 use quicproquo_tests::bot::{messages, text_message};
 use quicproquo_tests::seed::{say, setting};
 use quicproquo_tests::trace::{Kind, Tracer, Window, early, now};
-use quicproquo_tests::{Api, Bot, Launch, Socket, pair};
+use quicproquo_tests::{Api, Bot, Launch, pair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -70,9 +70,10 @@ impl Test {
     /// Before the first request of a consumer: it begins where no event is acknowledged.
     async fn begin(&self, n: u64) {
         if n.is_multiple_of(5 * EVENTS) {
-            let query = format!("consumer=consumer-{}&after=c1_0", n / 5 / EVENTS);
-            let mut socket = Socket::open(&self.bob.api, &query).await;
-            socket.ping().await;
+            // A poll, after which nothing more is written to its connection.
+            let query =
+                format!("consumer=consumer-{}&after=c1_0&timeout=0&limit=1", n / 5 / EVENTS);
+            self.bob.api.get(&format!("/v1/events?{query}")).await.expect(200);
         }
     }
 }

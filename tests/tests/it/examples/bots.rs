@@ -36,6 +36,21 @@ async fn hears(bot: &Bot, tail: &str, group: &str, what: &str) -> Value {
     .await
 }
 
+/// Waits until a bot is in a group and knows its members by name: names are asked for at the node,
+/// and what comes before that has none.
+async fn acquainted(bot: &Bot, group: &str) {
+    wait_for("names", LONG, || async {
+        let answer = bot.api.get(&format!("/v1/groups/{group}")).await;
+        let known = answer.status == 200 && {
+            let group = answer.json();
+            let members = group["members"].as_array().cloned().unwrap_or_default();
+            group["state"] == "active" && members.iter().all(|member| member["name"].is_string())
+        };
+        known.then_some(())
+    })
+    .await;
+}
+
 /// How many texts contain something.
 async fn count(bot: &Bot, tail: &str, group: &str, what: &str) -> usize {
     bot.heard(tail, group).await.iter().filter(|text| text.contains(what)).count()
@@ -70,6 +85,7 @@ async fn the_reminder_bot_keeps_its_promises_through_restarts() {
     let mut program = start();
     program.says("listening", 1).await;
     let group = alice.create_group("life", &[&bot]).await;
+    acquainted(&bot, &group).await;
     let tail = alice.tail().await;
     alice.say(&group, "remind me in 1s to wake up").await;
     hears(&alice, &tail, &group, "I will, at ").await;
@@ -150,6 +166,8 @@ pub(super) async fn bridge(command: Command, dir: &Path) {
     command.env("BRIDGE_GROUPS", format!("{here},{there}"));
     let mut program = Program::start(command, &bot, &dir.join("log"));
     program.says("listening", 1).await;
+    acquainted(&bot, &here).await;
+    acquainted(&bot, &there).await;
     let (alices, bobs) = (alice.tail().await, bob.tail().await);
     alice.say(&here, "hello over there").await;
     hears(&bob, &bobs, &there, "alice: hello over there").await;
@@ -220,6 +238,7 @@ async fn the_on_call_bot_asks_until_somebody_reacts() {
     };
     let mut program = start("2");
     program.says("listening", 1).await;
+    acquainted(&bot, &group).await;
     let tail = alice.tail().await;
     alice.insist(&group, "page", "page the disk is full").await;
     hears(&alice, &tail, &group, "@alice: the disk is full (says alice)").await;
