@@ -4,19 +4,24 @@
 //! request that is larger than a bare acknowledgement of QUIC; before that call is made, a sync of
 //! the queues, or of the directory where that is what changes, that began after the request must have returned.
 
+use std::time::Duration;
+
 use quicproquo_schemas::id::IdentityKey;
 use quicproquo_schemas::limits::HYBRID_PUBLIC_KEY_LEN;
 use quicproquo_tests::load::MessageId;
 use quicproquo_tests::rpc::{Dialer, Fault, Session, Target, Who};
 use quicproquo_tests::seed::{say, setting};
 use quicproquo_tests::trace::{Kind, Tracer, Window, early, now};
-use quicproquo_tests::{Launch, SOON};
+use quicproquo_tests::{Api, Launch, SOON};
 use tempfile::TempDir;
 use tokio::task::LocalSet;
 
 /// Datagrams up to this size carry no answer: 1 byte flags, 8 connection id, 4 packet number, 16
 /// tag (RFC 9001 section 5.3), and an ACK frame.
 const BARE: u64 = 60;
+
+/// After this a node counts as idle.
+const REST: Duration = Duration::from_millis(3);
 
 async fn requests(target: Target, count: u64, windows: &mut Vec<Window>) -> Result<(), Fault> {
     let dialer = Dialer::new(target, SOON);
@@ -30,6 +35,10 @@ async fn requests(target: Target, count: u64, windows: &mut Vec<Window>) -> Resu
         one(n).await?;
     }
     for n in 30..30 + count {
+        // Half of them find a node that has rested: it commits on the thread that asks.
+        if n % 8 < 4 {
+            tokio::time::sleep(REST).await;
+        }
         let begin = now();
         let (what, needs) = one(n).await?;
         windows.push(Window { begin, end: now(), what, needs });
@@ -66,13 +75,19 @@ fn is_answer(kind: Kind) -> bool {
 
 async fn run(launch: impl Fn(Launch) -> Launch, count: u64) -> (Vec<Window>, usize) {
     let dir = TempDir::new().expect("a folder");
-    let node = launch(Launch::node(&dir.path().join("node")).log("warn")).start().await;
+    let node = Launch::node(&dir.path().join("node")).arg("--node-ops-listen", "127.0.0.1:0");
+    let node = launch(node.log("warn")).start().await;
     let tracer = Tracer::attach(node.pid(), &dir.path().join("trace")).await;
     let mut windows = Vec::new();
     let done = requests(Target::of(&node), count, &mut windows);
     LocalSet::new().run_until(done).await.expect("every request is answered");
     let mut calls = tracer.finish().await;
     calls.sort_by(|a, b| a.begin.total_cmp(&b.begin));
+    let metrics = Api::new(node.field("node_ops"), "").get("/metrics").await.text;
+    let in_place = metrics.lines().find(|line| {
+        line.starts_with("qpq_node_batches_in_place_total") && line.contains("queues")
+    });
+    say(in_place.unwrap_or("no figure of commits in place"));
     node.stop().await;
     (early(&calls, &windows, is_answer), windows.len())
 }
