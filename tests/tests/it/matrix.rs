@@ -1,5 +1,6 @@
 //! Bots written for Matrix: stock libraries, and what they rely on.
 
+mod apart;
 mod crowd;
 mod doors;
 mod fuzz;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{client, log_in, next, room, sync, texts};
 
-fn refused(answer: &Answer, status: u16, code: &str) -> Value {
+pub(super) fn refused(answer: &Answer, status: u16, code: &str) -> Value {
     let body = answer.expect(status);
     assert_eq!(body["errcode"], code, "{}", answer.text);
     assert!(body["error"].is_string(), "{}", answer.text);
@@ -178,6 +178,11 @@ async fn it_can_be_switched_off_and_pages_are_let_in_by_name() {
     let versions = api.request(Method::GET, path).header("origin", "https://bots.example");
     let versions = api.send(versions).await;
     assert_eq!(versions.header("access-control-allow-origin"), "https://bots.example");
+    // A page reads what it did wrong, too.
+    let nothing = api.request(Method::GET, &client("/nothing"));
+    let nothing = api.send(nothing.header("origin", "https://bots.example")).await;
+    refused(&nothing, 404, "M_UNRECOGNIZED");
+    assert_eq!(nothing.header("access-control-allow-origin"), "https://bots.example");
     let versions = versions.expect(200);
     assert!(versions["versions"].as_array().unwrap().contains(&json!("v1.11")));
     let found = api.get("/.well-known/matrix/client").await.expect(200);
