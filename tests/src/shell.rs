@@ -11,6 +11,21 @@ use crate::files;
 use crate::process::{Ended, Running};
 use crate::wait::{LONG, SOON, within};
 
+/// All blocks of a page that are marked `bash`, as one script.
+pub fn script(page: &str) -> String {
+    let mut script = String::new();
+    let mut inside = false;
+    for line in page.lines() {
+        match line {
+            "```bash" => inside = true,
+            "```" => inside = false,
+            _ if inside => script = script + line + "\n",
+            _ => {}
+        }
+    }
+    script
+}
+
 /// Somebody at a shell.
 #[derive(Debug, Clone)]
 pub struct Shell {

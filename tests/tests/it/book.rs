@@ -6,27 +6,13 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
+use quicproquo_tests::shell::script;
 use quicproquo_tests::{LONG, files, within};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 /// What runs beside the page ends with it.
 const PRELUDE: &str = "trap 'kill -9 $(jobs -p) 2> /dev/null || true' EXIT\n";
-
-/// All blocks of a page that are marked `bash`, as one script.
-fn script(page: &str) -> String {
-    let mut script = String::new();
-    let mut inside = false;
-    for line in page.lines() {
-        match line {
-            "```bash" => inside = true,
-            "```" => inside = false,
-            _ if inside => script = script + line + "\n",
-            _ => {}
-        }
-    }
-    script
-}
 
 /// A port that nobody has.
 fn port() -> u16 {

@@ -1,22 +1,8 @@
 //! What the documents tell people to type.
 
+use quicproquo_tests::shell::script;
 use quicproquo_tests::{LONG, Launch, Shell, files, within};
 use tempfile::TempDir;
-
-/// All blocks of a page that are marked `bash`, as one script.
-fn script(page: &str) -> String {
-    let mut script = String::new();
-    let mut inside = false;
-    for line in page.lines() {
-        match line {
-            "```bash" => inside = true,
-            "```" => inside = false,
-            _ if inside => script = script + line + "\n",
-            _ => {}
-        }
-    }
-    script
-}
 
 #[tokio::test]
 async fn the_page_of_the_command_line_can_be_typed() {
