@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const CONNECT: Duration = Duration::from_secs(10);
 /// Silence after which a stream is dead; the gateway says something every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
+/// A connection idle for longer is not used again: the gateway hangs up after 10 s, and a request
+/// that meets that can only fail.
+const IDLE: Duration = Duration::from_secs(5);
 /// Pause before the first repetition, which doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -62,6 +65,7 @@ impl Rest {
             .tls_certs_merge(ca.map(certificates).transpose()?.unwrap_or_default())
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE.max(PATIENCE))
+            .pool_idle_timeout(IDLE)
             .no_proxy()
             .tcp_nodelay(true)
             .build()

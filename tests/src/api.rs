@@ -62,6 +62,8 @@ impl Api {
     pub fn new(base: &str, token: &str) -> Self {
         let http = Client::builder()
             .timeout(Duration::from_mins(1))
+            // Sooner than the gateway hangs up: who sends a POST at that moment can only fail.
+            .pool_idle_timeout(Duration::from_secs(5))
             .no_proxy()
             .build()
             .expect("an HTTP client");

@@ -211,14 +211,17 @@ async fn history_is_searched_page_by_page() {
     let up = Launch::up(&dir.path().join("up")).start().await;
     let (alice, bob, group) = pair(&up).await;
     let path = messages(&group);
+    let tail = bob.tail().await;
+    let mut said = Vec::new();
     for n in 0..6 {
         let custom = json!({ "type": "com.example.move", "content": { "n": n } });
         alice.api.post(&path, &custom).await.expect(201);
         alice.say(&group, &format!("text {n}")).await;
+        said.extend([String::new(), format!("text {n}")]);
     }
-    let tail = bob.tail().await;
     alice.say(&group, "end").await;
-    bob.hears(&tail, &group, &["end".to_owned()]).await;
+    said.push("end".to_owned());
+    bob.hears(&tail, &group, &said).await;
 
     let all = bob.api.get(&format!("{path}?limit=200")).await.expect(200);
     let all = all["items"].as_array().unwrap().clone();

@@ -7,11 +7,17 @@ use std::fmt;
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     failed: u64,
+    /// Passed at the second attempt only.
+    flaky: u64,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.flaky > 0 {
+            write!(f, "; {} only at the second attempt: to be mended", self.flaky)?;
+        }
+        Ok(())
     }
 }
 
@@ -21,6 +27,7 @@ impl Tally {
         if line.trim_start().starts_with("Summary") {
             self.passed += count(line, "passed");
             self.failed += count(line, "failed") + count(line, "timed");
+            self.flaky += count(line, "flaky");
         }
     }
 
@@ -52,12 +59,13 @@ mod tests {
     fn reads_both_runners() {
         let mut tally = Tally::default();
         tally.nextest(
-            "     Summary [  12.345s] 30 tests run: 28 passed (1 slow), 2 failed, 0 skipped",
+            "     Summary [  12.345s] 30 tests run: 28 passed (1 slow, 3 flaky), 2 failed, 0 skipped",
         );
-        assert_eq!(tally, Tally { passed: 28, failed: 2 });
+        assert_eq!(tally, Tally { passed: 28, failed: 2, flaky: 3 });
         tally.cargo("test result: ok. 5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out");
-        assert_eq!(tally, Tally { passed: 33, failed: 3 });
+        assert_eq!(tally, Tally { passed: 33, failed: 3, flaky: 3 });
         tally.cargo("running 5 tests");
-        assert_eq!(tally.to_string(), "33 passed, 3 failed");
+        let told = "33 passed, 3 failed; 3 only at the second attempt: to be mended";
+        assert_eq!(tally.to_string(), told);
     }
 }
