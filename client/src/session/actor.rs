@@ -32,7 +32,7 @@ use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
-use crate::rpc::{LinkEvent, Request, Stock};
+use crate::rpc::{LinkEvent, Stock};
 use crate::store::{
     Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
     Overlay, Owner, Positions, Store, StoreError,
@@ -364,10 +364,7 @@ impl Actor {
         if let Some(packages) = unit.publish {
             self.publish(packages);
         }
-        if unit.received {
-            let up_to = self.positions.received_up_to;
-            let ack = |answer| Request::Ack { up_to, answer };
-            self.jobs.push(self.uplink.ask(ack, Input::Acked));
+        if self.acknowledge() {
             self.clock.at(Point::AfterAck).await;
         }
         self.pump();

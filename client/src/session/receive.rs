@@ -35,7 +35,7 @@ impl Actor {
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
         unit.received = true;
         let hashes: Vec<[u8; 32]> = rows.iter().filter_map(Row::hash).collect();
-        let seen = self.store.seen(self.owner, &hashes).await?;
+        let seen = self.store.seen(self.owner, &hashes)?;
         for row in rows {
             if row.seq <= self.positions.received_up_to {
                 continue;

@@ -35,7 +35,7 @@ impl Actor {
         reply: Reply<Outcome<Message>>,
         unit: &mut Unit,
     ) {
-        match self.replayed(options.idempotency.as_ref(), unit).await {
+        match self.replayed(options.idempotency.as_ref(), unit) {
             Err(error) => return unit.reply(reply, Err(error)),
             Ok(Some(IdempotencyTarget::Message(seq))) => {
                 let result = self.message_now(seq, unit).await;
