@@ -172,8 +172,9 @@ impl Store {
         Batch::new(Arc::clone(&self.sealer))
     }
 
-    /// Applies a batch; when this answers, it is synced.
-    pub(crate) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    /// Applies a batch; when this answers, it is synced. Answers the positions of events that were
+    /// ignored, because their message is not there or was before.
+    pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<u64>, StoreError> {
         self.written.fetch_add(batch.bytes(), Ordering::Relaxed);
         self.writer.write(batch).await
     }

@@ -24,14 +24,16 @@ use zeroize::Zeroizing;
 use super::command::Command;
 use super::input::Input;
 use super::published::Published;
+use super::recent::Recent;
 use super::repair::Doubts;
+use super::said::Said;
 use super::unit::Unit;
 use super::uplink::Uplink;
 use super::{Hidden, Reply};
 use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
-use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
+use crate::model::{Change, Health, InvitePolicy, LinkState, Message, Outcome};
 use crate::rpc::{LinkEvent, Stock};
 use crate::store::{
     Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
@@ -147,6 +149,7 @@ pub(super) struct Actor {
     pub(super) asking_names: usize,
     pub(super) groups: HashMap<GroupId, Slot>,
     pub(super) outbox: BTreeMap<u64, Outgoing>,
+    pub(super) said: Said,
     /// Groups in which messages wait for room in the outbox.
     pub(super) backlog: BTreeSet<GroupId>,
     pub(super) intents: BTreeMap<u64, IntentRecord>,
@@ -177,6 +180,7 @@ pub(super) struct Actor {
     pub(super) reloaded_ms: Option<u64>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) tail: watch::Sender<Cursor>,
+    pub(super) recent: Arc<Recent>,
     pub(super) health: watch::Sender<Health>,
 }
 
@@ -188,6 +192,7 @@ impl Actor {
         stock_target: u32,
         clock: Clock,
         tail: watch::Sender<Cursor>,
+        recent: Arc<Recent>,
         health: watch::Sender<Health>,
     ) -> Self {
         let mut positions = record.positions;
@@ -207,6 +212,7 @@ impl Actor {
             asking_names: 0,
             groups: HashMap::new(),
             outbox: BTreeMap::new(),
+            said: Said::default(),
             backlog: BTreeSet::new(),
             intents: BTreeMap::new(),
             last_intent: 0,
@@ -230,6 +236,7 @@ impl Actor {
             reloaded_ms: None,
             jobs: FuturesUnordered::new(),
             tail,
+            recent,
             health,
         }
     }
@@ -246,6 +253,7 @@ impl Actor {
             };
             let _busy = self.clock.busy();
             let mut unit = Unit::new(self.store.batch(), self.clock.now_ms());
+            unit.told = self.recent.wanted().then(Vec::new);
             let mut stop = self.take(first, &mut unit).await;
             for _ in 1..INPUTS {
                 match self.queued(&mut commands) {
@@ -337,26 +345,34 @@ impl Actor {
             return self.reload(commands).await;
         }
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
-        let committed = if batch.is_empty() {
-            Ok(())
+        let rewritten = batch.rewrites();
+        let written = if batch.is_empty() {
+            Ok(Vec::new())
         } else {
             self.clock.at(Point::BeforeCommit).await;
             let written = self.clock.write(self.store.write(batch)).await;
             self.clock.at(Point::AfterCommit).await;
             written.map_err(SessionError::from)
         };
-        if committed.is_err() {
-            unit.answer(&committed);
-            return self.reload(commands).await;
-        }
+        let ignored = match written {
+            Ok(ignored) => ignored,
+            Err(error) => {
+                unit.answer(&Err(error));
+                return self.reload(commands).await;
+            }
+        };
         self.give_back();
         self.answer_exports(std::mem::take(&mut unit.exports)).await;
+        if let Some(told) = &mut unit.told {
+            told.retain(|event| !ignored.contains(&event.cursor.0));
+        }
+        self.recent.grow(unit.told.take(), self.positions.tail, rewritten);
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;
             moved
         });
-        unit.answer(&committed);
+        unit.answer(&Ok(()));
         self.clock.at(Point::AfterAnswer).await;
         if unit.upload_hybrid {
             self.upload_hybrid();
@@ -395,31 +411,10 @@ impl Actor {
         Ok(())
     }
 
-    /// The next position of the event log.
-    pub(super) fn next_seq(&mut self) -> u64 {
-        self.positions.tail += 1;
-        self.positions.tail
-    }
-
     /// The counter of the next send.
     pub(super) fn next_counter(&mut self) -> u64 {
         self.positions.next_counter += 1;
         self.positions.next_counter - 1
-    }
-
-    /// Appends an event, or keeps it while its group is hidden.
-    pub(super) fn emit(&mut self, unit: &mut Unit, group: Option<&GroupId>, data: EventData) {
-        if let Some(id) = group
-            && let Some(slot) = self.groups.get(id)
-            && !slot.record.is_visible()
-        {
-            if slot.record.state != GroupState::Declined {
-                self.hide(id, data, unit);
-            }
-            return;
-        }
-        let seq = self.next_seq();
-        unit.batch.event(self.owner, seq, group, unit.now_ms, &data);
     }
 
     /// Later, this input.

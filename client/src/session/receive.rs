@@ -329,8 +329,7 @@ impl Actor {
         let seq = self.next_seq();
         message.seq = seq;
         unit.batch.message(self.owner, &message);
-        let (owner, group) = (self.owner, &message.group);
-        unit.batch.message_event(owner, seq, "message.received", group, at, seq);
+        self.append_message(unit, seq, at, "message.received", &message);
         self.delete_target(&message, at, unit);
     }
 
