@@ -66,6 +66,9 @@ pub(crate) struct CommonArgs {
     /// How logs are written [default: text].
     #[arg(long, env = "QPQ_LOG_FORMAT", value_name = "FORMAT", global = true)]
     pub(crate) log_format: Option<LogFormat>,
+    /// Collector that traces go to, by OTLP over HTTP, like `http://127.0.0.1:4318` [default: none].
+    #[arg(long, env = "QPQ_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 /// How logs are written.
@@ -86,6 +89,7 @@ struct File {
     data_dir: Option<PathBuf>,
     log: Option<String>,
     log_format: Option<LogFormat>,
+    otlp_endpoint: Option<String>,
     http: HttpLayer,
     node: NodeLayer,
     link: LinkLayer,
@@ -98,6 +102,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) otlp_endpoint: Option<String>,
     pub(crate) http: Http,
     pub(crate) node: Node,
     pub(crate) link: Link,
@@ -176,6 +182,7 @@ impl Settings {
                 .map_err(|e| Failure::usage(format!("{}: {e}", data_dir.display())))?,
             log: common.log.or(file.log).unwrap_or_else(|| "warn".to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or_default(),
+            otlp_endpoint: common.otlp_endpoint.or(file.otlp_endpoint),
             http: Http::load(http, file.http)?,
             node: Node {
                 listen: node.listen.or(file.node.listen).unwrap_or(loopback(NODE_PORT)),

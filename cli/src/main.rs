@@ -45,6 +45,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
     let result = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(LINGER);
+    telemetry::stop();
     result
 }
 

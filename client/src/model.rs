@@ -345,6 +345,8 @@ pub struct Health {
     pub stock: Vec<(Suite, u32)>,
     /// Own payloads not yet durable at the node.
     pub outbox: u64,
+    /// Groups that it is in.
+    pub groups: u64,
     /// By how many seconds the clock of this machine was ahead of the node's (behind: negative) when
     /// the link came up last; 0 unless it was more than ten minutes.
     pub clock_ahead_secs: i64,

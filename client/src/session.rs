@@ -21,7 +21,7 @@ use crate::model::{
 use crate::rpc::Driver;
 use crate::store::{Exported, IdentityRecord, Owner, Store};
 pub use blobs::BlobHash;
-use command::Command;
+use command::{Asked, Command};
 pub(crate) use hidden::Hidden;
 use recent::Recent;
 
@@ -76,7 +76,7 @@ mod welcome;
 pub struct Session {
     identity: IdentityKey,
     owner: Owner,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Asked>,
     store: Arc<Store>,
     tail: watch::Receiver<Cursor>,
     recent: Arc<Recent>,
@@ -415,6 +415,7 @@ impl Session {
             link: LinkState::Connecting,
             stock: Vec::new(),
             outbox: 0,
+            groups: 0,
             clock_ahead_secs: 0,
         };
         let (health_sender, health) = watch::channel(health);
@@ -443,7 +444,7 @@ impl Session {
 
     /// Stops the task once what it has taken is durable.
     pub(crate) async fn stop(&self) {
-        let _ = self.commands.send(Command::Stop).await;
+        let _ = self.commands.send(Command::Stop.into()).await;
         self.commands.closed().await;
     }
 
@@ -453,7 +454,7 @@ impl Session {
 
     async fn call<T>(&self, make: impl FnOnce(Reply<T>) -> Command) -> Result<T, SessionError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(make(reply)).await.map_err(|_| SessionError::Stopped)?;
+        self.commands.send(make(reply).into()).await.map_err(|_| SessionError::Stopped)?;
         answer.await.map_err(|_| SessionError::Stopped)?
     }
 }

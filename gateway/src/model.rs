@@ -21,7 +21,9 @@ mod webhook;
 
 pub(crate) use archive::{BotExport, NewExport, NewImport};
 pub(crate) use attachment::{AttachmentDto, UploadParams};
-pub(crate) use bot::{BotChange, BotCreated, BotDto, Me, NewBot, WantedState};
+pub(crate) use bot::{
+    BotChange, BotCreated, BotDto, ConsumerLag, Me, NewBot, WantedState, WebhookHealth,
+};
 pub(crate) use change::{MessageEdit, NewReaction, ReadMarker, Typing};
 pub(crate) use change::{deletion, reaction_taken_back};
 pub(crate) use content::{FileContent, ReactionContent, TextContent, TypingContent};

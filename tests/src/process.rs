@@ -25,6 +25,7 @@ pub struct Launch {
     log: String,
     log_file: PathBuf,
     env: Vec<(String, String)>,
+    user: Option<(u32, PathBuf)>,
 }
 
 /// How a process that was not expected to run ended.
@@ -39,8 +40,8 @@ pub struct Ended {
 }
 
 /// The binary without the tests' own variables, which it would refuse as misspelt settings.
-fn qpq() -> Command {
-    let mut command = Command::new(files::qpq());
+fn qpq(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
     command.env_remove("RUST_LOG");
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"QPQ_")) {
@@ -58,6 +59,7 @@ impl Launch {
             log: "info".to_owned(),
             log_file: data_dir.with_extension("log"),
             env: Vec::new(),
+            user: None,
         }
     }
 
@@ -106,6 +108,13 @@ impl Launch {
         self
     }
 
+    /// As another user (only root can), by a copy of the binary that this user can reach.
+    #[must_use]
+    pub fn as_user(mut self, id: u32, binary: &Path) -> Self {
+        self.user = Some((id, binary.to_owned()));
+        self
+    }
+
     /// Sets the log filter (default `info`).
     #[must_use]
     pub fn log(mut self, filter: &str) -> Self {
@@ -133,7 +142,14 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = qpq();
+        let mut command = match &self.user {
+            None => qpq(&files::qpq()),
+            Some((id, binary)) => {
+                let mut command = qpq(binary);
+                command.uid(*id).gid(*id);
+                command
+            }
+        };
         command
             .args(&self.args)
             .arg("--data-dir")
@@ -201,7 +217,7 @@ impl Launch {
 
 /// Runs a command that ends by itself, such as `node invite list`, on a data directory.
 pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
-    let work = qpq()
+    let work = qpq(&files::qpq())
         .args(args)
         .arg("--data-dir")
         .arg(data_dir)
@@ -219,7 +235,7 @@ pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
 
 /// Runs a command and kills it after a while, unless it has ended before.
 pub async fn cut_off(data_dir: &Path, args: &[&str], after: Duration) {
-    let mut command = qpq();
+    let mut command = qpq(&files::qpq());
     command.args(args).arg("--data-dir").arg(data_dir).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run qpq");
     if tokio::time::timeout(after, child.wait()).await.is_err() {

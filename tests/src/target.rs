@@ -17,8 +17,10 @@ use crate::wait::{LONG, within};
 pub struct Delivered {
     /// Names in lower case, in their order.
     pub headers: Vec<(String, String)>,
-    /// The body as it came.
+    /// The body as text.
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Delivered {
@@ -133,7 +135,7 @@ async fn serve(mut socket: TcpStream, shared: &Shared, answer: &Answer) -> std::
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    let mut delivered = Delivered { headers, body: String::new() };
+    let mut delivered = Delivered { headers, body: String::new(), bytes: Vec::new() };
     let length: usize = delivered.header("content-length").parse().unwrap_or(0);
     while bytes.len() < head + length {
         if socket.read_buf(&mut bytes).await? == 0 {
@@ -141,6 +143,7 @@ async fn serve(mut socket: TcpStream, shared: &Shared, answer: &Answer) -> std::
         }
     }
     delivered.body = String::from_utf8_lossy(&bytes[head..]).into_owned();
+    delivered.bytes = bytes.split_off(head);
     let response = answer(&delivered);
     shared.queue.lock().expect("no panic").push_back(delivered);
     shared.arrived.notify_waiters();

@@ -33,6 +33,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "ready": true,
             "api": format!("{url}/v1"),
             "docs": format!("{url}/docs"),
+            "console": format!("{url}/console"),
             "data_dir": settings.data_dir,
             "admin_token_file": gateway.admin_token,
             "socket": gateway.socket,
@@ -42,6 +43,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
         say(format_args!(
             "The gateway is running.\n\n  \
              Swagger UI    {url}/docs\n  \
+             Console       {url}/console\n  \
              API           {url}/v1\n  \
              Admin token   {}{}\n  \
              Data          {}\n  \

@@ -19,9 +19,10 @@ use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
 use quicproquo_core::suite::Suite;
 use tokio::sync::{mpsc, watch};
+use tracing::{Instrument as _, Span};
 use zeroize::Zeroizing;
 
-use super::command::Command;
+use super::command::{Asked, Command};
 use super::input::Input;
 use super::published::Published;
 use super::recent::Recent;
@@ -101,12 +102,15 @@ pub(super) struct Outgoing {
     pub(super) ask: bool,
     /// The node has it (a commit that waits for its echo).
     pub(super) sent: bool,
+    /// On whose behalf.
+    pub(super) by: Span,
 }
 
 impl Outgoing {
     /// Something new for the node.
     pub(super) fn new(record: OutboxRecord) -> Self {
-        Self { record, in_flight: false, paused: false, ask: false, sent: false }
+        let (in_flight, paused, ask, sent) = (false, false, false, false);
+        Self { record, in_flight, paused, ask, sent, by: Span::current() }
     }
 
     /// The link is another one, or the state was read again: the node may have what has bytes.
@@ -242,7 +246,7 @@ impl Actor {
     }
 
     /// Runs until it is told to stop or every handle is gone.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Asked>) {
         if !self.first_load(&mut commands).await {
             return;
         }
@@ -273,7 +277,7 @@ impl Actor {
     }
 
     /// `false`: the session is to stop.
-    async fn first_load(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
+    async fn first_load(&mut self, commands: &mut mpsc::Receiver<Asked>) -> bool {
         let _busy = self.clock.busy();
         match self.load().await {
             Ok(()) => self.uplink.open(),
@@ -285,7 +289,7 @@ impl Actor {
         true
     }
 
-    async fn next(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
+    async fn next(&mut self, commands: &mut mpsc::Receiver<Asked>) -> Option<Input> {
         tokio::select! {
             command = commands.recv() => Some(command.map_or(Input::Stop, Input::Command)),
             event = self.uplink.events.recv(), if !self.uplink.over => {
@@ -295,7 +299,7 @@ impl Actor {
         }
     }
 
-    fn queued(&mut self, commands: &mut mpsc::Receiver<Command>) -> Option<Input> {
+    fn queued(&mut self, commands: &mut mpsc::Receiver<Asked>) -> Option<Input> {
         if let Some(Some(input)) = self.jobs.next().now_or_never() {
             return Some(input);
         }
@@ -308,9 +312,9 @@ impl Actor {
     /// Applies one input to the state in memory. `true`: stop.
     async fn take(&mut self, input: Input, unit: &mut Unit) -> bool {
         let result = match input {
-            Input::Stop | Input::Command(Command::Stop) => return true,
-            Input::Command(command) => {
-                self.command(command, unit).await;
+            Input::Stop | Input::Command(Asked { command: Command::Stop, .. }) => return true,
+            Input::Command(Asked { command, by }) => {
+                self.command(command, unit).instrument(by).await;
                 Ok(())
             }
             // What a link that was cut off for good still says is for who goes on.
@@ -328,7 +332,7 @@ impl Actor {
 
     /// Lets groups go on, commits, and lets out what waited for the commit. `false`: the store
     /// is closed.
-    async fn finish(&mut self, mut unit: Unit, commands: &mut mpsc::Receiver<Command>) -> bool {
+    async fn finish(&mut self, mut unit: Unit, commands: &mut mpsc::Receiver<Asked>) -> bool {
         if !self.uplink.broken
             && let Err(error) = self.go_on(&mut unit).await
         {
@@ -427,10 +431,13 @@ impl Actor {
             let suite = Suite::from_code(stock.ciphersuite)?;
             Some((suite, stock.one_time))
         });
+        let member =
+            |slot: &&Slot| slot.record.state != GroupState::Invited && !slot.record.is_over();
         let health = Health {
             link: self.uplink.state.clone(),
             stock: stock.collect(),
             outbox: self.outbox.values().filter(|outgoing| !outgoing.sent).count() as u64,
+            groups: self.groups.values().filter(member).count() as u64,
             clock_ahead_secs: self.uplink.clock_ahead,
         };
         self.health.send_if_modified(|known| {

@@ -2,6 +2,7 @@
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
+use tracing::Span;
 
 use super::Reply;
 use crate::error::SessionError;
@@ -11,6 +12,20 @@ use crate::model::{
 };
 use crate::rpc::Request;
 use crate::store::Exported;
+
+/// A call on a session, and the span that it belongs to.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) command: Command,
+    pub(crate) by: Span,
+}
+
+impl From<Command> for Asked {
+    /// On behalf of the current span.
+    fn from(command: Command) -> Self {
+        Self { command, by: Span::current() }
+    }
+}
 
 /// One call on a session.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ impl Session {
         let gone = || RpcError::Unavailable("the session is stopped".into());
         let (answer, answered) = oneshot::channel();
         let command = Command::Direct(make(answer));
-        self.commands.send(command).await.map_err(|_| gone())?;
+        self.commands.send(command.into()).await.map_err(|_| gone())?;
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 

@@ -7,7 +7,7 @@ use quicproquo_core::key_package::GenerateError;
 use quicproquo_core::suite::Suite;
 
 use super::Reply;
-use super::command::Command;
+use super::command::Asked;
 use super::key_packages::Made;
 use crate::rpc::{DeliveryResult, LinkEvent, RpcError, Stock};
 
@@ -15,7 +15,7 @@ type Resolved = Option<(IdentityKey, Vec<u8>)>;
 
 /// One input.
 pub(super) enum Input {
-    Command(Command),
+    Command(Asked),
     Link(LinkEvent),
     /// The node answered a send.
     Sent {

@@ -7,7 +7,7 @@ use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
 use tokio::sync::mpsc;
 
 use super::actor::{Actor, Outgoing, Slot, Waits};
-use super::command::Command;
+use super::command::{Asked, Command};
 use super::input::Input;
 use super::unit::Unit;
 use crate::clock::Clock;
@@ -83,7 +83,7 @@ impl Actor {
 
     /// Throws the memory away. Rows that were pushed and not committed come again on a new link.
     /// `false`: the store is closed, or the session is to stop.
-    pub(super) async fn reload(&mut self, commands: &mut mpsc::Receiver<Command>) -> bool {
+    pub(super) async fn reload(&mut self, commands: &mut mpsc::Receiver<Asked>) -> bool {
         self.uplink.close();
         self.overlay = Overlay::default();
         self.store.loaded().forget(self.owner);
@@ -215,9 +215,9 @@ impl Actor {
 }
 
 /// Refuses commands for [`RELOAD_PAUSE`]. `false`: one of them says to stop.
-async fn refuse_for_a_while(clock: &Clock, commands: &mut mpsc::Receiver<Command>) -> bool {
+async fn refuse_for_a_while(clock: &Clock, commands: &mut mpsc::Receiver<Asked>) -> bool {
     let refusing = async {
-        while let Some(command) = commands.recv().await {
+        while let Some(Asked { command, .. }) = commands.recv().await {
             if matches!(command, Command::Stop) {
                 break;
             }

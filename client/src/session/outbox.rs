@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use quicproquo_core::envelope::{self, PayloadKind};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::SendId;
 use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
+use tracing::Instrument as _;
 
 use super::actor::{Actor, Outgoing};
 use super::input::Input;
@@ -83,7 +85,9 @@ impl Actor {
                 self.uplink.ask(send, move |result| Input::Sent { counter, link, result })
             };
             outgoing.in_flight = true;
-            self.jobs.push(job);
+            // From the request to the node's answer, below the request that it is made for.
+            let span = tracing::debug_span!(parent: &outgoing.by, "node.send", counter);
+            self.jobs.push(job.instrument(span).boxed());
             room -= 1;
         }
     }

@@ -171,10 +171,50 @@ pub(crate) struct HealthDto {
     key_packages: Vec<KeyPackageStock>,
     /// Own payloads that are not yet durable at the node.
     outbox: u64,
+    /// Groups that it is in.
+    groups: u64,
+    /// Its consumers; only when one bot is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumers: Option<Vec<ConsumerLag>>,
+    /// Its webhooks; only when one bot is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<Vec<WebhookHealth>>,
     /// By how many seconds the gateway's clock was ahead of the node's (behind: negative) when they
     /// were linked last, if it was more than ten minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_ahead_seconds: Option<i64>,
+}
+
+/// How far a consumer is behind.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ConsumerLag {
+    /// Its name.
+    #[schema(example = "main")]
+    pub(crate) name: String,
+    /// Positions of the log after the last that it has acknowledged: about as many events.
+    pub(crate) lag: u64,
+    /// Events that are set aside.
+    pub(crate) parked: usize,
+}
+
+/// How a webhook does.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct WebhookHealth {
+    /// Its id.
+    #[schema(example = "whk_9a0be1f3355c7d20")]
+    pub(crate) webhook_id: String,
+    /// Where it delivers.
+    #[schema(example = "https://hooks.example.org/quicproquo")]
+    pub(crate) url: String,
+    /// Whether it delivers.
+    pub(crate) enabled: bool,
+    /// As of a consumer.
+    pub(crate) lag: u64,
+    /// Events of which every attempt failed.
+    pub(crate) failed: usize,
+    /// Why the newest event that failed did so, or why it was disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
 }
 
 /// How many one-time key packages of a kind the node has.
@@ -194,6 +234,9 @@ impl BotDto {
             reason: None,
             key_packages: Vec::new(),
             outbox: 0,
+            groups: 0,
+            consumers: None,
+            webhooks: None,
             clock_ahead_seconds: None,
         };
         let (state, health) =
@@ -207,6 +250,17 @@ impl BotDto {
             health,
             invite_policy: None,
         }
+    }
+
+    /// Adds what its events are waiting for.
+    pub(crate) fn with_readers(
+        mut self,
+        consumers: Vec<ConsumerLag>,
+        webhooks: Vec<WebhookHealth>,
+    ) -> Self {
+        self.health.consumers = Some(consumers);
+        self.health.webhooks = Some(webhooks);
+        self
     }
 
     /// Adds what happens to invitations.
@@ -229,7 +283,16 @@ fn health(health: Health) -> (BotStateDto, HealthDto) {
         .map(|(suite, count)| KeyPackageStock { post_quantum: post_quantum(suite), count })
         .collect();
     let clock_ahead_seconds = Some(health.clock_ahead_secs).filter(|seconds| *seconds != 0);
-    (state, HealthDto { reason, key_packages, outbox: health.outbox, clock_ahead_seconds })
+    let health = HealthDto {
+        reason,
+        key_packages,
+        outbox: health.outbox,
+        groups: health.groups,
+        consumers: None,
+        webhooks: None,
+        clock_ahead_seconds,
+    };
+    (state, health)
 }
 
 /// The post-quantum policy of a ciphersuite.

@@ -23,18 +23,28 @@ pub(crate) async fn edge(State(state): State<AppState>, request: Request, next: 
     let id = given_id(request.headers()).unwrap_or_else(random::uuid);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    // The path has ids only, and no query: that could carry what people write.
+    // The path has ids, and no query: that could carry what people write. Spans can leave the
+    // machine, and have the route alone.
+    let path = request.uri().path().to_owned();
+    let named = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let span = tracing::debug_span!(
-        "request", id = %id, method = %method, path = %request.uri().path()
+        "request",
+        otel.name = format_args!("{method} {named}"),
+        otel.kind = "server",
+        id = %id,
+        http.request.method = %method,
+        http.route = named,
+        http.response.status_code = tracing::field::Empty,
     );
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = problem::render(response, &format!("urn:uuid:{id}"));
     let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
     span.in_scope(|| {
         if status.is_server_error() {
             tracing::warn!(%id, status = status.as_u16(), "answered");
         } else {
-            tracing::debug!(status = status.as_u16(), "answered");
+            tracing::debug!(path, status = status.as_u16(), "answered");
         }
     });
     let headers = response.headers_mut();

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use quicproquo_client::Cursor;
 
 use crate::auth::Admin;
 use crate::bots::{self, BotRecord};
 use crate::extract::{Mutation, NoBody, Segment};
 use crate::idempotency::{Begin, begin};
-use crate::model::{BotChange, BotCreated, BotDto, List, NewBot, WantedState};
+use crate::model::{
+    BotChange, BotCreated, BotDto, ConsumerLag, List, NewBot, WantedState, WebhookHealth,
+};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::state::AppState;
+use crate::webhooks::{WebhookState, consumer_name};
 
 /// Create a bot.
 ///
@@ -141,7 +145,37 @@ async fn show(state: &AppState, bot: &BotRecord) -> Result<Reply<BotDto>, Proble
         return Ok(Reply::ok(BotDto::new(bot, None)));
     };
     let policy = session.invite_policy().await?;
-    Ok(Reply::ok(BotDto::new(bot, Some(&session)).with_policy(policy)))
+    let tail = *session.tail().borrow();
+    let (consumers, webhooks) = readers(state, bot, tail).await?;
+    let dto = BotDto::new(bot, Some(&session)).with_policy(policy);
+    Ok(Reply::ok(dto.with_readers(consumers, webhooks)))
+}
+
+/// How far those are who read the events of a bot.
+async fn readers(
+    state: &AppState,
+    bot: &BotRecord,
+    tail: Cursor,
+) -> Result<(Vec<ConsumerLag>, Vec<WebhookHealth>), Problem> {
+    let mut standings = state.consumers.of_bot(&bot.bot_id);
+    let mut webhooks = Vec::new();
+    for row in state.webhooks.of_bot(&bot.bot_id) {
+        let standing = standings.remove(&consumer_name(&row.webhook_id));
+        let failure = state.store.last_failure(&row.webhook_id).await?;
+        webhooks.push(WebhookHealth {
+            enabled: row.settings.state == WebhookState::Enabled,
+            lag: standing.map_or(0, |at| tail.since(at.cursor)),
+            failed: standing.map_or(0, |at| at.parked),
+            last_error: row.settings.reason.or(failure),
+            webhook_id: row.webhook_id,
+            url: row.settings.url,
+        });
+    }
+    let own = standings.into_iter().filter(|(name, _)| !name.contains(':'));
+    let consumers = own
+        .map(|(name, at)| ConsumerLag { name, lag: tail.since(at.cursor), parked: at.parked })
+        .collect();
+    Ok((consumers, webhooks))
 }
 
 /// Work of several steps goes on when its caller hangs up.

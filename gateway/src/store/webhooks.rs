@@ -108,6 +108,27 @@ impl Store {
         self.commit(tx).await
     }
 
+    /// Why the newest delivery that is not through has failed, if there is one.
+    pub(crate) async fn last_failure(
+        &self,
+        webhook_id: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let report: Option<String> = sqlx::query_scalar(
+            "SELECT report FROM webhook_deliveries WHERE webhook_id = ? AND state <> 'delivered'
+             ORDER BY n DESC LIMIT 1",
+        )
+        .bind(webhook_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(report) = report else { return Ok(None) };
+        let report: Report =
+            serde_json::from_str(&report).map_err(|_| StoreError::Damaged("webhook_deliveries"))?;
+        Ok(match (report.error, report.status) {
+            (Some(error), Some(status)) if error == "status" => Some(format!("status {status}")),
+            (error, _) => error,
+        })
+    }
+
     /// Deliveries of a webhook, the newest event first, with their places in the list.
     pub(crate) async fn reports(
         &self,

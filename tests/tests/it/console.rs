@@ -1,7 +1,8 @@
 //! The console in a real browser: the admin's page, a bot's page, by keyboard, in both colours.
 
 use quicproquo_tests::cdp::Browser;
-use quicproquo_tests::{Bot, LONG, Launch, files, pair, wait_for};
+use quicproquo_tests::target::status;
+use quicproquo_tests::{Bot, LONG, Launch, Socket, Target, files, pair, wait_for};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -57,6 +58,50 @@ async fn the_admin_sees_bots_and_creates_one() {
     assert_eq!(browser.evaluate(kept).await, "[0,0,\"\"]");
     browser.click("#leave").await;
     browser.appears("#token").await;
+}
+
+#[tokio::test]
+async fn the_admin_sees_who_is_behind_and_which_webhooks_fail() {
+    let dir = TempDir::new().unwrap();
+    let target = Target::start(Box::new(|_| status(500))).await;
+    let up = Launch::up(&dir.path().join("up"))
+        .arg("--webhook-target", &target.origin)
+        .arg("--webhook-retries", "1s,1s")
+        .start()
+        .await;
+    let (alice, bob, group) = pair(&up).await;
+    let hook = json!({ "url": format!("{}/hook", target.origin), "types": ["message.received"] });
+    bob.api.post("/v1/webhooks", &hook).await.expect(201);
+    let mut socket = Socket::open(&bob.api, "consumer=slow").await;
+    socket.ping().await;
+    for text in ["one", "two", "three"] {
+        alice.say(&group, text).await;
+    }
+    let bot = format!("/v1/bots/{}", bob.id);
+    let health = wait_for("the failure", LONG, || async {
+        let bot = up.admin().get(&bot).await.expect(200);
+        let health = bot["health"].clone();
+        let lag = health["consumers"][0]["lag"].as_u64().unwrap_or_default();
+        (lag >= 3 && health["webhooks"][0]["last_error"].is_string()).then_some(health)
+    })
+    .await;
+    assert_eq!(health["groups"], 1, "{health}");
+    assert_eq!(health["consumers"][0]["name"], "slow", "{health}");
+    assert_eq!(health["consumers"].as_array().map(Vec::len), Some(1), "{health}");
+    assert_eq!(health["webhooks"][0]["enabled"], true, "{health}");
+
+    let mut browser = Browser::open(&format!("{}/console", up.url())).await;
+    sign_in(&mut browser, up.admin().token()).await;
+    says(&mut browser, "tbody tr", "bob").await;
+    let open = "[...document.querySelectorAll('tbody tr button')]\
+                .find((b) => b.innerText === 'bob').click()";
+    browser.evaluate(open).await;
+    says(&mut browser, "section h3", "Consumers").await;
+    says(&mut browser, "section td", "slow").await;
+    says(&mut browser, "section td", &format!("{}/hook", target.origin)).await;
+    let error = health["webhooks"][0]["last_error"].as_str().unwrap_or_default();
+    says(&mut browser, "section td", error).await;
+    browser.screenshot(&files::artifact("console-bot-health.png")).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod memory;
 mod offline;
 mod openapi;
 mod operations;
+mod packaging;
 mod published;
 mod races;
 mod rates;
@@ -45,6 +46,7 @@ mod storm;
 mod streams;
 mod swagger;
 mod tokens;
+mod traces;
 mod trust;
 mod webhooks;
 
