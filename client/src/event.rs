@@ -25,6 +25,12 @@ impl Cursor {
     pub fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
+
+    /// The position so many behind this one.
+    #[must_use]
+    pub fn plus(self, positions: u64) -> Self {
+        Self(self.0.saturating_add(positions))
+    }
 }
 
 impl fmt::Display for Cursor {

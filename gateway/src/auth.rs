@@ -10,4 +10,4 @@ pub(crate) use admin_file::load_or_create;
 pub(crate) use caller::{Admin, Bot, WEBSOCKET_PROTOCOL, presented};
 pub(crate) use scope::Scope;
 pub(crate) use token::{Token, TokenHash};
-pub(crate) use tokens::{Grant, Tokens};
+pub(crate) use tokens::{Grant, Login, Tokens};

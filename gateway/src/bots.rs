@@ -137,6 +137,7 @@ fn first_token(row: &BotRow) -> (Token, Grant) {
         groups: None,
         created_at_ms: row.created_at_ms,
         expires_at_ms: None,
+        login: None,
         revoked: CancellationToken::new(),
     };
     (token, grant)

@@ -39,6 +39,8 @@ pub struct GatewayConfig {
     pub allowed_hosts: Vec<String>,
     /// Values of the `Origin` header to accept besides those of the allowed hosts.
     pub allowed_origins: Vec<String>,
+    /// The Matrix facade; `None`: there is none.
+    pub matrix: Option<MatrixConfig>,
     /// What bots may have events delivered to.
     pub webhook_targets: WebhookTargets,
     /// Pauses between the attempts of a delivery; at most nine count.
@@ -47,6 +49,25 @@ pub struct GatewayConfig {
     pub ready: bool,
     /// When commits of `gateway.db` are synced.
     pub sync: Sync,
+}
+
+/// What Matrix clients see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatrixConfig {
+    /// Behind the colon of every room, user and file. It is part of what clients keep: with
+    /// another one they do not find their rooms again.
+    pub server_name: String,
+    /// Values of the `Origin` header whose pages may use the Matrix routes (CORS).
+    pub allowed_origins: Vec<String>,
+    /// Whether whoever knows the id of a file gets it at `/_matrix/media` without a token, as
+    /// clients want it that were made before version 1.11.
+    pub open_media: bool,
+}
+
+impl Default for MatrixConfig {
+    fn default() -> Self {
+        Self { server_name: "localhost".to_owned(), allowed_origins: Vec::new(), open_media: false }
+    }
 }
 
 /// How many requests there may be in a time.
@@ -93,6 +114,7 @@ impl GatewayConfig {
             docs: Access::Open,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            matrix: Some(MatrixConfig::default()),
             webhook_targets: WebhookTargets::default(),
             webhook_retries: vec![Duration::from_secs(5)],
             ready: true,

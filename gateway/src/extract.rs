@@ -13,7 +13,7 @@ use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
 pub(crate) use json::parse_json;
-pub(crate) use mutation::{Mutation, NoBody, Raw};
+pub(crate) use mutation::{Mutation, NoBody, Raw, read_all};
 
 /// Bodies of control routes, in bytes: 64 KiB.
 pub(crate) const CONTROL_LIMIT: usize = 64 * 1024;

@@ -14,6 +14,7 @@ use http::{HeaderMap, Uri};
 
 use crate::config::GatewayConfig;
 use crate::door::Peer;
+use crate::matrix;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
@@ -22,6 +23,8 @@ use crate::state::AppState;
 pub(crate) struct Guard {
     hosts: HashSet<String>,
     origins: HashSet<String>,
+    /// Those whose pages may use the Matrix routes.
+    matrix_origins: HashSet<String>,
 }
 
 impl Guard {
@@ -43,7 +46,9 @@ impl Guard {
             .flat_map(|host| [format!("http://{host}"), format!("https://{host}")])
             .chain(config.allowed_origins.iter().map(|origin| origin.to_ascii_lowercase()))
             .collect();
-        Self { hosts, origins }
+        let matrix_origins =
+            config.matrix.iter().flat_map(|matrix| &matrix.allowed_origins).cloned().collect();
+        Self { hosts, origins, matrix_origins }
     }
 
     /// A Unix socket is no address that a page could reach: there `localhost` needs no port.
@@ -59,7 +64,8 @@ impl Guard {
         }
         if headers.contains_key(ORIGIN) {
             let origin = text(ORIGIN.as_str()).unwrap_or_default().to_ascii_lowercase();
-            if !self.origins.contains(&origin) {
+            let matrix = || matrix::is_route(uri.path()) && self.matrix_origins.contains(&origin);
+            if !self.origins.contains(&origin) && !matrix() {
                 return Err(Problem::new(Kind::OriginRefused));
             }
         }
@@ -90,11 +96,14 @@ pub(crate) async fn guard(State(state): State<AppState>, request: Request, next:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MatrixConfig;
 
     fn guard() -> Guard {
         let mut config = GatewayConfig::new("/nowhere");
         config.allowed_hosts = vec!["Bots.example".to_owned()];
         config.allowed_origins = vec!["https://panel.example".to_owned()];
+        let allowed_origins = vec!["https://pages.example".to_owned()];
+        config.matrix = Some(MatrixConfig { allowed_origins, ..MatrixConfig::default() });
         Guard::new("127.0.0.1:8080".parse().unwrap(), &config)
     }
 
@@ -141,6 +150,18 @@ mod tests {
         assert_eq!(script, Some(Kind::OriginRefused));
         let panel = ("origin", "https://panel.example");
         assert_eq!(check(&[host, cross, panel]), None);
+    }
+
+    #[test]
+    fn pages_of_matrix_clients_see_the_matrix_routes_only() {
+        let pairs = [("host", "localhost:8080"), ("origin", "https://pages.example")];
+        assert_eq!(check(&pairs), Some(Kind::OriginRefused));
+        let headers = |(name, value): &(&'static str, &str)| {
+            (http::HeaderName::from_static(name), value.parse().unwrap())
+        };
+        let headers: HeaderMap = pairs.iter().map(headers).collect();
+        let uri = "/_matrix/client/v3/sync".parse().unwrap();
+        assert!(guard().check(None, &uri, &headers).is_ok());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod guard;
 mod idempotency;
+mod matrix;
 mod metrics;
 mod model;
 mod openapi;
@@ -29,7 +30,7 @@ mod store;
 mod webhooks;
 
 pub use asyncapi::asyncapi_json;
-pub use config::{Access, GatewayConfig, Rate};
+pub use config::{Access, GatewayConfig, MatrixConfig, Rate};
 pub use door::tls::{CertificateError, CertificateFiles, CertificateReload};
 pub use error::GatewayError;
 pub use openapi::openapi_json;

@@ -33,6 +33,8 @@ pub(crate) enum Door {
     Sse,
     /// `GET /v1/events` as a long poll.
     Poll,
+    /// `GET /_matrix/client/v3/sync`.
+    Matrix,
 }
 
 impl EncodeLabelValue for Door {
@@ -41,6 +43,7 @@ impl EncodeLabelValue for Door {
             Self::WebSocket => "websocket",
             Self::Sse => "sse",
             Self::Poll => "poll",
+            Self::Matrix => "matrix",
         };
         EncodeLabelValue::encode(&name, encoder)
     }

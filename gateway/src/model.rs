@@ -24,18 +24,19 @@ pub(crate) use attachment::{AttachmentDto, UploadParams};
 pub(crate) use bot::{
     BotChange, BotCreated, BotDto, ConsumerLag, Me, NewBot, WantedState, WebhookHealth,
 };
+pub(crate) use bot::{is_name, post_quantum};
 pub(crate) use change::{MessageEdit, NewReaction, ReadMarker, Typing};
 pub(crate) use change::{deletion, reaction_taken_back};
 pub(crate) use content::{FileContent, ReactionContent, TextContent, TypingContent};
 pub(crate) use event::EventDto;
-pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto};
+pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto, ciphersuite};
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};
 pub(crate) use group_health::GroupHealthDto;
 pub(crate) use identity::{IdentityDto, KnownIdentityDto, Verification};
 pub(crate) use identity::{resolve, resolve_all};
 pub(crate) use invitation::InvitationDto;
 pub(crate) use list::List;
-pub(crate) use message::{MessageDto, NewMessage};
+pub(crate) use message::{MessageDto, NewMessage, is_kind};
 pub(crate) use query::{HistoryParams, SendWait, Wait};
 pub(crate) use stream::{Ack, ConsumerDto, ConsumerParams, ConsumerPosition, Extend, Extended};
 pub(crate) use stream::{ParkedDto, ParkedParams, PollParams, StreamParams};

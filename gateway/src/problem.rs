@@ -35,6 +35,8 @@ struct Inner {
     newest: Option<String>,
     /// Seconds.
     retry_after: Option<u64>,
+    /// How Matrix clients know it, where the kind does not say.
+    matrix: Option<(StatusCode, &'static str)>,
 }
 
 impl Problem {
@@ -48,6 +50,7 @@ impl Problem {
             oldest: None,
             newest: None,
             retry_after: None,
+            matrix: None,
         }))
     }
 
@@ -87,6 +90,36 @@ impl Problem {
         self
     }
 
+    /// Gives it a status and code of its own for Matrix clients.
+    pub(crate) fn with_code(mut self, status: StatusCode, code: &'static str) -> Self {
+        self.0.matrix = Some((status, code));
+        self
+    }
+
+    /// The same, if they are special.
+    pub(crate) fn matrix(&self) -> Option<(StatusCode, &'static str)> {
+        self.0.matrix
+    }
+
+    /// When to come again, in seconds.
+    pub(crate) fn comes_again(&self) -> Option<u64> {
+        self.0.retry_after
+    }
+
+    /// All of it in a sentence, for people.
+    pub(crate) fn sentence(&self) -> String {
+        let mut text = self.0.detail.clone().unwrap_or_else(|| self.0.kind.title().to_owned());
+        for error in &self.0.errors {
+            text.push_str("; ");
+            if !error.pointer.is_empty() {
+                text.push_str(&error.pointer);
+                text.push_str(": ");
+            }
+            text.push_str(&error.detail);
+        }
+        text
+    }
+
     /// Its kind.
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
@@ -94,7 +127,7 @@ impl Problem {
 
     /// What the client sees; `instance` names the request.
     pub(crate) fn body(self, instance: String) -> ProblemBody {
-        let Inner { kind, detail, errors, current_epoch, oldest, newest, retry_after: _ } = *self.0;
+        let Inner { kind, detail, errors, current_epoch, oldest, newest, .. } = *self.0;
         ProblemBody {
             kind: format!("{URN}{}", kind.slug()),
             title: kind.title().to_owned(),

@@ -1,7 +1,7 @@
 //! The whole API in one place.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::guard::guard;
+use crate::matrix;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
 use crate::rates;
@@ -76,6 +77,7 @@ pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .merge(pages::router(state, shown))
+        .merge(matrix::router(state))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .layer(from_fn_with_state(state.clone(), rates::limit))
@@ -83,6 +85,8 @@ pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), edge::edge))
+        // First of all: a token must not be in what anything else sees of the target.
+        .layer(map_request(matrix::take_token))
         .with_state(state.clone())
 }
 

@@ -17,6 +17,7 @@ use crate::error::GatewayError;
 use crate::events::{ConsumerWriter, Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::matrix::Matrix;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::routes::pages::Pages;
@@ -80,6 +81,8 @@ impl Gateway {
             retries: config.webhook_retries.clone(),
             running: Running::default(),
             metrics: Metrics::new(),
+            secure: reload.is_some(),
+            matrix: config.matrix.clone().map(Matrix::new),
             rates: Rates::new(config.token_rate, config.address_rate),
             guard: Guard::new(local_addr, &config),
             ready: ReadySwitch::new(config.ready),

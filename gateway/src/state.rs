@@ -14,6 +14,7 @@ use crate::bots::Bots;
 use crate::events::{Consumers, Tickets};
 use crate::guard::Guard;
 use crate::idempotency::Running;
+use crate::matrix::Matrix;
 use crate::metrics::Metrics;
 use crate::problem::{Kind, Problem};
 use crate::rates::Rates;
@@ -51,6 +52,10 @@ pub(crate) struct Shared {
     pub(crate) running: Running,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// What Matrix clients see; `None`: there are no routes for them.
+    pub(crate) matrix: Option<Matrix>,
+    /// Whether the address speaks TLS.
+    pub(crate) secure: bool,
     /// How many requests there may be.
     pub(crate) rates: Rates,
     /// Which hosts and origins are answered.

@@ -5,6 +5,7 @@
 
 mod bots;
 mod consumers;
+mod matrix;
 mod requests;
 mod tokens;
 mod webhooks;

@@ -20,9 +20,7 @@ pub fn qpq() -> PathBuf {
 
 /// The Python that has what the tests of foreign stacks need.
 pub fn python() -> PathBuf {
-    let path = target_dir().join("venv/bin/python");
-    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
-    path
+    python_in("venv")
 }
 
 /// A program of the packages in `tests/python/requirements.txt`.
@@ -32,7 +30,12 @@ pub fn venv(program: &str) -> PathBuf {
 
 /// The Python that has what the SDK and the examples need.
 pub fn sdk_python() -> PathBuf {
-    let path = target_dir().join("venv-sdk/bin/python");
+    python_in("venv-sdk")
+}
+
+/// The Python of the environment with this name.
+pub fn python_in(environment: &str) -> PathBuf {
+    let path = target_dir().join(environment).join("bin/python");
     assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
     path
 }
@@ -47,6 +50,13 @@ pub fn node_modules() -> PathBuf {
 /// A program of one of them.
 pub fn node(program: &str) -> PathBuf {
     node_modules().join(".bin").join(program)
+}
+
+/// The packages of `sdk/typescript/package.json`.
+pub fn sdk_node_modules() -> PathBuf {
+    let path = target_dir().join("node-sdk/node_modules");
+    assert!(path.exists(), "{} is absent: cargo xtask ci --install makes it", path.display());
+    path
 }
 
 /// A file of the checkout.

@@ -1,5 +1,5 @@
 //! What the tests need besides Rust: Chromium, Python and Node.js with a few packages, Java and Go for
-//! the clients that generators make, curl, strace, faketime, tools for small disks.
+//! the clients that generators make and the examples, curl and jq, strace, faketime, tools for small disks.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +12,10 @@ use crate::shell;
 /// What the tests need that speak through foreign stacks.
 const REQUIREMENTS: &[&str] = &["tests/python/requirements.txt"];
 
+/// Two versions of a library for Matrix, which exclude each other.
+const NIO: [(&str, &str); 2] =
+    [("venv-nio", "tests/matrix/nio.txt"), ("venv-nio-024", "tests/matrix/nio-024.txt")];
+
 /// What the SDK for Python, its examples and its tests need.
 const SDK_REQUIREMENTS: &[&str] =
     &["sdk/python/requirements-dev.txt", "sdk/python/constraints.txt"];
@@ -23,7 +27,7 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -33,6 +37,12 @@ const TOOLS: [Tool; 9] = [
     Tool { what: "Node.js 20 or newer with npm", packages: &["nodejs", "npm"], present: has_node },
     Tool { what: "Java", packages: &["default-jre-headless"], present: has_java },
     Tool { what: "Go", packages: &["golang-go"], present: has_go },
+    Tool {
+        what: "gorilla/websocket for Go",
+        packages: &["golang-github-gorilla-websocket-dev"],
+        present: has_go_websocket,
+    },
+    Tool { what: "jq", packages: &["jq"], present: has_jq },
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
     Tool { what: "strace", packages: &["strace"], present: has_strace },
     Tool { what: "faketime", packages: &["faketime"], present: has_faketime },
@@ -69,6 +79,15 @@ fn has_go() -> bool {
     shell::succeeds("go", &["version"])
 }
 
+/// Where Debian has it; the tests look for it there.
+fn has_go_websocket() -> bool {
+    PathBuf::from("/usr/share/gocode/src/github.com/gorilla/websocket").exists()
+}
+
+fn has_jq() -> bool {
+    shell::succeeds("jq", &["--version"])
+}
+
 fn has_curl() -> bool {
     shell::succeeds("curl", &["--version"])
 }
@@ -103,13 +122,17 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
         apt(&missing.iter().flat_map(|tool| tool.packages).copied().collect::<Vec<_>>())?;
     }
     python_environment("venv", REQUIREMENTS)?;
+    for (name, requirements) in NIO {
+        python_environment(name, &[requirements])?;
+    }
     node_modules("tests/node", "node")?;
     sdk()
 }
 
 /// Makes sure of what the SDKs need.
 pub(crate) fn sdk() -> Result<()> {
-    python_environment("venv-sdk", SDK_REQUIREMENTS)
+    python_environment("venv-sdk", SDK_REQUIREMENTS)?;
+    node_modules("sdk/typescript", "node-sdk")
 }
 
 fn apt(packages: &[&str]) -> Result<()> {

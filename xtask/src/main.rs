@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask codegen | openapi | sdk | tidy | ci | loom | fuzz | mutants | long`.
 
+mod book;
 mod ci;
 mod codegen;
 mod install;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the documentation as a site, in `target/book`.
+    Book,
     /// Check the crate graph and the rules for source files.
     Tidy,
     /// The gate: everything that must hold before a change goes in.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::Openapi { check } => openapi::run(check),
         Task::Sdk { check } => sdk::run(check),
+        Task::Book => book::run(),
         Task::Tidy => tidy::run(),
         Task::Ci { install } => ci::run(install),
         Task::Loom => isolated::loom(),

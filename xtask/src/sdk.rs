@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::{install, shell};
 
 const PYTHON: &str = "sdk/python/src/quicproquo/generated";
+const TYPESCRIPT: &str = "sdk/typescript/src/generated";
 
 /// Writes the generated clients, or with `check` compares them.
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -18,7 +19,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
     fs::create_dir_all(&scratch)?;
     let python = scratch.join("python");
     generate_python(&target, &python)?;
-    settle(&python, &crate::workspace_root().join(PYTHON), check)
+    settle(&python, &crate::workspace_root().join(PYTHON), check)?;
+    let typescript = scratch.join("typescript");
+    generate_typescript(&target, &typescript)?;
+    settle(&typescript, &crate::workspace_root().join(TYPESCRIPT), check)
 }
 
 fn generate_python(target: &Path, output: &Path) -> Result<()> {
@@ -27,6 +31,12 @@ fn generate_python(target: &Path, output: &Path) -> Result<()> {
     let mut command = shell::program(text(&generator)?, &args);
     command.args(["--path", "openapi/gateway.json", "--config", "sdk/python/generator.yaml"]);
     shell::check(command.arg("--output-path").arg(output), "openapi-python-client")
+}
+
+fn generate_typescript(target: &Path, output: &Path) -> Result<()> {
+    let generator = target.join("node-sdk/node_modules/.bin/openapi-typescript");
+    let mut command = shell::program(text(&generator)?, &["openapi/gateway.json", "--output"]);
+    shell::check(command.arg(output.join("gateway.ts")), "openapi-typescript")
 }
 
 fn text(path: &Path) -> Result<&str> {

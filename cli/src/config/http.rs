@@ -9,7 +9,7 @@ use quicproquo_gateway::{self as gateway, GatewayConfig, Rate};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{address, whole_number};
-use super::{Webhooks, WebhooksLayer};
+use super::{Matrix, MatrixLayer, Webhooks, WebhooksLayer};
 use crate::exit::Failure;
 
 /// Port of the gateway.
@@ -140,6 +140,8 @@ pub(crate) struct HttpLayer {
     pub(super) docs: Option<Access>,
     #[command(flatten)]
     pub(super) webhooks: WebhooksLayer,
+    #[command(flatten)]
+    pub(super) matrix: MatrixLayer,
 }
 
 /// Who sees pages that belong to no bot.
@@ -186,6 +188,7 @@ pub(crate) struct Http {
     metrics: Access,
     docs: Access,
     webhooks: Webhooks,
+    matrix: Matrix,
 }
 
 impl Http {
@@ -226,6 +229,7 @@ impl Http {
             metrics: flags.metrics.or(file.metrics).unwrap_or(access),
             docs: flags.docs.or(file.docs).unwrap_or(access),
             webhooks: Webhooks::load(flags.webhooks, file.webhooks)?,
+            matrix: Matrix::load(flags.matrix, file.matrix)?,
         }
         .check()
     }
@@ -277,6 +281,7 @@ impl Http {
         config.address_rate = Rate { per_sec: self.address_per_sec, burst: self.address_burst };
         config.metrics = self.metrics.into();
         config.docs = self.docs.into();
+        self.matrix.apply(config);
         self.webhooks.apply(config)
     }
 }

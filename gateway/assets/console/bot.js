@@ -1,11 +1,13 @@
 // A bot's page: its groups, one conversation, and who is in it.
 
-import { all, call, get } from "./api.js";
+import { all, call, get, Problem } from "./api.js";
 import { Conversation } from "./conversation.js";
 import { element, notice, short, show } from "./dom.js";
 import { pause, repeat } from "./live.js";
 
 const LONG_POLL_MS = 25_000;
+/** Problems of a cursor that no repetition mends. */
+const LOST = ["cursor-expired", "cursor-invalid"];
 const ABOUT_GROUPS = /^(group|invitation|identity)\./;
 
 export async function botPage(me, signal) {
@@ -42,12 +44,21 @@ export async function botPage(me, signal) {
   await open();
 
   // One loop hears everything: the log wakes it, and it asks for what the log says has changed.
-  let after = (await get("v1/events?timeout=0", signal)).next;
+  const tail = async () => (await get("v1/events?timeout=0", signal)).next;
+  let after = await tail();
   await repeat(async () => {
-    const page = await get(`v1/events?timeout=${LONG_POLL_MS}&limit=100&after=${encodeURIComponent(after)}`, signal);
+    let page;
+    try {
+      page = await get(`v1/events?timeout=${LONG_POLL_MS}&limit=100&after=${encodeURIComponent(after)}`, signal);
+    } catch (error) {
+      if (!(error instanceof Problem) || !LOST.includes(error.word)) throw error;
+      // The place in the log is gone (a tab that slept for long): begin anew with what is there now.
+      after = await tail();
+      return open();
+    }
     after = page.next;
     if (page.items.some((event) => ABOUT_GROUPS.test(event.type))) await refresh();
-    if (page.items.some((event) => event.group_id === conversation?.id)) {
+    if (page.items.some((event) => event.group_id === conversation?.id && event.type !== "member.typing")) {
       await conversation.load();
       // What comes in a flood is read together.
       await pause(150, signal);

@@ -11,6 +11,7 @@ export class Conversation {
     this.me = me;
     this.signal = signal;
     this.shown = new Map();
+    this.seen = new Set();
     this.replyTo = null;
     this.title = element("h2");
     this.list = element("ol", { role: "log", "aria-label": "Messages", tabindex: "0" });
@@ -48,10 +49,11 @@ export class Conversation {
     const body = this.text.value;
     if (body.trim() === "" || this.sending) return;
     this.sending = true;
-    // The same key for the same text: pressing again after a failure sends once.
-    if (this.attempt?.body !== body) this.attempt = { body, key: requestKey() };
+    const message = { type: "text", content: { body }, reply_to: this.replyTo };
+    // The same key for the same message: pressing again after a failure sends once.
+    const said = JSON.stringify(message);
+    if (this.attempt?.said !== said) this.attempt = { said, key: requestKey() };
     try {
-      const message = { type: "text", content: { body }, reply_to: this.replyTo };
       await call("POST", `v1/groups/${this.id}/messages`, { body: message, key: this.attempt.key });
       this.text.value = "";
       this.attempt = null;
@@ -78,7 +80,12 @@ export class Conversation {
   /** The newest page, merged into what is shown. */
   async load() {
     const page = await get(`v1/groups/${this.id}/messages?limit=${PAGE}`, this.signal);
-    if (this.shown.size === 0) {
+    const meets = page.items.some((message) => this.seen.has(keyOf(message)));
+    if (!meets) {
+      // Nothing is shown yet, or more has come than a page holds: a gap would look like silence.
+      this.shown.clear();
+      this.seen.clear();
+      this.list.replaceChildren();
       this.next = page.next ?? null;
       this.older.hidden = this.next === null;
     }
@@ -104,8 +111,10 @@ export class Conversation {
   /** Adds what is new and replaces what has changed; the order is that of the history. */
   merge(messages, isOlder = false) {
     const front = isOlder ? this.list.firstChild : null;
-    for (const message of messages.filter(isShown)) {
-      const key = `${message.sender.identity}/${message.message_id}`;
+    for (const message of messages) {
+      const key = keyOf(message);
+      this.seen.add(key);
+      if (!isShown(message)) continue;
       const text = JSON.stringify(message);
       const known = this.shown.get(key);
       if (known?.text === text) continue;
@@ -136,6 +145,10 @@ export class Conversation {
     const found = [...this.shown.values()].find((one) => one.message.message_id === id);
     return element("div", { class: "quote" }, found ? summary(found.message) : "an earlier message");
   }
+}
+
+function keyOf(message) {
+  return `${message.sender.identity}/${message.message_id}`;
 }
 
 /** What says something by itself; what changes another message is shown there. */

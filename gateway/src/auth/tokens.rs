@@ -33,8 +33,19 @@ pub(crate) struct Grant {
     pub(crate) created_at_ms: u64,
     /// When it ends, unix milliseconds.
     pub(crate) expires_at_ms: Option<u64>,
+    /// The Matrix login that made it.
+    pub(crate) login: Option<Login>,
     /// Cancelled when it is revoked: its streams close.
     pub(crate) revoked: CancellationToken,
+}
+
+/// A Matrix login: a token that ends with the one it was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// The id of the token that was the password.
+    pub(crate) parent: String,
+    /// What the client calls its device.
+    pub(crate) device_id: String,
 }
 
 impl Grant {
@@ -94,9 +105,27 @@ impl Tokens {
         found
     }
 
-    /// Makes a token invalid and closes its streams.
+    /// The tokens that logins with this one have made, the oldest first.
+    pub(crate) fn made_with(&self, token_id: &str) -> Vec<Arc<Grant>> {
+        let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let with = |grant: &&Arc<Grant>| {
+            grant.login.as_ref().is_some_and(|login| login.parent == token_id)
+        };
+        let mut found: Vec<_> = tokens.values().filter(with).cloned().collect();
+        found.sort_by(|a, b| (a.created_at_ms, &a.token_id).cmp(&(b.created_at_ms, &b.token_id)));
+        found
+    }
+
+    /// Makes a token, and those of logins with it, invalid and closes their streams.
     pub(crate) fn revoke(&self, grant: &Grant) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&grant.hash);
+        let mut ended = vec![grant.hash];
+        ended.extend(self.made_with(&grant.token_id).iter().map(|made| made.hash));
+        let mut tokens = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for hash in ended {
+            if let Some(grant) = tokens.remove(&hash) {
+                grant.revoked.cancel();
+            }
+        }
         grant.revoked.cancel();
     }
 }
@@ -116,6 +145,7 @@ mod tests {
             groups: None,
             created_at_ms,
             expires_at_ms: Some(100),
+            login: None,
             revoked: CancellationToken::new(),
         }
     }
@@ -132,6 +162,19 @@ mod tests {
         tokens.revoke(&second);
         assert!(second.revoked.is_cancelled() && !first.revoked.is_cancelled());
         assert!(tokens.find(&second.hash).is_none());
+    }
+
+    #[test]
+    fn a_login_ends_with_its_password() {
+        let tokens = Tokens::default();
+        let password = tokens.insert(grant("bot_1", 1));
+        let other = tokens.insert(grant("bot_1", 2));
+        let login = Login { parent: password.token_id.clone(), device_id: "D".to_owned() };
+        let made = tokens.insert(Grant { login: Some(login), ..grant("bot_1", 3) });
+        assert_eq!(tokens.made_with(&password.token_id).len(), 1);
+        tokens.revoke(&password);
+        assert!(made.revoked.is_cancelled() && tokens.find(&made.hash).is_none());
+        assert!(tokens.find(&other.hash).is_some());
     }
 
     #[test]

@@ -98,6 +98,7 @@ mod tests {
             groups,
             created_at_ms: 0,
             expires_at_ms: None,
+            login: None,
             revoked: CancellationToken::new(),
         }
     }

@@ -170,6 +170,9 @@ impl Stream {
                 let problem = Problem::new(Kind::RequestInvalid).detail("the token is known");
                 Some(Outgoing::error(problem))
             }
+            Ok(Incoming::Send(send)) if let Err(problem) = self.may_send() => {
+                Some(Outgoing::refused(send.id, problem))
+            }
             Ok(Incoming::Send(send)) => {
                 // The first poll hands the message to the engine: doing it here, without the
                 // scheduler's budget, keeps the order in which messages came.
@@ -187,6 +190,12 @@ impl Stream {
             Some(frame) => self.answer(socket, &frame).await,
             None => Ok(()),
         }
+    }
+
+    /// A send counts as the request that it stands for.
+    fn may_send(&self) -> Result<(), Problem> {
+        let standing = self.state.rates.token(&self.bot.grant.hash);
+        standing.map_or(Ok(()), |standing| standing.check())
     }
 
     fn consumer(&self) -> Result<&Connection, Problem> {

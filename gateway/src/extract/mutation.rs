@@ -60,8 +60,7 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
         let (parts, body) = request.into_parts();
         let if_epoch = if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers)?;
-        check_declared(&parts.headers, LIMIT)?;
-        let bytes = read(body, LIMIT).await?;
+        let bytes = read_all(&parts.headers, body, LIMIT).await?;
         check_media_type(&parts.headers, &bytes)?;
         let idempotency = key.map(|key| Idempotency {
             key,
@@ -128,6 +127,19 @@ impl<const LIMIT: u64> Raw<LIMIT> {
             Problem::new(Kind::RequestInvalid).detail(detail)
         })
     }
+}
+
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// `TooLarge`, `MediaTypeRefused`, `RequestTimeout`, `RequestInvalid`.
+pub(crate) async fn read_all(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    check_declared(headers, limit)?;
+    read(body, limit).await
 }
 
 /// Reads a body. Of one that is too large some more is read and dropped: a peer that still writes

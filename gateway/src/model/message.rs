@@ -109,7 +109,7 @@ pub(super) fn message_id(pointer: &str, text: &str) -> Result<MessageId, Problem
 }
 
 /// Whether this may be the type of a message: words with dots between them.
-pub(super) fn is_kind(kind: &str) -> bool {
+pub(crate) fn is_kind(kind: &str) -> bool {
     kind.len() <= MAX_TYPE
         && kind.split('.').all(|part| {
             !part.is_empty()

@@ -58,6 +58,7 @@ impl NewToken {
             groups: self.groups.map(groups).transpose()?,
             created_at_ms: now_ms,
             expires_at_ms,
+            login: None,
             revoked: CancellationToken::new(),
         })
     }

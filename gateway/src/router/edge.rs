@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::state::AppState;
-use crate::{problem, random};
+use crate::{matrix, problem, random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
@@ -36,8 +36,13 @@ pub(crate) async fn edge(State(state): State<AppState>, request: Request, next: 
         http.route = named,
         http.response.status_code = tracing::field::Empty,
     );
+    let for_matrix = state.matrix.is_some() && matrix::is_route(request.uri().path());
     let response = next.run(request).instrument(span.clone()).await;
-    let mut response = problem::render(response, &format!("urn:uuid:{id}"));
+    let mut response = if for_matrix {
+        matrix::render(response)
+    } else {
+        problem::render(response, &format!("urn:uuid:{id}"))
+    };
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     span.in_scope(|| {

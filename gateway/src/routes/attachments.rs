@@ -10,7 +10,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use quicproquo_client::{
-    Attachment, AttachmentId, Download, GroupId, Idempotency, MAX_ATTACHMENT, SessionError,
+    Attachment, AttachmentId, Download, GroupId, Idempotency, MAX_ATTACHMENT, Outcome, Session,
+    SessionError,
 };
 
 use crate::auth::{Bot, Scope};
@@ -44,10 +45,21 @@ pub(crate) async fn upload_attachment(
     bot: Bot,
     State(state): State<AppState>,
     Params(params): Params<UploadParams>,
-    mut request: Raw<MAX_ATTACHMENT>,
+    request: Raw<MAX_ATTACHMENT>,
 ) -> Result<Reply<AttachmentDto>, Problem> {
+    let done = upload(&bot, &state, params.filename.as_deref(), request).await?;
+    Ok(Reply::new(StatusCode::CREATED, done.value.into()).replayed(done.replayed))
+}
+
+/// Takes a file as it comes.
+pub(crate) async fn upload(
+    bot: &Bot,
+    state: &AppState,
+    filename: Option<&str>,
+    mut request: Raw<MAX_ATTACHMENT>,
+) -> Result<Outcome<Attachment>, Problem> {
     bot.need(Scope::MessagesSend)?;
-    let name = file_name(&request.headers, params.filename.as_deref());
+    let name = file_name(&request.headers, filename);
     let mime = media_type(&request.headers);
     let key = request.key.take();
     let held = key.as_ref().map(|key| {
@@ -64,8 +76,7 @@ pub(crate) async fn upload_attachment(
         let about = format!("/v1/attachments?{name:?}&{mime:?}");
         Idempotency { key, fingerprint: fingerprint("POST", &about, &upload.content_hash()) }
     });
-    let done = upload.finish(idempotency).await?;
-    Ok(Reply::new(StatusCode::CREATED, done.value.into()).replayed(done.replayed))
+    Ok(upload.finish(idempotency).await?)
 }
 
 /// Download a file that was sent or received.
@@ -94,11 +105,30 @@ pub(crate) async fn download_attachment(
     Segment(id): Segment<AttachmentId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    download(&bot, id, &headers).await
+}
+
+/// Gives a file, or the part of it that the headers ask for.
+pub(crate) async fn download(
+    bot: &Bot,
+    id: AttachmentId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     bot.need(Scope::MessagesRead)?;
     let allowed = |group: &GroupId| bot.grant.allows_group(group);
     let groups =
         bot.grant.groups.is_some().then_some(&allowed as &(dyn Fn(&GroupId) -> bool + Sync));
     let attachment = bot.session.attachment(&id, groups).await?;
+    serve(&bot.session, &attachment, headers).await
+}
+
+/// Gives an attachment, or the part of it that the headers ask for.
+pub(crate) async fn serve(
+    session: &Session,
+    attachment: &Attachment,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let id = attachment.id;
     let tag = format!("\"{id}\"");
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if text(IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.contains(&tag)) {
@@ -115,13 +145,13 @@ pub(crate) async fn download_attachment(
             return Ok(refused);
         }
     };
-    let mut download = bot.session.download(&attachment, range.clone())?;
+    let mut download = session.download(attachment, range.clone())?;
     // What is wrong from the beginning has an answer of its own.
     let first = download.next().await?;
     let mut response = Response::new(body(first, download));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    describe(headers, &attachment);
+    describe(headers, attachment);
     put(headers, ETAG, &tag);
     put(headers, CONTENT_LENGTH, &(range.end - range.start).to_string());
     if status == StatusCode::PARTIAL_CONTENT {

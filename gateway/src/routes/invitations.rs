@@ -1,7 +1,7 @@
 //! `/v1/invitations`.
 
 use http::StatusCode;
-use quicproquo_client::{GroupId, GroupState, SessionError};
+use quicproquo_client::{GroupId, GroupInfo, GroupState, SessionError};
 
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Segment};
@@ -37,18 +37,23 @@ pub(crate) async fn accept_invitation(
     Segment(invitation): Segment<GroupId>,
     _: Mutation<NoBody>,
 ) -> Result<Reply<GroupDto>, Problem> {
-    bot.need_in(Scope::InvitationsManage, &invitation)?;
-    let (group, replayed) = match bot.session.accept(invitation.clone()).await {
-        Ok(group) => (group, false),
-        // Accepting twice is accepting.
-        Err(SessionError::InvitationNotFound) => match bot.session.group(&invitation).await {
-            Ok(group) if group.state.is_active() => (group, true),
-            _ => return Err(SessionError::InvitationNotFound.into()),
-        },
-        Err(error) => return Err(error.into()),
-    };
+    let (group, replayed) = accept(&bot, &invitation).await?;
     let epoch = group.epoch;
     Ok(Reply::ok(group.into()).epoch(epoch).replayed(replayed))
+}
+
+/// Accepts an invitation; says whether that was done before.
+pub(crate) async fn accept(bot: &Bot, invitation: &GroupId) -> Result<(GroupInfo, bool), Problem> {
+    bot.need_in(Scope::InvitationsManage, invitation)?;
+    match bot.session.accept(invitation.clone()).await {
+        Ok(group) => Ok((group, false)),
+        // Accepting twice is accepting.
+        Err(SessionError::InvitationNotFound) => match bot.session.group(invitation).await {
+            Ok(group) if group.state.is_active() => Ok((group, true)),
+            _ => Err(SessionError::InvitationNotFound.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Decline an invitation and leave its group.
@@ -63,15 +68,20 @@ pub(crate) async fn decline_invitation(
     Segment(invitation): Segment<GroupId>,
     _: Mutation<NoBody>,
 ) -> Result<Reply<()>, Problem> {
-    bot.need_in(Scope::InvitationsManage, &invitation)?;
-    let replayed = match bot.session.decline(invitation.clone()).await {
-        Ok(()) => false,
-        // Declining twice is declining.
-        Err(SessionError::InvitationNotFound) => match bot.session.group(&invitation).await {
-            Ok(group) if group.state == GroupState::Declined => true,
-            _ => return Err(SessionError::InvitationNotFound.into()),
-        },
-        Err(error) => return Err(error.into()),
-    };
+    let replayed = decline(&bot, &invitation).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, ()).replayed(replayed))
+}
+
+/// Declines an invitation; says whether that was done before.
+pub(crate) async fn decline(bot: &Bot, invitation: &GroupId) -> Result<bool, Problem> {
+    bot.need_in(Scope::InvitationsManage, invitation)?;
+    match bot.session.decline(invitation.clone()).await {
+        Ok(()) => Ok(false),
+        // Declining twice is declining.
+        Err(SessionError::InvitationNotFound) => match bot.session.group(invitation).await {
+            Ok(group) if group.state == GroupState::Declined => Ok(true),
+            _ => Err(SessionError::InvitationNotFound.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }

@@ -27,6 +27,7 @@ fn grant(bot: &BotRow) -> Grant {
         groups: Some([format!("{:032}", 7).parse().unwrap()].into()),
         created_at_ms: 5,
         expires_at_ms: Some(9),
+        login: None,
         revoked: CancellationToken::new(),
     }
 }

@@ -144,6 +144,35 @@ async fn a_conversation_is_live_and_answered_by_keyboard() {
 }
 
 #[tokio::test]
+async fn nothing_is_missing_after_a_browser_was_away() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    bob.say(&group, "before").await;
+    let mut browser = Browser::open(&format!("{}/console#{group}", up.url())).await;
+    sign_in(&mut browser, alice.api.token()).await;
+    says(&mut browser, "[role=log] .body", "before").await;
+
+    browser.call("Network.enable", json!({})).await;
+    let network = |offline: bool| json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    browser.call("Network.emulateNetworkConditions", network(true)).await;
+    // More than a page of history.
+    for number in 0..60 {
+        bob.say(&group, &format!("away {number}.")).await;
+    }
+    browser.call("Network.emulateNetworkConditions", network(false)).await;
+    says(&mut browser, "[role=log] .body", "away 59.").await;
+    let shown = "[...document.querySelectorAll('[role=log] .body')].map((e) => e.innerText)";
+    let page = browser.evaluate(shown).await;
+    assert_eq!(page.as_array().map(Vec::len), Some(50), "{page}");
+    browser.click("section.talk > button").await;
+    says(&mut browser, "[role=log] .body", "before").await;
+    let mut expected = vec!["before".to_owned()];
+    expected.extend((0..60).map(|number| format!("away {number}.")));
+    assert_eq!(browser.evaluate(shown).await, json!(expected));
+}
+
+#[tokio::test]
 async fn every_control_has_a_name() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;

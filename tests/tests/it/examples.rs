@@ -1,6 +1,8 @@
 //! The examples, run as a reader would run them.
 
+mod bots;
 mod echo;
+mod languages;
 mod program;
 
 use std::process::Stdio;

@@ -54,6 +54,40 @@ async fn a_token_over_its_rate_is_told_when_to_come_again_and_others_are_not() {
     }
 }
 
+#[tokio::test]
+async fn a_send_over_a_socket_counts_as_the_request_that_it_stands_for() {
+    let dir = TempDir::new().unwrap();
+    for (rate, refused) in [("1", true), ("0", false)] {
+        let launch = Launch::up(&dir.path().join(rate))
+            .arg("--http-token-per-sec", rate)
+            .arg("--http-token-burst", "12");
+        let up = launch.start().await;
+        let [alice] = bots(&up, ["alice"]).await;
+        let group = alice.create_group("alone", &[]).await;
+        let mut socket = Socket::open(&alice.api, "types=gap.detected").await;
+        let mut statuses = Vec::new();
+        for id in 0..30 {
+            let message = text_message("fast");
+            let frame = json!({ "type": "send", "id": id, "group_id": group, "message": message });
+            socket.send(&frame).await;
+            let result = loop {
+                let frame = socket.next().await.unwrap();
+                if frame["type"] == "result" {
+                    break frame;
+                }
+            };
+            assert_eq!(result["id"], id);
+            if result["status"] == 429 {
+                assert_eq!(result["problem"]["type"], "urn:quicproquo:problem:rate-limited");
+            }
+            statuses.push(result["status"].as_u64().unwrap());
+        }
+        assert_eq!(statuses[0], 201);
+        // The control has no rate.
+        assert_eq!(statuses.contains(&429), refused, "{statuses:?}");
+    }
+}
+
 /// Asks until it is too much.
 async fn over(api: &Api, path: &str) -> Answer {
     wait_for("too much", SOON, async || {

@@ -21,7 +21,7 @@ pub(crate) fn faults() -> Result<Vec<String>> {
     for source in sources::with_extension("rs")? {
         rust(&source, &mut faults);
     }
-    for extension in ["rs", "py", "sh"] {
+    for extension in ["rs", "py", "sh", "ts", "go"] {
         for source in sources::with_extension(extension)? {
             let lines = source.text.lines().count();
             if lines > MAX_LINES {

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from .client import Client
-from .errors import AlreadyDone, QuicproquoError, Refused
+from .errors import AlreadyDone, QuicproquoError, Refused, Unreachable
 from .messages import Event, Message, read_message
 from .stream import Stream
 from .transport import keys_of
@@ -67,6 +67,7 @@ class Bot:
         self._messages: list[tuple[str | None, MessageHandler]] = []
         self._events: list[tuple[str, EventHandler]] = []
         self._background: list[Background] = []
+        self._ready = asyncio.Event()
         if accept_invitations:
             self.on_event("invitation.received")(self._invited)
             self.background(self._accept_pending)
@@ -179,6 +180,7 @@ class Bot:
         return types
 
     def _connected(self) -> None:
+        self._ready.set()
         log.info("listening")
 
     async def _dispatch(self, frame: dict[str, Any]) -> None:
@@ -202,8 +204,15 @@ class Bot:
 
     async def _accept_pending(self) -> None:
         """Those that came before the consumer began."""
-        for invitation in await self.client.invitations():
-            await self._accept(invitation.invitation_id)
+        await self._ready.wait()
+        while True:
+            try:
+                for invitation in await self.client.invitations():
+                    await self._accept(invitation.invitation_id)
+            except Unreachable as error:
+                log.info("invitations wait: %s", error)
+            else:
+                return
 
     async def _accept(self, invitation_id: str) -> None:
         try:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from .errors import ConfigurationError, Unreachable, refusal
+from .errors import ConfigurationError, QuicproquoError, Unreachable, refusal
 from .files import Outgoing
 from .generated import AuthenticatedClient
 from .generated import errors as generated_errors
@@ -65,6 +65,7 @@ async def settle(call: Awaitable[Response[T | Problem]]) -> T:
     Raises:
         Refused: The gateway answered with a problem.
         Unreachable: It did not answer.
+        QuicproquoError: The answer cannot be read.
     """
     try:
         parsed = (await call).parsed
@@ -74,6 +75,9 @@ async def settle(call: Awaitable[Response[T | Problem]]) -> T:
         raise Unreachable(
             f"the gateway does not answer: {error or type(error).__name__}"
         ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"the gateway's answer is none that this version knows: {error!r}"
+        raise QuicproquoError(reason) from error
     if isinstance(parsed, Problem):
         raise refusal(parsed)
     # None stands for a status without a body, whose T it is.

@@ -6,10 +6,12 @@ use quicproquo_tests::{Bot, LONG, Launch, bots, files, wait_for};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::languages;
 use super::program::{Program, Start, python};
+use crate::sdk::typescript_examples;
 
 /// Speaks to an echo bot, kills the gateway, the bot, and ends it.
-async fn conversation(start: &Start) {
+async fn conversation(start: &Start<'_>) {
     let dir = TempDir::new().expect("a directory");
     let log = dir.path().join("echo.log");
     let mut up = Launch::up(&dir.path().join("up")).start().await;
@@ -32,12 +34,15 @@ async fn conversation(start: &Start) {
             alice.insist(&late, &format!("{round}-{n}"), &text).await;
             said += 1;
         }
-        // It is in the middle of its work now; the last round kills the bot instead.
+        // It is in the middle of its work now; the last round kills both.
         if round < 2 {
             up = up.kill().await.start().await;
         } else {
             program.kill().await;
+            let launch = up.kill().await;
+            // It starts while there is no gateway.
             program = Program::start(start(), &echo, &log);
+            up = launch.start().await;
         }
     }
     echoed(&alice, &tail, &late, said + 1).await;
@@ -68,7 +73,7 @@ async fn echoed(alice: &Bot, tail: &str, group: &str, count: usize) {
     .await;
 }
 
-async fn refused(start: &Start, bot: &Bot, token: &str, log: &std::path::Path) {
+async fn refused(start: &Start<'_>, bot: &Bot, token: &str, log: &std::path::Path) {
     let mut wrong = bot.clone();
     wrong.api = quicproquo_tests::Api::new(bot.api.base(), token);
     let mut program = Program::start(start(), &wrong, log);
@@ -88,6 +93,35 @@ async fn python_alone() {
     conversation(&|| {
         let mut command = Command::new("python3");
         command.arg(files::checkout("examples/python/stdlib/bot.py"));
+        command
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn typescript_with_the_sdk() {
+    let dir = TempDir::new().expect("a directory");
+    typescript_examples(dir.path()).await;
+    conversation(&|| {
+        let mut command = Command::new("node");
+        command.arg(dir.path().join("dist/echo/bot.js"));
+        command
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn go_with_the_standard_library() {
+    let dir = TempDir::new().expect("a directory");
+    let program = languages::go(dir.path()).await;
+    conversation(&|| Command::new(&program)).await;
+}
+
+#[tokio::test]
+async fn shell_with_curl_and_jq() {
+    conversation(&|| {
+        let mut command = Command::new("bash");
+        command.arg(files::checkout("examples/shell/echo/bot.sh"));
         command
     })
     .await;

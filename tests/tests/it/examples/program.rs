@@ -7,7 +7,7 @@ use quicproquo_tests::{Bot, LONG, SOON, files, wait_for, within};
 use tokio::process::{Child, Command};
 
 /// How an example is started; its token and the gateway's address come from the environment.
-pub(super) type Start = dyn Fn() -> Command + Sync;
+pub(super) type Start<'a> = dyn Fn() -> Command + Sync + 'a;
 
 /// A running example. Dropping it kills it.
 pub(super) struct Program {

@@ -15,6 +15,7 @@ from .clock_off import ClockOff
 from .clock_off_event import ClockOffEvent
 from .clock_off_event_type import ClockOffEventType
 from .consumer import Consumer
+from .consumer_lag import ConsumerLag
 from .consumer_list import ConsumerList
 from .consumer_position import ConsumerPosition
 from .delete_message import DeleteMessage
@@ -167,6 +168,7 @@ from .webhook_change import WebhookChange
 from .webhook_created import WebhookCreated
 from .webhook_delivery import WebhookDelivery
 from .webhook_delivery_list import WebhookDeliveryList
+from .webhook_health import WebhookHealth
 from .webhook_list import WebhookList
 from .webhook_request import WebhookRequest
 from .webhook_state import WebhookState
@@ -187,6 +189,7 @@ __all__ = (
     "ClockOffEvent",
     "ClockOffEventType",
     "Consumer",
+    "ConsumerLag",
     "ConsumerList",
     "ConsumerPosition",
     "DeletedMessage",
@@ -339,6 +342,7 @@ __all__ = (
     "WebhookCreated",
     "WebhookDelivery",
     "WebhookDeliveryList",
+    "WebhookHealth",
     "WebhookList",
     "WebhookRequest",
     "WebhookState",
