@@ -34,7 +34,7 @@ use super::{Hidden, Reply};
 use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
-use crate::model::{Change, Health, InvitePolicy, LinkState, Message, Outcome};
+use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
 use crate::rpc::{LinkEvent, Stock};
 use crate::store::{
     Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
