@@ -189,6 +189,7 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    #[expect(clippy::too_many_arguments, reason = "what a session has for life")]
     pub(super) fn new(
         store: Arc<Store>,
         record: IdentityRecord,

@@ -95,7 +95,7 @@ impl Actor {
             }
             Input::Drained { result: Err(_), .. } => self.after(RETRY, Input::AskDrained),
             Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),
-            Input::Acked { up_to, result, .. } => self.acked(up_to, result),
+            Input::Acked { up_to, result, .. } => self.acked(up_to, &result),
             Input::AckAgain { .. } => self.ack_again(),
             Input::Unpause { counter, .. } => self.unpause(counter),
             Input::Wake(group) => drop(unit.touched.insert(group)),

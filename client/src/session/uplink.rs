@@ -172,7 +172,7 @@ impl Actor {
     }
 
     /// The next one leaves when this unit is durable.
-    pub(super) fn acked(&mut self, up_to: u64, result: Result<(), RpcError>) {
+    pub(super) fn acked(&mut self, up_to: u64, result: &Result<(), RpcError>) {
         match result {
             Ok(()) => self.uplink.acks = Acks { up_to, out: false },
             Err(_) => self.after(RETRY, Input::AckAgain { link: self.uplink.number }),
