@@ -220,6 +220,16 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// What a kind of event says about a message; none for kinds that are about no message.
+    pub(crate) fn of_message(kind: &str, message: Message) -> Option<Self> {
+        match kind {
+            "message.received" => Some(Self::MessageReceived(message)),
+            "message.sent" => Some(Self::MessageSent(message)),
+            "message.failed" => Some(Self::MessageFailed(message)),
+            _ => None,
+        }
+    }
+
     /// Stands for a row of the database that does not read.
     pub(crate) fn damaged(row: &[u8]) -> Self {
         let payload_hash = hex::encode(Sha256::digest(row));

@@ -23,6 +23,7 @@ use crate::store::{Exported, IdentityRecord, Owner, Store};
 pub use blobs::BlobHash;
 use command::{Asked, Command};
 pub(crate) use hidden::Hidden;
+use recent::Recent;
 
 mod actor;
 pub mod attachments;
@@ -46,6 +47,7 @@ mod isolate;
 mod key_packages;
 mod leave;
 mod load;
+mod log;
 mod membership;
 mod names;
 mod outbox;
@@ -53,10 +55,12 @@ mod pace;
 mod published;
 mod readd;
 mod receive;
+mod recent;
 mod refusal;
 mod repair;
 mod retention;
 mod rotation;
+mod said;
 mod send;
 mod stale;
 mod target;
@@ -75,6 +79,7 @@ pub struct Session {
     commands: mpsc::Sender<Asked>,
     store: Arc<Store>,
     tail: watch::Receiver<Cursor>,
+    recent: Arc<Recent>,
     health: watch::Receiver<Health>,
     clock: Clock,
 }
@@ -360,8 +365,11 @@ impl Session {
     /// # Errors
     /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
     pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
-        let tail = *self.tail.borrow();
         let now = self.clock.now_ms();
+        if let Some(page) = self.recent.page(after, limit, now) {
+            return Ok(page);
+        }
+        let tail = *self.tail.borrow();
         self.store.events(self.owner, &self.identity, after, tail, limit, now).await
     }
 
@@ -401,6 +409,7 @@ impl Session {
         tracker: &TaskTracker,
     ) -> Self {
         let (commands, queue) = mpsc::channel(COMMANDS);
+        let recent = Arc::<Recent>::default();
         let (tail_sender, tail) = watch::channel(Cursor(record.positions.tail));
         let health = Health {
             link: LinkState::Connecting,
@@ -421,10 +430,11 @@ impl Session {
             stock_target,
             clock.clone(),
             tail_sender,
+            Arc::clone(&recent),
             health_sender,
         );
         tracker.spawn(clock.clone().live(actor.run(queue)));
-        Self { identity, owner, commands, store: Arc::clone(store), tail, health, clock }
+        Self { identity, owner, commands, store: Arc::clone(store), tail, recent, health, clock }
     }
 
     /// Everything of the identity, which stands still from now on.
