@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::error::SessionError;
-use crate::event::{Cursor, EventPage};
+use crate::event::{Cursor, EventPage, SharedPage};
 use crate::model::{
     Change, ContextChange, GroupHealth, GroupInfo, Health, History, HistoryQuery, Invitation,
     InvitePolicy, KnownIdentity, LinkState, Message, NewGroup, Options, Outcome, Outgoing,
@@ -365,12 +365,25 @@ impl Session {
     /// # Errors
     /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
     pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
+        self.shared_events(after, limit).await.map(Into::into)
+    }
+
+    /// The same for one of many who read along: what is new is there once for all of them.
+    ///
+    /// # Errors
+    /// As [`Session::events`].
+    pub async fn shared_events(
+        &self,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<SharedPage, SessionError> {
         let now = self.clock.now_ms();
         if let Some(page) = self.recent.page(after, limit, now) {
             return Ok(page);
         }
         let tail = *self.tail.borrow();
-        self.store.events(self.owner, &self.identity, after, tail, limit, now).await
+        let page = self.store.events(self.owner, &self.identity, after, tail, limit, now).await?;
+        Ok(page.into())
     }
 
     /// Where the log begins: a cursor before this one has expired, and reading after this one gives

@@ -369,7 +369,7 @@ impl Actor {
         self.give_back();
         self.answer_exports(std::mem::take(&mut unit.exports)).await;
         if let Some(told) = &mut unit.told {
-            told.retain(|event| !ignored.contains(&event.cursor.0));
+            told.retain(|(event, _)| !ignored.contains(&event.cursor.0));
         }
         self.recent.grow(unit.told.take(), self.positions.tail, rewritten);
         self.tail.send_if_modified(|tail| {

@@ -79,7 +79,7 @@ impl Unit {
     /// database, and so is what came before it in this unit.
     fn tell(&mut self, size: usize, event: impl FnOnce() -> Event) {
         match &mut self.told {
-            Some(told) if size <= LARGE => told.push(event()),
+            Some(told) if size <= LARGE => told.push((event(), size)),
             told => *told = None,
         }
     }

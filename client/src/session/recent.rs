@@ -7,12 +7,17 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
+use crate::event::{Cursor, Event, EventData, SharedEvent, SharedPage, TYPING_LIVES_MS};
 
-/// Events that are kept.
-const EVENTS: usize = 64;
+/// Events that are kept: what one unit of work may bring.
+const EVENTS: usize = 256;
+/// Bytes of their content, about.
+const BYTES: usize = 512 * 1024;
 /// Events that nobody has asked for, after which nothing is kept any more.
-const UNREAD: usize = 256;
+const UNREAD: usize = 1024;
+
+/// An event, with about how many bytes its content has.
+pub(super) type Told = (Event, usize);
 
 /// The end of one identity's log.
 #[derive(Debug, Default)]
@@ -23,19 +28,22 @@ struct Kept {
     /// All events between here and `tail` are in `events`; none: nothing is kept.
     from: Option<u64>,
     tail: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<(SharedEvent, usize)>,
+    bytes: usize,
     unread: usize,
 }
 
 impl Kept {
     fn begin(&mut self, from: u64) {
         self.events.clear();
+        self.bytes = 0;
         self.from = Some(from);
         self.unread = 0;
     }
 
     fn stop(&mut self) {
         self.events = VecDeque::new();
+        self.bytes = 0;
         self.from = None;
     }
 }
@@ -48,7 +56,7 @@ impl Recent {
 
     /// The log has grown to `tail` by `events`; none: they were not collected. What is kept is not
     /// true any more when `rewritten`.
-    pub(super) fn grow(&self, events: Option<Vec<Event>>, tail: u64, rewritten: bool) {
+    pub(super) fn grow(&self, events: Option<Vec<Told>>, tail: u64, rewritten: bool) {
         let mut kept = self.lock();
         kept.tail = tail;
         if kept.from.is_none() {
@@ -61,11 +69,13 @@ impl Recent {
         if kept.unread > UNREAD {
             return kept.stop();
         }
-        kept.events.extend(events);
-        while kept.events.len() > EVENTS
-            && let Some(oldest) = kept.events.pop_front()
+        kept.bytes += events.iter().map(|(_, size)| size).sum::<usize>();
+        kept.events.extend(events.into_iter().map(|(event, size)| (SharedEvent::new(event), size)));
+        while (kept.events.len() > EVENTS || kept.bytes > BYTES)
+            && let Some((oldest, size)) = kept.events.pop_front()
         {
-            kept.from = Some(oldest.cursor.0);
+            kept.bytes -= size;
+            kept.from = Some(oldest.event().cursor.0);
         }
     }
 
@@ -76,7 +86,7 @@ impl Recent {
 
     /// What follows a cursor, at most `limit` events. `None`: the database has to be read; from
     /// now on what happens is kept.
-    pub(super) fn page(&self, after: Cursor, limit: u32, now_ms: u64) -> Option<EventPage> {
+    pub(super) fn page(&self, after: Cursor, limit: u32, now_ms: u64) -> Option<SharedPage> {
         let mut kept = self.lock();
         kept.unread = 0;
         let Some(from) = kept.from else {
@@ -88,16 +98,19 @@ impl Recent {
             return None;
         }
         let limit = limit.clamp(1, 1000) as usize;
-        let new = kept.events.partition_point(|event| event.cursor <= after);
+        let new = kept.events.partition_point(|(shared, _)| shared.event().cursor <= after);
         let oldest = now_ms.saturating_sub(TYPING_LIVES_MS);
-        let lives = |event: &&Event| {
-            event.occurred_at_ms >= oldest || !matches!(event.data, EventData::MemberTyping { .. })
+        let lives = |shared: &&SharedEvent| {
+            let Event { occurred_at_ms, data, .. } = shared.event();
+            *occurred_at_ms >= oldest || !matches!(data, EventData::MemberTyping { .. })
         };
-        let items = kept.events.range(new..).filter(lives).take(limit).cloned();
-        let items: Vec<Event> = items.collect();
+        let new = kept.events.range(new..).map(|(shared, _)| shared);
+        let items = new.filter(lives).take(limit).cloned();
+        let items: Vec<SharedEvent> = items.collect();
         let full = items.len() == limit;
-        let next = items.last().filter(|_| full).map_or(Cursor(kept.tail), |last| last.cursor);
-        Some(EventPage { items, next })
+        let next =
+            items.last().filter(|_| full).map_or(Cursor(kept.tail), |last| last.event().cursor);
+        Some(SharedPage { items, next })
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -108,23 +121,23 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventData;
+    use crate::event::EventPage;
     use crate::model::{Outgoing, TrustState};
     use crate::session::Session;
     use crate::session::tests::world::{World, bot, heard, meet, patient, text, until};
     use crate::{GroupId, RelatesTo, Suite};
 
-    fn events(seqs: impl IntoIterator<Item = u64>) -> Vec<Event> {
+    fn events(seqs: impl IntoIterator<Item = u64>) -> Vec<Told> {
         let event = |seq| {
             let data = EventData::GapDetected { lost: 1 };
-            Event { cursor: Cursor(seq), occurred_at_ms: 0, group: None, data }
+            (Event { cursor: Cursor(seq), occurred_at_ms: 0, group: None, data }, 1)
         };
         seqs.into_iter().map(event).collect()
     }
 
     fn read(recent: &Recent, after: u64, limit: u32) -> Option<(Vec<u64>, u64)> {
         let page = recent.page(Cursor(after), limit, 0)?;
-        Some((page.items.iter().map(|event| event.cursor.0).collect(), page.next.0))
+        Some((page.items.iter().map(|shared| shared.event().cursor.0).collect(), page.next.0))
     }
 
     #[test]
@@ -176,8 +189,36 @@ mod tests {
             recent.grow(Some(events([seq])), seq, false);
         }
         assert!(recent.wanted());
-        recent.grow(Some(events([999])), 999, false);
+        recent.grow(Some(events([9_999])), 9_999, false);
         assert!(!recent.wanted());
+    }
+
+    #[test]
+    fn large_ones_push_others_out() {
+        let recent = Recent::default();
+        recent.page(Cursor(0), 1, 0);
+        let large = |seq| events([seq]).into_iter().map(|(event, _)| (event, BYTES / 2)).collect();
+        for seq in 1..=3 {
+            recent.grow(Some(large(seq)), seq, false);
+        }
+        assert_eq!(read(&recent, 0, 9), None);
+        assert_eq!(read(&recent, 1, 9), Some((vec![2, 3], 3)));
+        recent.reset(3);
+        recent.page(Cursor(3), 1, 0);
+        recent.grow(Some(events([4])), 4, false);
+        assert_eq!(read(&recent, 3, 9), Some((vec![4], 4)));
+    }
+
+    #[test]
+    fn all_who_read_along_share_what_the_first_has_encoded() {
+        let recent = Recent::default();
+        recent.page(Cursor(0), 1, 0);
+        recent.grow(Some(events([1])), 1, false);
+        let encoded = |text: &'static str| {
+            let page = recent.page(Cursor(0), 9, 0).unwrap();
+            page.items[0].encoded(|_| text.into())
+        };
+        assert_eq!(encoded("first"), encoded("second"));
     }
 
     #[test]
@@ -187,8 +228,9 @@ mod tests {
         let by = crate::IdentityKey::from_slice(&[7; 32]).unwrap();
         let data = EventData::MemberTyping { by, name: None, active: true, until_ms: 0 };
         let (cursor, group) = (Cursor(1), None);
-        recent.grow(Some(vec![Event { cursor, occurred_at_ms: 5, group, data }]), 1, false);
-        let page = |now_ms| recent.page(Cursor(0), 9, now_ms).unwrap();
+        let event = Event { cursor, occurred_at_ms: 5, group, data };
+        recent.grow(Some(vec![(event, 1)]), 1, false);
+        let page = |now_ms| EventPage::from(recent.page(Cursor(0), 9, now_ms).unwrap());
         assert_eq!(page(5 + TYPING_LIVES_MS).items.len(), 1);
         assert_eq!(page(6 + TYPING_LIVES_MS), EventPage { items: Vec::new(), next: Cursor(1) });
     }
@@ -202,6 +244,7 @@ mod tests {
                 let Some(page) = session.recent.page(Cursor(after), limit, 0) else { continue };
                 let (owner, own) = (session.owner, &session.identity);
                 let stored = session.store.events(owner, own, Cursor(after), tail, limit, 0).await;
+                let page = EventPage::from(page);
                 assert_eq!(page, stored.unwrap(), "after {after}");
                 compared += page.items.len();
             }

@@ -7,8 +7,8 @@ use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
 use super::Reply;
+use super::recent::Told;
 use crate::error::SessionError;
-use crate::event::Event;
 use crate::model::Idempotency;
 use crate::store::{Batch, Exported, IdempotencyRecord, IdempotencyTarget, StoredMessage};
 
@@ -57,7 +57,7 @@ pub(super) struct Unit {
     /// What is remembered of the link has changed.
     pub(super) moved: bool,
     /// Events of this unit, when somebody reads along.
-    pub(super) told: Option<Vec<Event>>,
+    pub(super) told: Option<Vec<Told>>,
     /// Who waits for all rows of the identity.
     pub(super) exports: Vec<Reply<Exported>>,
     keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
