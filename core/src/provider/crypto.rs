@@ -230,7 +230,7 @@ mod tests {
             assert!(!verify(b"date", key.as_bytes(), &signature));
             assert!(!verify(b"dat", key.as_bytes(), &signature));
             assert!(!verify(b"data", bob.key().as_bytes(), &signature));
-            assert!(!verify(b"data", key.as_bytes(), &bob.sign(b"data").to_vec()));
+            assert!(!verify(b"data", key.as_bytes(), &bob.sign(b"data")));
             let mut other = signature.clone();
             other[0] ^= 1;
             assert!(!verify(b"data", key.as_bytes(), &other));
