@@ -95,7 +95,7 @@ async fn serve(client: &Client, data: &Path) -> Result<(), Failure> {
 
 /// What the bot says to a text, if anything: the part to change.
 fn answer(text: &str) -> Option<String> {
-    Some(text.to_owned())
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Answers an event. When it comes again, the key keeps it from being answered twice.
