@@ -133,6 +133,8 @@ type Buffered = HashMap<Vec<u8>, Vec<(u64, Zeroizing<Vec<u8>>)>>;
 pub(super) struct Waits {
     pub(super) intents: HashMap<u64, Vec<Waiting<Change>>>,
     pub(super) sends: HashMap<u64, Vec<Waiting<Message>>>,
+    /// The spans of those who asked for open intents.
+    pub(super) asked_by: HashMap<u64, Span>,
 }
 
 /// All state of one session.
