@@ -54,6 +54,7 @@ mod published;
 mod readd;
 mod receive;
 mod refusal;
+mod removed;
 mod repair;
 mod retention;
 mod rotation;

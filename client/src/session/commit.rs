@@ -437,7 +437,6 @@ impl Actor {
             return Ok(());
         };
         let record = &mut slot.record;
-        let was_visible = record.is_visible();
         record.epoch = epoch;
         if !summary.removed.is_empty() {
             record.removed_in = epoch;
@@ -459,22 +458,9 @@ impl Actor {
         let added: Vec<_> = added.filter(|key| !again(key)).collect();
         let removed = summary.removed.iter().filter(|key| !again(key));
         let removed: Vec<_> = removed.copied().collect();
+        record.remember_removed(epoch, &removed, &added);
         if summary.self_removed {
-            let left = record.state == GroupState::Leaving;
-            if was_visible {
-                record.state = if left { GroupState::Left } else { GroupState::Removed };
-            } else {
-                record.state = GroupState::Declined;
-                slot.hidden.clear();
-                unit.batch.drop_hidden(self.owner, group);
-                self.place_free(unit);
-            }
-            let reason = if left { "left" } else { "removed" }.to_owned();
-            if was_visible {
-                self.emit(unit, Some(group), EventData::GroupLeft { reason });
-            }
-            self.end_intents(group, unit);
-            self.forget_group_state(group, unit);
+            self.go_out(group, unit);
         } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {
             let by = summary.by;
             let data = EventData::GroupMembersChanged { epoch, by, added, removed };
@@ -485,11 +471,7 @@ impl Actor {
             self.emit(unit, Some(group), data);
         }
         unit.record_changed(group);
-        if summary.self_removed {
-            if let Some(slot) = self.groups.get_mut(group) {
-                slot.record.lost = None;
-            }
-        } else {
+        if !summary.self_removed {
             self.caught_up(group, (epoch, hint), unit);
         }
         self.renew(group, unit);

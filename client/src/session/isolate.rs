@@ -117,7 +117,8 @@ impl Actor {
             slot.record.isolated_from = None;
             slot.retries = 0;
             unit.record_changed(group);
-            self.tell_aloud(unit, group, &EventData::GroupRepaired {});
+            let reason = "readable".to_owned();
+            self.tell_aloud(unit, group, &EventData::GroupRepaired { reason });
         }
         Ok(())
     }

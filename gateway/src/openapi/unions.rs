@@ -79,7 +79,7 @@ const EVENTS: [(&str, &str); 19] = [
     ("group.isolated", "GroupReason"),
     ("group.forked", "GroupForked"),
     ("group.needs_readd", "GroupReason"),
-    ("group.repaired", "GroupRepaired"),
+    ("group.repaired", "GroupReason"),
     ("group.change_failed", "GroupReason"),
     ("invitation.received", "Invitation"),
     ("gap.detected", "Gap"),
@@ -92,7 +92,7 @@ const EVENTS: [(&str, &str); 19] = [
 const OWN_TYPE: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$";
 
 /// Divides every union of a document's schemas.
-pub(super) fn divide(schemas: &mut Map<String, Value>) {
+pub(crate) fn divide(schemas: &mut Map<String, Value>) {
     tagged(schemas);
     new_messages(schemas);
     messages(schemas);
