@@ -5,7 +5,7 @@ mod send;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -133,7 +133,7 @@ impl Stream {
     async fn deliver(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let begun = Instant::now();
         for given in self.queue.drain(..self.queue.len().min(BURST)) {
-            feed(socket, Outgoing::event(given).text()).await?;
+            feed(socket, given.frame()).await?;
         }
         flush(socket).await?;
         // Whoever took so long has read, and was not asked for a sign of life meanwhile.
@@ -255,7 +255,7 @@ pub(super) async fn authenticate(
     })
 }
 
-pub(super) async fn feed(socket: &mut WebSocket, text: String) -> Result<(), End> {
+pub(super) async fn feed(socket: &mut WebSocket, text: impl Into<Utf8Bytes>) -> Result<(), End> {
     write(socket.feed(Message::Text(text.into()))).await
 }
 
