@@ -61,7 +61,7 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
     let mute_query =
         |number| format!("consumer=mute-{number}&types=message.received&groups={group}");
     let (healthy_ones, mute_ones) =
-        (setting("QPQ_READERS", 30, 900), setting("QPQ_MUTE_READERS", 4, 100));
+        (setting("QPQ_READERS", 30, 100), setting("QPQ_MUTE_READERS", 4, 10));
     let mut mutes = Vec::new();
     for number in 0..mute_ones {
         mutes.push(mute(&bob, &mute_query(number)).await);

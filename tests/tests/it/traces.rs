@@ -83,7 +83,7 @@ fn exported(collector: &Target, canaries: &[&str]) -> Vec<Span> {
         for canary in canaries {
             assert!(!contains(&delivered.bytes, canary.as_bytes()), "{canary} is in a trace");
         }
-        let request = ExportTraceServiceRequest::decode(&*delivered.bytes).unwrap();
+        let request = ExportTraceServiceRequest::decode(&*delivered.bytes).expect("a trace");
         let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
         spans.extend(scopes.flat_map(|scope| scope.spans));
     }
