@@ -1982,7 +1982,7 @@ export interface components {
              */
             type: "group.renamed";
         };
-        /** @description An event of the type `group.repaired`. */
+        /** @description The group is well again, or was never unwell. */
         GroupRepairedEvent: {
             /**
              * Format: int32
