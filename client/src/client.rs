@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quicproquo_core::identity::{Identity, IdentityKey};
+use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridSecret;
 use quicproquo_schemas::id::Instance;
 use tokio_util::task::TaskTracker;
@@ -101,7 +101,7 @@ impl Client {
     pub async fn create(&self, invite: Option<&str>) -> Result<Session, SessionError> {
         let hybrid =
             HybridSecret::generate().map_err(|error| SessionError::Internal(error.to_string()))?;
-        let identity = Identity::generate();
+        let identity = self.inner.clock.new_identity();
         let record =
             self.inner.store.create_identity(identity, hybrid, self.inner.clock.now_ms()).await?;
         Ok(self.start(record, invite.map(Arc::from)))

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::Identity;
 
 #[cfg(feature = "simulation")]
 use crate::simulation::{Busy, Process};
@@ -115,6 +117,16 @@ impl Clock {
 #[cfg(not(feature = "simulation"))]
 #[expect(clippy::unused_self, reason = "only a simulation has something to do here")]
 impl Clock {
+    /// An id for a group.
+    pub(crate) fn new_group(&self) -> GroupId {
+        GroupId::random()
+    }
+
+    /// An identity.
+    pub(crate) fn new_identity(&self) -> Identity {
+        Identity::generate()
+    }
+
     /// For the simulation: something is being done until what this answers is dropped.
     #[inline]
     pub(crate) fn busy(&self) -> impl Send + Sync + use<> {}
@@ -134,6 +146,23 @@ impl Clock {
 
 #[cfg(feature = "simulation")]
 impl Clock {
+    /// An id for a group: in a simulation the same one in each run, since groups are gone through
+    /// in the order of their ids.
+    pub(crate) fn new_group(&self) -> GroupId {
+        match self {
+            Self::System => GroupId::random(),
+            Self::Simulated(process) => process.new_group(),
+        }
+    }
+
+    /// An identity, in the same way.
+    pub(crate) fn new_identity(&self) -> Identity {
+        match self {
+            Self::System => Identity::generate(),
+            Self::Simulated(process) => process.new_identity(),
+        }
+    }
+
     /// Something is being done until what this answers is dropped.
     pub(crate) fn busy(&self) -> Option<Busy> {
         match self {

@@ -59,6 +59,10 @@ impl FromStr for Cursor {
     }
 }
 
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -230,9 +234,17 @@ pub enum EventData {
         /// requests had no answer, so this identity may have been removed.
         reason: String,
     },
-    /// A group is well again: what was kept has been processed, or this identity was added again.
+    /// A group is well again, or has never been unwell.
     #[serde(rename = "group.repaired")]
-    GroupRepaired {},
+    GroupRepaired {
+        /// How, in a stable word: `rejoined` (this identity was added again), `caught_up` (what
+        /// was missing has come), `readable` (an isolated group reads again, and what was kept
+        /// follows), `alone` (nobody else is in it); or `unconfirmed`: for an hour nothing has
+        /// confirmed the suspicion, and the group goes on as it was here. `unknown`: written by an
+        /// earlier version.
+        #[serde(default = "unknown")]
+        reason: String,
+    },
     /// Somebody added this identity to a group.
     #[serde(rename = "invitation.received")]
     InvitationReceived(Invitation),
@@ -327,7 +339,7 @@ impl EventData {
             Self::GroupIsolated { .. } => "group.isolated",
             Self::GroupForked { .. } => "group.forked",
             Self::GroupNeedsReadd { .. } => "group.needs_readd",
-            Self::GroupRepaired {} => "group.repaired",
+            Self::GroupRepaired { .. } => "group.repaired",
             Self::GroupChangeFailed { .. } => "group.change_failed",
             Self::InvitationReceived(_) => "invitation.received",
             Self::GapDetected { .. } => "gap.detected",

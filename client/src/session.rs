@@ -57,6 +57,7 @@ mod readd;
 mod receive;
 mod recent;
 mod refusal;
+mod removed;
 mod repair;
 mod retention;
 mod rotation;

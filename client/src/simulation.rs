@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::Identity;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +36,22 @@ const YIELDS: usize = 8;
 pub struct Simulation {
     time: Arc<Time>,
     node: FakeNode,
+    ids: Arc<Ids>,
+}
+
+/// Where ids and identities come from.
+#[derive(Debug)]
+struct Ids {
+    seed: u64,
+    made: AtomicU64,
+}
+
+impl Ids {
+    /// The next ones of this seed.
+    fn draw(&self) -> [u8; 32] {
+        let made = self.made.fetch_add(1, Ordering::SeqCst);
+        Sha256::digest([self.seed.to_be_bytes(), made.to_be_bytes()].concat()).into()
+    }
 }
 
 #[derive(Debug)]
@@ -52,15 +71,17 @@ struct Timers {
 
 impl Simulation {
     /// Time stands still at a moment twenty days ago. Key packages are judged by the clock of the
-    /// machine too, which must not be behind that of the simulation, nor months before it.
-    pub fn new() -> Self {
+    /// machine too, which must not be behind that of the simulation, nor months before it. Groups
+    /// and identities have the same ids whenever they are made in the same order under one seed.
+    pub fn new(seed: u64) -> Self {
         let time = Time {
             now_ms: AtomicU64::new(crate::clock::now_ms().saturating_sub(LEAD_MS)),
             timers: Mutex::default(),
             busy: AtomicUsize::new(0),
             idle: Notify::new(),
         };
-        Self { time: Arc::new(time), node: FakeNode::new() }
+        let ids = Ids { seed, made: AtomicU64::new(0) };
+        Self { time: Arc::new(time), node: FakeNode::new(), ids: Arc::new(ids) }
     }
 
     /// The node.
@@ -111,12 +132,6 @@ impl Simulation {
             }
             idle.await;
         }
-    }
-}
-
-impl Default for Simulation {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -226,6 +241,15 @@ impl Process {
 
     pub(crate) fn now_ms(&self) -> u64 {
         self.simulation.now_ms()
+    }
+
+    pub(crate) fn new_group(&self) -> GroupId {
+        let id = self.simulation.ids.draw();
+        GroupId::from_slice(&id).expect("a group id may have 32 bytes")
+    }
+
+    pub(crate) fn new_identity(&self) -> Identity {
+        Identity::from_seed(self.simulation.ids.draw().into())
     }
 
     pub(crate) fn sleep(&self, pause: Duration) -> impl Future<Output = ()> + Send + use<> {

@@ -22,7 +22,7 @@ mod tests;
 
 use zeroize::Zeroizing;
 
-use crate::group::RepairRequest;
+use crate::group::{RemovalNotice, RepairRequest};
 use crate::kem::{HybridPublic, HybridSecret, KemError};
 
 /// First byte of an envelope of version 1.
@@ -44,6 +44,8 @@ pub enum PayloadKind {
     BareMls,
     /// A signed request to be added to a group again, without an envelope.
     RepairRequest,
+    /// A signed notice that the recipient was removed, without an envelope.
+    RemovalNotice,
     /// Anything else.
     Unknown,
 }
@@ -55,6 +57,7 @@ pub fn kind(payload: &[u8]) -> PayloadKind {
         [VERSION_2, ..] => PayloadKind::EnvelopeV2,
         [0x00, 0x01, ..] => PayloadKind::BareMls,
         payload if RepairRequest::is_request(payload) => PayloadKind::RepairRequest,
+        payload if RemovalNotice::is_notice(payload) => PayloadKind::RemovalNotice,
         _ => PayloadKind::Unknown,
     }
 }
@@ -108,7 +111,10 @@ pub fn open(secrets: &[HybridSecret], payload: &[u8]) -> Result<Zeroizing<Vec<u8
     match kind(payload) {
         PayloadKind::EnvelopeV1 => first(secrets, |secret| v1::open(secret, payload)),
         PayloadKind::EnvelopeV2 => first(secrets, |secret| v2::open(secret, payload)),
-        PayloadKind::BareMls | PayloadKind::RepairRequest | PayloadKind::Unknown => Err(OpenError),
+        PayloadKind::BareMls
+        | PayloadKind::RepairRequest
+        | PayloadKind::RemovalNotice
+        | PayloadKind::Unknown => Err(OpenError),
     }
 }
 

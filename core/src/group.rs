@@ -23,6 +23,7 @@ mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 mod forge;
 mod join;
+mod notice;
 mod process;
 mod repair;
 mod roles;
@@ -49,6 +50,7 @@ pub use event::CommitSummary;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use forge::Forgery;
 pub use join::{JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
+pub use notice::{BadNotice, RemovalNotice};
 pub use process::{ProcessError, Processed, Undecryptable};
 pub use repair::{BadRequest, RepairError, RepairRequest};
 pub use roles::Unauthorized;

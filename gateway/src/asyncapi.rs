@@ -1,16 +1,18 @@
 //! The `AsyncAPI` 3 document of the event stream, from the types of the frames.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::events::{Incoming, Outgoing};
-use crate::model::{EventDto, MessageDto, NewMessage, WebhookPayload};
+use crate::model::{
+    EventDto, FileContent, MessageDto, NewMessage, ReactionContent, TextContent, TypingContent,
+    WebhookPayload,
+};
+use crate::openapi::unions;
 use crate::problem::{FieldError, ProblemBody};
 
-type Schemas = BTreeMap<String, Value>;
+type Schemas = Map<String, Value>;
 
 /// The `AsyncAPI` 3.0 document as pretty JSON with a newline at the end, as it is committed.
 ///
@@ -30,8 +32,15 @@ fn document() -> Value {
     add::<ProblemBody>(&mut schemas);
     add::<FieldError>(&mut schemas);
     add::<WebhookPayload>(&mut schemas);
+    add::<TextContent>(&mut schemas);
+    add::<FileContent>(&mut schemas);
+    add::<ReactionContent>(&mut schemas);
+    add::<TypingContent>(&mut schemas);
+    unions::divide(&mut schemas);
+    discriminate(&mut schemas);
     let from_gateway = frames::<Outgoing>(&mut schemas);
     let from_bot = frames::<Incoming>(&mut schemas);
+    schemas.values_mut().for_each(examples);
     let mut messages: Map<String, Value> = Map::new();
     for frame in from_gateway.iter().chain(&from_bot) {
         messages.insert(frame.message(), frame.describe());
@@ -262,22 +271,47 @@ fn add<T: ToSchema>(schemas: &mut Schemas) {
     schemas.insert(T::name().into_owned(), plain(&T::schema()));
 }
 
-/// What a type refers to.
+/// What a type refers to; what is there already stays as it is.
 fn collect<T: ToSchema>(schemas: &mut Schemas) {
     let mut found = Vec::new();
     T::schemas(&mut found);
-    schemas.extend(found.iter().map(|(name, schema)| (name.clone(), plain(schema))));
-    if let Some(Value::Object(schema)) = schemas.get_mut("EventData")
-        && let Some(variants) = schema.remove("oneOf")
-    {
-        schema.insert("anyOf".to_owned(), variants);
+    for (name, schema) in found {
+        schemas.entry(name).or_insert_with(|| plain(&schema));
+    }
+}
+
+/// `AsyncAPI` has no mapping: the value of a discriminator is the name of a schema. So where each
+/// variant of a union has one value, that becomes the variant's name. An open union keeps its
+/// variants, whose `type`s exclude each other.
+fn discriminate(schemas: &mut Schemas) {
+    let is_union = |name: &&String| schemas[*name]["discriminator"].is_object();
+    let unions: Vec<String> = schemas.keys().filter(is_union).cloned().collect();
+    for name in unions {
+        let Some(Value::Object(mut union)) = schemas.remove(&name) else { continue };
+        let discriminator = union.remove("discriminator").unwrap_or_default();
+        let mapping = discriminator["mapping"].as_object().cloned().unwrap_or_default();
+        if union["oneOf"].as_array().map(Vec::len) == Some(mapping.len()) {
+            let field = &discriminator["propertyName"];
+            for (value, target) in &mapping {
+                let variant = target.as_str().and_then(|path| path.rsplit('/').next());
+                if let Some(schema) = variant.and_then(|variant| schemas.remove(variant)) {
+                    schemas.insert(value.clone(), schema);
+                }
+            }
+            let variants = mapping.keys().map(|value| schema_reference(value)).collect();
+            union.insert("oneOf".to_owned(), variants);
+            union.insert("type".to_owned(), "object".into());
+            union.insert("required".to_owned(), json!([field]));
+            let properties = [(field.as_str().unwrap_or_default(), json!({ "type": "string" }))];
+            union.insert("properties".to_owned(), properties.into_iter().collect());
+            union.insert("discriminator".to_owned(), field.clone());
+        }
+        schemas.insert(name, Value::Object(union));
     }
 }
 
 fn plain(schema: &RefOr<Schema>) -> Value {
-    let mut value = serde_json::to_value(schema).unwrap_or_default();
-    examples(&mut value);
-    value
+    serde_json::to_value(schema).unwrap_or_default()
 }
 
 /// JSON Schema has lists of examples; a single `example` is `OpenAPI`'s.
@@ -329,6 +363,9 @@ mod tests {
             let pointer = format!("/channels/socket/messages/{name}Frame");
             assert!(document.pointer(&pointer).is_some(), "{name}");
         }
+        let event = &document["components"]["schemas"]["Event"];
+        assert_eq!(event["discriminator"], "type");
+        assert_eq!(document["components"]["schemas"]["group.left"]["type"], "object");
         let text = document.to_string();
         for part in text.split("\"$ref\":\"#").skip(1) {
             let pointer = part.split('"').next().unwrap();

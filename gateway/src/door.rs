@@ -8,8 +8,13 @@ mod accept;
 mod connection;
 mod listener;
 mod places;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +41,7 @@ pub struct DoorLimits {
     /// From a connection's start, or the end of its last answer, to the end of the next headers;
     /// and for the TLS handshake.
     pub head: Duration,
-    /// How long a peer may read nothing of what waits for it.
+    /// How long a peer may read nothing of what waits for it; over TCP, to the next 32 KiB.
     pub stalled: Duration,
     /// Bytes of headers.
     pub head_bytes: usize,
@@ -48,10 +53,17 @@ impl Default for DoorLimits {
             connections: 10_240,
             per_address: 256,
             head: Duration::from_secs(10),
-            stalled: Duration::from_secs(30),
+            stalled: Duration::from_secs(10),
             head_bytes: 64 * 1024,
         }
     }
+}
+
+/// Whether a write failed because its peer has read nothing of it for too long.
+pub(crate) fn is_stall(error: &(dyn Error + 'static)) -> bool {
+    let timed_out = |error: &io::Error| error.kind() == ErrorKind::TimedOut;
+    successors(Some(error), |&error| error.source())
+        .any(|error| error.downcast_ref().is_some_and(timed_out))
 }
 
 /// Who is at the other end of a connection; every request carries it as an extension.

@@ -5,7 +5,7 @@ mod finish;
 mod responses;
 #[cfg(test)]
 mod tests;
-mod unions;
+pub(crate) mod unions;
 
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};

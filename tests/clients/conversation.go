@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,14 @@ import (
 
 	gateway "example.org/gateway"
 )
+
+// What a bot knows of its own messages.
+type ownEvent struct {
+	Data struct {
+		Type    string
+		Content struct{ Celsius int }
+	}
+}
 
 func client(token string) *gateway.APIClient {
 	configuration := gateway.NewConfiguration()
@@ -34,6 +43,13 @@ func assert(condition bool, what string) {
 func text(body string) gateway.MessageRequest {
 	request := gateway.NewTextMessageRequest(*gateway.NewTextContent(body), "text")
 	return gateway.TextMessageRequestAsMessageRequest(request)
+}
+
+// A type of a bot's own has no value that the lookup could know: the answer has its text.
+func report() gateway.MessageRequest {
+	request := gateway.NewOwnMessageRequest("org.example.report")
+	request.SetContent(map[string]any{"celsius": 21})
+	return gateway.OwnMessageRequestAsMessageRequest(request)
 }
 
 func invited(bob *gateway.APIClient, group string) bool {
@@ -87,6 +103,22 @@ func main() {
 	received := heard[0].MessageReceivedEvent
 	assert(received != nil && received.Data.TextMessage != nil, "a text")
 	assert(received.Data.TextMessage.Content.Body == "hello", "the text that was sent")
+
+	_, _, err = alice.MessagesAPI.SendMessage(ctx, group.GroupId).MessageRequest(report()).Execute()
+	check(err)
+	var own []ownEvent
+	for len(own) == 0 {
+		assert(time.Now().Before(deadline), "no report")
+		poll := bob.EventsAPI.ListEvents(ctx).After(cursor).Timeout(10000)
+		page, answer, err := poll.Types("message.received").Execute()
+		check(err)
+		cursor = page.GetNext()
+		var text struct{ Items []ownEvent }
+		check(json.NewDecoder(answer.Body).Decode(&text))
+		own = text.Items
+	}
+	assert(own[0].Data.Type == "org.example.report", "a type of its own")
+	assert(own[0].Data.Content.Celsius == 21, "the content of its own")
 
 	nowhere := alice.MessagesAPI.SendMessage(ctx, strings.Repeat("0", 64))
 	_, answer, err := nowhere.MessageRequest(text("nobody")).Execute()

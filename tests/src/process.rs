@@ -286,6 +286,15 @@ impl Running {
         self.child.id().expect("the process has not ended")
     }
 
+    /// Bytes of it in memory.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/smaps_rollup", self.pid());
+        let text = fs::read_to_string(path).expect("the kernel tells what a process holds");
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).expect("Rss");
+        let number = line.trim().trim_end_matches(" kB").trim();
+        1024 * number.parse::<u64>().expect("a number")
+    }
+
     /// SIGKILL, without waiting for the end.
     pub fn strike(&mut self) {
         self.child.start_kill().expect("kill qpq");

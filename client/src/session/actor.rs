@@ -128,13 +128,15 @@ impl Outgoing {
 type Waiting<T> = (Reply<Outcome<T>>, bool);
 
 /// Payloads that wait for a group, with when they came (unix milliseconds).
-type Buffered = HashMap<Vec<u8>, Vec<(u64, Zeroizing<Vec<u8>>)>>;
+type Buffered = BTreeMap<Vec<u8>, Vec<(u64, Zeroizing<Vec<u8>>)>>;
 
 /// Callers that wait for an outcome.
 #[derive(Default)]
 pub(super) struct Waits {
     pub(super) intents: HashMap<u64, Vec<Waiting<Change>>>,
     pub(super) sends: HashMap<u64, Vec<Waiting<Message>>>,
+    /// The spans of those who asked for open intents.
+    pub(super) asked_by: HashMap<u64, Span>,
 }
 
 /// All state of one session.
@@ -151,7 +153,7 @@ pub(super) struct Actor {
     pub(super) published: Published,
     pub(super) asked_keys: BTreeSet<IdentityKey>,
     pub(super) asking_names: usize,
-    pub(super) groups: HashMap<GroupId, Slot>,
+    pub(super) groups: BTreeMap<GroupId, Slot>,
     pub(super) outbox: BTreeMap<u64, Outgoing>,
     pub(super) said: Said,
     /// Groups in which messages wait for room in the outbox.
@@ -180,6 +182,8 @@ pub(super) struct Actor {
     pub(super) replaced: BTreeSet<Suite>,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
+    /// A timer runs for asking, after a gap, where groups are.
+    pub(super) inquiring: bool,
     /// When the memory was last thrown away, unix milliseconds.
     pub(super) reloaded_ms: Option<u64>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
@@ -215,14 +219,14 @@ impl Actor {
             published: Published::new(),
             asked_keys: BTreeSet::new(),
             asking_names: 0,
-            groups: HashMap::new(),
+            groups: BTreeMap::new(),
             outbox: BTreeMap::new(),
             said: Said::default(),
             backlog: BTreeSet::new(),
             intents: BTreeMap::new(),
             last_intent: 0,
             claiming: BTreeSet::new(),
-            buffered: HashMap::new(),
+            buffered: BTreeMap::new(),
             last_buffered: 0,
             last_hidden: 0,
             set_aside_bytes: 0,
@@ -238,6 +242,7 @@ impl Actor {
             replaced: BTreeSet::new(),
             waiting_names: Vec::new(),
             waits: Waits::default(),
+            inquiring: false,
             reloaded_ms: None,
             jobs: FuturesUnordered::new(),
             tail,
@@ -292,6 +297,8 @@ impl Actor {
 
     async fn next(&mut self, commands: &mut mpsc::Receiver<Asked>) -> Option<Input> {
         tokio::select! {
+            // Of what is there already a command comes first here, and last in `queued`.
+            biased;
             command = commands.recv() => Some(command.map_or(Input::Stop, Input::Command)),
             event = self.uplink.events.recv(), if !self.uplink.over => {
                 Some(event.map_or(Input::LinkOver, Input::Link))

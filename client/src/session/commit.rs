@@ -20,6 +20,7 @@ use quicproquo_core::kem::HybridPublic;
 use quicproquo_core::suite::Suite;
 use quicproquo_schemas::limits::MAX_PAYLOAD;
 use serde_bytes::ByteBuf;
+use tracing::Instrument as _;
 
 use super::actor::{Actor, Slot};
 use super::bulk::{at_once, wanted};
@@ -101,7 +102,8 @@ impl Actor {
                 return Ok(());
             };
             let n = intent.n;
-            let step = self.step(&intent, unit).await?;
+            let by = self.asked_by(n);
+            let step = self.step(&intent, unit).instrument(by.clone()).await?;
             let new = self.groups.get(group).is_none_or(|slot| slot.record.epoch == 0);
             if new && matches!(intent.spec, IntentSpec::Create(_)) {
                 match &step {
@@ -113,19 +115,21 @@ impl Actor {
             match step {
                 Ok(Step::Moot) => self.settle(n, &Ok(()), unit),
                 Ok(Step::Wait | Step::Proposed) => return Ok(()),
-                Ok(Step::Commit(staged)) => match self.propose_commit(&intent, *staged, unit) {
-                    Ok(true) => return Ok(()),
-                    Ok(false) => {
-                        // We are the only member: nobody can race us.
-                        self.commit_won(group, None, unit).await?;
-                    }
-                    Err(error) => {
-                        if let Some(mls) = self.mls(group).await? {
-                            let _ = mls.clear_pending();
+                Ok(Step::Commit(staged)) => {
+                    match by.in_scope(|| self.propose_commit(&intent, *staged, unit)) {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => {
+                            // We are the only member: nobody can race us.
+                            self.commit_won(group, None, unit).await?;
                         }
-                        self.settle(n, &Err(error), unit);
+                        Err(error) => {
+                            if let Some(mls) = self.mls(group).await? {
+                                let _ = mls.clear_pending();
+                            }
+                            self.settle(n, &Err(error), unit);
+                        }
                     }
-                },
+                }
                 Err(error) => self.settle(n, &Err(error), unit),
             }
         }
@@ -331,7 +335,8 @@ impl Actor {
                 };
                 self.drop_outgoing(pending.counter, unit);
                 if let Some(welcome) = &pending.welcome {
-                    self.send_welcome(group, welcome, &pending.added, unit);
+                    let by = self.asked_by(pending.intent);
+                    by.in_scope(|| self.send_welcome(group, welcome, &pending.added, unit));
                 }
                 self.apply(group, &summary, unit).await?;
                 let intent = self.intents.get(&pending.intent);
@@ -432,7 +437,6 @@ impl Actor {
             return Ok(());
         };
         let record = &mut slot.record;
-        let was_visible = record.is_visible();
         record.epoch = epoch;
         if !summary.removed.is_empty() {
             record.removed_in = epoch;
@@ -454,22 +458,9 @@ impl Actor {
         let added: Vec<_> = added.filter(|key| !again(key)).collect();
         let removed = summary.removed.iter().filter(|key| !again(key));
         let removed: Vec<_> = removed.copied().collect();
+        record.remember_removed(epoch, &removed, &added);
         if summary.self_removed {
-            let left = record.state == GroupState::Leaving;
-            if was_visible {
-                record.state = if left { GroupState::Left } else { GroupState::Removed };
-            } else {
-                record.state = GroupState::Declined;
-                slot.hidden.clear();
-                unit.batch.drop_hidden(self.owner, group);
-                self.place_free(unit);
-            }
-            let reason = if left { "left" } else { "removed" }.to_owned();
-            if was_visible {
-                self.emit(unit, Some(group), EventData::GroupLeft { reason });
-            }
-            self.end_intents(group, unit);
-            self.forget_group_state(group, unit);
+            self.go_out(group, unit);
         } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {
             let by = summary.by;
             let data = EventData::GroupMembersChanged { epoch, by, added, removed };
@@ -480,11 +471,7 @@ impl Actor {
             self.emit(unit, Some(group), data);
         }
         unit.record_changed(group);
-        if summary.self_removed {
-            if let Some(slot) = self.groups.get_mut(group) {
-                slot.record.lost = None;
-            }
-        } else {
+        if !summary.self_removed {
             self.caught_up(group, (epoch, hint), unit);
         }
         self.renew(group, unit);

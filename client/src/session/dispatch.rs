@@ -24,7 +24,7 @@ impl Actor {
                 unit.reply(reply, result);
             }
             Command::CreateGroup { new, options, reply } => {
-                let group = GroupId::random();
+                let group = self.clock.new_group();
                 self.mutate(group, IntentSpec::Create(new), options, reply, unit).await;
             }
             Command::Invite { group, members, options, reply } => {
@@ -126,6 +126,10 @@ impl Actor {
             Input::ShowEpoch { group, member, heard } => {
                 self.show_epoch(&group, member, heard, unit).await?;
             }
+            Input::TellRemoved { group, member, tries } => {
+                self.tell_removed(&group, member, tries, unit);
+            }
+            Input::Inquire => self.inquire(unit).await?,
             Input::Sweep => self.sweep(unit).await?,
             Input::Forget => self.forget_history(unit).await?,
             Input::Damaged => self.set_damaged_aside(unit).await?,

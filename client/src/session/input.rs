@@ -132,6 +132,14 @@ pub(super) enum Input {
         member: IdentityKey,
         heard: u64,
     },
+    /// Tell a former member that it is none.
+    TellRemoved {
+        group: GroupId,
+        member: IdentityKey,
+        tries: u32,
+    },
+    /// Ask, after a gap, where groups are.
+    Inquire,
     /// The task of the link has ended.
     LinkOver,
     /// Open another link.

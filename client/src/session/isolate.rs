@@ -111,7 +111,8 @@ impl Actor {
             slot.record.isolated_from = None;
             slot.retries = 0;
             unit.record_changed(group);
-            self.append(unit, Some(group), unit.now_ms, EventData::GroupRepaired {});
+            let data = EventData::GroupRepaired { reason: "readable".into() };
+            self.append(unit, Some(group), unit.now_ms, data);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use quicproquo_core::group::{RepairRequest, Role};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::suite::Profile;
+use tracing::Span;
 
 use super::Reply;
 use super::actor::Actor;
@@ -70,7 +71,13 @@ impl Actor {
         unit.batch.intent(self.owner, &intent);
         unit.remember(self.owner, idempotency, IdempotencyTarget::Intent(n));
         self.intents.insert(n, intent);
+        self.waits.asked_by.insert(n, Span::current());
         n
+    }
+
+    /// On whose behalf an intent is carried out: nobody's, once the session has started again.
+    pub(super) fn asked_by(&self, n: u64) -> Span {
+        self.waits.asked_by.get(&n).cloned().unwrap_or_else(Span::none)
     }
 
     async fn wait_for(
@@ -141,6 +148,7 @@ impl Actor {
         let Some(mut intent) = self.intents.remove(&n) else {
             return;
         };
+        self.waits.asked_by.remove(&n);
         if intent.spec == IntentSpec::Leave && outcome.is_err() {
             self.stay(&intent.group, unit);
         }

@@ -47,7 +47,7 @@ impl Actor {
         Ok(!unknown.is_empty())
     }
 
-    fn ask_key(&mut self, identity: IdentityKey) {
+    pub(super) fn ask_key(&mut self, identity: IdentityKey) {
         if self.uplink.up && self.asked_keys.insert(identity) {
             let fetch = |answer| Request::FetchHybridKey { identity, answer };
             let input = move |result| Input::HybridKey { identity, result };

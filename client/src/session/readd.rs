@@ -40,6 +40,10 @@ impl Actor {
         let record = &slot.record;
         let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
         let known = record.role(&request.member).is_some() && request.member != own;
+        if record.role(&request.member).is_none() {
+            self.tell_removed(&group, request.member, 0, unit);
+            return Ok(());
+        }
         // Who is leaving serves too, after the others: it may need the one that is lost to go.
         if !record.is_member() || stale || !known {
             return Ok(());
@@ -152,12 +156,15 @@ impl Actor {
             self.drop_outgoing(pending.counter, unit);
         }
         self.used_packages(&group, info.suite, joined.used_refs, joined.last_resort, unit);
-        self.emit(unit, Some(&group), EventData::GroupRepaired {});
+        self.emit(unit, Some(&group), EventData::GroupRepaired { reason: "rejoined".into() });
         let (epoch, by) = (info.epoch, info.inviter);
         let now: Vec<_> = info.members.iter().map(|member| member.identity).collect();
         let before: Vec<_> = before.into_iter().map(|(key, _)| key).collect();
         let added: Vec<_> = now.iter().filter(|key| !before.contains(key)).copied().collect();
         let removed: Vec<_> = before.iter().filter(|key| !now.contains(key)).copied().collect();
+        if let Some(slot) = self.groups.get_mut(&group) {
+            slot.record.remember_removed(epoch, &removed, &now);
+        }
         if !added.is_empty() || !removed.is_empty() {
             let data = EventData::GroupMembersChanged { epoch, by, added, removed };
             self.emit(unit, Some(&group), data);

@@ -2,7 +2,7 @@
 
 use quicproquo_core::content::Content;
 use quicproquo_core::envelope::{self, PayloadKind};
-use quicproquo_core::group::{ProcessError, Processed, RepairRequest};
+use quicproquo_core::group::{ProcessError, Processed, RemovalNotice, RepairRequest};
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::message::{MessageInfo, MessageKind, message_info};
@@ -45,6 +45,7 @@ impl Actor {
             match (row.content, hash) {
                 (RowContent::Gap(lost), _) => {
                     self.emit(unit, None, EventData::GapDetected { lost });
+                    self.plan_inquiry();
                 }
                 (RowContent::Payload(payload), Some(hash)) => {
                     if seen.contains(&hash) || !unit.seen.insert(hash) {
@@ -69,7 +70,7 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let opened = match envelope::kind(&payload) {
-            PayloadKind::BareMls | PayloadKind::RepairRequest => {
+            PayloadKind::BareMls | PayloadKind::RepairRequest | PayloadKind::RemovalNotice => {
                 Opened { mls: Zeroizing::new(payload), sealed: false, hash }
             }
             PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
@@ -105,6 +106,10 @@ impl Actor {
         let own = self.identity.key();
         if RepairRequest::is_request(&opened.mls) {
             return self.repair_request(&opened, unit).await;
+        }
+        if RemovalNotice::is_notice(&opened.mls) {
+            self.removal_notice(&opened, unit);
+            return Ok(());
         }
         let info = match guarded("frame", own.as_bytes(), || message_info(&opened.mls)) {
             Some(Ok(info)) => info,
@@ -210,6 +215,8 @@ impl Actor {
                 }
                 if now {
                     self.hear(group, sender, unit).await?;
+                } else {
+                    self.tell_removed(group, sender, 0, unit);
                 }
                 self.message(group, sender, epoch, &plaintext, hashes, unit);
             }

@@ -15,6 +15,7 @@ use quicproquo_core::message::{MessageInfo, message_info};
 
 use super::actor::Actor;
 use super::input::Input;
+use super::removed::Told;
 use super::send::recipients;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
@@ -24,7 +25,7 @@ use crate::store::{Lost, OutboxKind, StoreError};
 /// How long a suspicion holds up messages and changes.
 const HOLD: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 30 });
 /// A commit that is this late has been missed.
-const LATE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+pub(super) const LATE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Payloads without a hint that must fail before a fork is suspected.
 const FAILURES: u32 = 3;
 /// Before the second request; doubled each time.
@@ -50,6 +51,8 @@ pub(super) struct Doubts {
     asking: bool,
     /// Nothing is sent for a while, since we may have to be added again.
     pub(super) held: bool,
+    /// Former members that were told so.
+    pub(super) told: Told,
 }
 
 /// Where a group stands: its epoch, and the hint of its authenticator.
@@ -276,7 +279,7 @@ impl Actor {
         let others = recipients(mls, |member| *member != identity.key());
         if others.is_empty() {
             // Nobody is there to be at another state, nor to add us again.
-            self.recover(group, unit);
+            self.recover(group, "alone", unit);
             return Ok(());
         }
         let request = RepairRequest::sign(&identity, group, epoch, hint);
@@ -298,7 +301,7 @@ impl Actor {
             epoch > seen.0 || (epoch == seen.0 && seen.1.is_none_or(|seen| seen == hint))
         };
         if slot.record.lost.as_ref().is_some_and(|lost| !lost.stale && reached(lost.seen)) {
-            return self.recover(group, unit);
+            return self.recover(group, "caught_up", unit);
         }
         let stale = slot.record.lost.as_mut().filter(|lost| lost.stale && epoch > lost.seen.0);
         if let Some(lost) = stale {
@@ -311,13 +314,14 @@ impl Actor {
     }
 
     /// We need not be added again.
-    fn recover(&mut self, group: &GroupId, unit: &mut Unit) {
+    fn recover(&mut self, group: &GroupId, why: &str, unit: &mut Unit) {
         let Some(slot) = self.groups.get_mut(group) else { return };
         slot.doubts.held = false;
         slot.record.recover();
         unit.record_changed(group);
         unit.touched.insert(group.clone());
-        self.emit(unit, Some(group), EventData::GroupRepaired {});
+        let reason = why.to_owned();
+        self.emit(unit, Some(group), EventData::GroupRepaired { reason });
     }
 
     /// What waits may show that we have missed a commit, also before the last restart.
@@ -355,7 +359,7 @@ impl Actor {
             .map(|(group, _)| group.clone())
             .collect();
         for group in over {
-            self.recover(&group, unit);
+            self.recover(&group, "unconfirmed", unit);
         }
     }
 }

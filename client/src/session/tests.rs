@@ -83,7 +83,7 @@ async fn a_panic_isolates_its_group_alone_until_it_is_well_again() {
     let bob = other.session(&identity).unwrap();
     alice.send(broken.clone(), text("third"), patient()).await.unwrap();
     assert_eq!(heard(&bob, "third").await, ["elsewhere", "again", "first", "second", "third"]);
-    until(&bob, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&bob, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     assert_eq!(bob.group(&broken).await.unwrap().state, GroupState::Active);
     client.shutdown().await;
     other.shutdown().await;
@@ -178,7 +178,7 @@ async fn a_panic_after_messages_were_encrypted_makes_no_key_be_used_twice() {
     mend("flush", group.as_bytes());
     let client = world.client("a").await;
     let alice = client.session(&identity).unwrap();
-    until(&alice, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&alice, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     alice.send(group.clone(), text("third"), patient()).await.unwrap();
     assert_eq!(heard(&bob, "third").await, ["before", "first", "second", "third"]);
     let lost = told(&bob, |event| matches!(event, EventData::MessageUndecryptable { .. })).await;
@@ -209,7 +209,7 @@ async fn an_own_commit_that_does_not_merge_is_kept_and_merged_later() {
     let client = world.client("a").await;
     let alice = client.session(&identity).unwrap();
     assert_eq!(heard(&alice, "after").await, ["after"]);
-    until(&alice, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&alice, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     until(&carol, |event| matches!(event, EventData::InvitationReceived(_))).await;
     carol.accept(group.clone()).await.unwrap();
     alice.send(group.clone(), text("all"), patient()).await.unwrap();

@@ -55,6 +55,9 @@ pub(crate) struct GroupRecord {
     /// The newest epoch that began with the removal of somebody; 0: none.
     #[serde(default)]
     pub(crate) removed_in: u64,
+    /// Who was removed, the newest last, with the first epoch without it.
+    #[serde(default)]
+    pub(crate) removed: Vec<(IdentityKey, u64)>,
     #[serde(skip)]
     pub(crate) damage: Damage,
 }
@@ -153,6 +156,7 @@ impl GroupRecord {
             forked: None,
             updated_at_ms: 0,
             removed_in: 0,
+            removed: Vec::new(),
             damage: Damage::None,
         }
     }

@@ -167,7 +167,7 @@ async fn an_old_archive_is_an_old_copy_and_a_lost_one_is_taken_back() {
     let stale = |event: &EventData| matches!(event, EventData::GroupNeedsReadd { reason } if reason == "old_copy");
     until(&old, stale).await;
     old.send(group, text("and me"), patient()).await.unwrap();
-    until(&old, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&old, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     assert_eq!(heard(&bob, "and me").await, ["it was me", "and me"]);
     second.shutdown().await;
     other.shutdown().await;

@@ -93,7 +93,7 @@ async fn damaged_rows_isolate_their_group_alone_and_nothing_is_lost() {
     flip(&world, &scopes).await;
     let other = world.client("b").await;
     let bob = other.session(&identity).unwrap();
-    until(&bob, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&bob, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     assert_eq!(heard(&bob, "kept raw too").await, ["healthy", "kept raw", "kept raw too"]);
     assert_eq!(all(&bob).await.iter().filter(|event| isolated(&event.data)).count(), 1);
     bob.send(broken.clone(), text("back"), patient()).await.unwrap();

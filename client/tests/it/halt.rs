@@ -39,7 +39,7 @@ async fn a_displaced_session_stays_so_after_a_restart_until_it_is_resumed() {
     old.resume().await.unwrap();
     let stale = |event: &EventData| matches!(event, EventData::GroupNeedsReadd { reason } if reason == "old_copy");
     until(&old, stale).await;
-    until(&old, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&old, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     old.send(group.clone(), text("somebody"), patient()).await.unwrap();
     heard(&bob, "somebody").await;
     first.shutdown().await;

@@ -26,7 +26,7 @@ fn needs_readd(event: &EventData, why: &str) -> bool {
 }
 
 async fn repaired(session: &Session, group: &GroupId) {
-    until(session, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(session, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     assert_eq!(session.group(group).await.unwrap().state, GroupState::Active);
 }
 
@@ -125,7 +125,7 @@ async fn an_old_copy_of_a_group_without_others_goes_on_at_once() {
 
     let first = world.client("a").await;
     let alice = first.session(&key).unwrap();
-    let log = until(&alice, |event| matches!(event, EventData::GroupRepaired {})).await;
+    let log = until(&alice, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     assert!(log.iter().any(|event| needs_readd(&event.data, "old_copy")));
     let change = alice.invite(alone.clone(), vec![bob.identity()], patient()).await.unwrap();
     assert_eq!(change.value.group.state, GroupState::Active);

@@ -127,7 +127,8 @@ fn no_downgrade() {
     assert_eq!(open(&secrets, &relabelled), Err(OpenError));
     assert_eq!(kind(&[]), PayloadKind::Unknown);
     assert_eq!(kind(&[0x03]), PayloadKind::RepairRequest);
-    assert_eq!(kind(&[0x04]), PayloadKind::Unknown);
+    assert_eq!(kind(&[0x04]), PayloadKind::RemovalNotice);
+    assert_eq!(kind(&[0x05]), PayloadKind::Unknown);
     assert_eq!(open(&secrets, &[0x03]), Err(OpenError));
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -14,6 +15,10 @@ use super::{Door, Listener, Peer, connection};
 
 /// How long to wait when the process has no more file descriptors: others must close theirs first.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Bytes that the kernel keeps for a connection beyond those that are on their way; it takes more
+/// when half of them have left (tcp(7)).
+const UNSENT: u32 = 64 * 1024;
 
 /// Accepts at one listener until the door is closed.
 pub(super) async fn accept(listener: Listener, door: Arc<Door>) {
@@ -63,6 +68,12 @@ async fn over_tcp(
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    // Else the kernel keeps megabytes for a slow reader, and says nothing of what it reads until it
+    // has read a third of them.
+    if let Err(error) = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
+    }
+    let socket = connection::watched(socket, door.limits.stalled);
     let Some(tls) = tls else {
         return connection::serve(&door, socket, peer, place).await;
     };
@@ -79,5 +90,6 @@ async fn over_tcp(
 }
 
 async fn over_unix(door: Arc<Door>, socket: UnixStream, place: ConnectionPermit) {
+    let socket = connection::watched(socket, door.limits.stalled);
     connection::serve(&door, socket, Peer::Local, place).await;
 }

@@ -1,6 +1,8 @@
 //! One connection: HTTP/1.1 requests, one after the other, and upgrades.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
 
 use axum::response::Response;
 use hyper::body::Incoming;
@@ -16,13 +18,22 @@ use super::{Door, Peer};
 
 const MAX_HEADERS: usize = 64;
 
+/// A stream whose writes fail once its peer has taken no byte of them for so long: whoever reads
+/// slowly is served all the same. Beneath TLS, where each byte shows.
+pub(super) fn watched<S>(stream: S, stalled: Duration) -> Pin<Box<TimeoutStream<S>>>
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(stalled));
+    Box::pin(stream)
+}
+
 /// Serves a connection to its end.
 pub(super) async fn serve<S>(door: &Door, stream: S, peer: Peer, place: ConnectionPermit)
 where
-    S: AsyncRead + AsyncWrite + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(door.limits.stalled));
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(place.clone());
         request.extensions_mut().insert(peer);
@@ -37,7 +48,7 @@ where
         .header_read_timeout(door.limits.head)
         .max_headers(MAX_HEADERS)
         .max_buf_size(door.limits.head_bytes)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
     let mut soft = false;

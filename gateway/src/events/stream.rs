@@ -19,6 +19,7 @@ use super::frames::{Incoming, Outgoing};
 use super::source::{Given, Source};
 use super::websocket::LONGEST;
 use crate::auth::Bot;
+use crate::door;
 use crate::extract::{CONTENT_LIMIT, parse_json};
 use crate::model::lease_of;
 use crate::problem::{Kind, Problem};
@@ -31,8 +32,6 @@ const BURST: usize = 16;
 /// Messages of one connection that are being sent; more are not read from the socket.
 const MAX_SENDS: usize = 64;
 const HEARTBEAT: Duration = Duration::from_secs(25);
-/// A frame must get out in this time.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Two heartbeats and some: a peer that answers no ping is gone.
 const SILENCE: Duration = Duration::from_mins(1);
 /// How long the end of a connection may take.
@@ -86,24 +85,31 @@ impl Stream {
         }
     }
 
+    /// Until something ends it, also in the middle of a write for which the peer takes its time.
     async fn serve(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        let left = self.bot.grant.expires_at_ms.map(|end| end.saturating_sub(now_ms()));
+        let expiry = sleep(left.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)));
+        let (stopping, revoked) = (self.state.stopping.clone(), self.bot.grant.revoked.clone());
+        let displaced = self.source.displaced();
+        tokio::select! {
+            biased;
+            () = revoked.cancelled() => Err(End::TOKEN),
+            () = expiry => Err(End::TOKEN),
+            () = displaced.cancelled() => Err(End::DISPLACED),
+            () = stopping.cancelled() => Err(End::RESTART),
+            end = self.work(socket) => end,
+        }
+    }
+
+    async fn work(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let heartbeat_ms = u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default();
         let hello = Outgoing::hello(heartbeat_ms, self.source.cursor(), self.consumer.clone());
         feed(socket, hello.text()).await?;
         flush(socket).await?;
-        let left = self.bot.grant.expires_at_ms.map(|end| end.saturating_sub(now_ms()));
-        let expiry = sleep(left.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)));
-        tokio::pin!(expiry);
-        let (stopping, revoked) = (self.state.stopping.clone(), self.bot.grant.revoked.clone());
-        let displaced = self.source.displaced();
         loop {
             // In this order: what the peer has handled is known before leases are judged.
             tokio::select! {
                 biased;
-                () = revoked.cancelled() => return Err(End::TOKEN),
-                () = &mut expiry => return Err(End::TOKEN),
-                () = displaced.cancelled() => return Err(End::DISPLACED),
-                () = stopping.cancelled() => return Err(End::RESTART),
                 _ = self.heartbeat.tick() => self.beat(socket).await?,
                 Some(result) = self.sends.next(), if !self.sends.is_empty() => {
                     self.answer(socket, &result).await?;
@@ -124,20 +130,21 @@ impl Stream {
         }
     }
 
-    /// Writes some events, with one flush, as long as the token is good.
+    /// Writes some events, with one flush.
     async fn deliver(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         if self.queue.is_empty() {
             return Ok(());
         }
-        let revoked = &self.bot.grant.revoked;
-        let some = self.queue.drain(..self.queue.len().min(BURST));
-        let writing = async {
-            for given in some {
-                feed(socket, given.frame()).await?;
-            }
-            flush(socket).await
-        };
-        revoked.run_until_cancelled(writing).await.unwrap_or(Err(End::TOKEN))
+        let begun = Instant::now();
+        for given in self.queue.drain(..self.queue.len().min(BURST)) {
+            feed(socket, given.frame()).await?;
+        }
+        flush(socket).await?;
+        // Whoever took so long has read, and was not asked for a sign of life meanwhile.
+        if begun.elapsed() > HEARTBEAT {
+            self.last_heard = Instant::now();
+        }
+        Ok(())
     }
 
     async fn receive(
@@ -260,12 +267,9 @@ async fn flush(socket: &mut WebSocket) -> Result<(), End> {
     write(socket.flush()).await
 }
 
+/// The door ends a write of which nothing is read any more.
 async fn write(writing: impl Future<Output = Result<(), axum::Error>>) -> Result<(), End> {
-    match timeout(WRITE_TIMEOUT, writing).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(End::TOO_SLOW),
-    }
+    writing.await.map_err(|error| if door::is_stall(&error) { End::TOO_SLOW } else { End::Gone })
 }
 
 /// Answers the peer's close frame (RFC 6455 section 5.5.1), if it sent one.

@@ -138,7 +138,8 @@ pub(crate) enum EventDataDto {
         topic: String,
     },
     /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
+    /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
+    /// `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
     #[schema(title = "GroupReason")]
     Reason {
         /// Why.
@@ -180,9 +181,6 @@ pub(crate) enum EventDataDto {
         /// The epoch.
         epoch: u64,
     },
-    /// `group.repaired`: the group is well again.
-    #[schema(title = "GroupRepaired")]
-    Nothing {},
 }
 
 impl From<EventData> for EventDataDto {
@@ -216,9 +214,9 @@ impl From<EventData> for EventDataDto {
             EventData::GroupLeft { reason }
             | EventData::GroupIsolated { reason }
             | EventData::GroupNeedsReadd { reason }
+            | EventData::GroupRepaired { reason }
             | EventData::GroupChangeFailed { reason } => Self::Reason { reason },
             EventData::GroupForked { epoch } => Self::Forked { epoch },
-            EventData::GroupRepaired {} => Self::Nothing {},
             EventData::InvitationReceived(invitation) => Self::Invitation(invitation.into()),
             EventData::GapDetected { lost } => Self::Gap { lost },
             EventData::IdentityChanged { name, from, to } => {

@@ -99,11 +99,7 @@ const EVENTS: [(&str, &str, &str); 19] = [
         "GroupReason",
         "The group has gone on without this bot, or seems to have; it asks the others to add it again. What is sent meanwhile waits, for 30 s at most unless the reason is `old_copy`.",
     ),
-    (
-        "group.repaired",
-        "GroupRepaired",
-        "An isolated group is well again and what was kept follows; or this bot was added again, or need not be.",
-    ),
+    ("group.repaired", "GroupReason", "The group is well again, or was never unwell."),
     (
         "group.change_failed",
         "GroupReason",
@@ -128,7 +124,7 @@ const EVENTS: [(&str, &str, &str); 19] = [
 const OWN_TYPE: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$";
 
 /// Divides every union of a document's schemas.
-pub(super) fn divide(schemas: &mut Map<String, Value>) {
+pub(crate) fn divide(schemas: &mut Map<String, Value>) {
     tagged(schemas);
     new_messages(schemas);
     messages(schemas);

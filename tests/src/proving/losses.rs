@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use quicproquo_client::{Cursor, Event, EventData, GroupId};
 
 use super::Sabotage;
+use super::operation::Operation;
 use super::world::{Member, World};
 use crate::files;
 
@@ -97,11 +98,13 @@ impl World {
         self.losses && self.members[member].log.iter().any(gap)
     }
 
-    /// Whether something of a group was lost, as somebody was told. Then who was in which epoch is
-    /// not known, and only what is said in the end must have come to all.
+    /// Whether something of a group was lost, as somebody was told, or as somebody does not know
+    /// any more who made it or has changed it. Then who was in which epoch is not known, and only
+    /// what is said in the end must have come to all.
     pub(super) fn is_disturbed(&self, group: &GroupId) -> bool {
         let told = |member: &Member| member.log.iter().any(|event| tells(event, group));
-        self.losses && self.members.iter().any(told)
+        let forgotten = |it: &Operation| it.forgotten && it.group.as_ref() == Some(group);
+        self.losses && (self.members.iter().any(told) || self.operations.iter().any(forgotten))
     }
 }
 

@@ -99,7 +99,7 @@ impl World {
                     EventData::GapDetected { .. }
                     | EventData::GroupForked { .. }
                     | EventData::GroupNeedsReadd { .. }
-                    | EventData::GroupRepaired {} => !self.losses,
+                    | EventData::GroupRepaired { .. } => !self.losses,
                     _ => true,
                 };
                 if bad {

@@ -36,6 +36,10 @@ pub fn said(world: &World, event: &Event) -> String {
             format!("{room} epoch {epoch}: {} calls it {name}", world.name(by))
         }
         EventData::GroupJoined { epoch, .. } => format!("{room}: joined at epoch {epoch}"),
+        // Its hash is another one in each run.
+        EventData::MessageUndecryptable { reason, .. } => {
+            format!("{room}: a payload cannot be read: {reason}")
+        }
         // Names keys, which no seed repeats.
         EventData::InvitationReceived(_) => format!("{room}: invited"),
         other => {

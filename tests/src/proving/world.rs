@@ -82,7 +82,7 @@ impl World {
     /// Sessions that are known at the node and can be invited, and accept what invites them.
     pub async fn new(seed: u64, members: usize) -> Self {
         let mut world = Self {
-            sim: Simulation::new(),
+            sim: Simulation::new(seed),
             members: Vec::new(),
             operations: Vec::new(),
             groups: Vec::new(),

@@ -83,6 +83,10 @@ async fn the_document_is_valid_and_describes_what_comes() {
     let mut wrong = document.clone();
     wrong["operations"]["sendFrames"]["action"] = json!("shout");
     validate(&wrong, &[]).await.unwrap_err();
+    let mut typeless = event["event"].clone();
+    typeless["type"] = json!("group.left");
+    let typeless = json!({ "name": "serverSentEvent", "payload": typeless });
+    validate(&document, &[typeless]).await.unwrap_err();
     let mut hello = ear.hello.clone();
     hello["heartbeat_ms"] = json!("soon");
     validate(&document, &[json!({ "name": "helloFrame", "payload": hello })]).await.unwrap_err();

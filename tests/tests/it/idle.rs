@@ -1,17 +1,8 @@
 //! Many `WebSockets` that say nothing (T15).
 
 use quicproquo_tests::seed::{say, setting};
-use quicproquo_tests::{Launch, Running, Socket, pair};
+use quicproquo_tests::{Launch, Socket, pair};
 use tempfile::TempDir;
-
-/// Bytes of a process in memory.
-fn resident(process: &Running) -> u64 {
-    let path = format!("/proc/{}/smaps_rollup", process.pid());
-    let text = std::fs::read_to_string(path).expect("the kernel tells what a process holds");
-    let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).expect("Rss");
-    let number = line.trim().trim_end_matches(" kB").trim();
-    1024 * number.parse::<u64>().expect("a number")
-}
 
 /// The long form has 10,000 sockets and needs a limit of 20,000 open files.
 #[tokio::test]
@@ -22,12 +13,12 @@ async fn idle_sockets_hold_little_and_are_all_told() {
     let gateway = Launch::gateway(&dir.path().join("gateway"), &node).start().await;
     let (alice, bob, group) = pair(&gateway).await;
     drop(Socket::open(&bob.api, "").await);
-    let before = resident(&gateway);
+    let before = gateway.resident();
     let mut idle = Vec::new();
     for _ in 0..count {
         idle.push(Socket::open(&bob.api, "types=message.received").await);
     }
-    let grown = resident(&gateway).saturating_sub(before);
+    let grown = gateway.resident().saturating_sub(before);
     say(&format!(
         "{count} idle sockets: {} MiB more, {} bytes each",
         grown / 1024 / 1024,

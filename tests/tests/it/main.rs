@@ -43,6 +43,7 @@ mod sdk;
 mod secrecy;
 mod showcase;
 mod slow_readers;
+mod soak;
 mod sockets;
 mod sse;
 mod startup;

@@ -1,4 +1,4 @@
-//! Readers that do not read are closed, harm nobody and lose nothing.
+//! Readers that do not read are closed, harm nobody and lose nothing (T16).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,11 +14,12 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-const MESSAGES: usize = 70;
-/// Between the frames of somebody who reads slowly.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Of each message that those that do not read are sent: in all more than the kernel buffers for
-/// them.
+const MESSAGES: usize = 16;
+/// Between the frames of somebody who reads slowly: in all more than the 10 s in which something
+/// must be read.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Of each message that those that do not read are sent: in all more than gateway and kernel keep
+/// for them.
 const SIZE: usize = 60 * 1024;
 
 /// A socket with a small window, whose owner does not read.

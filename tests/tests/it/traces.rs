@@ -6,7 +6,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use quicproquo_tests::files::contains;
 use quicproquo_tests::target::status;
-use quicproquo_tests::{Launch, Target, pair};
+use quicproquo_tests::{LONG, Launch, Target, bots, pair, wait_for};
+use serde_json::json;
 use tempfile::TempDir;
 
 const TEXT: &str = "canary text 5b1e";
@@ -27,26 +28,74 @@ async fn a_request_is_traced_to_the_node_and_names_nobody() {
     let up = up.arg("--otlp-endpoint", &collector.origin).start().await;
     let (alice, _, group) = pair(&up).await;
     let path = format!("/v1/groups/{group}/messages?wait=10000");
-    let body = serde_json::json!({ "type": "text", "content": { "body": TEXT } });
+    let body = json!({ "type": "text", "content": { "body": TEXT } });
     let answer = alice.api.post(&path, &body).await;
     let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
     assert_eq!(answer.expect(201)["delivery"]["state"], "sent");
     // The rest is sent at the end.
     up.stop().await;
 
+    let spans = exported(&collector, &[TEXT, &alice.identity, alice.api.token(), &group]);
+    assert_eq!(sends_below(&spans, &id), ("POST /v1/groups/{group_id}/messages".into(), 1));
+}
+
+#[tokio::test]
+async fn changes_of_groups_are_traced_to_the_node() {
+    let dir = TempDir::new().unwrap();
+    let collector = Target::start(Box::new(|_| status(200))).await;
+    let up = Launch::up(&dir.path().join("up"));
+    let up = up.arg("--otlp-endpoint", &collector.origin).start().await;
+    let [alice, bob, carol] = bots(&up, ["alice", "bob", "carol"]).await;
+    let made = alice.api.post("/v1/groups", &json!({ "members": [bob.identity] })).await;
+    let group = made.expect(201)["group_id"].as_str().unwrap().to_owned();
+    bob.accept(&group).await;
+    let path = format!("/v1/groups/{group}");
+    let members = json!({ "members": [carol.identity] });
+    let added = alice.api.post(&format!("{path}/members"), &members).await;
+    carol.accept(&group).await;
+    let renamed = alice.api.patch(&path, &json!({ "name": "renamed" })).await;
+    let is_known = || async { (bob.group(&group).await["name"] == "renamed").then_some(()) };
+    wait_for("the name", LONG, is_known).await;
+    let left = bob.api.post(&format!("{path}/leave"), &json!({})).await;
+    let is_gone = || async {
+        let members = alice.group(&group).await["members"].as_array().map_or(0, Vec::len);
+        (members == 2).then_some(())
+    };
+    wait_for("the leave", LONG, is_gone).await;
+    up.stop().await;
+
+    let spans = exported(&collector, &[]);
+    // A Welcome; a commit and a Welcome; a commit; a proposal.
+    let expected = [(made, 1), (added, 2), (renamed, 1), (left, 1)];
+    for (answer, sends) in expected {
+        assert!((200..300).contains(&answer.status), "{}", answer.text);
+        let id = answer.headers["x-request-id"].to_str().unwrap();
+        let (name, found) = sends_below(&spans, id);
+        // A race may make it send again.
+        assert!(found >= sends, "{name}: {found}");
+    }
+}
+
+/// What has come to the collector; none of the canaries is in it.
+fn exported(collector: &Target, canaries: &[&str]) -> Vec<Span> {
     let mut spans = Vec::new();
     while let Some(delivered) = collector.try_next() {
-        for canary in [TEXT, &alice.identity, alice.api.token(), &group] {
+        for canary in canaries {
             assert!(!contains(&delivered.bytes, canary.as_bytes()), "{canary} is in a trace");
         }
-        let request = ExportTraceServiceRequest::decode(&*delivered.bytes).unwrap();
+        let request = ExportTraceServiceRequest::decode(&*delivered.bytes).expect("a trace");
         let scopes = request.resource_spans.into_iter().flat_map(|spans| spans.scope_spans);
         spans.extend(scopes.flat_map(|scope| scope.spans));
     }
-    let request = spans.iter().find(|span| attribute(span, "id") == id).expect("the request");
-    assert_eq!(request.name, "POST /v1/groups/{group_id}/messages");
+    spans
+}
+
+/// The name of a request's span, and how many sends to the node are below it.
+fn sends_below(spans: &[Span], request_id: &str) -> (String, usize) {
+    let request = spans.iter().find(|span| attribute(span, "id") == request_id);
+    let request = request.expect("the request");
     let below = |span: &&Span| span.parent_span_id == request.span_id && span.name == "node.send";
-    assert_eq!(spans.iter().filter(below).count(), 1, "{spans:#?}");
+    (request.name.clone(), spans.iter().filter(below).count())
 }
 
 #[tokio::test]

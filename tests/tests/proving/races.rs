@@ -1,5 +1,9 @@
 //! Everybody commits at once, round after round: one branch, and everybody gets their change.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use quicproquo_client::simulation::Move;
 use quicproquo_client::{GroupId, Role, Suite};
 use quicproquo_tests::proving::world::block_on;
@@ -7,6 +11,8 @@ use quicproquo_tests::proving::{Kind, Sabotage, Verdict, World};
 use quicproquo_tests::seed::{say, seed, setting};
 
 const MEMBERS: usize = 8;
+/// Most rounds of one race.
+const ROUNDS: u64 = 50;
 
 /// A group of all, in which every second member is an admin.
 async fn group(world: &mut World, suite: Suite) -> GroupId {
@@ -62,16 +68,35 @@ async fn race(seed: u64, rounds: u64, suite: Suite) -> (Verdict, u64) {
     (world.end().await, epoch)
 }
 
+/// Races of at most [`ROUNDS`], two at a time: one world is one thread.
 #[test]
 fn eight_members_who_commit_at_once_converge() {
-    let seed = seed("proving races");
+    let first = seed("proving races");
     let rounds = setting("QPQ_ROUNDS", 16, 1_000);
-    let (verdict, epoch) = block_on(race(seed, rounds, Suite::Envelope));
-    verdict.assert_clean(&format!("QPQ_SEED={seed} QPQ_ROUNDS={rounds}"));
-    // Each change had an epoch of its own.
-    let commits = rounds * MEMBERS as u64;
-    assert!(epoch >= commits, "{commits} changes, and the group is at epoch {epoch}");
-    say(&format!("{rounds} rounds, {commits} changes, {epoch} epochs, one branch"));
+    let races: Vec<u64> = (first..first + rounds.div_ceil(ROUNDS)).collect();
+    let shared = Mutex::new(races);
+    let next = || shared.lock().expect("no race has failed").pop();
+    let total = AtomicU64::new(0);
+    let race_on = || {
+        while let Some(seed) = next() {
+            let rounds = (rounds - (seed - first) * ROUNDS).min(ROUNDS);
+            let suite = if seed % 2 == 0 { Suite::Envelope } else { Suite::Native };
+            let (verdict, epoch) = block_on(race(seed, rounds, suite));
+            verdict.assert_clean(&format!("QPQ_SEED={seed} QPQ_ROUNDS={rounds}"));
+            // Each change had an epoch of its own.
+            let commits = rounds * MEMBERS as u64;
+            assert!(epoch >= commits, "{commits} changes, and the group is at epoch {epoch}");
+            total.fetch_add(commits, Ordering::Relaxed);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(race_on);
+        }
+    });
+    let commits = total.into_inner();
+    assert_eq!(commits, rounds * MEMBERS as u64);
+    say(&format!("{rounds} rounds, {commits} changes, each with its epoch, one branch"));
 }
 
 /// The control: a queue in which two commits have changed places takes another branch.

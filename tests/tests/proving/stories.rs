@@ -171,6 +171,41 @@ fn who_is_no_admin_any_more_is_told_so() {
     });
 }
 
+/// Carol's queue is full when she is removed: the commit is lost, and nobody sends her anything
+/// of the group since.
+fn a_lost_removal(the_admin_is_gone: bool) -> (Option<GroupState>, Verdict) {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        world.losses = true;
+        let [_, _, carol] = world.keys()[..] else { panic!("three members") };
+        let group = group(&mut world).await;
+        world.sim.node().fill(&carol, true);
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![carol])).await;
+        world.rest().await;
+        world.sim.node().fill(&carol, false);
+        if the_admin_is_gone {
+            world.crash(ALICE).await;
+        }
+        // With what comes next she is told of the gap.
+        world.ask(BOB, None, Kind::Create(vec![carol], Suite::Native)).await;
+        world.rest_well().await;
+        (world.stands(CAROL, &group).await, world.end().await)
+    })
+}
+
+#[test]
+fn who_loses_the_commit_that_removed_it_is_told() {
+    let (stands, verdict) = a_lost_removal(false);
+    assert_eq!(stands, Some(GroupState::Removed), "{verdict}");
+}
+
+/// The control: with nobody there who could have removed her she stays in the dark.
+#[test]
+fn nobody_else_tells_who_was_removed() {
+    let (stands, verdict) = a_lost_removal(true);
+    assert_eq!(stands, Some(GroupState::Active), "{verdict}");
+}
+
 /// Carol speaks before she learns that she was removed; the others have all been heard since.
 #[test]
 fn who_was_removed_is_still_heard_with_what_it_said_before_it_knew() {

@@ -132,6 +132,8 @@ async fn whoever_asks_in_vain_is_told_and_can_leave() {
     // Something of the new epoch reaches her by chance.
     let (mut mls, own) = stolen(&bob, &group).await;
     let payload = mls.encrypt(&own, b"\x02{}").unwrap();
+    // Nobody is there who could tell her that she was removed.
+    client.shutdown().await;
     Stranger::connect(&world).await.send(&[carol.identity()], &payload).await;
     let needs = |why: &'static str| move |event: &EventData| matches!(event, EventData::GroupNeedsReadd { reason } if reason == why);
     until(&carol, needs("missed_commit")).await;
@@ -140,7 +142,6 @@ async fn whoever_asks_in_vain_is_told_and_can_leave() {
     carol.leave(group.clone(), patient()).await.unwrap();
     until(&carol, |event| matches!(event, EventData::GroupLeft { .. })).await;
     assert_eq!(carol.group(&group).await.unwrap().state, GroupState::Left);
-    client.shutdown().await;
     other.shutdown().await;
 }
 

@@ -32,7 +32,13 @@ async fn filled(store: &Store) -> (Owner, IdentityKey) {
     let mut batch = store.batch();
     for n in 1..4 {
         batch.event(owner, n, None, 9, &EventData::GapDetected { lost: 7 });
-        batch.hidden_event(owner, &group, n, 2, &EventData::GroupRepaired {});
+        batch.hidden_event(
+            owner,
+            &group,
+            n,
+            2,
+            &EventData::GroupRepaired { reason: "rejoined".into() },
+        );
         batch.outbox(owner, n, &OutboxRecord::lost(group.clone(), 1, 0));
         batch.buffer(owner, group.as_bytes(), n, 5, b"payload");
     }

@@ -186,11 +186,17 @@ async fn every_table_is_on_the_list_with_its_row_key() {
         Store::open(dir.path(), &from, std::time::Duration::MAX, 0, Sync::Full).await.unwrap();
     let (owner, group) = (Owner(7), GroupId::random());
     let mut batch = store.batch();
-    batch.hidden_event(owner, &group, 1, 2, &EventData::GroupRepaired {});
+    batch.hidden_event(
+        owner,
+        &group,
+        1,
+        2,
+        &EventData::GroupRepaired { reason: "rejoined".into() },
+    );
     batch.outbox(owner, 3, &OutboxRecord::lost(group.clone(), 1, 0));
     batch.buffer(owner, group.as_bytes(), 4, 5, b"payload");
     batch.set_aside(owner, [6; 32], "mls", 7, b"payload");
-    batch.event(owner, 8, None, 9, &EventData::GroupRepaired {});
+    batch.event(owner, 8, None, 9, &EventData::GroupRepaired { reason: "rejoined".into() });
     let scope = b"scope".as_slice();
     batch.mls(owner, [(scope, b"key".as_slice(), Some(b"value".as_slice()))].into_iter());
     store.write(batch).await.unwrap();

@@ -126,7 +126,7 @@ async fn a_group_whose_record_is_damaged_is_isolated_alone() {
     flip(&world, &scopes).await;
     assert_eq!(damage(&world, "b", "groups", "record", &id).await, 1);
     let (other, bob) = reopen(&world, "b", &bob).await;
-    until(&bob, |event| matches!(event, EventData::GroupRepaired {})).await;
+    until(&bob, |event| matches!(event, EventData::GroupRepaired { .. })).await;
     let all_heard = ["healthy", "alone", "kept raw", "kept raw too"];
     assert_eq!(heard(&bob, "kept raw too").await, all_heard);
     assert_eq!(all(&bob).await.iter().filter(|event| is_isolated(&event.data)).count(), 1);

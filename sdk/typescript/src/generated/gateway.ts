@@ -1927,7 +1927,8 @@ export interface components {
         };
         /**
          * @description `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-         *     `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
+         *     `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
+         *     `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
          */
         GroupReason: {
             /** @description Why. */
@@ -1981,9 +1982,7 @@ export interface components {
              */
             type: "group.renamed";
         };
-        /** @description `group.repaired`: the group is well again. */
-        GroupRepaired: Record<string, never>;
-        /** @description An isolated group is well again and what was kept follows; or this bot was added again, or need not be. */
+        /** @description The group is well again, or was never unwell. */
         GroupRepairedEvent: {
             /**
              * Format: int32
@@ -1996,7 +1995,7 @@ export interface components {
              * @example c1_1f
              */
             cursor: string;
-            data: components["schemas"]["GroupRepaired"];
+            data: components["schemas"]["GroupReason"];
             /**
              * @description Names this delivery to a consumer, which acknowledges it.
              * @example c1_1f.9a0be1f3.2

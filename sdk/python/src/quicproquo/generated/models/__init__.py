@@ -68,7 +68,6 @@ from .group_reason import GroupReason
 from .group_renamed import GroupRenamed
 from .group_renamed_event import GroupRenamedEvent
 from .group_renamed_event_type import GroupRenamedEventType
-from .group_repaired import GroupRepaired
 from .group_repaired_event import GroupRepairedEvent
 from .group_repaired_event_type import GroupRepairedEventType
 from .group_request import GroupRequest
@@ -242,7 +241,6 @@ __all__ = (
     "GroupRenamed",
     "GroupRenamedEvent",
     "GroupRenamedEventType",
-    "GroupRepaired",
     "GroupRepairedEvent",
     "GroupRepairedEventType",
     "GroupRequest",

@@ -14,7 +14,7 @@ from typing import cast
 import datetime
 
 if TYPE_CHECKING:
-  from ..models.group_repaired import GroupRepaired
+  from ..models.group_reason import GroupReason
 
 
 
@@ -26,12 +26,14 @@ T = TypeVar("T", bound="GroupRepairedEvent")
 
 @_attrs_define
 class GroupRepairedEvent:
-    """ An isolated group is well again and what was kept follows; or this bot was added again, or need not be.
+    """ The group is well again, or was never unwell.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.
             cursor (str): Its position: give it as `after` to go on behind it.
-            data (GroupRepaired): `group.repaired`: the group is well again.
+            data (GroupReason): `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
+                `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
+                `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
             group_id (None | str): The group it is about.
             occurred_at (datetime.datetime): When it was written.
             type_ (GroupRepairedEventType):
@@ -42,7 +44,7 @@ class GroupRepairedEvent:
 
     attempt: int
     cursor: str
-    data: GroupRepaired
+    data: GroupReason
     group_id: None | str
     occurred_at: datetime.datetime
     type_: GroupRepairedEventType
@@ -55,7 +57,7 @@ class GroupRepairedEvent:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.group_repaired import GroupRepaired # noqa: PLC0415
+        from ..models.group_reason import GroupReason # noqa: PLC0415
         attempt = self.attempt
 
         cursor = self.cursor
@@ -103,13 +105,13 @@ class GroupRepairedEvent:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.group_repaired import GroupRepaired # noqa: PLC0415
+        from ..models.group_reason import GroupReason # noqa: PLC0415
         d = dict(src_dict)
         attempt = d.pop("attempt")
 
         cursor = d.pop("cursor")
 
-        data = GroupRepaired.from_dict(d.pop("data"))
+        data = GroupReason.from_dict(d.pop("data"))
 
 
 
