@@ -456,6 +456,7 @@ impl Actor {
         let removed: Vec<_> = removed.copied().collect();
         if summary.self_removed {
             let left = record.state == GroupState::Leaving;
+            let invited = record.state == GroupState::Invited;
             if was_visible {
                 record.state = if left { GroupState::Left } else { GroupState::Removed };
             } else {
@@ -464,15 +465,19 @@ impl Actor {
                 unit.batch.drop_hidden(self.owner, group);
                 self.place_free(unit);
             }
-            let reason = if left { "left" } else { "removed" }.to_owned();
             if was_visible {
-                self.emit(unit, Some(group), EventData::GroupLeft { reason });
+                let (reason, by) = if left { ("left", own) } else { ("removed", summary.by) };
+                let (reason, by) = (reason.to_owned(), Some(by));
+                self.emit(unit, Some(group), EventData::GroupLeft { reason, by });
+            } else if invited {
+                self.tell_uninvited(group, "withdrawn", summary.by, unit);
             }
             self.end_intents(group, unit);
             self.forget_group_state(group, unit);
         } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {
             let by = summary.by;
-            let data = EventData::GroupMembersChanged { epoch, by, added, removed };
+            let left = summary.left.iter().filter(|key| removed.contains(key)).copied().collect();
+            let data = EventData::GroupMembersChanged { epoch, by, added, removed, left };
             self.emit(unit, Some(group), data);
         }
         if !summary.self_removed && (summary.renamed.is_some() || summary.topic.is_some()) {

@@ -159,7 +159,8 @@ impl Actor {
         let added: Vec<_> = now.iter().filter(|key| !before.contains(key)).copied().collect();
         let removed: Vec<_> = before.iter().filter(|key| !now.contains(key)).copied().collect();
         if !added.is_empty() || !removed.is_empty() {
-            let data = EventData::GroupMembersChanged { epoch, by, added, removed };
+            let left = Vec::new();
+            let data = EventData::GroupMembersChanged { epoch, by, added, removed, left };
             self.emit(unit, Some(&group), data);
         }
         if renamed {

@@ -66,7 +66,7 @@ const RECEIVED: [Kind; 8] = [
 ];
 
 /// Types of events and the schemas of their `data`.
-const EVENTS: [(&str, &str); 19] = [
+const EVENTS: [(&str, &str); 20] = [
     ("message.received", "Message"),
     ("message.sent", "Message"),
     ("message.failed", "Message"),
@@ -75,13 +75,14 @@ const EVENTS: [(&str, &str); 19] = [
     ("group.joined", "GroupJoined"),
     ("group.members_changed", "MembersChanged"),
     ("group.renamed", "GroupRenamed"),
-    ("group.left", "GroupReason"),
+    ("group.left", "Departure"),
     ("group.isolated", "GroupReason"),
     ("group.forked", "GroupForked"),
     ("group.needs_readd", "GroupReason"),
     ("group.repaired", "GroupRepaired"),
     ("group.change_failed", "GroupReason"),
     ("invitation.received", "Invitation"),
+    ("invitation.ended", "Departure"),
     ("gap.detected", "Gap"),
     ("identity.changed", "IdentityChanged"),
     ("clock.off", "ClockOff"),

@@ -20,8 +20,8 @@ T = TypeVar("T", bound="GroupReason")
 
 @_attrs_define
 class GroupReason:
-    """ `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`).
+    """ `group.isolated`, `group.change_failed`, `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or
+    `unanswered`).
 
         Attributes:
             reason (str): Why.
