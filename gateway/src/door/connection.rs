@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use axum::Router;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,8 +18,13 @@ use super::{Door, Peer};
 const MAX_HEADERS: usize = 64;
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S>(door: &Door, stream: S, peer: Peer, place: ConnectionPermit)
-where
+pub(super) async fn serve<S>(
+    door: &Door,
+    router: &Router,
+    stream: S,
+    peer: Peer,
+    place: ConnectionPermit,
+) where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let mut stream = TimeoutStream::new(stream);
@@ -26,7 +32,7 @@ where
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(place.clone());
         request.extensions_mut().insert(peer);
-        let router = door.router.clone();
+        let router = router.clone();
         async move {
             let response: Result<Response, Infallible> = router.oneshot(request).await;
             response
