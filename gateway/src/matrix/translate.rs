@@ -31,6 +31,13 @@ pub(super) struct Room {
     pub(super) new: bool,
 }
 
+impl Room {
+    fn leave(&mut self, event: Value) {
+        self.timeline.push(event);
+        (self.new, self.left) = (false, true);
+    }
+}
+
 /// Turns events of one bot's log into what rooms get of them.
 #[derive(Debug)]
 pub(super) struct Translation<'a> {
@@ -103,28 +110,14 @@ impl<'a> Translation<'a> {
                 (room.new, room.left) = (true, false);
             }
             EventData::GroupLeft { reason, by } => {
-                let info = self.group(&group).await?.clone();
-                let me = self.ids.me();
-                let by = match by {
-                    _ if reason == "left" => me.clone(),
-                    Some(by) => self.named(info.as_ref(), &by).await?,
-                    // An entry of an older log.
-                    None => self.ids.nobody(),
-                };
-                let mut content = membership("leave", &me);
-                content["reason"] = reason.into();
-                let room = self.room(&group);
-                room.timeline.push(state("m.room.member", &me, by, content));
-                (room.new, room.left) = (false, true);
+                let (sender, content) = self.departure(&group, reason, by).await?;
+                let event = state("m.room.member", &self.ids.me(), sender, content);
+                self.room(&group).leave(event);
             }
             EventData::InvitationEnded { reason, by } => {
-                let me = self.ids.me();
-                let by = self.named(None, &by).await?;
-                let mut content = membership("leave", &me);
-                content["reason"] = reason.into();
-                let room = self.room(&group);
-                room.timeline.push(state("m.room.member", &me, by, content));
-                (room.new, room.left) = (false, true);
+                let (sender, content) = self.departure(&group, reason, Some(by)).await?;
+                let event = state("m.room.member", &self.ids.me(), sender, content);
+                self.room(&group).leave(event);
             }
             EventData::GroupMembersChanged { by, added, removed, left, .. } => {
                 let ids = self.ids;
@@ -174,6 +167,26 @@ impl<'a> Translation<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whose doing it was that the bot has gone, and how it is told.
+    async fn departure(
+        &mut self,
+        group: &GroupId,
+        reason: String,
+        by: Option<IdentityKey>,
+    ) -> Result<(String, Value), Problem> {
+        let info = self.group(group).await?.clone();
+        let me = self.ids.me();
+        let by = match by {
+            Some(by) => self.named(info.as_ref(), &by).await?,
+            // Entries of an older log do not say.
+            None if reason == "left" => me.clone(),
+            None => self.ids.nobody(),
+        };
+        let mut content = membership("leave", &me);
+        content["reason"] = reason.into();
+        Ok((by, content))
     }
 
     /// The room of a group.

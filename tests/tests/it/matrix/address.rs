@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use quicproquo_tests::{Api, Launch, Running, SOON, bots, pair, tool, wait_for, within};
+use quicproquo_tests::{Api, LONG, Launch, Running, SOON, bots, pair, tool, wait_for, within};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
@@ -99,18 +99,17 @@ async fn its_polls_end_with_the_gateway() {
     let since = next(&sync(&there, "", 0).await);
     let since = next(&sync(&there, &since, 0).await);
     let path = client(&format!("/sync?since={since}&timeout=60000"));
-    let poll = tokio::spawn({
-        let there = there.clone();
-        async move { there.get(&path).await }
-    });
     let admin = up.admin();
-    wait_for("the poll", SOON, async || {
-        (waiting(&admin.get("/metrics").await.text) == 1).then_some(())
-    })
-    .await;
     let address = up.field("matrix").trim_start_matches("http://").to_owned();
-    let launch = up.stop().await;
-    let answer = within("an answer", SOON, poll).await.unwrap();
+    let stop = async {
+        wait_for("the poll", SOON, async || {
+            (waiting(&admin.get("/metrics").await.text) == 1).then_some(())
+        })
+        .await;
+        up.stop().await
+    };
+    let (answer, launch) =
+        within("an answer", LONG, futures::future::join(there.get(&path), stop)).await;
     assert_eq!(next(&answer.expect(200)), since);
     let up = launch.arg("--matrix-listen", &address).start().await;
     sync(&Api::new(up.field("matrix"), there.token()), &since, 0).await;

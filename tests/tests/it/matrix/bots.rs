@@ -376,7 +376,9 @@ async fn published_bots_answer_what_is_said_once_and_in_order() {
     both_wait(&up).await;
     talk.talk(begun + 2 * third).await;
 
-    // The bots come back by themselves when the gateway does.
+    // The bots come back by themselves when the gateway does; a reminder that comes while it is away
+    // is not tried again.
+    talk.settle(true).await;
     let up = up.stop().await.start().await;
     both_wait(&up).await;
     talk.talk(begun + 3 * third).await;

@@ -42,8 +42,8 @@ fn departure(room: &Value) -> (String, String, Option<String>) {
     let event = events.iter().find(left).unwrap_or_else(|| panic!("nobody has left: {room}"));
     assert!(event["event_id"].as_str().is_some_and(|id| id.starts_with('$')), "{event}");
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let (who, by) = (text(&event["state_key"]).unwrap(), text(&event["sender"]).unwrap());
-    (who, by, text(&event["content"]["reason"]))
+    let (who, by) = (text(&event["state_key"]), text(&event["sender"]));
+    (who.expect("somebody"), by.expect("a sender"), text(&event["content"]["reason"]))
 }
 
 fn user(name: &str) -> String {
