@@ -127,7 +127,7 @@ impl Clock {
 
     /// For the simulation: the disk may refuse this write.
     #[inline]
-    pub(crate) fn write<W: Future<Output = Result<(), StoreError>>>(&self, write: W) -> W {
+    pub(crate) fn write<T, W: Future<Output = Result<T, StoreError>>>(&self, write: W) -> W {
         write
     }
 }
@@ -151,10 +151,10 @@ impl Clock {
     }
 
     /// The disk may refuse this write.
-    pub(crate) async fn write(
+    pub(crate) async fn write<T>(
         &self,
-        write: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
+        write: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         match self {
             Self::System => write.await,
             Self::Simulated(process) => process.write(write).await,

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,57 @@ pub struct EventPage {
     pub items: Vec<Event>,
     /// Where to go on: behind everything looked at, filtered entries included.
     pub next: Cursor,
+}
+
+/// An entry of the log that all who read along share while it is new, with room for its encoded
+/// form. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct SharedEvent(Arc<(Event, OnceLock<Bytes>)>);
+
+impl SharedEvent {
+    pub(crate) fn new(event: Event) -> Self {
+        Self(Arc::new((event, OnceLock::new())))
+    }
+
+    /// The entry.
+    pub fn event(&self) -> &Event {
+        &self.0.0
+    }
+
+    /// The entry, copied when others have it too.
+    pub fn into_event(self) -> Event {
+        Arc::try_unwrap(self.0).map_or_else(|shared| shared.0.clone(), |(event, _)| event)
+    }
+
+    /// What the first who asked has made of it. All readers of a log must encode alike.
+    pub fn encoded(&self, encode: impl FnOnce(&Event) -> Bytes) -> Bytes {
+        let (event, encoded) = &*self.0;
+        encoded.get_or_init(|| encode(event)).clone()
+    }
+}
+
+/// A page of the log, oldest first.
+#[derive(Debug, Clone)]
+pub struct SharedPage {
+    /// The entries.
+    pub items: Vec<SharedEvent>,
+    /// Where to go on: behind everything looked at, filtered entries included.
+    pub next: Cursor,
+}
+
+impl From<EventPage> for SharedPage {
+    fn from(page: EventPage) -> Self {
+        Self { items: page.items.into_iter().map(SharedEvent::new).collect(), next: page.next }
+    }
+}
+
+impl From<SharedPage> for EventPage {
+    fn from(page: SharedPage) -> Self {
+        Self {
+            items: page.items.into_iter().map(SharedEvent::into_event).collect(),
+            next: page.next,
+        }
+    }
 }
 
 /// How long somebody is writing after having said so, in milliseconds.
@@ -234,6 +287,16 @@ pub enum EventData {
 }
 
 impl EventData {
+    /// What a kind of event says about a message; none for kinds that are about no message.
+    pub(crate) fn of_message(kind: &str, message: Message) -> Option<Self> {
+        match kind {
+            "message.received" => Some(Self::MessageReceived(message)),
+            "message.sent" => Some(Self::MessageSent(message)),
+            "message.failed" => Some(Self::MessageFailed(message)),
+            _ => None,
+        }
+    }
+
     /// Stands for a row of the database that does not read.
     pub(crate) fn damaged(row: &[u8]) -> Self {
         let payload_hash = hex::encode(Sha256::digest(row));

@@ -31,7 +31,7 @@ pub use archive::{Archive, ArchiveError, ArchiveKey};
 pub use client::{Client, Usage};
 pub use config::{ClientConfig, MasterKey, NodeAddress, Pin, Sync, Trust};
 pub use error::{OpenError, SessionError};
-pub use event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
+pub use event::{Cursor, Event, EventData, EventPage, SharedEvent, SharedPage, TYPING_LIVES_MS};
 pub use mark::{Commit, Mark, MarkError};
 pub use model::*;
 pub use quicproquo_core::attachment::{AttachmentId, MAX_FILE as MAX_ATTACHMENT};

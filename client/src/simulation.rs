@@ -259,10 +259,10 @@ impl Process {
         self.sleep(pause).await;
     }
 
-    pub(crate) async fn write(
+    pub(crate) async fn write<T>(
         &self,
-        write: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
+        write: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let failing = {
             let mut passed = self.passed();
             passed.writes += 1;
@@ -271,15 +271,12 @@ impl Process {
             passed.failed += u64::from(failing.is_some());
             failing
         };
-        if failing.is_none_or(|failing| failing.done) {
+        let Some(failing) = failing else { return write.await };
+        if failing.done {
             write.await?;
         }
-        match failing {
-            Some(_) => Err(StoreError::Database(sqlx::Error::Io(std::io::Error::other(
-                "the disk of the simulation fails",
-            )))),
-            None => Ok(()),
-        }
+        let error = std::io::Error::other("the disk of the simulation fails");
+        Err(StoreError::Database(sqlx::Error::Io(error)))
     }
 
     pub(crate) async fn live(&self, task: impl Future<Output = ()>) {

@@ -39,6 +39,7 @@ mod inbox;
 mod intents;
 mod key;
 mod loaded;
+mod lookup;
 mod messages;
 mod mls;
 mod outbox;
@@ -73,7 +74,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub(crate) enum StoreError {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("writing to the database: {0}")]
+    #[error("database: {0}")]
     Write(#[from] rusqlite::Error),
     #[error("a thread for the database: {0}")]
     Thread(std::io::Error),
@@ -106,6 +107,7 @@ const MARK: &str = "client.db.mark";
 #[derive(Debug)]
 pub(crate) struct Store {
     reads: SqlitePool,
+    lookup: lookup::Lookup,
     writer: writer::Writer,
     sealer: Arc<seal::Sealer>,
     loaded: loaded::Loaded,
@@ -138,10 +140,21 @@ impl Store {
         connection.close().await.map_err(|error| corrupt(&path, &error))?;
         let writer = writer::Writer::start(&path, mark, sync);
         let writer = writer.map_err(|error| corrupt(&path, &error))?;
+        let lookup = lookup::Lookup::open(&path).map_err(|error| corrupt(&path, &error))?;
         let spool = spool::Spool::open(dir).map_err(|source| io(dir, source))?;
         let loaded = loaded::Loaded::new(loaded_bytes);
         let (sealer, written) = (Arc::new(sealer), AtomicU64::new(0));
-        Ok(Arc::new(Self { reads, writer, sealer, loaded, written, lock, retention, spool }))
+        Ok(Arc::new(Self {
+            reads,
+            lookup,
+            writer,
+            sealer,
+            loaded,
+            written,
+            lock,
+            retention,
+            spool,
+        }))
     }
 
     /// How long what was decrypted is kept, in milliseconds.
@@ -159,8 +172,9 @@ impl Store {
         Batch::new(Arc::clone(&self.sealer))
     }
 
-    /// Applies a batch; when this answers, it is synced.
-    pub(crate) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    /// Applies a batch; when this answers, it is synced. Answers the positions of events that were
+    /// ignored, because their message is not there or was before.
+    pub(crate) async fn write(&self, batch: Batch) -> Result<Vec<u64>, StoreError> {
         self.written.fetch_add(batch.bytes(), Ordering::Relaxed);
         self.writer.write(batch).await
     }
@@ -184,6 +198,7 @@ impl Store {
     pub(crate) async fn close(&self) {
         // The last connection to close takes the WAL back into the file, so it must be the writer.
         self.reads.close().await;
+        self.lookup.close();
         self.writer.close().await;
         // Handles on sessions may live on; the database is free.
         if let Err(error) = self.lock.unlock() {

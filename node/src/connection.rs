@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
+use futures::FutureExt;
 use quicproquo_schemas::close::CloseCode;
 use quicproquo_transport::{Fault, FrameError};
 use quinn::{Connection, ConnectionError, VarInt};
@@ -103,6 +104,7 @@ async fn converse(
         tasks: tasks.clone(),
     };
     let mut system = RpcSystem::new(Box::new(network), Some(bootstrap(peer).client));
+    let disconnector = system.get_disconnector();
 
     // Said before the stream is closed: with it the system ends too.
     let intent = RefCell::new(None);
@@ -128,6 +130,9 @@ async fn converse(
     };
     let end = intent.take().unwrap_or(End::Ended(result));
     ended.cancel();
+    // The connection's exports hold a Session, which holds the sink of its subscription, which holds
+    // the connection: dropping the system alone lets none of them go.
+    let _ = disconnector.now_or_never();
     drop(system);
     tasks.close();
     match end {

@@ -34,9 +34,9 @@ use crate::metrics::Metrics;
 use crate::ops::{Ops, Serving};
 use crate::rates::Rates;
 use crate::store::directory::DirectoryHalf;
-use crate::store::lsm::{self, Lsm, Queues};
+use crate::store::lsm::{self, Lsm, LsmReads, Queues};
 use crate::store::plan::{QueueHalf, QueueLimits};
-use crate::store::sqlite::{self, Database, Sqlite};
+use crate::store::sqlite::{self, Database, Sqlite, SqliteReads};
 use crate::store::tails::Tails;
 use crate::store::{DirectoryReads, QueueReads, StoreError};
 use crate::tls::{Certificate, CertificateReload, TlsError};
@@ -236,62 +236,11 @@ impl Node {
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), NodeError> {
         let Self { config, lock, socket, certificate, tls, queues, database, control, ops, .. } =
             self;
-        let (health, metrics) = (ops.health(), ops.counters());
-        let draining = health.draining.clone();
+        let draining = ops.health().draining.clone();
         let _drain_on_drop = draining.clone().drop_guard();
-        let waiters = Arc::new(Waiters::default());
-        let queue_limits = QueueLimits {
-            rows: config.limits.queue_rows,
-            bytes: config.limits.queue_bytes,
-            ttl_secs: config.limits.ttl_secs,
-            pair_rows: config.limits.pair_rows,
-            stranger_rows: config.limits.stranger_rows,
-            stranger_bytes: config.limits.stranger_bytes,
-        };
-        // The lock goes with the writers: it is given back after the last write.
-        let lock = Arc::new(lock);
-        let tails = Arc::<Tails>::default();
-        let half =
-            QueueHalf { backend: queues.writer, limits: queue_limits, tails: Arc::clone(&tails) };
-        let watch = |half| Watch { health: Arc::clone(health), metrics: Arc::clone(metrics), half };
-        let watchdog = Watchdog::start(health, metrics).map_err(NodeError::Thread)?;
-        let told = watch(Half::Queues);
-        let (writer, task) =
-            WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
-        let held = Arc::clone(&lock);
-        let heart = health.pulses.watch("writer");
-        let mut writer_done = worker::spawn_thread("writer", heart, async move || {
-            if let Some(half) = task.run().await {
-                half.backend.close();
-            }
-            drop(held);
-        })?;
-        let half = DirectoryHalf { backend: database.writer };
-        let told = watch(Half::Directory);
-        let (directory, task) =
-            WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
-        let heart = health.pulses.watch("directory");
-        let mut directory_done = worker::spawn_thread("directory", heart, async move || {
-            if let Some(half) = task.run().await {
-                half.backend.close().await;
-            }
-            drop(lock);
-        })?;
-        let reads = database.reads;
-        let stores = Stores {
-            writer,
-            directory,
-            queues: Arc::new(queues.reads.clone()),
-            reads: Arc::new(reads.clone()),
-            tails,
-        };
-        let shared = Arc::new(Shared::new(&config, stores, waiters, &ops));
-        ops.serves(Serving {
-            queues: shared.writer.downgrade(),
-            directory: shared.directory.downgrade(),
-            waiters: Arc::clone(&shared.waiters),
-            handshakes: Arc::clone(&shared.handshakes),
-        });
+        let Running { shared, writer_done, directory_done, reads, queues, watchdog } =
+            Running::start(&config, lock, queues, database, &ops)?;
+        let (mut writer_done, mut directory_done) = (writer_done, directory_done);
         bans::load(&shared).await?;
         let unfinished = |error: WriteError| StoreError::Database(error.to_string());
         deletion::resume(&shared).await.map_err(unfinished)?;
@@ -300,7 +249,7 @@ impl Node {
 
         let outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
-            () = control::serve(&control, &queues.reads, &config.data_dir) => {
+            () = control::serve(&control, &queues, &config.data_dir) => {
                 Err(NodeError::Stopped("control"))
             }
             _ = &mut writer_done => Err(NodeError::Stopped("writer")),
@@ -327,6 +276,84 @@ impl Node {
     }
 }
 
+/// The writers' threads, and what everybody shares.
+struct Running {
+    shared: Arc<Shared>,
+    writer_done: oneshot::Receiver<()>,
+    directory_done: oneshot::Receiver<()>,
+    /// To be closed when nobody asks any more.
+    reads: SqliteReads,
+    queues: LsmReads,
+    watchdog: Watchdog,
+}
+
+impl Running {
+    /// The threads end, and give the lock back, when nobody is left who could ask them.
+    fn start(
+        config: &NodeConfig,
+        lock: DirLock,
+        queues: Queues,
+        database: Database,
+        ops: &Ops,
+    ) -> Result<Self, NodeError> {
+        let (health, metrics) = (ops.health(), ops.counters());
+        let waiters = Arc::new(Waiters::default());
+        let queue_limits = QueueLimits {
+            rows: config.limits.queue_rows,
+            bytes: config.limits.queue_bytes,
+            ttl_secs: config.limits.ttl_secs,
+            pair_rows: config.limits.pair_rows,
+            stranger_rows: config.limits.stranger_rows,
+            stranger_bytes: config.limits.stranger_bytes,
+        };
+        // The lock goes with the writers: it is given back after the last write.
+        let lock = Arc::new(lock);
+        let tails = Arc::<Tails>::default();
+        let half =
+            QueueHalf { backend: queues.writer, limits: queue_limits, tails: Arc::clone(&tails) };
+        let watch = |half| Watch { health: Arc::clone(health), metrics: Arc::clone(metrics), half };
+        let watchdog = Watchdog::start(health, metrics).map_err(NodeError::Thread)?;
+        let told = watch(Half::Queues);
+        let (writer, task) =
+            WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
+        let held = Arc::clone(&lock);
+        let heart = health.pulses.watch("writer");
+        let writer_done = worker::spawn_thread("writer", heart, async move || {
+            if let Some(half) = task.run().await {
+                half.backend.close();
+            }
+            drop(held);
+        })?;
+        let half = DirectoryHalf { backend: database.writer };
+        let told = watch(Half::Directory);
+        let (directory, task) =
+            WriterTask::new(half, Arc::clone(&waiters), config.clock.clone(), told);
+        let heart = health.pulses.watch("directory");
+        let directory_done = worker::spawn_thread("directory", heart, async move || {
+            if let Some(half) = task.run().await {
+                half.backend.close().await;
+            }
+            drop(lock);
+        })?;
+        let (queues, reads) = (queues.reads, database.reads);
+        let stores = Stores {
+            writer,
+            directory,
+            queues: Arc::new(queues.clone()),
+            reads: Arc::new(reads.clone()),
+            tails,
+        };
+        let shared = Arc::new(Shared::new(config, stores, waiters, ops));
+        ops.serves(Serving {
+            queues: shared.writer.downgrade(),
+            directory: shared.directory.downgrade(),
+            waiters: Arc::clone(&shared.waiters),
+            handshakes: Arc::clone(&shared.handshakes),
+        });
+        Ok(Self { shared, writer_done, directory_done, reads, queues, watchdog })
+    }
+}
+
 /// The database says who talks to whom: nobody else may read it. An existing directory is left as
 /// its operator made it.
 fn make_private_dir(path: &Path) -> io::Result<()> {
@@ -342,3 +369,6 @@ async fn wind_up(name: &str, limit: Duration, done: oneshot::Receiver<()>) {
         tracing::warn!(name, "a thread did not end in time");
     }
 }
+
+#[cfg(test)]
+mod tests;

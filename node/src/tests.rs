@@ -5,7 +5,7 @@ mod authorisation;
 mod base;
 mod blobs;
 mod claims;
-mod client;
+pub(crate) mod client;
 mod connections;
 mod directory;
 mod frames;

@@ -25,7 +25,9 @@ use zeroize::Zeroizing;
 use super::command::{Asked, Command};
 use super::input::Input;
 use super::published::Published;
+use super::recent::Recent;
 use super::repair::Doubts;
+use super::said::Said;
 use super::unit::Unit;
 use super::uplink::Uplink;
 use super::{Hidden, Reply};
@@ -33,7 +35,7 @@ use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
-use crate::rpc::{LinkEvent, Request, Stock};
+use crate::rpc::{LinkEvent, Stock};
 use crate::store::{
     Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
     Overlay, Owner, Positions, Store, StoreError,
@@ -151,6 +153,7 @@ pub(super) struct Actor {
     pub(super) asking_names: usize,
     pub(super) groups: HashMap<GroupId, Slot>,
     pub(super) outbox: BTreeMap<u64, Outgoing>,
+    pub(super) said: Said,
     /// Groups in which messages wait for room in the outbox.
     pub(super) backlog: BTreeSet<GroupId>,
     pub(super) intents: BTreeMap<u64, IntentRecord>,
@@ -181,10 +184,12 @@ pub(super) struct Actor {
     pub(super) reloaded_ms: Option<u64>,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     pub(super) tail: watch::Sender<Cursor>,
+    pub(super) recent: Arc<Recent>,
     pub(super) health: watch::Sender<Health>,
 }
 
 impl Actor {
+    #[expect(clippy::too_many_arguments, reason = "what a session has for life")]
     pub(super) fn new(
         store: Arc<Store>,
         record: IdentityRecord,
@@ -192,6 +197,7 @@ impl Actor {
         stock_target: u32,
         clock: Clock,
         tail: watch::Sender<Cursor>,
+        recent: Arc<Recent>,
         health: watch::Sender<Health>,
     ) -> Self {
         let mut positions = record.positions;
@@ -211,6 +217,7 @@ impl Actor {
             asking_names: 0,
             groups: HashMap::new(),
             outbox: BTreeMap::new(),
+            said: Said::default(),
             backlog: BTreeSet::new(),
             intents: BTreeMap::new(),
             last_intent: 0,
@@ -234,6 +241,7 @@ impl Actor {
             reloaded_ms: None,
             jobs: FuturesUnordered::new(),
             tail,
+            recent,
             health,
         }
     }
@@ -250,6 +258,7 @@ impl Actor {
             };
             let _busy = self.clock.busy();
             let mut unit = Unit::new(self.store.batch(), self.clock.now_ms());
+            unit.told = self.recent.wanted().then(Vec::new);
             let mut stop = self.take(first, &mut unit).await;
             for _ in 1..INPUTS {
                 match self.queued(&mut commands) {
@@ -341,26 +350,34 @@ impl Actor {
             return self.reload(commands).await;
         }
         let batch = std::mem::replace(&mut unit.batch, self.store.batch());
-        let committed = if batch.is_empty() {
-            Ok(())
+        let rewritten = batch.rewrites();
+        let written = if batch.is_empty() {
+            Ok(Vec::new())
         } else {
             self.clock.at(Point::BeforeCommit).await;
             let written = self.clock.write(self.store.write(batch)).await;
             self.clock.at(Point::AfterCommit).await;
             written.map_err(SessionError::from)
         };
-        if committed.is_err() {
-            unit.answer(&committed);
-            return self.reload(commands).await;
-        }
+        let ignored = match written {
+            Ok(ignored) => ignored,
+            Err(error) => {
+                unit.answer(&Err(error));
+                return self.reload(commands).await;
+            }
+        };
         self.give_back();
         self.answer_exports(std::mem::take(&mut unit.exports)).await;
+        if let Some(told) = &mut unit.told {
+            told.retain(|(event, _)| !ignored.contains(&event.cursor.0));
+        }
+        self.recent.grow(unit.told.take(), self.positions.tail, rewritten);
         self.tail.send_if_modified(|tail| {
             let moved = tail.0 != self.positions.tail;
             tail.0 = self.positions.tail;
             moved
         });
-        unit.answer(&committed);
+        unit.answer(&Ok(()));
         self.clock.at(Point::AfterAnswer).await;
         if unit.upload_hybrid {
             self.upload_hybrid();
@@ -368,10 +385,7 @@ impl Actor {
         if let Some(packages) = unit.publish {
             self.publish(packages);
         }
-        if unit.received {
-            let up_to = self.positions.received_up_to;
-            let ack = |answer| Request::Ack { up_to, answer };
-            self.jobs.push(self.uplink.ask(ack, Input::Acked));
+        if self.acknowledge() {
             self.clock.at(Point::AfterAck).await;
         }
         self.pump();
@@ -402,31 +416,10 @@ impl Actor {
         Ok(())
     }
 
-    /// The next position of the event log.
-    pub(super) fn next_seq(&mut self) -> u64 {
-        self.positions.tail += 1;
-        self.positions.tail
-    }
-
     /// The counter of the next send.
     pub(super) fn next_counter(&mut self) -> u64 {
         self.positions.next_counter += 1;
         self.positions.next_counter - 1
-    }
-
-    /// Appends an event, or keeps it while its group is hidden.
-    pub(super) fn emit(&mut self, unit: &mut Unit, group: Option<&GroupId>, data: EventData) {
-        if let Some(id) = group
-            && let Some(slot) = self.groups.get(id)
-            && !slot.record.is_visible()
-        {
-            if slot.record.state != GroupState::Declined {
-                self.hide(id, data, unit);
-            }
-            return;
-        }
-        let seq = self.next_seq();
-        unit.batch.event(self.owner, seq, group, unit.now_ms, &data);
     }
 
     /// Later, this input.

@@ -79,6 +79,8 @@ impl Actor {
             Input::Sent { link, .. }
             | Input::SendResult { link, .. }
             | Input::Unpause { link, .. }
+            | Input::Acked { link, .. }
+            | Input::AckAgain { link }
             | Input::Drained { link, .. }
             | Input::DrainedLongEnough { link }
                 if link != self.uplink.number => {}
@@ -93,9 +95,8 @@ impl Actor {
             }
             Input::Drained { result: Err(_), .. } => self.after(RETRY, Input::AskDrained),
             Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),
-            Input::Acked(Err(_)) if self.uplink.up => self.after(RETRY, Input::AckAgain),
-            // Sent again when this unit is durable, for what is received until then.
-            Input::AckAgain => unit.received |= self.uplink.up,
+            Input::Acked { up_to, result, .. } => self.acked(up_to, &result),
+            Input::AckAgain { .. } => self.ack_again(),
             Input::Unpause { counter, .. } => self.unpause(counter),
             Input::Wake(group) => drop(unit.touched.insert(group)),
             Input::LinkOver => self.link_over(),
@@ -133,7 +134,6 @@ impl Actor {
             }
             Input::Drained { .. }
             | Input::AskDrained
-            | Input::Acked(_)
             | Input::OpenLink
             | Input::Nothing
             | Input::Command(_)

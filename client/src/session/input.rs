@@ -90,9 +90,15 @@ pub(super) enum Input {
     /// Ask again whether rows wait.
     AskDrained,
     /// The node has taken an acknowledgement.
-    Acked(Result<(), RpcError>),
+    Acked {
+        link: u64,
+        up_to: u64,
+        result: Result<(), RpcError>,
+    },
     /// An acknowledgement failed: again.
-    AckAgain,
+    AckAgain {
+        link: u64,
+    },
     /// The pause of a send is over.
     Unpause {
         counter: u64,

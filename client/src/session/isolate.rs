@@ -44,14 +44,8 @@ impl Actor {
         self.plan_retry(group);
         if !again {
             let data = EventData::GroupIsolated { reason: reason.to_owned() };
-            self.tell_aloud(unit, group, &data);
+            self.append(unit, Some(group), unit.now_ms, data);
         }
-    }
-
-    /// Appends an event that is seen even while its group is hidden.
-    fn tell_aloud(&mut self, unit: &mut Unit, group: &GroupId, data: &EventData) {
-        let seq = self.next_seq();
-        unit.batch.event(self.owner, seq, Some(group), unit.now_ms, data);
     }
 
     fn plan_retry(&self, group: &GroupId) {
@@ -94,7 +88,7 @@ impl Actor {
                 slot.record.damage = Damage::Told;
                 unit.batch.group_damaged(self.owner, group);
                 let reason = "its record does not read".to_owned();
-                self.tell_aloud(unit, group, &EventData::GroupIsolated { reason });
+                self.append(unit, Some(group), unit.now_ms, EventData::GroupIsolated { reason });
                 return Ok(());
             }
         }
@@ -117,7 +111,7 @@ impl Actor {
             slot.record.isolated_from = None;
             slot.retries = 0;
             unit.record_changed(group);
-            self.tell_aloud(unit, group, &EventData::GroupRepaired {});
+            self.append(unit, Some(group), unit.now_ms, EventData::GroupRepaired {});
         }
         Ok(())
     }

@@ -53,6 +53,7 @@ impl Actor {
         }
         self.last_resorts = self.store.last_resorts(self.owner).await?;
         self.outbox.clear();
+        self.said.clear();
         for (counter, record) in self.store.outbox(self.owner, &mut damaged).await? {
             let mut outgoing = Outgoing::new(record);
             outgoing.relink();
@@ -74,6 +75,7 @@ impl Actor {
         self.plan_commits();
         self.plan_retries();
         self.hold_lost();
+        self.recent.reset(self.positions.tail);
         self.tail.send_replace(Cursor(self.positions.tail));
         self.report();
         Ok(())

@@ -31,7 +31,7 @@ impl Actor {
         reply: Reply<Outcome<Change>>,
         unit: &mut Unit,
     ) {
-        let n = match self.replayed(options.idempotency.as_ref(), unit).await {
+        let n = match self.replayed(options.idempotency.as_ref(), unit) {
             Err(error) => return unit.reply(reply, Err(error)),
             Ok(Some(IdempotencyTarget::Message(_) | IdempotencyTarget::Attachment(_))) => {
                 return unit.reply(reply, Err(SessionError::IdempotencyMismatch));
@@ -238,7 +238,7 @@ impl Actor {
     }
 
     /// What an idempotency key stands for, if it was used before.
-    pub(super) async fn replayed(
+    pub(super) fn replayed(
         &mut self,
         idempotency: Option<&Idempotency>,
         unit: &Unit,
@@ -251,7 +251,7 @@ impl Actor {
         }
         let mut known = unit.key(key);
         if known.is_none() {
-            let record = self.store.idempotency(self.owner, key).await?;
+            let record = self.store.idempotency(self.owner, key)?;
             known = record.map(|record| (record.fingerprint, record.target));
         }
         match known {

@@ -35,7 +35,7 @@ impl Actor {
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
         unit.received = true;
         let hashes: Vec<[u8; 32]> = rows.iter().filter_map(Row::hash).collect();
-        let seen = self.store.seen(self.owner, &hashes).await?;
+        let seen = self.store.seen(self.owner, &hashes)?;
         for row in rows {
             if row.seq <= self.positions.received_up_to {
                 continue;
@@ -329,8 +329,7 @@ impl Actor {
         let seq = self.next_seq();
         message.seq = seq;
         unit.batch.message(self.owner, &message);
-        let (owner, group) = (self.owner, &message.group);
-        unit.batch.message_event(owner, seq, "message.received", group, at, seq);
+        self.append_message(unit, seq, at, "message.received", &message);
         self.delete_target(&message, at, unit);
     }
 

@@ -35,7 +35,7 @@ impl Actor {
         reply: Reply<Outcome<Message>>,
         unit: &mut Unit,
     ) {
-        match self.replayed(options.idempotency.as_ref(), unit).await {
+        match self.replayed(options.idempotency.as_ref(), unit) {
             Err(error) => return unit.reply(reply, Err(error)),
             Ok(Some(IdempotencyTarget::Message(seq))) => {
                 let result = self.message_now(seq, unit).await;
@@ -118,6 +118,7 @@ impl Actor {
             content,
         };
         unit.batch.message(self.owner, &stored);
+        self.said.put(&stored, size);
         unit.messages.insert(seq, stored);
         unit.remember(self.owner, options.idempotency, IdempotencyTarget::Message(seq));
         let record = OutboxRecord {
@@ -239,6 +240,7 @@ impl Actor {
             message.recipients = recipients;
             let (owner, seq) = (self.owner, message.seq);
             unit.batch.message_state(owner, seq, epoch, recipients, &message.delivery);
+            self.said.change(&message);
             unit.messages.insert(seq, message.clone());
         }
         if recipients == 0 {
@@ -288,6 +290,7 @@ impl Actor {
         let (owner, seq) = (self.owner, message.seq);
         let (epoch, recipients) = (message.epoch, message.recipients);
         unit.batch.message_state(owner, seq, epoch, recipients, &message.delivery);
+        self.said.remove(seq);
         self.tell_over(message, event, unit);
         unit.messages.insert(seq, message.clone());
         let own = self.identity.key();
@@ -353,24 +356,6 @@ impl Actor {
     pub(super) fn write_outbox(&self, counter: u64, unit: &mut Unit) {
         if let Some(outgoing) = self.outbox.get(&counter) {
             unit.batch.outbox(self.owner, counter, &outgoing.record);
-        }
-    }
-
-    /// A message row, as this unit has left it. `None`: there is none that reads.
-    pub(super) async fn stored_message(
-        &mut self,
-        seq: u64,
-        unit: &Unit,
-    ) -> Result<Option<StoredMessage>, StoreError> {
-        match unit.messages.get(&seq) {
-            Some(message) => Ok(Some(message.clone())),
-            None => match self.store.message_at(self.owner, seq).await {
-                Err(error) if error.is_damage() => {
-                    tracing::error!(table = "messages", row = seq, %error, "a row is damaged");
-                    Ok(None)
-                }
-                read => read,
-            },
         }
     }
 

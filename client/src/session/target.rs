@@ -122,7 +122,7 @@ impl Actor {
             return;
         }
         let (event_seq, now) = (self.next_seq(), unit.now_ms);
-        unit.batch.message_event(self.owner, event_seq, event, &message.group, now, message.seq);
+        self.append_message(unit, event_seq, now, event, message);
         if event == "message.sent" {
             self.delete_target(message, now, unit);
         }

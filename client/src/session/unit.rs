@@ -7,6 +7,7 @@ use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
 use super::Reply;
+use super::recent::Told;
 use crate::error::SessionError;
 use crate::model::Idempotency;
 use crate::store::{Batch, Exported, IdempotencyRecord, IdempotencyTarget, StoredMessage};
@@ -55,6 +56,8 @@ pub(super) struct Unit {
     pub(super) received: bool,
     /// What is remembered of the link has changed.
     pub(super) moved: bool,
+    /// Events of this unit, when somebody reads along.
+    pub(super) told: Option<Vec<Told>>,
     /// Who waits for all rows of the identity.
     pub(super) exports: Vec<Reply<Exported>>,
     keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
@@ -82,6 +85,7 @@ impl Unit {
             upload_hybrid: false,
             received: false,
             moved: false,
+            told: None,
             exports: Vec::new(),
             keys: HashMap::new(),
             after: Vec::new(),

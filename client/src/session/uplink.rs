@@ -44,6 +44,7 @@ pub(super) struct Uplink {
     /// The backlog comes before the outbox.
     pub(super) draining: bool,
     pub(super) pace: Pace,
+    acks: Acks,
     /// How far our clock is from the node's, in seconds, when that is too far; else 0.
     pub(super) clock_ahead: i64,
     /// Key packages of every suite are at the node.
@@ -81,6 +82,7 @@ impl Uplink {
             number: 0,
             draining: false,
             pace: Pace::new(),
+            acks: Acks::default(),
             clock_ahead: 0,
             published: false,
             filling: false,
@@ -144,7 +146,43 @@ impl Uplink {
     }
 }
 
+/// Acknowledgements of this link: one at a time, since each is a transaction of the node. What is
+/// received meanwhile goes into the next.
+#[derive(Debug, Default)]
+struct Acks {
+    /// The node has taken it up to here.
+    up_to: u64,
+    /// One is on its way, or waits to be tried again.
+    out: bool,
+}
+
 impl Actor {
+    /// After a commit, acknowledges what is received and durable. `true`: an acknowledgement has
+    /// left.
+    pub(super) fn acknowledge(&mut self) -> bool {
+        let (up_to, link) = (self.positions.received_up_to, self.uplink.number);
+        if !self.uplink.up || self.uplink.acks.out || up_to <= self.uplink.acks.up_to {
+            return false;
+        }
+        self.uplink.acks.out = true;
+        let ack = |answer| Request::Ack { up_to, answer };
+        let acked = move |result| Input::Acked { link, up_to, result };
+        self.jobs.push(self.uplink.ask(ack, acked));
+        true
+    }
+
+    /// The next one leaves when this unit is durable.
+    pub(super) fn acked(&mut self, up_to: u64, result: &Result<(), RpcError>) {
+        match result {
+            Ok(()) => self.uplink.acks = Acks { up_to, out: false },
+            Err(_) => self.after(RETRY, Input::AckAgain { link: self.uplink.number }),
+        }
+    }
+
+    pub(super) fn ack_again(&mut self) {
+        self.uplink.acks.out = false;
+    }
+
     pub(super) fn link_up(&mut self, last_send: SendId, acked_up_to: u64, unit: &mut Unit) {
         unit.moved = true;
         let last_send =
@@ -158,6 +196,7 @@ impl Actor {
         self.uplink.draining = true;
         self.uplink.number += 1;
         self.uplink.pace = Pace::new();
+        self.uplink.acks = Acks { up_to: acked_up_to, out: false };
         self.after(DRAIN, Input::DrainedLongEnough { link: self.uplink.number });
         self.uplink.state = LinkState::Up;
         self.ask_drained();

@@ -193,9 +193,7 @@ impl Actor {
             received_at_ms,
             known_group: slot.record.known_group,
         };
-        let data = EventData::InvitationReceived(invitation);
-        let seq = self.next_seq();
-        unit.batch.event(self.owner, seq, Some(group), unit.now_ms, &data);
+        self.append(unit, Some(group), unit.now_ms, EventData::InvitationReceived(invitation));
     }
 
     /// Reveals the group and what happened in it, in order.
@@ -222,10 +220,7 @@ impl Actor {
         for Hidden { at_ms: at, data, .. } in hidden {
             match data {
                 EventData::MessageReceived(message) => self.received(reveal(message), at, unit),
-                data => {
-                    let seq = self.next_seq();
-                    unit.batch.event(self.owner, seq, Some(invitation), at, &data);
-                }
+                data => self.append(unit, Some(invitation), at, data),
             }
         }
         unit.record_changed(invitation);

@@ -35,6 +35,8 @@ pub(crate) struct Batch {
     sealer: Arc<Sealer>,
     statements: Vec<Statement>,
     scrub: bool,
+    /// Events that were told before read otherwise now.
+    rewrites: bool,
 }
 
 impl std::fmt::Debug for Batch {
@@ -45,11 +47,16 @@ impl std::fmt::Debug for Batch {
 
 impl Batch {
     pub(super) fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer, statements: Vec::new(), scrub: false }
+        Self { sealer, statements: Vec::new(), scrub: false, rewrites: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.statements.is_empty()
+    }
+
+    /// Whether events that were told before read otherwise once this is written.
+    pub(crate) fn rewrites(&self) -> bool {
+        self.rewrites
     }
 
     /// Bytes of the values it writes.
@@ -58,7 +65,7 @@ impl Batch {
     }
 
     fn add(&mut self, sql: &'static str, values: Vec<Value>) {
-        self.statements.push(Statement { sql, values });
+        self.statements.push(Statement { sql, values, once: None });
     }
 
     /// Writes and deletes rows of MLS state, given as scope, key, value.
@@ -209,7 +216,7 @@ impl Batch {
         self.set_aside(owner, Sha256::digest(&row.bytes).into(), "damaged", at, &row.bytes);
     }
 
-    /// An event that carries its own data.
+    /// An event that carries its own data; answers the bytes of its row.
     pub(crate) fn event(
         &mut self,
         owner: Owner,
@@ -217,15 +224,17 @@ impl Batch {
         group: Option<&GroupId>,
         at: u64,
         data: &EventData,
-    ) {
+    ) -> usize {
         let row = EventRow { data, beside: Some((group.cloned(), at)) };
         let sealed = record::seal(&self.sealer, "events", &record::row(owner.0, seq), &row);
+        let size = sealed.len();
         let group = group.map(GroupId::as_bytes);
         self.add(
             "INSERT INTO events (owner, seq, kind, group_id, occurred_at, data) \
              VALUES (?, ?, ?, ?, ?, ?)",
             values![owner.0, seq, data.kind(), group, at, sealed],
         );
+        size
     }
 
     /// An event about a stored message; ignored when that message was.
@@ -238,12 +247,13 @@ impl Batch {
         at: u64,
         message: u64,
     ) {
-        self.add(
-            "INSERT INTO events (owner, seq, kind, group_id, occurred_at, message) \
+        self.statements.push(Statement {
+            sql: "INSERT INTO events (owner, seq, kind, group_id, occurred_at, message) \
              SELECT ?, ?, ?, ?, ?, ? \
              WHERE EXISTS (SELECT 1 FROM messages WHERE owner = ? AND seq = ?)",
-            values![owner.0, seq, kind, group.as_bytes(), at, message, owner.0, message],
-        );
+            values: values![owner.0, seq, kind, group.as_bytes(), at, message, owner.0, message],
+            once: Some(seq),
+        });
     }
 
     /// An event of a group whose invitation is not answered; answers the bytes of its row.
@@ -371,7 +381,8 @@ impl Batch {
         );
     }
 
-    pub(super) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Answers the positions of events that were ignored.
+    pub(super) fn apply(&self, connection: &Connection) -> rusqlite::Result<Vec<u64>> {
         statement::run(connection, &self.statements)
     }
 }

@@ -69,12 +69,7 @@ impl Store {
                     Some(stored) => {
                         group = Some(stored.group.clone());
                         let message = stored.into_message(own, &names);
-                        match kind.as_str() {
-                            "message.received" => EventData::MessageReceived(message),
-                            "message.sent" => EventData::MessageSent(message),
-                            "message.failed" => EventData::MessageFailed(message),
-                            _ => lost(owner, seq),
-                        }
+                        EventData::of_message(&kind, message).unwrap_or_else(|| lost(owner, seq))
                     }
                     None if self.has_event(owner, seq).await? => lost(owner, seq),
                     // Both were deleted since the page was read.

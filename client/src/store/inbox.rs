@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use sqlx::QueryBuilder;
-use sqlx::sqlite::Sqlite;
 use zeroize::Zeroizing;
 
 use super::damage::{DamagedRow, Place, intact};
@@ -15,24 +13,12 @@ type Buffered = (Vec<u8>, u64, u64, Zeroizing<Vec<u8>>);
 
 impl Store {
     /// Which of these payload hashes were processed before.
-    pub(crate) async fn seen(
+    pub(crate) fn seen(
         &self,
         owner: Owner,
         hashes: &[[u8; 32]],
     ) -> Result<HashSet<[u8; 32]>, StoreError> {
-        let mut seen = HashSet::new();
-        for some in hashes.chunks(1_000) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT hash FROM inbox WHERE owner = ");
-            query.push_bind(owner.0).push(" AND hash IN (");
-            let mut list = query.separated(", ");
-            for hash in some {
-                list.push_bind(&hash[..]);
-            }
-            query.push(")");
-            let found: Vec<Vec<u8>> = query.build_query_scalar().fetch_all(&self.reads).await?;
-            seen.extend(found.into_iter().filter_map(|hash| <[u8; 32]>::try_from(hash).ok()));
-        }
-        Ok(seen)
+        self.lookup.seen(owner, hashes)
     }
 
     /// Opened payloads that wait for a group or an epoch, in the order they came.

@@ -112,19 +112,18 @@ impl Store {
         Ok(uint(last.unwrap_or(0)))
     }
 
-    pub(crate) async fn idempotency(
+    pub(crate) fn idempotency(
         &self,
         owner: Owner,
         key: &str,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let row: Option<IdempotencyRow> = sqlx::query_as(
+        let row: Option<IdempotencyRow> = self.lookup.row(
             "SELECT fingerprint, intent, message, attachment, created_at FROM idempotency \
              WHERE owner = ? AND key = ?",
-        )
-        .bind(owner.0)
-        .bind(key)
-        .fetch_optional(&self.reads)
-        .await?;
+            owner,
+            key,
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )?;
         let Some((fingerprint, intent, message, attachment, created_at)) = row else {
             return Ok(None);
         };

@@ -31,7 +31,16 @@ thread_local! {
 
 struct Job {
     work: Work,
-    done: oneshot::Sender<Result<Owner, StoreError>>,
+    done: oneshot::Sender<Result<Done, StoreError>>,
+}
+
+/// What came of a job.
+#[derive(Debug, Default)]
+struct Done {
+    /// The identity that it was about, where it was about one as a whole.
+    owner: Option<Owner>,
+    /// Positions of events that were ignored.
+    ignored: Vec<u64>,
 }
 
 /// What the writer can do in a transaction.
@@ -71,11 +80,12 @@ impl Writer {
         Ok(Self { jobs })
     }
 
-    pub(super) async fn write(&self, batch: Batch) -> Result<(), StoreError> {
+    /// Answers the positions of events that were ignored.
+    pub(super) async fn write(&self, batch: Batch) -> Result<Vec<u64>, StoreError> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.run(Work::Batch(batch)).await.map(drop)
+        Ok(self.run(Work::Batch(batch)).await?.ignored)
     }
 
     pub(super) async fn create_identity(
@@ -85,7 +95,7 @@ impl Writer {
         secret: Vec<u8>,
         now: i64,
     ) -> Result<Owner, StoreError> {
-        self.run(Work::CreateIdentity { key: *key, seed, secret, now }).await
+        self.owner(Work::CreateIdentity { key: *key, seed, secret, now }).await
     }
 
     pub(super) async fn import(
@@ -93,14 +103,18 @@ impl Writer {
         sealer: Arc<Sealer>,
         exported: Exported,
     ) -> Result<Owner, StoreError> {
-        self.run(Work::Import { sealer, exported: Box::new(exported) }).await
+        self.owner(Work::Import { sealer, exported: Box::new(exported) }).await
     }
 
     pub(super) async fn delete_identity(&self, owner: Owner) -> Result<(), StoreError> {
         self.run(Work::DeleteIdentity(owner)).await.map(drop)
     }
 
-    async fn run(&self, work: Work) -> Result<Owner, StoreError> {
+    async fn owner(&self, work: Work) -> Result<Owner, StoreError> {
+        self.run(work).await?.owner.ok_or(StoreError::Closed)
+    }
+
+    async fn run(&self, work: Work) -> Result<Done, StoreError> {
         let (done, answer) = oneshot::channel();
         self.jobs.send(Job { work, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -164,7 +178,7 @@ fn run(mut database: Database, mut queue: mpsc::Receiver<Job>) {
         tracing::warn!(%error, "closing the client database");
     }
     if let Some(done) = closing {
-        let _ = done.send(Ok(Owner(0)));
+        let _ = done.send(Ok(Done::default()));
     }
 }
 
@@ -182,10 +196,10 @@ fn checkpoint(connection: &Connection) {
 /// All in one transaction; when that fails, each alone, so that one job cannot fail another.
 fn write_all(database: &mut Database, jobs: &mut Vec<Job>) {
     match transaction(database, jobs) {
-        Ok(owners) => {
+        Ok(all) => {
             scrub(&database.connection, jobs);
-            for (job, owner) in jobs.drain(..).zip(owners) {
-                let _ = job.done.send(Ok(owner));
+            for (job, done) in jobs.drain(..).zip(all) {
+                let _ = job.done.send(Ok(done));
             }
         }
         Err(error) => {
@@ -198,7 +212,7 @@ fn write_all(database: &mut Database, jobs: &mut Vec<Job>) {
             for job in jobs.drain(..) {
                 let alone = transaction(database, std::slice::from_ref(&job));
                 scrub(&database.connection, std::slice::from_ref(&job));
-                let _ = job.done.send(alone.map(|owners| owners[0]));
+                let _ = job.done.send(alone.map(|mut all| all.pop().unwrap_or_default()));
             }
         }
     }
@@ -223,17 +237,17 @@ fn scrub(connection: &Connection, jobs: &[Job]) {
 }
 
 /// After a full disk SQLite rolls back by itself.
-fn transaction(database: &mut Database, jobs: &[Job]) -> Result<Vec<Owner>, StoreError> {
+fn transaction(database: &mut Database, jobs: &[Job]) -> Result<Vec<Done>, StoreError> {
     let Database { connection, mark, last } = database;
     let commit = match last.take() {
         Some(last) => last.next(),
         None => Commit::last(connection)?.next(),
     };
     execute(connection, "BEGIN IMMEDIATE")?;
-    let result = apply(connection, jobs).and_then(|owners| {
+    let result = apply(connection, jobs).and_then(|all| {
         connection.execute_batch(&commit.statement())?;
         execute(connection, "COMMIT")?;
-        Ok(owners)
+        Ok(all)
     });
     if result.is_ok() {
         mark.set(commit);
@@ -250,25 +264,22 @@ fn execute(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-fn apply(connection: &Connection, jobs: &[Job]) -> Result<Vec<Owner>, StoreError> {
-    let mut owners = Vec::with_capacity(jobs.len());
+fn apply(connection: &Connection, jobs: &[Job]) -> Result<Vec<Done>, StoreError> {
+    let mut all = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let owner = match &job.work {
-            Work::Batch(batch) => {
-                batch.apply(connection)?;
-                Owner(0)
-            }
+        let mut done = Done::default();
+        match &job.work {
+            Work::Batch(batch) => done.ignored = batch.apply(connection)?,
             Work::CreateIdentity { key, seed, secret, now } => {
-                identities::insert(connection, key, seed, secret, *now)?
+                done.owner = Some(identities::insert(connection, key, seed, secret, *now)?);
             }
-            Work::Import { sealer, exported } => archive::insert(connection, sealer, exported)?,
-            Work::DeleteIdentity(owner) => {
-                identities::delete(connection, *owner)?;
-                *owner
+            Work::Import { sealer, exported } => {
+                done.owner = Some(archive::insert(connection, sealer, exported)?);
             }
-            Work::Close => Owner(0),
-        };
-        owners.push(owner);
+            Work::DeleteIdentity(owner) => identities::delete(connection, *owner)?,
+            Work::Close => {}
+        }
+        all.push(done);
     }
-    Ok(owners)
+    Ok(all)
 }

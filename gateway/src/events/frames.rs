@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::source::Given;
 use crate::model::{EventDto, MessageDto, NewMessage};
 use crate::problem::{Problem, ProblemBody};
 use crate::random;
@@ -137,8 +136,7 @@ impl Outgoing {
     }
 
     /// An event.
-    pub(crate) fn event(given: Given) -> Self {
-        let Given { delivery_id, event, replayed, .. } = given;
+    pub(crate) fn event(delivery_id: String, replayed: bool, event: EventDto) -> Self {
         let replayed = replayed.then_some(true);
         Self::Event { delivery_id, replayed, event: Box::new(event) }
     }

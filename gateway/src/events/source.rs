@@ -1,11 +1,13 @@
 //! Where a door gets its events from: the log, or a consumer's part of it.
 
-use quicproquo_client::{Cursor, Event, Session, SessionError};
+use axum::extract::ws::Utf8Bytes;
+use quicproquo_client::{Cursor, Event, Session, SessionError, SharedEvent};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::consumers::{Connection, Delivery, Terms};
 use super::filter::Filter;
+use super::frames::Outgoing;
 use crate::auth::{Bot, Scope};
 use crate::metrics::{Door, InFlight};
 use crate::model::{EventDto, Wanted};
@@ -14,21 +16,42 @@ use crate::state::AppState;
 
 /// An event for a reader.
 #[derive(Debug)]
-pub(crate) struct Given {
-    /// The delivery; the cursor where nothing is acknowledged.
-    pub(crate) delivery_id: String,
-    /// The event.
-    pub(crate) event: EventDto,
-    consumer: bool,
-    /// Whether it was asked for again.
-    pub(crate) replayed: bool,
+pub(crate) enum Given {
+    /// Of the log, where nothing is acknowledged: the same for all readers.
+    Shared(SharedEvent),
+    /// For a consumer.
+    Delivered(Box<Delivery>),
 }
 
 impl Given {
     /// The event with what a consumer needs to acknowledge it.
     pub(crate) fn into_event(self) -> EventDto {
-        let Self { delivery_id, event, consumer, replayed } = self;
-        if consumer { event.delivered(delivery_id, replayed) } else { event }
+        match self {
+            Self::Shared(shared) => EventDto::new(shared.into_event(), 1),
+            Self::Delivered(delivery) => {
+                let Delivery { id, attempt, replayed, event } = *delivery;
+                EventDto::new(event, attempt).delivered(id.to_string(), replayed)
+            }
+        }
+    }
+
+    /// The frame of a WebSocket. What is shared is encoded once for all sockets.
+    pub(crate) fn frame(self) -> Utf8Bytes {
+        match self {
+            Self::Shared(shared) => {
+                let encoded = shared.encoded(|event| {
+                    let cursor = event.cursor.to_string();
+                    let event = EventDto::new(event.clone(), 1);
+                    Outgoing::event(cursor, false, event).text().into()
+                });
+                encoded.try_into().unwrap_or_default()
+            }
+            Self::Delivered(delivery) => {
+                let Delivery { id, attempt, replayed, event } = *delivery;
+                let event = EventDto::new(event, attempt);
+                Outgoing::event(id.to_string(), replayed, event).text().into()
+            }
+        }
     }
 }
 
@@ -121,28 +144,17 @@ impl Source {
         match &mut self.from {
             From::Log { position, filter } => {
                 let limit = u32::try_from(most).unwrap_or(u32::MAX);
-                let page = self.session.events(*position, limit).await?;
+                let page = self.session.shared_events(*position, limit).await?;
                 let moved = page.next > *position;
                 *position = page.next.max(*position);
                 self.idle = !moved || *position >= tail;
-                let items = page.items.into_iter().filter(|event| filter.lets(event));
-                let give = |event: Event| Given {
-                    delivery_id: event.cursor.to_string(),
-                    event: EventDto::new(event, 1),
-                    consumer: false,
-                    replayed: false,
-                };
-                Ok(items.inspect(count).map(give).collect())
+                let items = page.items.into_iter().filter(|shared| filter.lets(shared.event()));
+                Ok(items.inspect(|shared| count(shared.event())).map(Given::Shared).collect())
             }
             From::Consumer(connection) => {
                 let deliveries = connection.take(&self.session, most).await?;
                 self.idle = !connection.has_more();
-                let give = |Delivery { id, attempt, replayed, event }: Delivery| Given {
-                    delivery_id: id.to_string(),
-                    event: EventDto::new(event, attempt),
-                    consumer: true,
-                    replayed,
-                };
+                let give = |delivery| Given::Delivered(Box::new(delivery));
                 Ok(deliveries.into_iter().inspect(|one| count(&one.event)).map(give).collect())
             }
         }

@@ -5,7 +5,7 @@ mod send;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -127,7 +127,7 @@ impl Stream {
     /// Writes some events, with one flush.
     async fn deliver(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         for given in self.queue.drain(..self.queue.len().min(BURST)) {
-            feed(socket, Outgoing::event(given).text()).await?;
+            feed(socket, given.frame()).await?;
         }
         flush(socket).await
     }
@@ -244,7 +244,7 @@ pub(super) async fn authenticate(
     })
 }
 
-pub(super) async fn feed(socket: &mut WebSocket, text: String) -> Result<(), End> {
+pub(super) async fn feed(socket: &mut WebSocket, text: impl Into<Utf8Bytes>) -> Result<(), End> {
     write(socket.feed(Message::Text(text.into()))).await
 }
 

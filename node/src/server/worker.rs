@@ -34,7 +34,7 @@ const LAST_PACKETS: Duration = Duration::from_secs(1);
 pub(crate) struct HandshakeSlot(Arc<AtomicUsize>);
 
 impl HandshakeSlot {
-    fn take(open: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn take(open: &Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(open))
     }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Clock, Node, NodeConfig, NodeError, Ops, key_package};
 
 /// A node in this process.
-pub(super) struct TestNode {
+pub(crate) struct TestNode {
     pub(super) address: SocketAddr,
     pub(super) pem: std::path::PathBuf,
     pub(super) ops: Ops,
@@ -33,14 +33,14 @@ pub(super) struct TestNode {
     served: tokio::task::JoinHandle<Result<(), NodeError>>,
 }
 
-pub(super) fn run<F: Future<Output = ()>>(test: F) {
+pub(crate) fn run<F: Future<Output = ()>>(test: F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         tokio::time::timeout(Duration::from_mins(1), test).await.unwrap();
     });
 }
 
-pub(super) fn config(dir: &TempDir) -> NodeConfig {
+pub(crate) fn config(dir: &TempDir) -> NodeConfig {
     let mut config = NodeConfig::new(dir.path(), (Ipv4Addr::LOCALHOST, 0).into());
     config.clock = Clock::from_fn(|| key_package::tests::NOW);
     config
@@ -56,6 +56,14 @@ impl TestNode {
         Self { address, pem, ops, shutdown, served }
     }
 
+    /// A node that is served in some other way.
+    pub(crate) fn elsewhere(node: &Node) -> Self {
+        let pem = node.certificate_pem_path().to_owned();
+        let served = tokio::task::spawn_local(async { Ok(()) });
+        let (address, ops) = (node.local_addr(), node.ops());
+        Self { address, pem, ops, shutdown: CancellationToken::new(), served }
+    }
+
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.served.await.unwrap().unwrap();
@@ -63,9 +71,9 @@ impl TestNode {
 }
 
 /// One connection.
-pub(super) struct Client {
+pub(crate) struct Client {
     pub(super) node: node::Client,
-    pub(super) connection: quinn::Connection,
+    pub(crate) connection: quinn::Connection,
     _endpoint: quinn::Endpoint,
 }
 
@@ -103,7 +111,7 @@ pub(super) async fn dial_with(
 }
 
 impl Client {
-    pub(super) async fn connect(to: &TestNode) -> Self {
+    pub(crate) async fn connect(to: &TestNode) -> Self {
         let (endpoint, connection) = dial(to, tls(to)).await.unwrap();
         let (send, receive) = connection.open_bi().await.unwrap();
         let network = twoparty::VatNetwork::new(
@@ -159,7 +167,7 @@ impl Client {
     }
 
     /// Authenticates; also answers the last send and the acknowledged position.
-    pub(super) async fn authenticate(&self, who: &Who) -> Result<Session, capnp::Error> {
+    pub(crate) async fn authenticate(&self, who: &Who) -> Result<Session, capnp::Error> {
         let answer = self.claim(who).promise.await?;
         let answer = answer.get()?;
         let last = answer.get_last_send()?;
@@ -222,7 +230,7 @@ pub(super) fn put_token(mut auth: auth::Builder<'_>, token: &[u8]) {
 
 /// An identity and what its client says of itself.
 #[derive(Clone)]
-pub(super) struct Who {
+pub(crate) struct Who {
     pub(super) key: SigningKey,
     /// Kept, since deriving it takes milliseconds without optimisation.
     pub(super) identity: IdentityKey,
@@ -232,7 +240,7 @@ pub(super) struct Who {
 }
 
 impl Who {
-    pub(super) fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let key = SigningKey::from_bytes(&[seed; 32]);
         Self {
             identity: IdentityKey::new(key.verifying_key().to_bytes()),
@@ -250,7 +258,7 @@ impl Who {
 
 /// A row as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub(crate) enum Pushed {
     Row(u64, Vec<u8>),
     Gap(u64, u32),
     Displaced(Instance),
@@ -289,14 +297,14 @@ impl sink::Server for Sink {
 }
 
 /// A subscription that is kept open.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     rows: RefCell<mpsc::UnboundedReceiver<Pushed>>,
     _subscription: Box<dyn std::any::Any>,
 }
 
 impl Rows {
     #[expect(clippy::await_holding_refcell_ref, reason = "one reader at a time in a test")]
-    pub(super) async fn next(&self) -> Pushed {
+    pub(crate) async fn next(&self) -> Pushed {
         let mut rows = self.rows.borrow_mut();
         tokio::time::timeout(Duration::from_secs(10), rows.recv()).await.unwrap().unwrap()
     }
@@ -308,10 +316,10 @@ impl Rows {
 }
 
 /// What became of a delivery: its position, or full.
-pub(super) type Sent = Vec<Option<u64>>;
+pub(crate) type Sent = Vec<Option<u64>>;
 
 /// An authenticated Session.
-pub(super) struct Session {
+pub(crate) struct Session {
     pub(super) calls: session::Client,
     pub(super) last_send: SendId,
     pub(super) acked_up_to: u64,
@@ -324,7 +332,7 @@ impl Session {
         Ok(answer.get()?.get_token()?.to_vec())
     }
 
-    pub(super) async fn subscribe(&self) -> Rows {
+    pub(crate) async fn subscribe(&self) -> Rows {
         let (sender, rows) = mpsc::unbounded_channel();
         let mut request = self.calls.subscribe_request();
         request.get().set_sink(capnp_rpc::new_client(Sink(sender)));
@@ -340,7 +348,7 @@ impl Session {
     }
 
     /// Sends `prefix || body` to each recipient.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         counter: u64,
         to: &[&Who],

@@ -187,7 +187,7 @@ impl Upload {
     ) -> Result<Option<Attachment>, SessionError> {
         let Some(Idempotency { key, fingerprint }) = idempotency else { return Ok(None) };
         let Session { store, owner, .. } = &self.session;
-        let Some(known) = store.idempotency(*owner, key).await? else { return Ok(None) };
+        let Some(known) = store.idempotency(*owner, key)? else { return Ok(None) };
         match known.target {
             IdempotencyTarget::Attachment(id) if known.fingerprint == *fingerprint => {
                 Ok(store.uploaded(*owner, &id).await?.map(Into::into))

@@ -55,6 +55,7 @@ impl Batch {
 
     /// Empties what was deleted before it was here, or before it was sent.
     pub(crate) fn empty_deleted(&mut self, owner: Owner, at: u64) {
+        self.rewrites = true;
         self.add(
             "UPDATE messages INDEXED BY messages_by_id \
              SET content = x'', attachment = NULL, class = ?, deleted_at = ? \
@@ -101,6 +102,7 @@ impl Batch {
         sender: &IdentityKey,
         at: u64,
     ) {
+        self.rewrites = true;
         let names = |of: &mut Vec<Value>| {
             of.extend(values![
                 owner.0,

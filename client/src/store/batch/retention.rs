@@ -13,6 +13,7 @@ const MESSAGES: &str = "DELETE FROM messages WHERE owner = ? AND seq <= ? \
 impl Batch {
     /// Deletes the events up to a position, and the messages that they were about.
     pub(crate) fn forget_events(&mut self, owner: Owner, up_to: u64) {
+        self.rewrites = true;
         let values = || vec![owner.0.into(), up_to.into()];
         self.add("DELETE FROM events WHERE owner = ? AND seq <= ?", values());
         self.add(MESSAGES, values());
@@ -25,6 +26,7 @@ impl Batch {
     /// Deletes notices of who was writing before this (unix milliseconds), and own ones that no
     /// request can ask for any more.
     pub(crate) fn forget_typing(&mut self, owner: Owner, before: u64, own_before: u64) {
+        self.rewrites = true;
         self.add(
             "DELETE FROM events WHERE owner = ? AND kind = 'member.typing' AND occurred_at < ?",
             vec![owner.0.into(), before.into()],

@@ -101,14 +101,18 @@ impl ToSql for Value {
 pub(super) struct Statement {
     pub(super) sql: &'static str,
     pub(super) values: Vec<Value>,
+    /// Told when the statement changes nothing.
+    pub(super) once: Option<u64>,
 }
 
-/// Runs statements in order.
-pub(super) fn run(connection: &Connection, statements: &[Statement]) -> rusqlite::Result<()> {
-    for Statement { sql, values } in statements {
-        connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
+/// Runs statements in order; answers `once` of those that have changed nothing.
+pub(super) fn run(connection: &Connection, statements: &[Statement]) -> rusqlite::Result<Vec<u64>> {
+    let mut ignored = Vec::new();
+    for Statement { sql, values, once } in statements {
+        let changed = connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
+        ignored.extend(once.filter(|_| changed == 0));
     }
-    Ok(())
+    Ok(ignored)
 }
 
 #[cfg(test)]
@@ -122,12 +126,21 @@ mod tests {
         let insert = |a: i64, b: Option<Vec<u8>>| Statement {
             sql: "INSERT INTO t (a, b, c) VALUES (?, ?, ?)",
             values: vec![a.into(), b.into(), "x".into()],
+            once: Some(a.unsigned_abs()),
         };
         let mut statements: Vec<_> = (0..100).map(|n| insert(n, Some(vec![7; 3]))).collect();
-        statements
-            .push(Statement { sql: "DELETE FROM t WHERE a < ?", values: vec![98_i64.into()] });
+        statements.push(Statement {
+            sql: "DELETE FROM t WHERE a < ?",
+            values: vec![98_i64.into()],
+            once: Some(7),
+        });
         statements.push(insert(200, None));
-        run(&connection, &statements).unwrap();
+        statements.push(Statement {
+            sql: "DELETE FROM t WHERE a < ?",
+            values: vec![98_i64.into()],
+            once: Some(8),
+        });
+        assert_eq!(run(&connection, &statements).unwrap(), [8]);
         let mut left = connection.prepare("SELECT a, b, c FROM t ORDER BY a").unwrap();
         let left = left.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         let left: Vec<(i64, Option<Vec<u8>>, String)> = left.map(Result::unwrap).collect();

@@ -7,6 +7,7 @@ use super::{Batch, Owner, Value};
 
 impl Batch {
     pub(crate) fn pin(&mut self, owner: Owner, pin: &Pin, at: u64) {
+        self.rewrites = true;
         let (name, identity) = (pin.name.clone(), &pin.identity.as_bytes()[..]);
         self.add(
             "INSERT INTO names (owner, name, identity, pinned_at, changed) VALUES (?, ?, ?, ?, ?) \
@@ -32,6 +33,7 @@ impl Batch {
 
     /// An identity that was met is verified, or not any more (`None`).
     pub(crate) fn verified(&mut self, owner: Owner, identity: &IdentityKey, at: Option<u64>) {
+        self.rewrites = true;
         let sealed = at.map(|at| seal_verified(&self.sealer, owner, identity, at));
         let (from, to): (u32, u32) = if at.is_some() { (1, 2) } else { (2, 1) };
         self.add(
