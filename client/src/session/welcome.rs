@@ -260,8 +260,7 @@ impl Actor {
         unit: &mut Unit,
     ) {
         let data = EventData::InvitationEnded { reason: reason.to_owned(), by };
-        let seq = self.next_seq();
-        unit.batch.event(self.owner, seq, Some(group), unit.now_ms, &data);
+        self.append(unit, Some(group), unit.now_ms, data);
     }
 
     pub(super) fn tell_joined(&mut self, group: &GroupId, unit: &mut Unit) {
