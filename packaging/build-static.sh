@@ -3,15 +3,20 @@
 #
 #   packaging/build-static.sh [DIR]     the program goes to DIR (dist)
 #
-# It is linked with the static C library of the machine that it is built on (Debian: libc6-dev).
+# It is linked with the static C library of the machine that it is built on (Debian: libc6-dev), and with
+# static-names.c, without which it would crash where that library is of another version. CARGO names the
+# cargo to use, CC the C compiler.
 set -eu
 cd "$(dirname "$0")/.."
 out=${1:-dist}
 target=$(rustc -vV | sed -n 's/^host: //p')
+names=$PWD/target/static-names.o
+mkdir -p "$out" target
+"${CC:-cc}" -O2 -Wall -Werror -c packaging/static-names.c -o "$names"
 # With an explicit target the flags do not reach build scripts and procedural macros.
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
-    cargo build --release --locked --target "$target" --package quicproquo-cli
-mkdir -p "$out"
+    "${CARGO:-cargo}" rustc --release --locked --target "$target" --package quicproquo-cli --bin qpq -- \
+    -C link-arg="$names"
 install -m 0755 "target/$target/release/qpq" "$out/qpq"
 if ldd "$out/qpq" 2>/dev/null | grep -q '=>'; then
     echo "build-static: $out/qpq is linked with libraries of this machine" >&2

@@ -3,19 +3,19 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::{BotsLayer, CommonArgs, HttpLayer, LinkLayer, NodeLayer, keys};
 use crate::exit::{self, Failure};
 pub(crate) use access::{AdminAccess, BotAccess};
 pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat};
-pub(crate) use bot::{Bot, BotCommand, BotToken};
+pub(crate) use bot::{Bot, BotCommand, BotToken, InvitePolicy};
 pub(crate) use chat::Chat;
 pub(crate) use gateway::{Gateway, GatewayCommand};
 pub(crate) use group::{Group, GroupCommand, Invitation, InvitationCommand};
 pub(crate) use identity::{Identity, IdentityCommand, IdentityVerify};
-pub(crate) use messages::{Listen, Send};
+pub(crate) use messages::{Download, Listen, Send};
 pub(crate) use node::{
     InviteCreate, NameRelease, Node, NodeCommand, NodeIdentity, NodeInvite, NodeName, NodeToken,
     TokenIssue, TokenList, TokenRevoke,
@@ -25,6 +25,7 @@ mod access;
 mod bench;
 mod bot;
 mod chat;
+mod examples;
 mod gateway;
 mod group;
 mod identity;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Invitation(Invitation),
     /// Send messages, as a bot: an argument, or each line of standard input.
     Send(Send),
+    /// Download a file that was sent or received, as a bot.
+    Download(Download),
     /// Follow what happens to a bot.
     Listen(Listen),
     /// Look an identity up and compare safety numbers, as a bot.
@@ -76,18 +79,19 @@ pub(crate) enum Command {
         #[arg(long)]
         events: bool,
     },
+    /// Print what the documents are made of, as JSON.
+    #[command(hide = true)]
+    Reference,
     /// Look at the configuration.
     #[command(subcommand)]
     Config(Config),
     /// Print the completions of a shell.
-    #[command(after_help = COMPLETIONS)]
     Completions {
         /// The shell.
         #[arg(value_name = "SHELL")]
         shell: Shell,
     },
     /// Print the manual page of `qpq`, or write those of all commands into a directory.
-    #[command(after_help = "Examples:\n  qpq man | man -l -\n  qpq man ~/.local/share/man/man1")]
     Man {
         /// Directory for the pages; made when absent.
         #[arg(value_name = "DIR")]
@@ -140,19 +144,23 @@ pub(crate) struct ConfigCheck {
     pub(crate) link: LinkLayer,
 }
 
-/// Where completions go.
-const COMPLETIONS: &str = "\
-Examples:
-  qpq completions bash > ~/.local/share/bash-completion/completions/qpq
-  qpq completions zsh > ~/.zfunc/_qpq
-  qpq completions fish > ~/.config/fish/completions/qpq.fish";
+/// The whole command line.
+pub(crate) fn command() -> clap::Command {
+    examples::attach(Cli::command(), "")
+}
+
+/// Reads the command line; ends the process when it is wrong, or only asks for help.
+pub(crate) fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
 
 /// A misspelt variable would silently leave its setting at the default.
 pub(crate) fn check_environment() -> Result<(), Failure> {
     let mut known = access::VARIABLES.map(OsString::from).to_vec();
     known.push(OsString::from(keys::VARIABLE));
     known.extend(crate::hooks::VARIABLES.map(OsString::from));
-    variables(&Cli::command(), &mut known);
+    variables(&command(), &mut known);
     let unknown = std::env::vars_os()
         .map(|(name, _)| name)
         .find(|name| name.as_encoded_bytes().starts_with(b"QPQ_") && !known.contains(name));
@@ -174,10 +182,8 @@ fn variables(command: &clap::Command, found: &mut Vec<OsString>) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

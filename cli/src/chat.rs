@@ -8,6 +8,7 @@ mod feed;
 mod input;
 mod model;
 mod parse;
+mod presence;
 mod screen;
 mod state;
 #[cfg(test)]
@@ -45,7 +46,7 @@ const EVENTS: usize = 64;
 const END: Duration = Duration::from_secs(5);
 
 /// Runs until the person ends it, or a signal does.
-pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
+pub(crate) async fn run(settings: &Settings, discreet: bool) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Failure::usage(
             "qpq chat needs a terminal; `qpq send` and `listen` are for pipes",
@@ -70,8 +71,14 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let tasks = TaskTracker::new();
     let (to_screen, events) = mpsc::channel(EVENTS);
     let (effects, to_do) = mpsc::unbounded_channel();
-    let backend =
-        Backend { client: client.clone(), state, events: to_screen, tasks: tasks.clone() };
+    let backend = Backend {
+        client: client.clone(),
+        state,
+        events: to_screen,
+        tasks: tasks.clone(),
+        told: Arc::default(),
+        discreet,
+    };
     let model = Model::new(backend.me(), TimeZone::system());
     tasks.spawn(backend.run(to_do));
     let shown = tasks.spawn(show(model, events, effects)).await;

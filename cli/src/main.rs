@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod exit;
+mod files;
 mod hooks;
 mod ops;
 mod output;
@@ -20,8 +21,6 @@ mod telemetry;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-
 use args::{Cli, Command, Config, GatewayCommand, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
@@ -30,13 +29,23 @@ use exit::Failure;
 const LINGER: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    match args::check_environment().and_then(|()| run(Cli::parse())) {
+    match args::check_environment()
+        .and_then(|()| has_randomness())
+        .and_then(|()| run(args::parse()))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure);
             failure.exit.into()
         }
     }
+}
+
+/// Libraries would end the process without a word for people.
+fn has_randomness() -> Result<(), Failure> {
+    getrandom::fill(&mut [0; 1]).map_err(|error| {
+        Failure::other(format!("no random numbers, which /dev/urandom gives: {error}"))
+    })
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
@@ -112,7 +121,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Chat(chat) => {
             let layers = Layers { link: chat.link, ..Layers::default() };
             // It has the whole terminal, and logs into a file.
-            chat::run(&Settings::load(common, layers)?).await
+            chat::run(&Settings::load(common, layers)?, chat.discreet).await
         }
         Command::Bot(bot) => commands::bot::run(&load(Layers::default())?, bot).await,
         Command::Group(group) => commands::group::run(&load(Layers::default())?, group).await,
@@ -120,11 +129,15 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::invitation::run(&load(Layers::default())?, invitation).await
         }
         Command::Send(send) => commands::send::run(&load(Layers::default())?, send).await,
+        Command::Download(download) => {
+            commands::download::run(&load(Layers::default())?, download).await
+        }
         Command::Listen(listen) => commands::listen::run(&load(Layers::default())?, listen).await,
         Command::Identity(identity) => {
             commands::identity::run(&load(Layers::default())?, identity).await
         }
         Command::Openapi { events } => commands::openapi::run(events),
+        Command::Reference => commands::reference::run(),
         Command::Completions { shell } => commands::completions::completions(shell),
         Command::Man { dir } => commands::completions::man(dir.as_deref()),
         Command::Config(Config::Check(check)) => {

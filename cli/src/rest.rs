@@ -53,6 +53,18 @@ pub(crate) struct Refusal {
     pub(crate) passing: bool,
 }
 
+/// Pauses between tries, each twice as long as the one before, up to the last.
+#[derive(Default)]
+pub(crate) struct Pauses(Duration);
+
+impl Pauses {
+    /// How long to wait before the next try.
+    pub(crate) fn next(&mut self) -> Duration {
+        self.0 = (self.0 * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
+        self.0
+    }
+}
+
 impl Rest {
     /// A caller of `base` (`http://host:port`).
     pub(crate) fn new(base: &str, token: &str) -> Result<Self, Failure> {
@@ -61,15 +73,22 @@ impl Rest {
 
     /// The same, which also trusts the certificates in a PEM file.
     pub(crate) fn trusting(base: &str, token: &str, ca: Option<&Path>) -> Result<Self, Failure> {
-        let http = Client::builder()
-            .tls_certs_merge(ca.map(certificates).transpose()?.unwrap_or_default())
+        let own = ca.map(certificates).transpose()?.unwrap_or_default();
+        let builder = Client::builder();
+        let builder = if base.starts_with("https:") {
+            builder.tls_certs_merge(own)
+        } else {
+            // Nothing is verified without TLS, and a machine may have no roots.
+            builder.tls_certs_only([])
+        };
+        let http = builder
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE.max(PATIENCE))
             .pool_idle_timeout(IDLE)
             .no_proxy()
             .tcp_nodelay(true)
             .build()
-            .map_err(Failure::other)?;
+            .map_err(|error| no_client(&error))?;
         let base = base.trim_end_matches('/').to_owned();
         Ok(Self { http, base, token: token.to_owned(), retry: Duration::ZERO })
     }
@@ -153,17 +172,17 @@ impl Rest {
         F: Future<Output = Result<RequestBuilder, Failure>>,
     {
         let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::default();
         loop {
             let refusal = match self.answer(request().await?).await {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };
+            let pause = pauses.next();
             if !refusal.passing || begun.elapsed() + pause > limit {
                 return Err(refusal.failure);
             }
             sleep(pause).await;
-            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
@@ -181,7 +200,7 @@ impl Rest {
     }
 
     /// Sends a request; anything but success is a refusal.
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Refusal> {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, Refusal> {
         let response = request.send().await.map_err(|error| self.failed(&error))?;
         let status = response.status();
         if status.is_success() {
@@ -213,10 +232,21 @@ impl Rest {
         self.gone()
     }
 
-    fn gone(&self) -> Refusal {
+    /// The answer that did not come, or not as a whole.
+    pub(crate) fn gone(&self) -> Refusal {
         let failure = Failure::new(Exit::Unreachable, format!("{} does not answer", self.base));
         Refusal { failure, passing: true }
     }
+}
+
+/// What keeps a caller from being made is that nothing is trusted.
+fn no_client(error: &reqwest::Error) -> Failure {
+    let cause =
+        std::error::Error::source(error).map_or_else(String::new, |cause| format!(" ({cause})"));
+    Failure::other(format!(
+        "TLS cannot be set up{cause}; install the system's certificates (ca-certificates), or name \
+         the gateway's by --ca"
+    ))
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {

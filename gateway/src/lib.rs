@@ -33,6 +33,7 @@ pub use asyncapi::asyncapi_json;
 pub use config::{Access, GatewayConfig, MatrixConfig, Rate};
 pub use door::tls::{CertificateError, CertificateFiles, CertificateReload};
 pub use error::GatewayError;
+pub use metrics::metrics_example;
 pub use openapi::openapi_json;
 pub use server::{Gateway, Readiness};
 pub use state::ReadySwitch;

@@ -44,6 +44,7 @@ pub use config::{
 };
 pub use health::{Check, Problem};
 pub use lock::LockError;
+pub use metrics::metrics_example;
 pub use operator::{Invite, Operator, OperatorError};
 pub use ops::Ops;
 pub use quicproquo_schemas::id::IdentityKey;

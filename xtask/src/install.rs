@@ -1,5 +1,6 @@
 //! What the tests need besides Rust: Chromium, Python and Node.js with a few packages, Java and Go for
-//! the clients that generators make and the examples, curl and jq, strace, faketime, tools for small disks.
+//! the clients that generators make and the examples, curl and jq, strace, faketime, tools for small
+//! disks, systemd-nspawn.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -54,6 +55,11 @@ const TOOLS: [Tool; 12] = [
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
     Tool { what: "strace", packages: &["strace"], present: has_strace },
     Tool { what: "faketime", packages: &["faketime"], present: has_faketime },
+    Tool {
+        what: "systemd-nspawn",
+        packages: &["systemd", "systemd-container"],
+        present: has_nspawn,
+    },
     Tool {
         what: "mkfs.ext4, losetup and fsfreeze",
         packages: &["e2fsprogs", "mount", "util-linux"],
@@ -111,6 +117,10 @@ fn has_strace() -> bool {
 
 fn has_faketime() -> bool {
     shell::succeeds("faketime", &["--version"])
+}
+
+fn has_nspawn() -> bool {
+    shell::succeeds("systemd-nspawn", &["--version"])
 }
 
 fn has_disks() -> bool {

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask codegen | openapi | sdk | tidy | ci | loom | fuzz | mutants | long`.
+//! Development tasks: `cargo xtask codegen | openapi | sdk | reference | tidy | ci | loom | fuzz | mutants | long`.
 
 mod book;
 mod ci;
@@ -8,6 +8,7 @@ mod isolated;
 mod long;
 mod mutants;
 mod openapi;
+mod reference;
 mod sdk;
 mod shell;
 mod sources;
@@ -41,6 +42,12 @@ enum Task {
     /// Generate the clients beneath the SDKs from `openapi/gateway.json`.
     Sdk {
         /// Only compare; fail when the checked-in files are stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the tables of the documents from what the program knows.
+    Reference {
+        /// Only compare; fail when a page is stale.
         #[arg(long)]
         check: bool,
     },
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::Openapi { check } => openapi::run(check),
         Task::Sdk { check } => sdk::run(check),
+        Task::Reference { check } => reference::run(check),
         Task::Book => book::run(),
         Task::Tidy => tidy::run(),
         Task::Ci { install } => ci::run(install),

@@ -5,9 +5,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Folders that hold sources: the members of the workspace, the examples and the SDKs.
-const FOLDERS: [&str; 10] =
-    ["core", "schemas", "node", "client", "gateway", "cli", "tests", "xtask", "examples", "sdk"];
+/// Folders that hold sources: the members of the workspace, the examples, the SDKs and packaging.
+const FOLDERS: [&str; 11] = [
+    "core",
+    "schemas",
+    "node",
+    "client",
+    "gateway",
+    "cli",
+    "tests",
+    "xtask",
+    "examples",
+    "sdk",
+    "packaging",
+];
 
 /// Folders with what nobody wrote by hand.
 const FOREIGN: [&str; 5] = ["generated", "target", "node_modules", "venv", "dist"];

@@ -3,20 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::AdminAccess;
 
-const EXAMPLES: &str = "\
-Examples:
-  qpq bot create weather --save-token weather.token
-  qpq bot list
-  qpq bot token issue weather --scope messages:send --ttl 30d
-  qpq bot export weather weather.bot --passphrase-file secret.txt";
-
 /// `qpq bot`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct Bot {
     #[command(subcommand)]
     pub(crate) command: BotCommand,
@@ -56,6 +48,26 @@ pub(crate) enum BotCommand {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Show or set what becomes of a bot's invitations.
+    Invitations {
+        /// The bot.
+        #[arg(value_name = "BOT")]
+        bot: String,
+        /// From now on; without it the present policy is shown.
+        #[arg(value_name = "POLICY")]
+        policy: Option<InvitePolicy>,
+        /// Whose invitations `allow` accepts: identities, or names of bots of this gateway.
+        #[arg(long, value_name = "WHO", value_delimiter = ',', required_if_eq("policy", "allow"))]
+        from: Vec<String>,
+    },
+    /// Let a bot go on here that was displaced or exported.
+    ///
+    /// Only when it runs nowhere else: two copies of one identity harm each other.
+    Resume {
+        /// The bot.
+        #[arg(value_name = "BOT")]
+        bot: String,
+    },
     /// Tokens of a bot.
     #[command(subcommand)]
     Token(BotToken),
@@ -73,7 +85,7 @@ pub(crate) enum BotCommand {
     },
     /// Take a bot in from an archive; prints a token.
     Import {
-        /// The archive.
+        /// The archive: as `export` has written it, its Base64, or the answer of the route.
         #[arg(value_name = "FILE")]
         from: PathBuf,
         /// File with the passphrase that the archive was sealed under; `-` is standard input.
@@ -83,6 +95,31 @@ pub(crate) enum BotCommand {
         #[arg(long, value_name = "FILE")]
         save_token: Option<PathBuf>,
     },
+}
+
+/// What becomes of invitations as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InvitePolicy {
+    /// They wait until the bot answers.
+    Ask,
+    /// All are accepted.
+    All,
+    /// All are declined.
+    None,
+    /// Those by the identities of --from are accepted, the others wait.
+    Allow,
+}
+
+impl InvitePolicy {
+    /// The word of the API.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::All => "all",
+            Self::None => "none",
+            Self::Allow => "allow",
+        }
+    }
 }
 
 /// `qpq bot token ..`.

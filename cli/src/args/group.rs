@@ -6,20 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::BotAccess;
 
-const EXAMPLES: &str = "\
-Examples:
-  qpq group create tea --member bob --member carol
-  qpq group add tea dave
-  qpq group show tea --json | jq -r '.members[].name'";
-
-const INVITATION_EXAMPLES: &str = "\
-Examples:
-  qpq invitation list
-  qpq invitation accept tea --wait 1m";
-
 /// `qpq group`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct Group {
     #[command(subcommand)]
     pub(crate) command: GroupCommand,
@@ -135,7 +123,6 @@ impl Profile {
 
 /// `qpq invitation`.
 #[derive(Debug, Args)]
-#[command(after_help = INVITATION_EXAMPLES)]
 pub(crate) struct Invitation {
     #[command(subcommand)]
     pub(crate) command: InvitationCommand,

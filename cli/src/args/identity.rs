@@ -4,14 +4,8 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::BotAccess;
 
-const EXAMPLES: &str = "\
-Examples:
-  qpq identity show bob
-  qpq identity verify bob --number '12345 67890 ...'";
-
 /// `qpq identity`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct Identity {
     #[command(subcommand)]
     pub(crate) command: IdentityCommand,

@@ -1,4 +1,4 @@
-//! `qpq send` and `qpq listen`.
+//! `qpq send`, `qpq download` and `qpq listen`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,27 +7,8 @@ use clap::Args;
 
 use super::BotAccess;
 
-const SEND_EXAMPLES: &str = "\
-Examples:
-  qpq send --group tea 'the kettle is on'
-  tail -F app.log | grep --line-buffered ERROR | qpq send --group alerts
-  qpq send --group tea --file report.pdf 'this month'
-
-A bot in one line, which answers every message once, whatever is restarted:
-  qpq listen --json --types message.received --consumer parrot \\
-    | jq -c --unbuffered '{group_id, type: \"text\", content: {body: .data.content.body},
-        reply_to: .data.message_id, idempotency_key: .cursor}' \\
-    | qpq send --messages";
-
-const LISTEN_EXAMPLES: &str = "\
-Examples:
-  qpq listen
-  qpq listen --json --types message.received | jq -r .data.content.body
-  qpq listen --json --group tea --consumer logger >> tea.jsonl";
-
 /// `qpq send`.
 #[derive(Debug, Args)]
-#[command(after_help = SEND_EXAMPLES)]
 pub(crate) struct Send {
     /// The text; without it each line of standard input is a message.
     #[arg(value_name = "TEXT", conflicts_with = "messages")]
@@ -55,9 +36,25 @@ pub(crate) struct Send {
     pub(crate) access: BotAccess,
 }
 
+/// `qpq download`.
+#[derive(Debug, Args)]
+pub(crate) struct Download {
+    /// The attachment's id: `content.attachment_id` of its message.
+    #[arg(value_name = "ATTACHMENT_ID")]
+    pub(crate) attachment: String,
+    /// File to make, or a directory for it; `-` is standard output [default: the sender's name for
+    /// it, in this directory].
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// How long to try again when the gateway does not answer; goes on where it was.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) retry: Duration,
+    #[command(flatten)]
+    pub(crate) access: BotAccess,
+}
+
 /// `qpq listen`.
 #[derive(Debug, Args)]
-#[command(after_help = LISTEN_EXAMPLES)]
 pub(crate) struct Listen {
     /// Acknowledge each event once its line is written; the next run with this name goes on there.
     #[arg(long, value_name = "NAME")]

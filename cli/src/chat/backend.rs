@@ -1,8 +1,9 @@
 //! Does what is to be done, with the session.
 
 mod files;
+mod notices;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quicproquo_client::{
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::model::{Effect, Event, Me, Room, RoomKind};
+use super::presence::Told;
 use super::state::State;
 
 /// How long to wait for a change of a group to win.
@@ -27,6 +29,10 @@ pub(super) struct Backend {
     pub(super) state: Arc<State>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) tasks: TaskTracker,
+    /// What others were told of what is being typed.
+    pub(super) told: Arc<Mutex<Told>>,
+    /// Nobody is told what the person types and reads.
+    pub(super) discreet: bool,
 }
 
 impl Backend {
@@ -44,7 +50,11 @@ impl Backend {
         while let Some(effect) = effects.recv().await {
             let quick = matches!(
                 effect,
-                Effect::Register(_) | Effect::Load(..) | Effect::Send(..) | Effect::Read(..)
+                Effect::Register(_)
+                    | Effect::Load(..)
+                    | Effect::Send(..)
+                    | Effect::Read(..)
+                    | Effect::Writing(..)
             );
             let backend = self.clone();
             let work = async move {
@@ -78,11 +88,13 @@ impl Backend {
         match effect {
             Effect::Register(_) => {}
             Effect::Load(group, wanted) => return self.load(&session, group, wanted).await,
-            Effect::Read(group, up_to) => {
-                let kept = self.state.set_read(&group, up_to);
-                return kept.map_err(|error| error.to_string());
+            Effect::Read(group, up_to, newest) => {
+                self.state.set_read(&group, up_to).map_err(|error| error.to_string())?;
+                return self.mark(&session, group, newest).await;
             }
+            Effect::Writing(group, active) => return self.writing(&session, group, active).await,
             Effect::Send(group, message) => {
+                self.told().sent(&group);
                 session.send(group, message, Options::default()).await.map_err(said)?;
             }
             Effect::Upload { group, path, caption } => {
@@ -210,7 +222,8 @@ impl Backend {
             }
         };
         messages.reverse();
-        self.tell(Event::Talk { group, messages, more }).await;
+        let readers = self.readers(session, &group).await?;
+        self.tell(Event::Talk { group, messages, readers, more }).await;
         Ok(())
     }
 

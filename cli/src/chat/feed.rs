@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use quicproquo_client::{EventData, LinkState, Session};
-use tokio::time::{MissedTickBehavior, interval};
+use quicproquo_client::{Event as LoggedEvent, EventData, LinkState, Session, TYPING_LIVES_MS};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::backend::{Backend, said};
 use super::model::{Event, short};
+use super::presence::Writers;
 
 /// How often the link is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long somebody is writing who does not say it again.
+const LIVES: Duration = Duration::from_millis(TYPING_LIVES_MS);
 /// Events that are read at once.
 const EVENTS: u32 = 500;
 
@@ -33,6 +36,7 @@ impl Backend {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.rooms(session).await?;
+        let mut writers = Writers::default();
         while !self.events.is_closed() {
             tokio::select! {
                 _ = look.tick() => {
@@ -40,6 +44,9 @@ impl Backend {
                     if now != link {
                         link = now.clone();
                         self.tell(Event::Link(now)).await;
+                    }
+                    for group in writers.expire(Instant::now()) {
+                        self.tell(Event::Writers(group.clone(), writers.names(&group))).await;
                     }
                 }
                 changed = tail.changed() => {
@@ -53,8 +60,11 @@ impl Backend {
                         if page.items.is_empty() {
                             break;
                         }
-                        for notice in page.items.iter().filter_map(|event| notice(&event.data)) {
-                            self.tell(notice).await;
+                        for event in &page.items {
+                            let told = [writers_of(&mut writers, event), notice(&event.data)];
+                            for told in told.into_iter().flatten() {
+                                self.tell(told).await;
+                            }
                         }
                     }
                     self.rooms(session).await?;
@@ -63,6 +73,22 @@ impl Backend {
         }
         Ok(())
     }
+}
+
+/// Who is writing now, when the event changes that.
+fn writers_of(writers: &mut Writers, event: &LoggedEvent) -> Option<Event> {
+    let group = event.group.as_ref()?;
+    let changed = match &event.data {
+        EventData::MemberTyping { by, name, active: true, .. } => {
+            let name = name.clone().unwrap_or_else(|| short(by));
+            writers.begins(group, *by, name, Instant::now() + LIVES);
+            true
+        }
+        EventData::MemberTyping { by, .. } => writers.ends(group, by),
+        EventData::MessageReceived(message) => writers.ends(group, &message.sender),
+        _ => false,
+    };
+    changed.then(|| Event::Writers(group.clone(), writers.names(group)))
 }
 
 /// What is told besides what the list and the conversation show.

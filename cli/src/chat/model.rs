@@ -25,6 +25,8 @@ pub(super) struct Model {
     pub(super) rooms: Vec<Room>,
     pub(super) selected: Option<GroupId>,
     pub(super) talks: HashMap<GroupId, Talk>,
+    /// What those are called who are writing.
+    pub(super) writers: HashMap<GroupId, Vec<String>>,
     pub(super) input: Input,
     /// The message that commands are about.
     pub(super) marked: Option<Marked>,
@@ -67,11 +69,16 @@ pub(super) enum RoomKind {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Talk {
     pub(super) messages: Vec<Message>,
+    /// Who has read up to which message.
+    pub(super) readers: Readers,
     /// There are older ones.
     pub(super) more: bool,
     /// So many are wanted.
     pub(super) wanted: usize,
 }
+
+/// What those are called who have read up to a message, and no further.
+pub(super) type Readers = HashMap<MessageId, Vec<String>>;
 
 /// A message, which needs its sender to be unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +115,11 @@ pub(super) enum Event {
     Talk {
         group: GroupId,
         messages: Vec<Message>,
+        readers: Readers,
         more: bool,
     },
+    /// What those are called who are writing in a group.
+    Writers(GroupId, Vec<String>),
     /// An identity and its safety number.
     Known(KnownIdentity, String),
     /// A group to look at.
@@ -151,8 +161,10 @@ pub(super) enum Effect {
         number: Option<String>,
     },
     Unverify(String),
-    /// Everything up to this moment (unix milliseconds) was shown.
-    Read(GroupId, u64),
+    /// Everything up to this moment (unix milliseconds) was shown; the newest message of others.
+    Read(GroupId, u64, Option<MessageId>),
+    /// Something is being typed for a group, or not any more.
+    Writing(GroupId, bool),
 }
 
 impl Model {
@@ -165,6 +177,7 @@ impl Model {
             rooms: Vec::new(),
             selected: None,
             talks: HashMap::new(),
+            writers: HashMap::new(),
             input: Input::default(),
             marked: None,
             scroll: 0,
@@ -194,6 +207,18 @@ impl Model {
     pub(super) fn messages(&self) -> &[Message] {
         let talk = self.selected.as_ref().and_then(|group| self.talks.get(group));
         talk.map_or(&[], |talk| &talk.messages)
+    }
+
+    /// What those are called who are writing in the selected group.
+    pub(super) fn writing(&self) -> &[String] {
+        let writers = self.selected.as_ref().and_then(|group| self.writers.get(group));
+        writers.map_or(&[], Vec::as_slice)
+    }
+
+    /// What those are called who have read up to a message of the selected group.
+    pub(super) fn readers(&self, message: &MessageId) -> &[String] {
+        let talk = self.selected.as_ref().and_then(|group| self.talks.get(group));
+        talk.and_then(|talk| talk.readers.get(message)).map_or(&[], Vec::as_slice)
     }
 
     /// Whether somebody is us.

@@ -60,7 +60,7 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
     if command.starts_with('/') {
         return Ok(Line::Text(command.to_owned()));
     }
-    let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+    let (name, rest) = command.split_once([' ', '\n']).unwrap_or((command, ""));
     let rest = rest.trim();
     let needs = |what: &str| match rest {
         "" => Err(format!("/{name} {what}")),

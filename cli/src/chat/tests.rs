@@ -10,7 +10,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
 
-use super::model::{Effect, Event, Me, Model, Room, RoomKind};
+use super::model::{Effect, Event, Me, Model, Readers, Room, RoomKind};
 use super::update::update;
 use super::view::draw;
 
@@ -79,6 +79,10 @@ fn message(number: u8, sender: u8, text: &str) -> Message {
     }
 }
 
+fn talk(group: u8, messages: Vec<Message>) -> Event {
+    Event::Talk { group: id(group), messages, readers: Readers::new(), more: false }
+}
+
 /// Ada with two groups and an invitation, the first group open.
 fn ada() -> Model {
     let me = Me { identity: key(1), name: "ada".into() };
@@ -86,8 +90,8 @@ fn ada() -> Model {
     let rooms = vec![group(1, "tea", 2), group(2, "work", 5), invitation(3)];
     assert_eq!(update(&mut model, Event::Rooms(rooms)), [Effect::Load(id(1), 100)]);
     let messages = vec![message(1, 2, "hello"), message(2, 1, "hi"), message(3, 2, "how are you?")];
-    let event = Event::Talk { group: id(1), messages, more: false };
-    assert_eq!(update(&mut model, event), [Effect::Read(id(1), 3_000)]);
+    let read = Effect::Read(id(1), 3_000, Some(MessageId::new([3; 16])));
+    assert_eq!(update(&mut model, talk(1, messages)), [read]);
     model
 }
 
@@ -97,7 +101,8 @@ fn press(model: &mut Model, code: KeyCode, modifiers: KeyModifiers) -> Vec<Effec
 
 fn enter(model: &mut Model, line: &str) -> Vec<Effect> {
     for c in line.chars() {
-        assert_eq!(press(model, KeyCode::Char(c), KeyModifiers::NONE), []);
+        let effects = press(model, KeyCode::Char(c), KeyModifiers::NONE);
+        assert!(effects.iter().all(|e| matches!(e, Effect::Writing(..))), "{effects:?}");
     }
     press(model, KeyCode::Enter, KeyModifiers::NONE)
 }
@@ -166,8 +171,10 @@ fn texts_and_commands_become_messages_about_the_right_one() {
 fn groups_and_invitations_are_stepped_through() {
     let mut model = ada();
     assert_eq!(press(&mut model, KeyCode::Tab, KeyModifiers::NONE), [Effect::Load(id(2), 100)]);
-    let event = Event::Talk { group: id(2), messages: vec![message(9, 2, "x")], more: true };
-    assert_eq!(update(&mut model, event), [Effect::Read(id(2), 9_000)]);
+    let messages = vec![message(8, 2, "x"), message(9, 1, "y")];
+    let event = Event::Talk { group: id(2), messages, readers: Readers::new(), more: true };
+    let read = Effect::Read(id(2), 9_000, Some(MessageId::new([8; 16])));
+    assert_eq!(update(&mut model, event), [read]);
     assert_eq!(press(&mut model, KeyCode::PageUp, KeyModifiers::NONE), [Effect::Load(id(2), 200)]);
     press(&mut model, KeyCode::Tab, KeyModifiers::NONE);
     assert!(screen(&model, 80, 12).contains("bot invites you into"));
@@ -199,7 +206,7 @@ fn the_screen_shows_what_there_is() {
     file.body =
         json!({ "attachment_id": "ab", "name": "cat.png", "size": 2048, "caption": "my cat" });
     let messages = vec![message(3, 2, "how are you?"), answer, file];
-    update(&mut model, Event::Talk { group: id(1), messages, more: false });
+    update(&mut model, talk(1, messages));
     let shown = screen(&model, 80, 16);
     for part in [
         "ada connected  tea  2 members",
@@ -231,7 +238,7 @@ fn no_size_is_too_small_and_the_newest_is_in_sight() {
     let mut messages: Vec<_> = (0..40).map(|number| message(number, 2, &long)).collect();
     messages.push(message(41, 2, "日本語の長い文章です".repeat(30).as_str()));
     messages.push(message(42, 1, "the last one"));
-    update(&mut model, Event::Talk { group: id(1), messages, more: false });
+    update(&mut model, talk(1, messages));
     enter(&mut model, "/members");
     for (width, height) in [(1, 1), (2, 3), (5, 5), (10, 4), (40, 10), (200, 60)] {
         screen(&model, width, height);
@@ -243,4 +250,57 @@ fn no_size_is_too_small_and_the_newest_is_in_sight() {
     assert!(screen(&model, 60, 10).contains("ada: the last one"));
     model.scroll = usize::MAX;
     assert!(!screen(&model, 60, 10).contains("the last one"));
+}
+
+#[test]
+fn a_text_has_several_lines() {
+    let mut model = ada();
+    update(&mut model, Event::Paste("first\r\nsecond\r".into()));
+    press(&mut model, KeyCode::Enter, KeyModifiers::ALT);
+    for key in [(KeyCode::Enter, KeyModifiers::SHIFT), (KeyCode::Char('j'), KeyModifiers::CONTROL)]
+    {
+        press(&mut model, KeyCode::Char('x'), KeyModifiers::NONE);
+        assert_eq!(press(&mut model, key.0, key.1), []);
+    }
+    let shown = screen(&model, 80, 24);
+    assert!(shown.contains("> first") && shown.contains("  second"), "{shown}");
+    // Of more lines than there is room for, that with the cursor is in sight.
+    let small = screen(&model, 30, 6);
+    assert!(!small.contains("first"), "{small}");
+    let (kind, body, _) = sent(&press(&mut model, KeyCode::Enter, KeyModifiers::NONE));
+    assert_eq!((kind.as_str(), body), ("text", json!({ "body": "first\nsecond\nx\nx" })));
+    let reply = sent(&enter_pasted(&mut model, "/reply\nall of\nthis"));
+    assert_eq!(reply.1, json!({ "body": "all of\nthis" }));
+}
+
+fn enter_pasted(model: &mut Model, text: &str) -> Vec<Effect> {
+    update(model, Event::Paste(text.into()));
+    press(model, KeyCode::Enter, KeyModifiers::NONE)
+}
+
+#[test]
+fn others_see_who_writes_and_who_has_read() {
+    let mut model = ada();
+    let writing = |active| [Effect::Writing(id(1), active)];
+    assert_eq!(press(&mut model, KeyCode::Char('h'), KeyModifiers::NONE), writing(true));
+    assert_eq!(press(&mut model, KeyCode::Backspace, KeyModifiers::NONE), writing(false));
+    assert_eq!(update(&mut model, Event::Paste("/reply y".into())), writing(true));
+    press(&mut model, KeyCode::Char('u'), KeyModifiers::CONTROL);
+    // A command is nobody's business.
+    assert_eq!(update(&mut model, Event::Paste("/leave".into())), []);
+
+    update(&mut model, Event::Writers(id(2), vec!["eve".into()]));
+    assert!(!screen(&model, 80, 24).contains("writing"));
+    update(&mut model, Event::Writers(id(1), vec!["bot".into()]));
+    assert!(screen(&model, 80, 24).contains("bot is writing.."));
+    let names = ["bot", "eve", "kim", "lou"].map(str::to_owned).to_vec();
+    let readers = Readers::from([(MessageId::new([2; 16]), names.clone())]);
+    update(&mut model, Event::Writers(id(1), names));
+    let messages = vec![message(2, 1, "hi"), message(3, 2, "how are you?")];
+    update(&mut model, Event::Talk { group: id(1), messages, readers, more: false });
+    let shown = screen(&model, 80, 24);
+    assert!(shown.contains("bot, eve and 2 more are writing.."), "{shown}");
+    assert!(shown.contains("read by bot, eve and 2 more"), "{shown}");
+    update(&mut model, Event::Writers(id(1), Vec::new()));
+    assert!(!screen(&model, 80, 24).contains("writing"));
 }

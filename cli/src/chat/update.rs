@@ -15,7 +15,10 @@ pub(super) fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => return key_pressed(model, key),
         Event::Key(_) => {}
-        Event::Paste(text) => model.input.insert(&text),
+        Event::Paste(text) => {
+            model.input.insert(&text);
+            return writing(model);
+        }
         Event::Named(me) => {
             model.naming = false;
             good(model, format!("You are {}. F1 shows keys and commands.", me.name));
@@ -32,11 +35,15 @@ pub(super) fn update(model: &mut Model, event: Event) -> Vec<Effect> {
             model.link = link;
         }
         Event::Rooms(rooms) => return rooms_came(model, rooms),
-        Event::Talk { group, messages, more } => {
+        Event::Talk { group, messages, readers, more } => {
             let talk = model.talks.entry(group).or_default();
             talk.messages = messages;
+            talk.readers = readers;
             talk.more = more;
             return read(model);
+        }
+        Event::Writers(group, names) => {
+            model.writers.insert(group, names);
         }
         Event::Known(known, number) => model.overlay = Some(Overlay::Known(known, number)),
         Event::Go(group) => return select(model, group),
@@ -92,7 +99,22 @@ fn read(model: &mut Model) -> Vec<Effect> {
     if std::mem::take(&mut room.unread) == 0 {
         return Vec::new();
     }
-    vec![Effect::Read(selected, newest)]
+    let others = model.messages().iter().rev().find(|message| !model.is_me(&message.sender));
+    let others = others.map(|message| message.id);
+    vec![Effect::Read(selected, newest, others)]
+}
+
+/// What is typed may be a message, and not a command about something else.
+fn writing(model: &Model) -> Vec<Effect> {
+    let text = model.input.text();
+    let says = |prefix| text.starts_with(prefix);
+    let is_message = !says("/") || says("//") || says("/reply ") || says("/r ");
+    match model.group() {
+        Some(group) if is_message && group.state.is_active() => {
+            vec![Effect::Writing(group.id.clone(), !model.input.is_empty())]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
@@ -110,6 +132,10 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
     match key.code {
         KeyCode::F(1) => model.overlay = Some(Overlay::Help),
+        KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
+            model.input.break_line();
+        }
+        KeyCode::Char('j') if control => model.input.break_line(),
         KeyCode::Enter => return submit(model),
         KeyCode::Tab => return step(model, 1),
         KeyCode::BackTab => return step(model, -1),
@@ -125,7 +151,9 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             model.scroll = 0;
         }
         _ => {
-            model.input.key(key);
+            if model.input.key(key) {
+                return writing(model);
+            }
         }
     }
     Vec::new()
@@ -177,10 +205,11 @@ fn mark(model: &mut Model, older: bool) {
 }
 
 fn submit(model: &mut Model) -> Vec<Effect> {
-    let text = model.input.text();
-    if text.trim().is_empty() {
+    if model.input.is_empty() {
         return Vec::new();
     }
+    let text = model.input.text();
+    let text = text.trim_end();
     if model.me.is_none() {
         if model.naming {
             return Vec::new();
@@ -189,7 +218,7 @@ fn submit(model: &mut Model) -> Vec<Effect> {
         model.notice = None;
         return vec![Effect::Register(model.input.take().trim().to_owned())];
     }
-    let done = parse(&text).and_then(|line| perform(model, line));
+    let done = parse(text).and_then(|line| perform(model, line));
     match done {
         Ok(effects) => {
             model.input.take();

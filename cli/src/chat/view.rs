@@ -9,7 +9,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::model::{Model, Room, RoomKind, short};
 use crate::output::printable;
@@ -18,15 +18,19 @@ use crate::output::printable;
 const LIST: u16 = 24;
 /// Columns below which there is none.
 const NARROW: u16 = 60;
+/// Lines of what is typed that are in sight, where the screen is high enough.
+const INPUT_ROWS: usize = 8;
 
 /// Draws everything; answers how many lines the conversation can be scrolled up.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> usize {
     let look = Look { colours };
+    let lines = model.input.text().split('\n').count();
+    let most = usize::from(frame.area().height / 3).clamp(1, INPUT_ROWS);
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(1),
         Constraint::Length(1),
-        Constraint::Length(1),
+        Constraint::Length(u16::try_from(lines.min(most)).unwrap_or(1)),
     ]);
     let [title, main, notice, input] = rows.areas(frame.area());
     frame.render_widget(Paragraph::new(title_line(model, look)), title);
@@ -40,7 +44,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> usize
         let style = if said.bad { look.bad() } else { look.good() };
         frame.render_widget(Paragraph::new(Span::styled(printable(&said.text), style)), notice);
     }
-    input_line(frame, input, model, look);
+    input_lines(frame, input, model, look);
     if let Some(over) = &model.overlay {
         let text = overlay::text(over, model);
         let area = centred(main, &text);
@@ -186,26 +190,43 @@ fn rooms(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-fn input_line(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+fn input_lines(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+    if model.naming {
+        frame.render_widget(Paragraph::new(Span::styled("asking the node..", Look::quiet())), area);
+        return;
+    }
     let prompt = if model.me.is_none() { "name> " } else { "> " };
     let prompt_width = u16::try_from(prompt.len()).unwrap_or(2);
     let room = usize::from(area.width.saturating_sub(prompt_width + 1));
-    let (text, before) = (printable(&model.input.text()), printable(&model.input.before_cursor()));
-    // What is before the cursor is in sight.
-    let mut shown = text.as_str();
-    let mut column = before.width();
-    while column > room {
-        let Some(first) = shown.chars().next() else { break };
-        shown = &shown[first.len_utf8()..];
-        column = column.saturating_sub(unicode_width::UnicodeWidthChar::width(first).unwrap_or(0));
-    }
-    let busy = model.naming;
-    let line = Line::from(vec![Span::styled(prompt, look.good()), Span::raw(shown.to_owned())]);
-    let line = if busy { Line::styled("asking the node..", Look::quiet()) } else { line };
-    frame.render_widget(Paragraph::new(line), area);
-    let column = u16::try_from(column).unwrap_or(u16::MAX);
+    let row = model.input.row();
+    let column = printable(&model.input.before_cursor()).width();
+    // The line with the cursor is in sight, and in it what is before the cursor.
+    let above = (row + 1).saturating_sub(usize::from(area.height.max(1)));
+    let text = model.input.text();
+    let lines = text.split('\n').enumerate().skip(above).map(|(at, line)| {
+        let begins = if at == 0 { prompt.to_owned() } else { " ".repeat(prompt.len()) };
+        let cut = if at == row { column.saturating_sub(room) } else { 0 };
+        Line::from(vec![
+            Span::styled(begins, look.good()),
+            Span::raw(without(&printable(line), cut)),
+        ])
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
+    let column = u16::try_from(column.min(room)).unwrap_or(u16::MAX);
     let x = area.x.saturating_add(prompt_width).saturating_add(column);
-    frame.set_cursor_position((x.min(area.right().saturating_sub(1)), area.y));
+    let y = area.y.saturating_add(u16::try_from(row - above).unwrap_or_default());
+    frame.set_cursor_position((x.min(area.right().saturating_sub(1)), y));
+}
+
+/// A text without its first columns.
+fn without(text: &str, columns: usize) -> String {
+    let mut left = columns;
+    let rest = text.chars().skip_while(|c| {
+        let cut = left > 0;
+        left = left.saturating_sub(UnicodeWidthChar::width(*c).unwrap_or(0));
+        cut
+    });
+    rest.collect()
 }
 
 /// An area in the middle that holds a text with a frame around it.

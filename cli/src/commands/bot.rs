@@ -1,20 +1,20 @@
 //! `qpq bot`: the bots of a gateway, and their tokens, for its admin.
 
+mod archive;
+
 use std::fs::File;
-use std::io::{IsTerminal, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::args::{Bot, BotCommand, BotToken};
+use crate::args::{Bot, BotCommand, BotToken, InvitePolicy};
 use crate::clock::unix_seconds;
 use crate::config::Settings;
 use crate::exit::Failure;
+use crate::files::{new_secret, wrong};
 use crate::output::{Table, date, printable, say, say_json};
-use crate::rest::{self, Rest, find_bot, find_token, text};
+use crate::rest::{self, Rest, find, find_bot, find_token, text};
 
 /// Runs one of the commands.
 pub(crate) async fn run(settings: &Settings, bot: Bot) -> Result<(), Failure> {
@@ -22,7 +22,7 @@ pub(crate) async fn run(settings: &Settings, bot: Bot) -> Result<(), Failure> {
     let json = bot.access.json;
     match bot.command {
         BotCommand::Create { name, invite, save_token } => {
-            let save = save_token.as_deref().map(new_file).transpose()?;
+            let save = save_token.as_deref().map(new_secret).transpose()?;
             let body = match invite {
                 Some(invite) => json!({ "name": name, "invite": invite }),
                 None => json!({ "name": name }),
@@ -51,13 +51,7 @@ pub(crate) async fn run(settings: &Settings, bot: Bot) -> Result<(), Failure> {
         BotCommand::Token(token) => tokens(&rest, token, json).await,
         BotCommand::Export { bot, to, passphrase_file } => {
             let id = find_bot(&rest, &bot).await?;
-            let passphrase = passphrase(&passphrase_file)?;
-            let mut file = new_file(&to)?;
-            let exported = export(&rest, &id, &passphrase, &mut file).await;
-            if exported.is_err() {
-                let _ = std::fs::remove_file(&to);
-            }
-            let exported = exported?;
+            let exported = archive::export(&rest, &id, &to, &passphrase_file).await?;
             if json {
                 return say_json(&exported);
             }
@@ -68,15 +62,72 @@ pub(crate) async fn run(settings: &Settings, bot: Bot) -> Result<(), Failure> {
             ))
         }
         BotCommand::Import { from, passphrase_file, save_token } => {
-            let passphrase = passphrase(&passphrase_file)?;
-            let archive = std::fs::read(&from).map_err(|error| of_file(&from, error))?;
-            let save = save_token.as_deref().map(new_file).transpose()?;
-            let archive = BASE64_STANDARD.encode(archive);
-            let body = json!({ "archive": archive, "passphrase": passphrase });
+            let body = archive::request(&from, &passphrase_file)?;
+            let save = save_token.as_deref().map(new_secret).transpose()?;
             let made = rest.post("/v1/bots/import", &body).await;
             hand_over(made, save.as_ref().zip(save_token.as_deref()), json)
         }
+        BotCommand::Invitations { bot, policy, from } => {
+            let id = find_bot(&rest, &bot).await?;
+            invitations(&rest, &id, policy, &from, json).await
+        }
+        BotCommand::Resume { bot } => {
+            let id = find_bot(&rest, &bot).await?;
+            let body = json!({ "state": "running" });
+            let changed = rest.patch(&format!("/v1/bots/{id}"), &body).await?;
+            if json {
+                return say_json(&changed);
+            }
+            done(format_args!(
+                "{} goes on here: {}",
+                text(&changed, "name")?,
+                text(&changed, "state")?
+            ))
+        }
     }
+}
+
+/// Shows what becomes of a bot's invitations, or changes it.
+async fn invitations(
+    rest: &Rest,
+    id: &str,
+    policy: Option<InvitePolicy>,
+    from: &[String],
+    json: bool,
+) -> Result<(), Failure> {
+    let path = format!("/v1/bots/{id}");
+    let bot = match policy {
+        None => rest.get(&path).await?,
+        Some(policy) => {
+            let mut invite_policy = json!({ "policy": policy.word() });
+            if policy == InvitePolicy::Allow {
+                invite_policy["identities"] = json!(identities(rest, from).await?);
+            }
+            rest.patch(&path, &json!({ "invite_policy": invite_policy })).await?
+        }
+    };
+    let policy = &bot["invite_policy"];
+    if json {
+        return say_json(policy);
+    }
+    done(text(policy, "policy")?)?;
+    let allowed = policy["identities"].as_array().into_iter().flatten();
+    allowed.filter_map(Value::as_str).try_for_each(done)
+}
+
+/// The identities of bots of this gateway, by their names; others are given as they are.
+async fn identities(rest: &Rest, given: &[String]) -> Result<Vec<String>, Failure> {
+    let bots = rest.items("/v1/bots").await?;
+    let is_identity = |who: &str| who.len() == 64 && who.bytes().all(|b| b.is_ascii_hexdigit());
+    let found = given.iter().map(|who| {
+        if is_identity(who) {
+            return Ok(who.to_ascii_lowercase());
+        }
+        let bot = find("bot", who, &bots, "bot_id", &["name"])?;
+        let bot = bots.iter().find(|found| found["bot_id"] == bot).unwrap_or(&Value::Null);
+        text(bot, "identity")
+    });
+    found.collect()
 }
 
 async fn list(rest: &Rest, json: bool) -> Result<(), Failure> {
@@ -118,7 +169,7 @@ async fn tokens(rest: &Rest, command: BotToken, json: bool) -> Result<(), Failur
     match command {
         BotToken::Issue { bot, label, scope, group, ttl, save_token } => {
             let id = find_bot(rest, &bot).await?;
-            let save = save_token.as_deref().map(new_file).transpose()?;
+            let save = save_token.as_deref().map(new_secret).transpose()?;
             let mut body = json!({ "label": label });
             if !scope.is_empty() {
                 body["scopes"] = json!(scope);
@@ -179,7 +230,7 @@ fn hand_over(
     if let Some((mut file, path)) = save {
         let token = text(&answer, "token")?;
         let kept = writeln!(file, "{token}").and_then(|()| file.sync_all());
-        kept.map_err(|error| of_file(path, error))?;
+        kept.map_err(|error| wrong(path, error))?;
         answer["token"] = Value::Null;
         answer["token_file"] = json!(path);
     }
@@ -202,21 +253,6 @@ fn hand_over(
     Ok(())
 }
 
-async fn export(
-    rest: &Rest,
-    id: &str,
-    passphrase: &str,
-    file: &mut File,
-) -> Result<Value, Failure> {
-    let path = format!("/v1/bots/{id}/export");
-    let mut exported = rest.post(&path, &json!({ "passphrase": passphrase })).await?;
-    let archive = BASE64_STANDARD.decode(text(&exported, "archive")?).map_err(Failure::other)?;
-    file.write_all(&archive).and_then(|()| file.sync_all()).map_err(Failure::other)?;
-    exported["archive"] = json!(null);
-    exported["bytes"] = json!(archive.len());
-    Ok(exported)
-}
-
 /// Only whoever is asked and says so deletes a bot.
 fn confirm(bot: &str) -> Result<(), Failure> {
     let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
@@ -230,32 +266,6 @@ fn confirm(bot: &str) -> Result<(), Failure> {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(Failure::other("nothing is deleted")),
     }
-}
-
-fn passphrase(path: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map_err(|error| of_file(path, error))?;
-    let passphrase = text.trim_end_matches(['\r', '\n']);
-    if passphrase.len() < 12 {
-        return Err(Failure::usage("a passphrase has 12 bytes or more"));
-    }
-    Ok(passphrase.to_owned())
-}
-
-/// A secret goes into a file that was not there, and that only its owner reads.
-fn new_file(path: &Path) -> Result<File, Failure> {
-    let mut options = File::options();
-    options.write(true).create_new(true).mode(0o600);
-    options.open(path).map_err(|error| of_file(path, error))
-}
-
-fn of_file(path: &Path, error: impl std::fmt::Display) -> Failure {
-    Failure::usage(format!("{}: {error}", path.display()))
 }
 
 fn done(line: impl std::fmt::Display) -> Result<(), Failure> {

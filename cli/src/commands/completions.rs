@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::args::Cli;
+use crate::args::command;
 use crate::exit::Failure;
 use crate::output::print_bytes;
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "qpq", &mut script);
+    clap_complete::generate(shell, &mut command(), "qpq", &mut script);
     print_bytes(&script)
 }
 
@@ -20,10 +19,10 @@ pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
 pub(crate) fn man(dir: Option<&Path>) -> Result<(), Failure> {
     let Some(dir) = dir else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(Failure::other)?;
+        clap_mangen::Man::new(command()).render(&mut page).map_err(Failure::other)?;
         return print_bytes(&page);
     };
     let failed = |error| Failure::other(format!("{}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), dir).map_err(failed)
+    clap_mangen::generate_to(command(), dir).map_err(failed)
 }

@@ -11,6 +11,7 @@ use tokio_util::io::ReaderStream;
 use crate::args::Send;
 use crate::config::Settings;
 use crate::exit::Failure;
+use crate::files::{mime, wrong};
 use crate::output::{print_on, transfer};
 use crate::rest::{self, Rest, escape, find_group, text};
 
@@ -91,7 +92,7 @@ impl Sender {
 
     /// Uploads a file; answers the content of its message.
     async fn upload(&self, path: &Path) -> Result<Value, Failure> {
-        let of_file = |error| Failure::usage(format!("{}: {error}", path.display()));
+        let of_file = |error: std::io::Error| wrong(path, error);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.ok_or_else(|| Failure::usage(format!("{} has no name", path.display())))?;
         let to = format!("/v1/attachments?filename={}", escape(&name));
@@ -118,29 +119,6 @@ fn random_key() -> Result<String, Failure> {
     let mut key = [0_u8; 16];
     getrandom::fill(&mut key).map_err(|error| Failure::other(format!("random bytes: {error}")))?;
     Ok(hex::encode(key))
-}
-
-/// What a file is, by the end of its name: what chats show, and otherwise bytes.
-pub(crate) fn mime(path: &Path) -> &'static str {
-    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
-    match end.to_ascii_lowercase().as_str() {
-        "txt" | "log" | "md" => "text/plain",
-        "html" => "text/html",
-        "csv" => "text/csv",
-        "json" => "application/json",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "svg" => "image/svg+xml",
-        "mp3" => "audio/mpeg",
-        "ogg" => "audio/ogg",
-        "mp4" => "video/mp4",
-        "webm" => "video/webm",
-        _ => "application/octet-stream",
-    }
 }
 
 /// The lines of standard input that have something in them.

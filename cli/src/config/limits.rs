@@ -116,10 +116,10 @@ limits! {
     /// Bytes of a stream in arrival.
     stream_window, "node-limits-stream-window", "QPQ_NODE_LIMITS_STREAM_WINDOW",
         stream_window, BYTES;
-    /// Bytes that wait for the client's acknowledgement.
+    /// Bytes that wait for the client's acknowledgement, after authentication.
     send_window, "node-limits-send-window", "QPQ_NODE_LIMITS_SEND_WINDOW",
         send_window, BYTES;
-    /// The same, before authentication.
+    /// Bytes that wait for the client's acknowledgement, before authentication.
     send_window_before_auth, "node-limits-send-window-before-auth",
         "QPQ_NODE_LIMITS_SEND_WINDOW_BEFORE_AUTH",
         send_window_before_auth, BYTES;
@@ -127,14 +127,14 @@ limits! {
     unauthenticated_per_address, "node-limits-unauthenticated-per-address",
         "QPQ_NODE_LIMITS_UNAUTHENTICATED_PER_ADDRESS",
         unauthenticated_per_address, COUNT;
-    /// Connections of one address that have.
+    /// Connections of one address that have authenticated.
     authenticated_per_address, "node-limits-authenticated-per-address",
         "QPQ_NODE_LIMITS_AUTHENTICATED_PER_ADDRESS",
         authenticated_per_address, COUNT;
     /// Bytes of a frame before authentication.
     frame_before_auth, "node-limits-frame-before-auth", "QPQ_NODE_LIMITS_FRAME_BEFORE_AUTH",
         frame_before_auth, BYTES;
-    /// Bytes of a frame after it.
+    /// Bytes of a frame after authentication.
     frame, "node-limits-frame", "QPQ_NODE_LIMITS_FRAME",
         frame, BYTES;
     /// Bytes of a first call that shows its token.
@@ -155,7 +155,7 @@ limits! {
     /// Bytes of answers that the client has not read, above which it is not read from either.
     unsent, "node-limits-unsent", "QPQ_NODE_LIMITS_UNSENT",
         unsent, BYTES;
-    /// The same, before authentication.
+    /// The same bytes of unread answers, before authentication.
     unsent_before_auth, "node-limits-unsent-before-auth",
         "QPQ_NODE_LIMITS_UNSENT_BEFORE_AUTH",
         unsent_before_auth, BYTES;

@@ -74,7 +74,7 @@ quotas! {
     /// Rows of one sender that wait for recipients who have never been here.
     stranger_rows, "node-quotas-stranger-rows", "QPQ_NODE_QUOTAS_STRANGER_ROWS",
         |limits| limits.stranger_rows, (0..=1_000_000_000);
-    /// Payload bytes of such rows.
+    /// Payload bytes of one sender that wait for recipients who have never been here.
     stranger_bytes, "node-quotas-stranger-bytes", "QPQ_NODE_QUOTAS_STRANGER_BYTES",
         |limits| limits.stranger_bytes, QUOTA;
     /// Names of one identity.
@@ -86,34 +86,34 @@ quotas! {
     /// One-time packages of one identity that one claimer gets at once.
     claims_per_pair, "node-quotas-claims-per-pair", "QPQ_NODE_QUOTAS_CLAIMS_PER_PAIR",
         |limits| limits.claims_per_pair.burst.into(), BURST;
-    /// Seconds until it gets one more; 0: no limit.
+    /// Seconds until that claimer gets one more; 0: no limit.
     claims_per_pair_secs, "node-quotas-claims-per-pair-secs",
         "QPQ_NODE_QUOTAS_CLAIMS_PER_PAIR_SECS",
         |limits| limits.claims_per_pair.period.as_secs(), (0..=1_000_000);
     /// One-time packages of one identity that all claimers together get at once.
     claims_per_target, "node-quotas-claims-per-target", "QPQ_NODE_QUOTAS_CLAIMS_PER_TARGET",
         |limits| limits.claims_per_target.burst.into(), BURST;
-    /// Seconds until they get one more; 0: no limit.
+    /// Seconds until all claimers together get one more; 0: no limit.
     claims_per_target_secs, "node-quotas-claims-per-target-secs",
         "QPQ_NODE_QUOTAS_CLAIMS_PER_TARGET_SECS",
         |limits| limits.claims_per_target.period.as_secs(), (0..=1_000_000);
     /// Rows a second that one sender stores for long; 0: no limit.
     rows_per_sec, "node-quotas-rows-per-sec", "QPQ_NODE_QUOTAS_ROWS_PER_SEC",
         |limits| per_sec(limits.rows_per_sender), RATE;
-    /// Rows that it may be ahead of that.
+    /// Rows that one sender may be ahead of that.
     rows_burst, "node-quotas-rows-burst", "QPQ_NODE_QUOTAS_ROWS_BURST",
         |limits| limits.rows_per_sender.burst.into(), BURST;
     /// KiB a second that one identity moves for long; 0: no limit.
     kib_per_sec, "node-quotas-kib-per-sec", "QPQ_NODE_QUOTAS_KIB_PER_SEC",
         |limits| per_sec(limits.kibibytes_per_sender), RATE;
-    /// KiB that it may be ahead of that.
+    /// KiB that one identity may be ahead of that.
     kib_burst, "node-quotas-kib-burst", "QPQ_NODE_QUOTAS_KIB_BURST",
         |limits| limits.kibibytes_per_sender.burst.into(), BURST;
     /// Tries to authenticate a second from one address; 0: no limit.
     authentications_per_sec, "node-quotas-authentications-per-sec",
         "QPQ_NODE_QUOTAS_AUTHENTICATIONS_PER_SEC",
         |limits| per_sec(limits.authentications_per_address), RATE;
-    /// Tries that it may be ahead of that.
+    /// Tries to authenticate that one address may be ahead of that.
     authentications_burst, "node-quotas-authentications-burst",
         "QPQ_NODE_QUOTAS_AUTHENTICATIONS_BURST",
         |limits| limits.authentications_per_address.burst.into(), BURST;
@@ -121,7 +121,7 @@ quotas! {
     registrations_per_sec, "node-quotas-registrations-per-sec",
         "QPQ_NODE_QUOTAS_REGISTRATIONS_PER_SEC",
         |limits| per_sec(limits.registrations_per_address), RATE;
-    /// New identities that it may be ahead of that.
+    /// New identities that one address may be ahead of that.
     registrations_burst, "node-quotas-registrations-burst", "QPQ_NODE_QUOTAS_REGISTRATIONS_BURST",
         |limits| limits.registrations_per_address.burst.into(), BURST;
     /// Bytes of one blob; the protocol has at most 100 MiB.

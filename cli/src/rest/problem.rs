@@ -8,7 +8,7 @@ pub(super) fn sentence(status: StatusCode, problem: &Value) -> String {
     let Some(title) = problem["title"].as_str() else {
         return format!("the answer was {status}, and no reason was given");
     };
-    let mut said = title.to_owned();
+    let mut said = title.trim_end_matches('.').to_owned();
     if let Some(detail) = problem["detail"].as_str() {
         said = format!("{said}: {detail}");
     }
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn everything_that_was_said_is_told() {
         let problem = json!({
-            "title": "The request is not valid",
+            "title": "The request is not valid.",
             "detail": "a field is wrong",
             "errors": [{ "pointer": "/name", "detail": "too long" }],
         });

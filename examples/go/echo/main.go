@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -87,6 +88,11 @@ func listen(ctx context.Context, gateway *Gateway) error {
 	}
 }
 
+// answer says what the bot answers to a text, if anything: the part to change.
+func answer(text string) (string, bool) {
+	return text, true
+}
+
 // handle answers an event. When it comes again, the keys keep it from being answered twice.
 func handle(ctx context.Context, gateway *Gateway, event Event) error {
 	data := event.Data
@@ -96,7 +102,18 @@ func handle(ctx context.Context, gateway *Gateway, event Event) error {
 	if data.Type != "text" {
 		return nil
 	}
-	reply := map[string]any{"type": "text", "content": data.Content, "reply_to": data.MessageID}
+	var content struct {
+		Body string `json:"body"`
+	}
+	if err := json.Unmarshal(data.Content, &content); err != nil {
+		return err
+	}
+	said, ok := answer(content.Body)
+	if !ok {
+		return nil
+	}
+	content.Body = said
+	reply := map[string]any{"type": "text", "content": content, "reply_to": data.MessageID}
 	key := fmt.Sprintf("echo-%s-%s-%s", event.GroupID, data.Sender.Identity, data.MessageID)
 	return gateway.Call(ctx, "POST", "/v1/groups/"+event.GroupID+"/messages", key, reply, nil)
 }

@@ -55,14 +55,19 @@ class Refused(Exception):
         super().__init__(f"{status} {reason}")
 
 
+def answer(text: str) -> str | None:
+    """What the bot says to a text, if anything: the part to change."""
+    return text
+
+
 def handle(event: dict[str, Any]) -> None:
     """Answers an event. When it comes again, the keys keep it from being answered twice."""
     data = event["data"]
     if event["type"] == "invitation.received":
         accept(data["invitation_id"])
-    elif data["type"] == "text":
+    elif data["type"] == "text" and (said := answer(data["content"]["body"])) is not None:
         group, message = event["group_id"], data["message_id"]
-        reply = {"type": "text", "content": data["content"], "reply_to": message}
+        reply = {"type": "text", "content": {"body": said}, "reply_to": message}
         key = f"echo-{group}-{data['sender']['identity']}-{message}"
         call("POST", f"/v1/groups/{group}/messages", reply, key)
 

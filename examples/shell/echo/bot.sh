@@ -57,16 +57,24 @@ accept() {
     call POST "/v1/invitations/$1/accept" "accept-$1" '{}' || true
 }
 
+# answer TEXT: what the bot says to a text; nothing when that is empty. The part to change.
+answer() {
+    printf '%s' "$1"
+}
+
 # handle EVENT: when it comes again, the keys keep it from being answered twice.
 handle() {
-    local kind group key reply
+    local kind group key said reply
     kind=$(jq -r '"\(.type) \(.data.type // "")"' <<<"$1")
     case $kind in
         "invitation.received "*) accept "$(jq -r .data.invitation_id <<<"$1")" ;;
         "message.received text")
+            said=$(answer "$(jq -r .data.content.body <<<"$1")")
+            [ -n "$said" ] || return 0
             group=$(jq -r .group_id <<<"$1")
             key=$(jq -r '"echo-\(.group_id)-\(.data.sender.identity)-\(.data.message_id)"' <<<"$1")
-            reply=$(jq -c '{type: "text", content: .data.content, reply_to: .data.message_id}' <<<"$1")
+            reply=$(jq -c --arg said "$said" \
+                '{type: "text", content: {body: $said}, reply_to: .data.message_id}' <<<"$1")
             # A refusal concerns this event alone, such as a group that the bot has left meanwhile.
             call POST "/v1/groups/$group/messages" "$key" "$reply" || true
             ;;

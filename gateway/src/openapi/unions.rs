@@ -65,28 +65,64 @@ const RECEIVED: [Kind; 8] = [
     kind("deleted", "Deleted", "What is left of a message that its sender deleted.", None, false),
 ];
 
-/// Types of events and the schemas of their `data`.
-const EVENTS: [(&str, &str); 20] = [
-    ("message.received", "Message"),
-    ("message.sent", "Message"),
-    ("message.failed", "Message"),
-    ("message.undecryptable", "Undecryptable"),
-    ("member.typing", "MemberTyping"),
-    ("group.joined", "GroupJoined"),
-    ("group.members_changed", "MembersChanged"),
-    ("group.renamed", "GroupRenamed"),
-    ("group.left", "Departure"),
-    ("group.isolated", "GroupReason"),
-    ("group.forked", "GroupForked"),
-    ("group.needs_readd", "GroupReason"),
-    ("group.repaired", "GroupRepaired"),
-    ("group.change_failed", "GroupReason"),
-    ("invitation.received", "Invitation"),
-    ("invitation.ended", "Departure"),
-    ("gap.detected", "Gap"),
-    ("identity.changed", "IdentityChanged"),
-    ("clock.off", "ClockOff"),
-    ("session.displaced", "SessionDisplaced"),
+/// Types of events, the schemas of their `data`, and when they come.
+const EVENTS: [(&str, &str, &str); 20] = [
+    ("message.received", "Message", "Somebody's message was decrypted."),
+    ("message.sent", "Message", "An own message is durable at the node."),
+    ("message.failed", "Message", "An own message was given up; `delivery.reason` says why."),
+    (
+        "message.undecryptable",
+        "Undecryptable",
+        "A payload cannot be read and was set aside, or this entry of the log is damaged.",
+    ),
+    (
+        "member.typing",
+        "MemberTyping",
+        "Somebody is writing, or has stopped. It passes: 30 seconds later no door gives it any more.",
+    ),
+    ("group.joined", "GroupJoined", "This bot became a visible member."),
+    ("group.members_changed", "MembersChanged", "Members came or went, or roles changed."),
+    ("group.renamed", "GroupRenamed", "Name or topic changed."),
+    ("group.left", "Departure", "This bot left, or somebody removed it."),
+    (
+        "group.isolated",
+        "GroupReason",
+        "The state of a group here is broken; its payloads are kept and it is tried again from time to time.",
+    ),
+    (
+        "group.forked",
+        "GroupForked",
+        "Members of a group are at different states of one epoch: some did not get, or did not take, the same change.",
+    ),
+    (
+        "group.needs_readd",
+        "GroupReason",
+        "The group has gone on without this bot, or seems to have; it asks the others to add it again. What is sent meanwhile waits, for 30 s at most unless the reason is `old_copy`.",
+    ),
+    (
+        "group.repaired",
+        "GroupRepaired",
+        "An isolated group is well again and what was kept follows; or this bot was added again, or need not be.",
+    ),
+    (
+        "group.change_failed",
+        "GroupReason",
+        "A change that this bot asked for cannot be made any more; or a member that asks to be added again cannot be.",
+    ),
+    ("invitation.received", "Invitation", "Somebody added this bot to a group."),
+    ("invitation.ended", "Departure", "An invitation cannot be accepted any more."),
+    (
+        "gap.detected",
+        "Gap",
+        "Payloads to this bot were lost at the node: they expired, or its queue was full.",
+    ),
+    ("identity.changed", "IdentityChanged", "A name points to another key than before."),
+    (
+        "clock.off",
+        "ClockOff",
+        "The clocks of the gateway's machine and of the node differ by more than ten minutes. Members whose clocks are far apart may judge a change differently.",
+    ),
+    ("session.displaced", "SessionDisplaced", "Another instance runs this identity."),
 ];
 
 /// A type of a bot's own: words with dots between them.
@@ -262,10 +298,9 @@ fn events(schemas: &mut Map<String, Value>) {
     }
     let variants = EVENTS
         .iter()
-        .map(|(tag, data)| {
+        .map(|(tag, data, when)| {
             let mut schema = base.clone();
-            let about = format!("An event of the type `{tag}`.");
-            schema["description"] = about.into();
+            schema["description"] = (*when).into();
             schema["properties"]["type"] = tag_schema(tag);
             schema["properties"]["data"] = reference(data);
             let name = format!("{}Event", pascal(tag));
@@ -296,7 +331,7 @@ mod tests {
 
     #[test]
     fn every_type_of_event_is_a_variant() {
-        let described: BTreeSet<_> = EVENTS.iter().map(|(tag, _)| *tag).collect();
+        let described: BTreeSet<_> = EVENTS.iter().map(|(tag, _, _)| *tag).collect();
         assert_eq!(described, EventData::KINDS.into_iter().collect());
     }
 

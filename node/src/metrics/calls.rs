@@ -124,7 +124,8 @@ impl Collector for CallCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let mut family = encoder.encode_descriptor(
             "calls",
-            "RPC calls that have ended, by method and outcome",
+            "RPC calls that have ended, by method and outcome: OK, an error code, CANCELLED (the caller \
+             has gone), MALFORMED (parameters that cannot be read)",
             None,
             MetricType::Counter,
         )?;

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use quicproquo_tests::{Bot, LONG, Launch, Running, Terminal, tool, wait_for};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const F1: &str = "\x1bOP";
@@ -48,8 +48,29 @@ async fn a_person_and_a_bot_share_a_group() {
     let id = heard["data"]["message_id"].as_str().unwrap();
     let messages = format!("/v1/groups/{group}/messages");
     let answer = json!({ "type": "text", "content": { "body": "half a pot" }, "reply_to": id });
-    bot.api.post(&messages, &answer).await.expect(201);
+    let answered = bot.api.post(&messages, &answer).await.expect(201);
     ada.shows("bot: half a pot").await;
+    // Each sees that the other writes and has read.
+    let heard = async |fits: &dyn Fn(&Value) -> bool| {
+        wait_for("what ada is known to do", LONG, || async {
+            bot.events(&tail).await.into_iter().find(fits)
+        })
+        .await
+    };
+    heard(&|event| event["type"] == "member.typing" && event["data"]["active"] == true).await;
+    let read = heard(&|event| event["data"]["type"] == "read").await;
+    assert_eq!(read["data"]["relates_to"]["message_id"], answered["message_id"]);
+    let typing = format!("/v1/groups/{group}/typing");
+    bot.api.put(&typing, &json!({ "active": true })).await.expect(204);
+    ada.shows("bot is writing..").await;
+    bot.api.put(&typing, &json!({ "active": false })).await.expect(204);
+    wait_for("the bot to have stopped", LONG, || async {
+        (!ada.shown().contains("is writing")).then_some(())
+    })
+    .await;
+    let marker = json!({ "message_id": id });
+    bot.api.put(&format!("/v1/groups/{group}/read"), &marker).await.expect(200);
+    ada.shows("read by bot").await;
     ada.shows("| ada: is there any left?").await;
     bot.api.put(&format!("{messages}/{id}/reactions/+1"), &json!({})).await.expect(200);
     ada.shows("[+1 1]").await;
@@ -62,6 +83,14 @@ async fn a_person_and_a_bot_share_a_group() {
     bot.say(&group, "\x1b[2J\x1b]0;owned\x07red").await;
     ada.shows("[2J").await;
     ada.shows("half a pot").await;
+
+    // Pasted text keeps its lines.
+    ada.type_keys("\x1b[200~first\rsecond\x1b[201~");
+    ada.type_keys("\x1b\rthird");
+    ada.shows("  second").await;
+    ada.enter("");
+    let lines = heard(&|event| event["data"]["content"]["body"] == "first\nsecond\nthird").await;
+    assert_eq!(lines["type"], "message.received");
 
     // Files both ways.
     std::fs::write(home.join("note.txt"), "from ada").unwrap();

@@ -98,6 +98,24 @@ fn systemd_understands_the_units_and_trusts_them_little() {
     assert!(!fine, "{said}");
 }
 
+/// In a container with a systemd of its own; `try-inside.sh` says what is looked at.
+#[test]
+fn the_units_run_under_systemd() {
+    let mut command = Command::new("sh");
+    let output = command.arg(packaging("systemd/try.sh")).arg(qpq()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    if output.status.code() == Some(77) {
+        say(&format!("SKIPPED: no container with systemd: {said}"));
+        return;
+    }
+    assert!(output.status.success() && said.contains("all is well"), "{said}");
+    // The control: a program that is none is noticed.
+    let mut command = Command::new("sh");
+    let broken = command.arg(packaging("systemd/try.sh")).arg("/bin/false").output().unwrap();
+    assert!(!broken.status.success() && broken.status.code() != Some(77));
+}
+
 #[test]
 fn settings_of_the_files_are_settings_of_qpq() {
     let dir = TempDir::new().unwrap();

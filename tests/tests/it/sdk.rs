@@ -49,6 +49,11 @@ async fn the_python_sdk_is_typed_and_tidy() {
     let mut mypy = python("mypy");
     mypy.args(["--explicit-package-bases", "--cache-dir"]).arg(&cache).arg(&examples);
     run("mypy", mypy.env("MYPYPATH", "src:../..")).await;
+    // Editors show what this one finds.
+    let mut pyright = Command::new(files::node("pyright"));
+    pyright.current_dir(files::checkout("sdk/python")).arg("--pythonpath").arg(files::sdk_python());
+    let said = run("pyright", &mut pyright).await;
+    assert!(said.contains("0 errors, 0 warnings"), "{said}");
     for check in [&["check"][..], &["format", "--check"]] {
         let mut ruff = python("ruff");
         ruff.args(check).args(["--no-cache", "--quiet", "--config", "pyproject.toml", "."]);

@@ -1,6 +1,6 @@
 //! Files on their way to and from the node.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quicproquo_client::{GroupId, Options, Outgoing, Session};
 use serde_json::json;
@@ -8,7 +8,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Backend, Event, said};
-use crate::commands::send::mime;
+use crate::files::{mime, place};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
@@ -82,38 +82,5 @@ impl Backend {
         }
         self.tell(Event::Done(format!("saved as {}", path.display()))).await;
         Ok(())
-    }
-}
-
-/// Where a file goes: what the sender calls it never leaves the directory.
-fn place(to: Option<&Path>, name: &str) -> PathBuf {
-    let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    let name = Path::new(name.trim_start_matches('.')).file_name();
-    let name = name.map_or_else(|| PathBuf::from("file"), PathBuf::from);
-    match to {
-        None => name,
-        Some(dir) if dir.is_dir() => dir.join(name),
-        Some(path) => path.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sender_chooses_no_place() {
-        for (name, expected) in [
-            ("a.txt", "a.txt"),
-            ("../../etc/passwd", "passwd"),
-            ("/etc/passwd", "passwd"),
-            (".bashrc", "bashrc"),
-            ("..", "file"),
-            ("a\nb", "ab"),
-        ] {
-            assert_eq!(place(None, name), PathBuf::from(expected), "{name:?}");
-        }
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(place(Some(dir.path()), "../x"), dir.path().join("x"));
     }
 }

@@ -8,11 +8,12 @@ use crate::chat::model::{Model, Overlay, RoomKind, called, short};
 use crate::chat::parse::COMMANDS;
 use crate::output::printable;
 
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 9] = [
     ("Tab, Shift-Tab", "next and former group (Ctrl-N, Ctrl-P)"),
     ("PageUp, PageDown", "scroll"),
     ("Alt-Up, Alt-Down", "mark a message, for the commands about one"),
-    ("Up, Down", "former lines"),
+    ("Alt-Enter, Ctrl-J", "begin another line; Shift-Enter too, where the terminal tells it"),
+    ("Up, Down", "move by lines; from the first, what was typed before"),
     ("Ctrl-A E K U W", "edit, as in a shell"),
     ("Esc", "unmark, and back to the newest"),
     ("F1", "this"),

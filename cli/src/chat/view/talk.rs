@@ -28,6 +28,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look)
         }
         show(&mut lines, model, message, width, look);
     }
+    if let [first, others @ ..] = model.writing() {
+        let are = if others.is_empty() { "is" } else { "are" };
+        lines.push(Line::styled(
+            format!("      {} {are} writing..", list(first, others)),
+            Look::quiet(),
+        ));
+    }
     let height = usize::from(area.height);
     let most = lines.len().saturating_sub(height);
     let scroll = model.scroll.min(most);
@@ -113,6 +120,19 @@ fn show(
             .map(|reaction| format!("{} {}", printable(&reaction.key), reaction.by.len()));
         let shown = shown.collect::<Vec<_>>().join("  ");
         lines.push(Line::styled(format!("      [{shown}]"), look.warning()));
+    }
+    if let [first, others @ ..] = model.readers(&message.id) {
+        lines.push(Line::styled(format!("      read by {}", list(first, others)), Look::quiet()));
+    }
+}
+
+/// Names, as many as a line takes.
+fn list(first: &str, others: &[String]) -> String {
+    let first = printable(first);
+    match others {
+        [] => first,
+        [second] => format!("{first} and {}", printable(second)),
+        [second, rest @ ..] => format!("{first}, {} and {} more", printable(second), rest.len()),
     }
 }
 

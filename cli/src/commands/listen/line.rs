@@ -86,7 +86,8 @@ fn said(message: &Value) -> String {
         }
         "file" => {
             let name = printable(content["name"].as_str().unwrap_or("a file"));
-            format!("[file {name}, {} bytes]", content["size"])
+            let id = printable(content["attachment_id"].as_str().unwrap_or_default());
+            format!("[file {name}, {} bytes: qpq download {id}]", content["size"])
         }
         "reaction" => {
             let key = printable(content["key"].as_str().unwrap_or_default());
@@ -114,7 +115,8 @@ mod tests {
             what(&json!({ "type": "message.received", "data": data }))
         };
         assert_eq!(message("text", json!({ "body": "a\nb\x1b[2J" })), "bob: a\n    b\u{fffd}[2J");
-        assert_eq!(message("file", json!({ "name": "x", "size": 3 })), "bob: [file x, 3 bytes]");
+        let file = json!({ "name": "x", "size": 3, "attachment_id": "1c" });
+        assert_eq!(message("file", file), "bob: [file x, 3 bytes: qpq download 1c]");
         assert_eq!(message("reaction", json!({ "key": "👍" })), "bob: [👍]");
         let unknown = json!({ "identity": "ab".repeat(32), "name": null });
         assert_eq!(who(&unknown), "abababab");

@@ -1040,7 +1040,7 @@ export interface components {
              */
             ahead_seconds: number;
         };
-        /** @description An event of the type `clock.off`. */
+        /** @description The clocks of the gateway's machine and of the node differ by more than ten minutes. Members whose clocks are far apart may judge a change differently. */
         ClockOffEvent: {
             /**
              * Format: int32
@@ -1522,7 +1522,7 @@ export interface components {
              */
             lost: number;
         };
-        /** @description An event of the type `gap.detected`. */
+        /** @description Payloads to this bot were lost at the node: they expired, or its queue was full. */
         GapDetectedEvent: {
             /**
              * Format: int32
@@ -1610,7 +1610,7 @@ export interface components {
             /** @description The new topic, at most 1,024 bytes. */
             topic?: string | null;
         };
-        /** @description An event of the type `group.change_failed`. */
+        /** @description A change that this bot asked for cannot be made any more; or a member that asks to be added again cannot be. */
         GroupChangeFailedEvent: {
             /**
              * Format: int32
@@ -1652,7 +1652,7 @@ export interface components {
              */
             epoch: number;
         };
-        /** @description An event of the type `group.forked`. */
+        /** @description Members of a group are at different states of one epoch: some did not get, or did not take, the same change. */
         GroupForkedEvent: {
             /**
              * Format: int32
@@ -1743,7 +1743,7 @@ export interface components {
              */
             unverified: number;
         };
-        /** @description An event of the type `group.isolated`. */
+        /** @description The state of a group here is broken; its payloads are kept and it is tried again from time to time. */
         GroupIsolatedEvent: {
             /**
              * Format: int32
@@ -1789,7 +1789,7 @@ export interface components {
             /** @description The group's name. */
             name: string;
         };
-        /** @description An event of the type `group.joined`. */
+        /** @description This bot became a visible member. */
         GroupJoinedEvent: {
             /**
              * Format: int32
@@ -1823,7 +1823,7 @@ export interface components {
              */
             type: "group.joined";
         };
-        /** @description An event of the type `group.left`. */
+        /** @description This bot left, or somebody removed it. */
         GroupLeftEvent: {
             /**
              * Format: int32
@@ -1864,7 +1864,7 @@ export interface components {
             /** @description Where the next page begins; `null` at the end. Also in the `Link` header. */
             next: string | null;
         };
-        /** @description An event of the type `group.members_changed`. */
+        /** @description Members came or went, or roles changed. */
         GroupMembersChangedEvent: {
             /**
              * Format: int32
@@ -1898,7 +1898,7 @@ export interface components {
              */
             type: "group.members_changed";
         };
-        /** @description An event of the type `group.needs_readd`. */
+        /** @description The group has gone on without this bot, or seems to have; it asks the others to add it again. What is sent meanwhile waits, for 30 s at most unless the reason is `old_copy`. */
         GroupNeedsReaddEvent: {
             /**
              * Format: int32
@@ -1951,7 +1951,7 @@ export interface components {
             /** @description The topic now. */
             topic: string;
         };
-        /** @description An event of the type `group.renamed`. */
+        /** @description Name or topic changed. */
         GroupRenamedEvent: {
             /**
              * Format: int32
@@ -1987,7 +1987,7 @@ export interface components {
         };
         /** @description `group.repaired`: the group is well again. */
         GroupRepaired: Record<string, never>;
-        /** @description An event of the type `group.repaired`. */
+        /** @description An isolated group is well again and what was kept follows; or this bot was added again, or need not be. */
         GroupRepairedEvent: {
             /**
              * Format: int32
@@ -2064,7 +2064,7 @@ export interface components {
             /** @description The key the name points to now. */
             to: string;
         };
-        /** @description An event of the type `identity.changed`. */
+        /** @description A name points to another key than before. */
         IdentityChangedEvent: {
             /**
              * Format: int32
@@ -2128,7 +2128,7 @@ export interface components {
              */
             received_at: string;
         };
-        /** @description An event of the type `invitation.ended`. */
+        /** @description An invitation cannot be accepted any more. */
         InvitationEndedEvent: {
             /**
              * Format: int32
@@ -2169,7 +2169,7 @@ export interface components {
             /** @description Where the next page begins; `null` at the end. Also in the `Link` header. */
             next: string | null;
         };
-        /** @description An event of the type `invitation.received`. */
+        /** @description Somebody added this bot to a group. */
         InvitationReceivedEvent: {
             /**
              * Format: int32
@@ -2383,7 +2383,7 @@ export interface components {
             /** @description Who. */
             sender: components["schemas"]["Identity"];
         };
-        /** @description An event of the type `member.typing`. */
+        /** @description Somebody is writing, or has stopped. It passes: 30 seconds later no door gives it any more. */
         MemberTypingEvent: {
             /**
              * Format: int32
@@ -2462,7 +2462,7 @@ export interface components {
             /** @description What must be so, or the change is not sent. */
             require?: components["schemas"]["Require"] | null;
         };
-        /** @description An event of the type `message.failed`. */
+        /** @description An own message was given up; `delivery.reason` says why. */
         MessageFailedEvent: {
             /**
              * Format: int32
@@ -2503,7 +2503,7 @@ export interface components {
             /** @description Where the next page begins; `null` at the end. Also in the `Link` header. */
             next: string | null;
         };
-        /** @description An event of the type `message.received`. */
+        /** @description Somebody's message was decrypted. */
         MessageReceivedEvent: {
             /**
              * Format: int32
@@ -2539,7 +2539,7 @@ export interface components {
         };
         /** @description A message to send. */
         MessageRequest: components["schemas"]["TextMessageRequest"] | components["schemas"]["FileMessageRequest"] | components["schemas"]["ReactionMessageRequest"] | components["schemas"]["EditMessageRequest"] | components["schemas"]["DeleteMessageRequest"] | components["schemas"]["ReadMessageRequest"] | components["schemas"]["TypingMessageRequest"] | components["schemas"]["OwnMessageRequest"];
-        /** @description An event of the type `message.sent`. */
+        /** @description An own message is durable at the node. */
         MessageSentEvent: {
             /**
              * Format: int32
@@ -2573,7 +2573,7 @@ export interface components {
              */
             type: "message.sent";
         };
-        /** @description An event of the type `message.undecryptable`. */
+        /** @description A payload cannot be read and was set aside, or this entry of the log is damaged. */
         MessageUndecryptableEvent: {
             /**
              * Format: int32
@@ -3061,7 +3061,7 @@ export interface components {
             /** @description The other instance, hexadecimal. */
             by: string;
         };
-        /** @description An event of the type `session.displaced`. */
+        /** @description Another instance runs this identity. */
         SessionDisplacedEvent: {
             /**
              * Format: int32

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use quicproquo_tests::{LONG, Launch, Shell, wait_for};
 use tempfile::TempDir;
 
@@ -55,8 +57,9 @@ async fn two_bots_live_by_commands_alone() {
     wait_for("both messages", LONG, || async {
         let count = ["listen", "--after", "c1_0", "--types", "message.received", "-n", "2"];
         let read = alice.ok(&count).await;
-        (read.contains("tea bob: a pot") && read.contains("[file note.txt, 19 bytes]"))
-            .then_some(())
+        (read.contains("tea bob: a pot")
+            && read.contains("[file note.txt, 19 bytes: qpq download "))
+        .then_some(())
     })
     .await;
 
@@ -78,6 +81,71 @@ async fn two_bots_live_by_commands_alone() {
     assert!(bob.ok(&["identity", "show", "alice"]).await.contains("Safety number"));
     admin.ok(&["bot", "delete", "carol", "--yes"]).await;
     assert_eq!(admin.json(&["bot", "list"]).await.len(), 2);
+}
+
+#[tokio::test]
+async fn files_are_fetched_and_nothing_is_written_over() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, _) = pair(&dir, &up).await;
+    let big = dir.path().join("..big file.bin");
+    std::fs::write(&big, (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+        .unwrap();
+    let sent = alice.json(&["send", "-g", "tea", "--wait", "--file", big.to_str().unwrap()]).await;
+    let id = sent[0]["content"]["attachment_id"].as_str().unwrap();
+    let heard = ["listen", "--after", "c1_0", "--types", "message.received", "-n", "1"];
+    bob.ok(&heard).await;
+
+    let place = dir.path().join("place");
+    std::fs::create_dir(&place).unwrap();
+    let to = ["--output", place.to_str().unwrap()];
+    let fetched = bob.json(&[&["download", id], to.as_slice()].concat()).await;
+    assert_eq!(fetched[0]["size"], 12_000_000);
+    assert_eq!(fetched[0]["name"], "..big file.bin");
+    let file = place.join("big file.bin");
+    assert_eq!(fetched[0]["path"].as_str(), file.to_str());
+    let same = || std::fs::read(&file).unwrap() == std::fs::read(&big).unwrap();
+    assert!(same());
+    let again = bob.run(&[&["download", id], to.as_slice()].concat()).await;
+    assert!(again.code == 2 && again.stderr.contains("exists"), "{}", again.stderr);
+    assert!(same());
+
+    let none = bob.run(&["download", &"0".repeat(32), "-o", "-"]).await;
+    assert_eq!((none.code, none.stdout.as_str()), (9, ""), "{}", none.stderr);
+    assert_eq!(bob.run(&["download", "../v1/me"]).await.code, 2);
+    // Whoever is in no group of it gets nothing.
+    let (carol, _) = bot(&dir, &up, "carol").await;
+    assert_eq!(carol.run(&["download", id, "-o", "-"]).await.code, 9);
+}
+
+#[tokio::test]
+async fn invitations_follow_the_policy_of_the_admin() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let admin = Shell::at(&up);
+    let (alice, _) = bot(&dir, &up, "alice").await;
+    let (carol, _) = bot(&dir, &up, "carol").await;
+    let (bob, _) = bot(&dir, &up, "bob").await;
+    assert_eq!(admin.ok(&["bot", "invitations", "bob"]).await, "ask\n");
+    let wrong = admin.run(&["bot", "invitations", "bob", "allow"]).await;
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    let unknown = ["bot", "invitations", "bob", "allow", "--from", "dave"];
+    assert_eq!(admin.run(&unknown).await.code, 9);
+    let said = admin.ok(&["bot", "invitations", "bob", "allow", "--from", "alice"]).await;
+    let identity = admin.json(&["bot", "show", "alice"]).await[0]["identity"].clone();
+    assert_eq!(said, format!("allow\n{}\n", identity.as_str().unwrap()));
+    carol.ok(&["group", "create", "coffee", "--member", "bob"]).await;
+    alice.ok(&["group", "create", "tea", "--member", "bob"]).await;
+    wait_for("alice's invitation to be accepted", LONG, || async {
+        bob.ok(&["group", "list"]).await.contains("tea").then_some(())
+    })
+    .await;
+    wait_for("carol's to wait", LONG, || async {
+        bob.ok(&["invitation", "list"]).await.contains("coffee").then_some(())
+    })
+    .await;
+    let policy = admin.json(&["bot", "invitations", "bob", "all"]).await;
+    assert_eq!(policy[0], serde_json::json!({ "policy": "all" }));
 }
 
 #[tokio::test]
@@ -124,9 +192,28 @@ async fn a_bot_moves_in_an_archive() {
     let twice = here.run(&[&["bot", "export", "bob", path], phrase.as_slice()].concat()).await;
     assert_eq!(twice.code, 2, "nothing is written over: {}", twice.stderr);
 
+    // The move is called off, and begun again.
+    let resumed = here.ok(&["bot", "resume", "bob"]).await;
+    assert!(resumed.starts_with("bob goes on here"), "{resumed}");
+    wait_for("bob to run", LONG, || async {
+        here.ok(&["bot", "show", "bob"]).await.contains("running").then_some(())
+    })
+    .await;
+    std::fs::remove_file(&archive).unwrap();
+    here.ok(&[&["bot", "export", "bob", path], phrase.as_slice()].concat()).await;
+
+    // As the route gives it, which `import` takes as well.
     let there = Shell::at(&other);
+    let base64 = BASE64_STANDARD.encode(std::fs::read(&archive).unwrap());
+    let answer = serde_json::json!({ "name": "bob", "archive": base64 });
+    std::fs::write(&archive, answer.to_string()).unwrap();
     let token = dir.path().join("bob-there.token");
     let save = ["--save-token", token.to_str().unwrap()];
+    let none = dir.path().join("secret.txt");
+    let odd = [&["bot", "import", none.to_str().unwrap()], phrase.as_slice(), &save].concat();
+    let refused = there.run(&odd).await;
+    assert!(refused.code == 2 && refused.stderr.contains("no archive"), "{}", refused.stderr);
+    assert!(!token.exists());
     there.ok(&[&["bot", "import", path], phrase.as_slice(), &save].concat()).await;
     assert_eq!(here.json(&["bot", "list"]).await[1]["state"], "exported");
     let bob_there = there.with_token_file(&token);

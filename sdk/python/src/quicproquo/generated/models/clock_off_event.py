@@ -26,7 +26,8 @@ T = TypeVar("T", bound="ClockOffEvent")
 
 @_attrs_define
 class ClockOffEvent:
-    """ An event of the type `clock.off`.
+    """ The clocks of the gateway's machine and of the node differ by more than ten minutes. Members whose clocks are far
+    apart may judge a change differently.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

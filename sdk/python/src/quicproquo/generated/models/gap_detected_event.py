@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GapDetectedEvent")
 
 @_attrs_define
 class GapDetectedEvent:
-    """ An event of the type `gap.detected`.
+    """ Payloads to this bot were lost at the node: they expired, or its queue was full.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

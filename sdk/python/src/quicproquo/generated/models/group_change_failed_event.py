@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupChangeFailedEvent")
 
 @_attrs_define
 class GroupChangeFailedEvent:
-    """ An event of the type `group.change_failed`.
+    """ A change that this bot asked for cannot be made any more; or a member that asks to be added again cannot be.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

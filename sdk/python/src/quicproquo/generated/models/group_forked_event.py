@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupForkedEvent")
 
 @_attrs_define
 class GroupForkedEvent:
-    """ An event of the type `group.forked`.
+    """ Members of a group are at different states of one epoch: some did not get, or did not take, the same change.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupIsolatedEvent")
 
 @_attrs_define
 class GroupIsolatedEvent:
-    """ An event of the type `group.isolated`.
+    """ The state of a group here is broken; its payloads are kept and it is tried again from time to time.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupJoinedEvent")
 
 @_attrs_define
 class GroupJoinedEvent:
-    """ An event of the type `group.joined`.
+    """ This bot became a visible member.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupLeftEvent")
 
 @_attrs_define
 class GroupLeftEvent:
-    """ An event of the type `group.left`.
+    """ This bot left, or somebody removed it.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

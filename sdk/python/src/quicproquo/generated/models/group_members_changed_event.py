@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupMembersChangedEvent")
 
 @_attrs_define
 class GroupMembersChangedEvent:
-    """ An event of the type `group.members_changed`.
+    """ Members came or went, or roles changed.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

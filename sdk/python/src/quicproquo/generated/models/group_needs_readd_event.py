@@ -26,7 +26,8 @@ T = TypeVar("T", bound="GroupNeedsReaddEvent")
 
 @_attrs_define
 class GroupNeedsReaddEvent:
-    """ An event of the type `group.needs_readd`.
+    """ The group has gone on without this bot, or seems to have; it asks the others to add it again. What is sent meanwhile
+    waits, for 30 s at most unless the reason is `old_copy`.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

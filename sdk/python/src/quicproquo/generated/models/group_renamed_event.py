@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupRenamedEvent")
 
 @_attrs_define
 class GroupRenamedEvent:
-    """ An event of the type `group.renamed`.
+    """ Name or topic changed.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

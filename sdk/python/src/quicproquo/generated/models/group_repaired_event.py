@@ -26,7 +26,7 @@ T = TypeVar("T", bound="GroupRepairedEvent")
 
 @_attrs_define
 class GroupRepairedEvent:
-    """ An event of the type `group.repaired`.
+    """ An isolated group is well again and what was kept follows; or this bot was added again, or need not be.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="IdentityChangedEvent")
 
 @_attrs_define
 class IdentityChangedEvent:
-    """ An event of the type `identity.changed`.
+    """ A name points to another key than before.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="InvitationEndedEvent")
 
 @_attrs_define
 class InvitationEndedEvent:
-    """ An event of the type `invitation.ended`.
+    """ An invitation cannot be accepted any more.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="InvitationReceivedEvent")
 
 @_attrs_define
 class InvitationReceivedEvent:
-    """ An event of the type `invitation.received`.
+    """ Somebody added this bot to a group.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="MemberTypingEvent")
 
 @_attrs_define
 class MemberTypingEvent:
-    """ An event of the type `member.typing`.
+    """ Somebody is writing, or has stopped. It passes: 30 seconds later no door gives it any more.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -34,7 +34,7 @@ T = TypeVar("T", bound="MessageFailedEvent")
 
 @_attrs_define
 class MessageFailedEvent:
-    """ An event of the type `message.failed`.
+    """ An own message was given up; `delivery.reason` says why.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -34,7 +34,7 @@ T = TypeVar("T", bound="MessageReceivedEvent")
 
 @_attrs_define
 class MessageReceivedEvent:
-    """ An event of the type `message.received`.
+    """ Somebody's message was decrypted.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -34,7 +34,7 @@ T = TypeVar("T", bound="MessageSentEvent")
 
 @_attrs_define
 class MessageSentEvent:
-    """ An event of the type `message.sent`.
+    """ An own message is durable at the node.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

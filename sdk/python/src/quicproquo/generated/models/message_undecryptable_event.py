@@ -26,7 +26,7 @@ T = TypeVar("T", bound="MessageUndecryptableEvent")
 
 @_attrs_define
 class MessageUndecryptableEvent:
-    """ An event of the type `message.undecryptable`.
+    """ A payload cannot be read and was set aside, or this entry of the log is damaged.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.

@@ -26,7 +26,7 @@ T = TypeVar("T", bound="SessionDisplacedEvent")
 
 @_attrs_define
 class SessionDisplacedEvent:
-    """ An event of the type `session.displaced`.
+    """ Another instance runs this identity.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.
