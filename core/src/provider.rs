@@ -1,5 +1,6 @@
 //! What openmls needs from outside: cryptography, randomness and storage.
 
+mod crypto;
 mod queue;
 mod secrets;
 mod split;
@@ -16,22 +17,23 @@ pub(crate) use storage::PSKS;
 pub use store::{MlsStore, Row, RowWrite, ScopedRow, StoreError, group_scope, key_package_scope};
 
 use crate::identity::Identity;
+use crypto::Crypto;
 
 /// The provider of one group, or of one batch of key packages.
 #[derive(Debug, Default)]
 pub(crate) struct Provider {
-    crypto: RustCrypto,
+    crypto: Crypto,
     storage: MlsStore,
 }
 
 impl Provider {
     pub(crate) fn new(storage: MlsStore) -> Self {
-        Self { crypto: RustCrypto::default(), storage }
+        Self { crypto: Crypto::default(), storage }
     }
 }
 
 impl OpenMlsProvider for Provider {
-    type CryptoProvider = RustCrypto;
+    type CryptoProvider = Crypto;
     type RandProvider = RustCrypto;
     type StorageProvider = MlsStore;
 
@@ -39,12 +41,12 @@ impl OpenMlsProvider for Provider {
         &self.storage
     }
 
-    fn crypto(&self) -> &RustCrypto {
+    fn crypto(&self) -> &Crypto {
         &self.crypto
     }
 
     fn rand(&self) -> &RustCrypto {
-        &self.crypto
+        self.crypto.rand()
     }
 }
 

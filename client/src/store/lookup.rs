@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
@@ -31,7 +31,7 @@ impl Lookup {
         hashes: &[[u8; 32]],
     ) -> Result<HashSet<[u8; 32]>, StoreError> {
         let mut seen = HashSet::new();
-        self.with(|connection| {
+        let mut look = |connection: &Connection| {
             let sql = "SELECT 1 FROM inbox WHERE owner = ? AND hash = ?";
             let mut statement = connection.prepare_cached(sql)?;
             for hash in hashes {
@@ -39,8 +39,17 @@ impl Lookup {
                     seen.insert(*hash);
                 }
             }
-            Ok(())
-        })?;
+            Ok::<_, rusqlite::Error>(())
+        };
+        let connection = self.lock();
+        if hashes.len() > 1 {
+            // Many questions are cheaper in one transaction, one is cheaper without.
+            let transaction = connection.unchecked_transaction()?;
+            look(&transaction)?;
+            transaction.finish()?;
+        } else {
+            look(&connection)?;
+        }
         Ok(seen)
     }
 
@@ -52,26 +61,18 @@ impl Lookup {
         key: &str,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        self.with(|connection| {
-            connection.prepare_cached(sql)?.query_row(params![owner.0, key], read).optional()
-        })
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params![owner.0, key], read).optional()?)
     }
 
-    /// All that is asked sees one state of the database.
-    fn with<T>(
-        &self,
-        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.unchecked_transaction()?;
-        let answer = ask(&transaction)?;
-        transaction.finish()?;
-        Ok(answer)
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the connection, so that the writer's is the last.
     pub(super) fn close(&self) {
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.lock();
         if let Ok(nothing) = Connection::open_in_memory() {
             drop(std::mem::replace(&mut *connection, nothing));
         }

@@ -21,8 +21,9 @@ const MOST: usize = 256;
 const QUEUE: usize = 1024;
 /// More than there are different statements.
 const PREPARED: usize = 128;
-/// Pages in the write-ahead log from which on they are taken into the database.
-const LOG_PAGES: i32 = 1000;
+/// Pages in the write-ahead log from which on they are taken into the database: 16 MiB. Most of
+/// them are the same few pages again and again, each of which is taken once.
+const LOG_PAGES: i32 = 4000;
 
 thread_local! {
     /// Pages in the log after the newest commit of this thread's connection.

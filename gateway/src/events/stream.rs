@@ -115,21 +115,29 @@ impl Stream {
                     ready.map_err(|_| End::RESTART)?;
                     let page = self.source.next(PAGE).await;
                     self.queue.extend(page.map_err(|error| End::of_log(&error))?);
+                    self.deliver(socket).await?;
                 }
                 () = std::future::ready(()), if !self.queue.is_empty() => {
-                    let written = revoked.run_until_cancelled(self.deliver(socket)).await;
-                    written.unwrap_or(Err(End::TOKEN))?;
+                    self.deliver(socket).await?;
                 }
             }
         }
     }
 
-    /// Writes some events, with one flush.
+    /// Writes some events, with one flush, as long as the token is good.
     async fn deliver(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        for given in self.queue.drain(..self.queue.len().min(BURST)) {
-            feed(socket, given.frame()).await?;
+        if self.queue.is_empty() {
+            return Ok(());
         }
-        flush(socket).await
+        let revoked = &self.bot.grant.revoked;
+        let some = self.queue.drain(..self.queue.len().min(BURST));
+        let writing = async {
+            for given in some {
+                feed(socket, given.frame()).await?;
+            }
+            flush(socket).await
+        };
+        revoked.run_until_cancelled(writing).await.unwrap_or(Err(End::TOKEN))
     }
 
     async fn receive(

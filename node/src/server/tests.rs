@@ -1,6 +1,6 @@
 //! What a connection leaves behind.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use quinn::{Endpoint, TokioRuntime};
 use tokio::runtime::Builder;
@@ -13,8 +13,9 @@ use crate::delivery::leases::ConnectionId;
 use crate::lock::DirLock;
 use crate::tests::client::{self, Client, TestNode, Who};
 
-/// Connects, subscribes, says so and stays until the connection is closed.
-fn subscriber(node: &TestNode, subscribed: oneshot::Sender<()>) {
+/// Connects, subscribes, says so and then does nothing at all until it is over: whatever the node
+/// says at its end is not answered.
+fn subscriber(node: &TestNode, subscribed: oneshot::Sender<()>, over: &mpsc::Receiver<()>) {
     client::run(async {
         let client = Client::connect(node).await;
         let session = client.authenticate(&Who::new(2)).await.unwrap();
@@ -22,16 +23,17 @@ fn subscriber(node: &TestNode, subscribed: oneshot::Sender<()>) {
         let rows = session.subscribe().await;
         rows.next().await;
         subscribed.send(()).unwrap();
-        client.connection.closed().await;
+        let _ = over.recv();
     });
 }
 
-/// The thread of a connection may end before the tasks of that connection have seen its end.
+/// The thread of a connection may end before its client and its own tasks have seen the end.
 #[test]
 fn a_subscribed_connection_holds_nothing_when_its_tasks_are_never_polled_again() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let local = LocalSet::new();
+    let (over, until) = mpsc::channel();
     let (shared, writer_done, directory_done) = local.block_on(&runtime, async {
         let node = Node::bind(client::config(&dir)).await.unwrap();
         let there = TestNode::elsewhere(&node);
@@ -42,7 +44,7 @@ fn a_subscribed_connection_holds_nothing_when_its_tasks_are_never_polled_again()
         let settings = certificate.endpoint_config();
         let endpoint = Endpoint::new(settings, Some(tls), socket, Arc::new(TokioRuntime)).unwrap();
         let (subscribed, when) = oneshot::channel();
-        std::thread::spawn(move || subscriber(&there, subscribed));
+        std::thread::spawn(move || subscriber(&there, subscribed, &until));
         let incoming = endpoint.accept().await.unwrap();
         let handshake = HandshakeSlot::take(&shared.handshakes);
         let arrival = Handover { incoming, handshake, seat: None };
@@ -59,4 +61,5 @@ fn a_subscribed_connection_holds_nothing_when_its_tasks_are_never_polled_again()
     drop(shared);
     let _ = runtime.block_on(async { tokio::join!(writer_done, directory_done) });
     DirLock::take(dir.path()).unwrap();
+    drop(over);
 }
