@@ -65,19 +65,32 @@ pub(crate) struct GatewayFacts {
     pub(crate) address: SocketAddr,
     pub(crate) tls: bool,
     pub(crate) socket: Option<PathBuf>,
+    /// The address of the Matrix facade, when it has one of its own.
+    matrix: Option<SocketAddr>,
     pub(crate) admin_token: PathBuf,
 }
 
 impl GatewayFacts {
     /// `http://host:port`, or `https`.
     pub(crate) fn url(&self) -> String {
-        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+        self.url_of(self.address)
     }
 
-    /// The line for the Unix socket, if there is one.
-    pub(crate) fn socket_line(&self) -> String {
-        let line = |path: &PathBuf| format!("\n  Unix socket   {}", path.display());
-        self.socket.as_ref().map(line).unwrap_or_default()
+    /// The same for bots written for Matrix, when they have an address of their own.
+    pub(crate) fn matrix_url(&self) -> Option<String> {
+        self.matrix.map(|address| self.url_of(address))
+    }
+
+    fn url_of(&self, address: SocketAddr) -> String {
+        format!("{}://{address}", if self.tls { "https" } else { "http" })
+    }
+
+    /// The lines for the Unix socket and for Matrix, if there are such.
+    pub(crate) fn other_lines(&self) -> String {
+        let socket = |path: &PathBuf| format!("\n  Unix socket   {}", path.display());
+        let matrix = |url: String| format!("\n  Matrix        {url}");
+        let socket = self.socket.as_ref().map(socket).unwrap_or_default();
+        socket + &self.matrix_url().map(matrix).unwrap_or_default()
     }
 }
 
@@ -209,6 +222,7 @@ impl Stack {
             address: gateway.local_addr(),
             tls: settings.tls,
             socket: settings.socket.clone(),
+            matrix: gateway.matrix_addr(),
             admin_token: gateway.admin_token_path().to_owned(),
         };
         self.http_reload = gateway.certificate_reload();

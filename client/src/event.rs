@@ -196,6 +196,9 @@ pub enum EventData {
         added: Vec<IdentityKey>,
         /// Who went.
         removed: Vec<IdentityKey>,
+        /// Those of `removed` that asked to leave.
+        #[serde(default)]
+        left: Vec<IdentityKey>,
     },
     /// Name or topic changed.
     #[serde(rename = "group.renamed")]
@@ -214,6 +217,9 @@ pub enum EventData {
     GroupLeft {
         /// `left` by own wish or `removed` by somebody.
         reason: String,
+        /// Who it was, if that is known.
+        #[serde(default)]
+        by: Option<IdentityKey>,
     },
     /// The state of a group here is broken; its payloads are kept raw.
     #[serde(rename = "group.isolated")]
@@ -248,6 +254,14 @@ pub enum EventData {
     /// Somebody added this identity to a group.
     #[serde(rename = "invitation.received")]
     InvitationReceived(Invitation),
+    /// An invitation cannot be accepted any more.
+    #[serde(rename = "invitation.ended")]
+    InvitationEnded {
+        /// `declined` by this identity or `withdrawn` by somebody.
+        reason: String,
+        /// Who it was, if that is known.
+        by: Option<IdentityKey>,
+    },
     /// A change this identity asked for cannot be made any more.
     #[serde(rename = "group.change_failed")]
     GroupChangeFailed {
@@ -302,7 +316,7 @@ impl EventData {
     }
 
     /// Every type, as [`EventData::kind`] gives it.
-    pub const KINDS: [&str; 19] = [
+    pub const KINDS: [&str; 20] = [
         "message.received",
         "message.sent",
         "message.failed",
@@ -318,6 +332,7 @@ impl EventData {
         "group.repaired",
         "group.change_failed",
         "invitation.received",
+        "invitation.ended",
         "gap.detected",
         "identity.changed",
         "clock.off",
@@ -342,6 +357,7 @@ impl EventData {
             Self::GroupRepaired { .. } => "group.repaired",
             Self::GroupChangeFailed { .. } => "group.change_failed",
             Self::InvitationReceived(_) => "invitation.received",
+            Self::InvitationEnded { .. } => "invitation.ended",
             Self::GapDetected { .. } => "gap.detected",
             Self::IdentityChanged { .. } => "identity.changed",
             Self::ClockOff { .. } => "clock.off",

@@ -60,6 +60,13 @@ impl Bots {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(bot_id).cloned()
     }
 
+    /// A bot by its name or its identity in hexadecimal.
+    pub(crate) fn called(&self, name: &str) -> Option<Arc<BotRecord>> {
+        let bots = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |bot: &&Arc<BotRecord>| bot.name == name || bot.identity.to_string() == name;
+        bots.values().find(is_it).cloned()
+    }
+
     /// All bots, the oldest first.
     pub(crate) fn all(&self) -> Vec<Arc<BotRecord>> {
         let bots = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -57,6 +57,9 @@ pub struct MatrixConfig {
     /// Behind the colon of every room, user and file. It is part of what clients keep: with
     /// another one they do not find their rooms again.
     pub server_name: String,
+    /// An address of its own, loopback only unless there is a certificate; `None`: it is served
+    /// where the native API is. Port 0 takes a free one.
+    pub listen: Option<SocketAddr>,
     /// Values of the `Origin` header whose pages may use the Matrix routes (CORS).
     pub allowed_origins: Vec<String>,
     /// Whether whoever knows the id of a file gets it at `/_matrix/media` without a token, as
@@ -66,7 +69,12 @@ pub struct MatrixConfig {
 
 impl Default for MatrixConfig {
     fn default() -> Self {
-        Self { server_name: "localhost".to_owned(), allowed_origins: Vec::new(), open_media: false }
+        Self {
+            server_name: "localhost".to_owned(),
+            listen: None,
+            allowed_origins: Vec::new(),
+            open_media: false,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -16,7 +17,6 @@ use crate::config::GatewayConfig;
 use crate::door::Peer;
 use crate::matrix;
 use crate::problem::{Kind, Problem};
-use crate::state::AppState;
 
 /// Which hosts and origins are answered.
 #[derive(Debug, Clone)]
@@ -85,9 +85,13 @@ impl Guard {
 }
 
 /// Refuses requests that a foreign page may have sent.
-pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State(hosts): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let peer = request.extensions().get().copied();
-    match state.guard.check(peer, request.uri(), request.headers()) {
+    match hosts.check(peer, request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

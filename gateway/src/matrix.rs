@@ -29,16 +29,25 @@ mod translate;
 
 use std::sync::Arc;
 
+use axum::extract::{MatchedPath, Request};
+use http::Method;
+
 use crate::config::MatrixConfig;
+use crate::router::Address;
+use crate::state::AppState;
 
 pub(crate) use error::render;
 pub(crate) use router::{cors, router};
 pub(crate) use token::take_token;
 
+const LOGIN: [&str; 2] = ["/_matrix/client/v3/login", "/_matrix/client/r0/login"];
+
 /// What Matrix clients see.
 #[derive(Debug, Clone)]
 pub(crate) struct Matrix {
     server_name: Arc<str>,
+    /// It has an address of its own.
+    apart: bool,
     allowed_origins: Vec<String>,
     open_media: bool,
     unnamed: Arc<names::Unnamed>,
@@ -47,14 +56,27 @@ pub(crate) struct Matrix {
 impl Matrix {
     /// By its configuration.
     pub(crate) fn new(config: MatrixConfig) -> Self {
-        let MatrixConfig { server_name, allowed_origins, open_media } = config;
+        let MatrixConfig { server_name, listen, allowed_origins, open_media } = config;
         Self {
             server_name: server_name.into(),
+            apart: listen.is_some(),
             allowed_origins,
             open_media,
             unnamed: Arc::default(),
         }
     }
+}
+
+/// Whether the facade is served at this address.
+pub(crate) fn is_served(state: &AppState, at: Address) -> bool {
+    state.matrix.as_ref().is_some_and(|matrix| matrix.apart == (at == Address::Matrix))
+}
+
+/// Whether a request is a login: it counts by itself against the rates, when it knows whose
+/// password was right or wrong.
+pub(crate) fn counts_itself(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    request.method() == Method::POST && route.is_some_and(|route| LOGIN.contains(&route))
 }
 
 /// Whether a path is one of Matrix.

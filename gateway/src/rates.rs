@@ -19,11 +19,13 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use http::{HeaderName, HeaderValue};
+use quicproquo_client::IdentityKey;
 use quicproquo_client::clock::now_ms;
 
 use crate::auth::{TokenHash, presented};
 use crate::config::Rate;
 use crate::door::{Peer, network};
+use crate::matrix;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
@@ -32,17 +34,27 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Takings after which buckets that are full again are forgotten.
 const PRUNE_EVERY: u32 = 16_384;
 
+/// Wrong passwords for one bot from one address: what a program in a loop uses up soon, and only
+/// for itself.
+const LOGIN: Rate = Rate { per_sec: 1, burst: 10 };
+
 /// All rates of a gateway.
 #[derive(Debug)]
 pub(crate) struct Rates {
     tokens: Option<Buckets<TokenHash>>,
     addresses: Option<Buckets<IpAddr>>,
+    logins: Option<Buckets<(IpAddr, IdentityKey)>>,
 }
 
 impl Rates {
     /// A rate of 0 per second does not limit.
     pub(crate) fn new(token: Rate, address: Rate) -> Self {
-        Self { tokens: Buckets::new("token", token), addresses: Buckets::new("address", address) }
+        let logins = if address.per_sec == 0 { address } else { LOGIN };
+        Self {
+            tokens: Buckets::new("token", token),
+            addresses: Buckets::new("address", address),
+            logins: Buckets::new("login", logins),
+        }
     }
 
     /// One more request with a valid token.
@@ -50,12 +62,21 @@ impl Rates {
         self.tokens.as_ref().map(|tokens| tokens.take(hash))
     }
 
-    /// One more request without one. Processes at the Unix socket share a bucket.
-    fn address(&self, peer: Option<Peer>) -> Option<Standing> {
-        let address = peer.and_then(|peer| peer.ip());
-        let address = network(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        self.addresses.as_ref().map(|addresses| addresses.take(&address))
+    /// One more request without one.
+    pub(crate) fn address(&self, peer: Option<Peer>) -> Option<Standing> {
+        self.addresses.as_ref().map(|addresses| addresses.take(&origin(peer)))
     }
+
+    /// One more wrong password for a bot.
+    pub(crate) fn login(&self, peer: Option<Peer>, bot: IdentityKey) -> Option<Standing> {
+        self.logins.as_ref().map(|logins| logins.take(&(origin(peer), bot)))
+    }
+}
+
+/// Processes at the Unix socket have one address.
+fn origin(peer: Option<Peer>) -> IpAddr {
+    let address = peer.and_then(|peer| peer.ip());
+    network(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// One bucket per key.
@@ -135,6 +156,7 @@ pub(crate) async fn limit(State(state): State<AppState>, request: Request, next:
     let hash = presented(request.headers()).ok().map(|token| token.hash());
     let standing = match hash.filter(|hash| is_valid(&state, hash)) {
         Some(hash) => state.rates.token(&hash),
+        None if matrix::counts_itself(&request) => None,
         None => state.rates.address(peer),
     };
     let Some(standing) = standing else { return next.run(request).await };
@@ -192,5 +214,19 @@ mod tests {
         assert!(rates.address(None).unwrap().check().is_ok());
         assert!(rates.address(Some(Peer::Local)).unwrap().check().is_err());
         assert!(rates.token(&TokenHash::from_slice(&[1; 32]).unwrap()).is_none());
+    }
+
+    #[test]
+    fn wrong_passwords_count_for_one_bot_from_one_address() {
+        let rates = Rates::new(Rate::TOKEN, Rate::ADDRESS);
+        let [one, other] = [1, 2].map(|n| IdentityKey::from_slice(&[n; 32]).unwrap());
+        let peer = |text: &str| Some(Peer::Tcp(format!("{text}:7").parse().unwrap()));
+        let fails = |from: &str, bot| rates.login(peer(from), bot).unwrap().check().is_err();
+        assert!((0..LOGIN.burst).all(|_| !fails("192.0.2.1", one)));
+        assert!(fails("192.0.2.1", one));
+        assert!(!fails("192.0.2.1", other) && !fails("192.0.2.2", one));
+        assert!(rates.address(peer("192.0.2.1")).unwrap().check().is_ok());
+        let unlimited = Rates::new(Rate::TOKEN, Rate { per_sec: 0, burst: 1 });
+        assert!(unlimited.login(peer("192.0.2.1"), one).is_none());
     }
 }

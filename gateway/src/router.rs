@@ -1,5 +1,7 @@
 //! The whole API in one place.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::guard::guard;
+use crate::guard::{Guard, guard};
 use crate::matrix;
 use crate::openapi::Frame;
 use crate::problem::{Kind, Problem};
@@ -73,18 +75,31 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(health::get_ready))
 }
 
-/// The service: routes, documentation, and what applies to all of them.
-pub(crate) fn router(state: &AppState, shown: Pages) -> Router {
-    let (router, _) = routes().split_for_parts();
+/// Where something is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// Where the native API is.
+    Main,
+    /// Where the facade for Matrix is, when it has an address of its own.
+    Matrix,
+}
+
+/// The service at an address: routes, documentation, and what applies to all of them.
+pub(crate) fn router(state: &AppState, at: Address, shown: Pages, hosts: Guard) -> Router {
+    let mut router = Router::new();
+    if at == Address::Main {
+        router = routes().split_for_parts().0.merge(pages::router(state, shown));
+    }
+    if matrix::is_served(state, at) {
+        router = router.merge(matrix::router(state));
+    }
     router
-        .merge(pages::router(state, shown))
-        .merge(matrix::router(state))
         .fallback(|| async { Problem::new(Kind::RouteNotFound) })
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .layer(from_fn_with_state(state.clone(), rates::limit))
         .layer(option_layer(matrix::cors(state)))
         // Before the rates: a foreign page must not use up what its visitor's address may do.
-        .layer(from_fn_with_state(state.clone(), guard))
+        .layer(from_fn_with_state(Arc::new(hosts), guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), edge::edge))
         // First of all: a token must not be in what anything else sees of the target.

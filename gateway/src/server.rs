@@ -20,6 +20,7 @@ use crate::idempotency::Running;
 use crate::matrix::Matrix;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
+use crate::router::Address;
 use crate::routes::pages::Pages;
 use crate::state::{AppState, ReadySwitch, Shared};
 use crate::store::Store;
@@ -33,7 +34,11 @@ const GRACE: Duration = Duration::from_secs(8);
 /// A gateway that is bound and does not answer yet.
 #[derive(Debug)]
 pub struct Gateway {
+    /// For the native API.
     listeners: Vec<Listener>,
+    guard: Guard,
+    /// For Matrix alone.
+    matrix: Option<(Listener, Guard)>,
     limits: DoorLimits,
     pages: Pages,
     local_addr: SocketAddr,
@@ -49,15 +54,14 @@ impl Gateway {
     /// # Errors
     /// See [`GatewayError`].
     pub async fn bind(config: GatewayConfig, client: Client) -> Result<Self, GatewayError> {
-        if !config.listen.ip().is_loopback() && config.certificate.is_none() {
-            return Err(GatewayError::NotLoopback { addr: config.listen });
-        }
         let reload = config.certificate.clone().map(CertificateReload::load).transpose()?;
-        let mut tcp = Listener::tcp(config.listen).await?;
+        let (tcp, guard) = listen(config.listen, reload.as_ref(), &config).await?;
         let local_addr = tcp.local_addr().unwrap_or(config.listen);
-        if let Some(reload) = &reload {
-            tcp = tcp.with_tls(reload.server_config()?);
-        }
+        let own = config.matrix.as_ref().and_then(|matrix| matrix.listen);
+        let matrix = match own {
+            Some(addr) => Some(listen(addr, reload.as_ref(), &config).await?),
+            None => None,
+        };
         let socket = config.socket.as_deref().map(Listener::unix).transpose()?;
         let folder = config.data_dir.as_path();
         let store = Store::open(folder, config.sync).await?;
@@ -84,7 +88,6 @@ impl Gateway {
             secure: reload.is_some(),
             matrix: config.matrix.clone().map(Matrix::new),
             rates: Rates::new(config.token_rate, config.address_rate),
-            guard: Guard::new(local_addr, &config),
             ready: ReadySwitch::new(config.ready),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -97,6 +100,8 @@ impl Gateway {
         }
         Ok(Self {
             listeners: [tcp].into_iter().chain(socket).collect(),
+            guard,
+            matrix,
             limits: config.door,
             pages: Pages { metrics: config.metrics, docs: config.docs },
             local_addr,
@@ -110,6 +115,11 @@ impl Gateway {
     /// The address that is bound; the port is the real one.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where the Matrix facade is, when it has an address of its own; the port is the real one.
+    pub fn matrix_addr(&self) -> Option<SocketAddr> {
+        self.matrix.as_ref().and_then(|(listener, _)| listener.local_addr())
     }
 
     /// The file of the admin token.
@@ -138,7 +148,7 @@ impl Gateway {
     /// # Errors
     /// None so far; faults of single connections are logged.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), GatewayError> {
-        let Self { listeners, limits, pages, state, writer, .. } = self;
+        let Self { mut listeners, guard, matrix, limits, pages, state, writer, .. } = self;
         let (hard, close_writer) = (CancellationToken::new(), CancellationToken::new());
         let writing = TaskTracker::new();
         writing.spawn(writer.run(close_writer.clone()));
@@ -147,7 +157,12 @@ impl Gateway {
             Err(error) => tracing::error!(%error, "no webhook delivers: the database failed"),
         }
         let end = DoorEnd { closed: shutdown, soft: state.stopping.clone(), hard: hard.clone() };
-        let door = Door::new(router::router(&state, pages), limits, state.tasks.clone(), end);
+        if let Some((listener, guard)) = matrix {
+            let router = router::router(&state, Address::Matrix, pages, guard);
+            listeners.push(listener.with_router(router));
+        }
+        let router = router::router(&state, Address::Main, pages, guard);
+        let door = Door::new(router, limits, state.tasks.clone(), end);
         door.counted_by(state.metrics.door.clone()).serve(listeners).await;
         state.stopping.cancel();
         state.tasks.close();
@@ -163,6 +178,23 @@ impl Gateway {
         state.store.close().await;
         Ok(())
     }
+}
+
+/// Listens at an address, and knows under which names.
+async fn listen(
+    addr: SocketAddr,
+    tls: Option<&CertificateReload>,
+    config: &GatewayConfig,
+) -> Result<(Listener, Guard), GatewayError> {
+    if !addr.ip().is_loopback() && tls.is_none() {
+        return Err(GatewayError::NotLoopback { addr });
+    }
+    let mut tcp = Listener::tcp(addr).await?;
+    if let Some(tls) = tls {
+        tcp = tcp.with_tls(tls.server_config()?);
+    }
+    let guard = Guard::new(tcp.local_addr().unwrap_or(addr), config);
+    Ok((tcp, guard))
 }
 
 /// Whether a gateway is ready.

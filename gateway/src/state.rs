@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{TokenHash, Tokens};
 use crate::bots::Bots;
 use crate::events::{Consumers, Tickets};
-use crate::guard::Guard;
 use crate::idempotency::Running;
 use crate::matrix::Matrix;
 use crate::metrics::Metrics;
@@ -58,8 +57,6 @@ pub(crate) struct Shared {
     pub(crate) secure: bool,
     /// How many requests there may be.
     pub(crate) rates: Rates,
-    /// Which hosts and origins are answered.
-    pub(crate) guard: Guard,
     /// Whether the node link can work.
     pub(crate) ready: ReadySwitch,
     /// Cancelled when the gateway stops: waiting calls answer, streams close.

@@ -17,6 +17,9 @@ const REQUIREMENTS: &[&str] = &["tests/python/requirements.txt"];
 const NIO: [(&str, &str); 2] =
     [("venv-nio", "tests/matrix/nio.txt"), ("venv-nio-024", "tests/matrix/nio-024.txt")];
 
+/// Bots for Matrix that others have published.
+const MATRIX_BOTS: &[&str] = &["tests/matrix/bots.txt", "tests/matrix/bots-constraints.txt"];
+
 /// What the SDK for Python, its examples and its tests need.
 const SDK_REQUIREMENTS: &[&str] =
     &["sdk/python/requirements-dev.txt", "sdk/python/constraints.txt"];
@@ -28,7 +31,7 @@ struct Tool {
     present: fn() -> bool,
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
     Tool { what: "Chromium", packages: &["chromium"], present: has_chromium },
     Tool {
         what: "Python 3.11 or newer with venv",
@@ -42,6 +45,11 @@ const TOOLS: [Tool; 12] = [
         what: "gorilla/websocket for Go",
         packages: &["golang-github-gorilla-websocket-dev"],
         present: has_go_websocket,
+    },
+    Tool {
+        what: "the documentation of matrix-nio, whose example a test runs",
+        packages: &["python3-matrix-nio-doc"],
+        present: has_nio_examples,
     },
     Tool { what: "jq", packages: &["jq"], present: has_jq },
     Tool { what: "curl", packages: &["curl", "ca-certificates"], present: has_curl },
@@ -90,6 +98,11 @@ fn has_go_websocket() -> bool {
     PathBuf::from("/usr/share/gocode/src/github.com/gorilla/websocket").exists()
 }
 
+/// Where Debian has them; the test looks for them there.
+fn has_nio_examples() -> bool {
+    PathBuf::from("/usr/share/doc/python3-matrix-nio-doc/html/examples.html").exists()
+}
+
 fn has_jq() -> bool {
     shell::succeeds("jq", &["--version"])
 }
@@ -135,6 +148,7 @@ pub(crate) fn ensure(install: bool) -> Result<()> {
     for (name, requirements) in NIO {
         python_environment(name, &[requirements])?;
     }
+    python_environment("venv-matrix-bots", MATRIX_BOTS)?;
     node_modules("tests/node", "node")?;
     sdk()
 }

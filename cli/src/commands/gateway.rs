@@ -37,6 +37,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "data_dir": settings.data_dir,
             "admin_token_file": gateway.admin_token,
             "socket": gateway.socket,
+            "matrix": gateway.matrix_url(),
             "node": node,
         }))?;
     } else {
@@ -50,7 +51,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
              Node          {node} (QUIC)\n\n\
              Ctrl-C stops it.",
             gateway.admin_token.display(),
-            gateway.socket_line(),
+            gateway.other_lines(),
             settings.data_dir.display(),
         ));
     }

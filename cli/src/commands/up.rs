@@ -23,6 +23,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
             "data_dir": settings.data_dir,
             "admin_token_file": gateway.admin_token,
             "socket": gateway.socket,
+            "matrix": gateway.matrix_url(),
             "node": node.address,
             "node_fingerprint": node.fingerprint,
             "node_ops": node.ops_url(),
@@ -39,7 +40,7 @@ pub(crate) async fn run(settings: &Settings, json: bool) -> Result<(), Failure> 
              Fingerprint   {}{}\n\n\
              Ctrl-C stops it.",
             gateway.admin_token.display(),
-            gateway.socket_line(),
+            gateway.other_lines(),
             settings.data_dir.display(),
             node.address,
             node.fingerprint,

@@ -235,25 +235,20 @@ impl Http {
     }
 
     fn check(self) -> Result<Self, Failure> {
-        let listen = self.listen;
         if self.certificate.is_some() != self.key.is_some() {
             return Err(Failure::usage("http.certificate and http.key go together"));
         }
         if self.certificate.is_some() && !self.tls {
             return Err(Failure::usage("http.tls is off, and http.certificate is for TLS"));
         }
-        if !listen.ip().is_loopback() && self.certificate.is_none() {
-            return Err(Failure::usage(format!(
-                "http.listen {listen} is not loopback, and tokens must not travel in clear: give \
-                 http.certificate and http.key, or listen on loopback and put a proxy with TLS \
-                 before it"
-            )));
-        }
-        if listen.ip().is_unspecified() && self.allowed_hosts.is_empty() {
-            return Err(Failure::usage(format!(
-                "http.listen {listen} has many names: give http.allowed_hosts, those that callers \
-                 have in their URLs, with the port unless it is 443"
-            )));
+        self.check_address("http.listen", self.listen)?;
+        if let Some(own) = self.matrix.listen {
+            self.check_address("http.matrix.listen", own)?;
+            if own == self.listen && own.port() != 0 {
+                return Err(Failure::usage(format!(
+                    "http.matrix.listen is {own}, as http.listen: without it, Matrix is served there"
+                )));
+            }
         }
         for (name, count) in [
             ("connections", self.connections),
@@ -266,6 +261,23 @@ impl Http {
             }
         }
         Ok(self)
+    }
+
+    fn check_address(&self, name: &str, listen: SocketAddr) -> Result<(), Failure> {
+        if !listen.ip().is_loopback() && self.certificate.is_none() {
+            return Err(Failure::usage(format!(
+                "{name} {listen} is not loopback, and tokens must not travel in clear: give \
+                 http.certificate and http.key, or listen on loopback and put a proxy with TLS \
+                 before it"
+            )));
+        }
+        if listen.ip().is_unspecified() && self.allowed_hosts.is_empty() {
+            return Err(Failure::usage(format!(
+                "{name} {listen} has many names: give http.allowed_hosts, those that callers have \
+                 in their URLs, with the port unless it is 443"
+            )));
+        }
+        Ok(())
     }
 
     /// Puts the settings into what the gateway takes; files of certificates apart.
@@ -309,6 +321,21 @@ mod tests {
         assert!(half.contains("go together"), "{half}");
         let off = load(&format!("{keys}\ntls = false")).unwrap_err();
         assert!(off.contains("http.tls"), "{off}");
+    }
+
+    #[test]
+    fn an_address_for_matrix_is_another_one_under_the_same_rules() {
+        let own = |addr: &str| format!("[matrix]\nlisten = {addr:?}");
+        let same = load(&own("127.0.0.1:8080")).unwrap_err();
+        assert!(same.contains("http.matrix.listen is 127.0.0.1:8080"), "{same}");
+        let clear = load(&own("192.0.2.1:1")).unwrap_err();
+        assert!(clear.contains("http.matrix.listen 192.0.2.1:1 is not loopback"), "{clear}");
+        let keys = "certificate = \"c\"\nkey = \"k\"\n";
+        let nameless = load(&format!("{keys}{}", own("0.0.0.0:8448"))).unwrap_err();
+        assert!(nameless.contains("http.matrix.listen 0.0.0.0:8448 has many names"), "{nameless}");
+        load(&format!("{keys}allowed_hosts = [\"a.example:8448\"]\n{}", own("0.0.0.0:8448")))
+            .unwrap();
+        load(&own("127.0.0.1:8008")).unwrap();
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! `[http.matrix]`: the facade for bots written for Matrix.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 use quicproquo_gateway::{GatewayConfig, MatrixConfig};
 use serde::{Deserialize, Serialize};
 
+use super::layers::address;
 use crate::exit::Failure;
 
 /// Longest name of a server in Matrix ids, in bytes.
@@ -31,6 +34,16 @@ pub(crate) struct MatrixLayer {
         value_name = "NAME"
     )]
     pub(super) server_name: Option<String>,
+    /// An address for Matrix alone; needs a certificate unless it is loopback [default: none, it
+    /// is served where the API is].
+    #[arg(
+        id = "http_matrix_listen",
+        long = "matrix-listen",
+        env = "QPQ_HTTP_MATRIX_LISTEN",
+        value_name = "ADDR",
+        value_parser = address
+    )]
+    pub(super) listen: Option<SocketAddr>,
     /// Origins whose pages may use the Matrix routes (CORS) [default: none].
     #[arg(
         id = "http_matrix_allowed_origins",
@@ -58,6 +71,8 @@ pub(crate) struct MatrixLayer {
 pub(crate) struct Matrix {
     enabled: bool,
     server_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) listen: Option<SocketAddr>,
     allowed_origins: Vec<String>,
     open_media: bool,
 }
@@ -86,14 +101,20 @@ impl Matrix {
             )));
         }
         let enabled = flags.enabled.or(file.enabled).unwrap_or(true);
+        let listen = flags.listen.or(file.listen);
+        if listen.is_some() && !enabled {
+            return Err(Failure::usage(
+                "http.matrix.enabled is false, and http.matrix.listen is for it",
+            ));
+        }
         let open_media = flags.open_media.or(file.open_media).unwrap_or(false);
-        Ok(Self { enabled, server_name, allowed_origins, open_media })
+        Ok(Self { enabled, server_name, listen, allowed_origins, open_media })
     }
 
     /// Puts the settings into what the gateway takes.
     pub(super) fn apply(&self, config: &mut GatewayConfig) {
-        let Self { enabled, server_name, allowed_origins, open_media } = self.clone();
-        let matrix = MatrixConfig { server_name, allowed_origins, open_media };
+        let Self { enabled, server_name, listen, allowed_origins, open_media } = self.clone();
+        let matrix = MatrixConfig { server_name, listen, allowed_origins, open_media };
         config.matrix = enabled.then_some(matrix);
     }
 }
@@ -114,6 +135,8 @@ mod tests {
         assert_eq!(config.matrix, Some(MatrixConfig::default()));
         load("enabled = false").unwrap().apply(&mut config);
         assert_eq!(config.matrix, None);
+        let off = load("enabled = false\nlisten = \"127.0.0.1:1\"").unwrap_err();
+        assert!(off.contains("http.matrix.listen"), "{off}");
     }
 
     #[test]

@@ -460,10 +460,11 @@ impl Actor {
         let removed: Vec<_> = removed.copied().collect();
         record.remember_removed(epoch, &removed, &added);
         if summary.self_removed {
-            self.go_out(group, unit);
+            self.go_out(group, Some(summary.by), unit);
         } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {
             let by = summary.by;
-            let data = EventData::GroupMembersChanged { epoch, by, added, removed };
+            let left = summary.left.iter().filter(|key| removed.contains(key)).copied().collect();
+            let data = EventData::GroupMembersChanged { epoch, by, added, removed, left };
             self.emit(unit, Some(group), data);
         }
         if !summary.self_removed && (summary.renamed.is_some() || summary.topic.is_some()) {

@@ -51,7 +51,8 @@ impl Actor {
                     slot.record.state = GroupState::Left;
                     slot.record.lost = None;
                 }
-                self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into() });
+                let by = Some(self.identity.key());
+                self.emit(unit, Some(group), EventData::GroupLeft { reason: "left".into(), by });
             }
             self.forget_group_state(group, unit);
             unit.record_changed(group);

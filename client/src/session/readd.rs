@@ -166,7 +166,8 @@ impl Actor {
             slot.record.remember_removed(epoch, &removed, &now);
         }
         if !added.is_empty() || !removed.is_empty() {
-            let data = EventData::GroupMembersChanged { epoch, by, added, removed };
+            let left = Vec::new();
+            let data = EventData::GroupMembersChanged { epoch, by, added, removed, left };
             self.emit(unit, Some(&group), data);
         }
         if renamed {

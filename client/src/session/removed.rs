@@ -63,21 +63,26 @@ impl GroupRecord {
 }
 
 impl Actor {
-    /// We are no longer a member: everything of the group ends.
-    pub(super) fn go_out(&mut self, group: &GroupId, unit: &mut Unit) {
+    /// We are no longer a member, by the doing of somebody: everything of the group ends.
+    pub(super) fn go_out(&mut self, group: &GroupId, by: Option<IdentityKey>, unit: &mut Unit) {
+        let own = self.identity.key();
         let Some(slot) = self.groups.get_mut(group) else { return };
         let record = &mut slot.record;
         record.lost = None;
         let left = record.state == GroupState::Leaving;
         if record.is_visible() {
             record.state = if left { GroupState::Left } else { GroupState::Removed };
-            let reason = if left { "left" } else { "removed" }.to_owned();
-            self.emit(unit, Some(group), EventData::GroupLeft { reason });
+            let (reason, by) = if left { ("left", Some(own)) } else { ("removed", by) };
+            self.emit(unit, Some(group), EventData::GroupLeft { reason: reason.to_owned(), by });
         } else {
+            let invited = record.state == GroupState::Invited;
             record.state = GroupState::Declined;
             slot.hidden.clear();
             unit.batch.drop_hidden(self.owner, group);
             self.place_free(unit);
+            if invited {
+                self.tell_uninvited(group, "withdrawn", by, unit);
+            }
         }
         self.end_intents(group, unit);
         self.forget_group_state(group, unit);
@@ -146,7 +151,7 @@ impl Actor {
         tracing::warn!("a member says that this identity was removed, by a commit that is lost");
         record.epoch = notice.epoch;
         self.commit_lost(group, unit);
-        self.go_out(group, unit);
+        self.go_out(group, None, unit);
         self.renew(group, unit);
         self.unbuffer(group.as_bytes(), unit);
     }

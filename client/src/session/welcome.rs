@@ -245,9 +245,22 @@ impl Actor {
         slot.hidden.clear();
         unit.batch.drop_hidden(self.owner, invitation);
         unit.record_changed(invitation);
+        self.tell_uninvited(invitation, "declined", Some(self.identity.key()), unit);
         self.intend(invitation.clone(), IntentSpec::Leave, None, unit);
         self.place_free(unit);
         Ok(())
+    }
+
+    /// The end of an invitation is visible as the invitation was.
+    pub(super) fn tell_uninvited(
+        &mut self,
+        group: &GroupId,
+        reason: &str,
+        by: Option<IdentityKey>,
+        unit: &mut Unit,
+    ) {
+        let data = EventData::InvitationEnded { reason: reason.to_owned(), by };
+        self.append(unit, Some(group), unit.now_ms, data);
     }
 
     pub(super) fn tell_joined(&mut self, group: &GroupId, unit: &mut Unit) {

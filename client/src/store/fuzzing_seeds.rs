@@ -67,8 +67,13 @@ pub(crate) fn records() -> Vec<Vec<u8>> {
         suite: Suite::Envelope,
         damaged: false,
     };
-    let event =
-        EventData::GroupMembersChanged { epoch: 1, by: own, added: vec![own], removed: vec![] };
+    let event = EventData::GroupMembersChanged {
+        epoch: 1,
+        by: own,
+        added: vec![own],
+        removed: vec![],
+        left: vec![],
+    };
     vec![
         cbor(&record),
         cbor(&OutboxRecord::lost(group, 1, 2)),

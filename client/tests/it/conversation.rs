@@ -74,8 +74,11 @@ async fn members_come_go_and_rename() {
         .await;
 
     alice.remove(group.clone(), vec![carol.identity()], patient()).await.unwrap();
-    until(&carol, |event| matches!(event, EventData::GroupLeft { reason } if reason == "removed"))
-        .await;
+    until(
+        &carol,
+        |event| matches!(event, EventData::GroupLeft { reason, .. } if reason == "removed"),
+    )
+    .await;
     alice.send(group.clone(), text("without carol"), patient()).await.unwrap();
     heard(&bob, "without carol").await;
     assert!(!texts(&all(&carol).await).contains(&"without carol".to_owned()));

@@ -19,6 +19,8 @@ pub struct CommitSummary {
     pub added: Vec<Member>,
     /// Members that were removed or left.
     pub removed: Vec<IdentityKey>,
+    /// Those of them that asked to leave, as far as their proposals are here.
+    pub left: Vec<IdentityKey>,
     /// The new name, when it changed.
     pub renamed: Option<String>,
     /// The new topic, when it changed.
@@ -34,7 +36,7 @@ impl CommitSummary {
         staged: &StagedCommit,
         by: IdentityKey,
         added: Vec<Member>,
-        removed: Vec<IdentityKey>,
+        (removed, left): (Vec<IdentityKey>, Vec<IdentityKey>),
         before: Option<&StandardContext>,
         after: Option<&StandardContext>,
     ) -> Self {
@@ -43,6 +45,7 @@ impl CommitSummary {
             by,
             added,
             removed,
+            left,
             renamed: None,
             topic: None,
             admins: None,

@@ -114,10 +114,20 @@ pub(super) fn describe(
     let mut present: BTreeMap<u32, IdentityKey> = leaves(mls)
         .filter_map(|(leaf, node)| Some((leaf.u32(), identity_of(node).ok()?)))
         .collect();
-    let removed: Vec<IdentityKey> = staged
-        .remove_proposals()
-        .filter_map(|proposal| present.remove(&proposal.remove_proposal().removed().u32()))
-        .collect();
+    // An admin removes by value who has proposed to leave.
+    let proposals = mls.pending_proposals().chain(staged.queued_proposals());
+    let leaving: BTreeSet<u32> =
+        proposals.filter_map(|proposal| leaver(proposal).ok()).map(|leaf| leaf.u32()).collect();
+    let (mut removed, mut left) = (Vec::new(), Vec::new());
+    for proposal in staged.remove_proposals() {
+        let leaf = proposal.remove_proposal().removed().u32();
+        if let Some(identity) = present.remove(&leaf) {
+            removed.push(identity);
+            if leaving.contains(&leaf) {
+                left.push(identity);
+            }
+        }
+    }
     let mut added = Vec::new();
     let mut places = 0..=u32::MAX;
     for proposal in staged.add_proposals() {
@@ -138,7 +148,7 @@ pub(super) fn describe(
     {
         return Err(Unauthorized::NoAdminLeft);
     }
-    Ok(CommitSummary::new(staged, by, added, removed, before.as_ref(), after.as_ref()))
+    Ok(CommitSummary::new(staged, by, added, (removed, left), before.as_ref(), after.as_ref()))
 }
 
 /// A hybrid key is well-formed; in a standard group there is one.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::Router;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,14 +31,19 @@ where
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S>(door: &Door, stream: S, peer: Peer, place: ConnectionPermit)
-where
+pub(super) async fn serve<S>(
+    door: &Door,
+    router: &Router,
+    stream: S,
+    peer: Peer,
+    place: ConnectionPermit,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(place.clone());
         request.extensions_mut().insert(peer);
-        let router = door.router.clone();
+        let router = router.clone();
         async move {
             let response: Result<Response, Infallible> = router.oneshot(request).await;
             response

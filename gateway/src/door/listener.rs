@@ -7,12 +7,17 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 
 /// Something a door listens at.
 #[derive(Debug)]
-pub struct Listener(pub(super) Kind);
+pub struct Listener {
+    pub(super) kind: Kind,
+    /// What is answered there, when it is not what the door answers elsewhere.
+    pub(super) router: Option<Router>,
+}
 
 #[derive(Debug)]
 pub(super) enum Kind {
@@ -46,7 +51,7 @@ impl Listener {
             ErrorKind::AddrInUse => ListenerError::Taken(addr.to_string()),
             _ => ListenerError::Failed { at: addr.to_string(), source },
         })?;
-        Ok(Self(Kind::Tcp(listener, None)))
+        Ok(Self::of(Kind::Tcp(listener, None)))
     }
 
     /// Listens at a Unix socket (0600), for processes of the same user and of root. One that
@@ -71,20 +76,30 @@ impl Listener {
         }
         let listener = bind_private(path).map_err(failed)?;
         let owner = fs::metadata(path).map_err(failed)?.uid();
-        Ok(Self(Kind::Unix(listener, SocketFile { path: path.to_owned(), owner })))
+        Ok(Self::of(Kind::Unix(listener, SocketFile { path: path.to_owned(), owner })))
     }
 
     /// Speaks TLS from now on. A Unix socket does not.
-    pub(crate) fn with_tls(self, tls: Arc<ServerConfig>) -> Self {
-        match self.0 {
-            Kind::Tcp(listener, _) => Self(Kind::Tcp(listener, Some(tls))),
-            unix @ Kind::Unix(..) => Self(unix),
+    pub(crate) fn with_tls(mut self, tls: Arc<ServerConfig>) -> Self {
+        if let Kind::Tcp(_, slot) = &mut self.kind {
+            *slot = Some(tls);
         }
+        self
+    }
+
+    /// Answers with these routes.
+    pub(crate) fn with_router(mut self, router: Router) -> Self {
+        self.router = Some(router);
+        self
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, router: None }
     }
 
     /// The TCP address that is bound; the port is the real one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener, _) => listener.local_addr().ok(),
             Kind::Unix(..) => None,
         }

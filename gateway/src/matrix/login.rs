@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use quicproquo_client::clock::now_ms;
 use serde::Deserialize;
@@ -15,8 +15,10 @@ use super::body::Body;
 use super::error::{forbidden, invalid};
 use super::ids::{Caller, Ids};
 use crate::auth::{Bot, Grant, Login, Token};
+use crate::door::Peer;
 use crate::problem::{Kind, Problem};
 use crate::random;
+use crate::rates::Standing;
 use crate::routes::bots::finish;
 use crate::state::AppState;
 
@@ -44,31 +46,72 @@ struct Identifier {
     user: Option<String>,
 }
 
+impl LoginBody {
+    /// The password or token.
+    fn secret(&self) -> Result<&str, Problem> {
+        let secret = match self.kind.as_str() {
+            "m.login.password" => &self.password,
+            "m.login.token" => &self.token,
+            _ => {
+                let problem = invalid("log in by m.login.password or m.login.token");
+                return Err(problem.with_code(StatusCode::BAD_REQUEST, "M_UNKNOWN"));
+            }
+        };
+        secret.as_deref().ok_or_else(|| {
+            let problem = invalid("no password, or no token");
+            problem.with_code(StatusCode::BAD_REQUEST, "M_MISSING_PARAM")
+        })
+    }
+
+    /// The name of the user, as far as it says.
+    fn local(&self) -> Option<&str> {
+        let user = self.identifier.user.as_deref().or(self.user.as_deref())?;
+        match user.strip_prefix('@') {
+            Some(rest) => rest.split_once(':').map(|(local, _)| local),
+            None => Some(user),
+        }
+    }
+}
+
 pub(super) async fn flows() -> Json<Value> {
     Json(json!({ "flows": [{ "type": "m.login.password" }, { "type": "m.login.token" }] }))
 }
 
+fn refused() -> Problem {
+    forbidden("the password (or token) is not a bot token that is valid here")
+}
+
+/// A request with a right password counts as one of that token, so nobody can keep its owner out.
+/// One with a wrong password counts against its address and the bot that it is for, any other
+/// against its address.
 pub(super) async fn login(
     State(state): State<AppState>,
-    Body(body): Body<LoginBody>,
+    peer: Option<Extension<Peer>>,
+    body: Result<Body<LoginBody>, Problem>,
 ) -> Result<Json<Value>, Problem> {
-    let LoginBody { kind, identifier, user, password, token, device_id, .. } = &body;
-    let secret = match kind.as_str() {
-        "m.login.password" => password,
-        "m.login.token" => token,
-        _ => {
-            let problem = invalid("log in by m.login.password or m.login.token");
-            return Err(problem.with_code(StatusCode::BAD_REQUEST, "M_UNKNOWN"));
+    let peer = peer.map(|Extension(peer)| peer);
+    let count = |standing: Option<Standing>| standing.map_or(Ok(()), |standing| standing.check());
+    let read = body.and_then(|Body(body)| Ok((body.secret()?.to_owned(), body)));
+    let (secret, body) = match read {
+        Ok(read) => read,
+        Err(problem) => {
+            count(state.rates.address(peer))?;
+            return Err(problem);
         }
     };
-    let refused = || forbidden("the password (or token) is not a bot token that is valid here");
-    let secret = secret.as_deref().ok_or_else(|| {
-        invalid("no password, or no token").with_code(StatusCode::BAD_REQUEST, "M_MISSING_PARAM")
+    let found = Bot::by_token(&state, &secret);
+    count(match &found {
+        Ok(bot) => state.rates.token(&bot.grant.hash),
+        Err(_) => match body.local().and_then(|name| state.bots.called(name)) {
+            Some(bot) => state.rates.login(peer, bot.identity),
+            None => state.rates.address(peer),
+        },
     })?;
-    let bot = Bot::by_token(&state, secret).map_err(|problem| match problem.kind() {
+    let bot = found.map_err(|problem| match problem.kind() {
         Kind::BotStopped => problem,
         _ => refused(),
     })?;
+    let LoginBody { identifier, user, device_id, .. } = &body;
     if bot.grant.login.is_some() {
         return Err(forbidden("log in with the bot token, not with what a login made of it"));
     }

@@ -1,6 +1,6 @@
 //! State events: what a group is, as Matrix clients know it. They are made when they are asked for.
 
-use quicproquo_client::{GroupInfo, IdentityKey, MemberInfo, Profile, Role};
+use quicproquo_client::{GroupInfo, MemberInfo, Profile, Role};
 use serde_json::{Value, json};
 
 use super::content::OWN;
@@ -68,15 +68,6 @@ pub(super) fn of_group(ids: &Ids, group: &GroupInfo, at_ms: u64) -> Vec<Value> {
 /// A member's id.
 pub(super) fn user(ids: &Ids, member: &MemberInfo) -> String {
     ids.user(&member.identity, member.name.as_deref())
-}
-
-/// The id of somebody who is or was in a group.
-pub(super) fn user_in(ids: &Ids, group: Option<&GroupInfo>, identity: &IdentityKey) -> String {
-    let members = group.map(|group| group.members.as_slice()).unwrap_or_default();
-    match members.iter().find(|member| member.identity == *identity) {
-        Some(member) => user(ids, member),
-        None => ids.user(identity, None),
-    }
 }
 
 /// The content of somebody's membership.

@@ -153,7 +153,8 @@ impl Reader<'_> {
             let wanted = |group: &GroupId| self.filter.wants(ids, group);
             if self.limits.lets(&event) && event.group.as_ref().is_none_or(wanted) {
                 // The rest comes with the next answer: nothing is left out.
-                if translation.len(&event) >= self.filter.limit() {
+                let full = translation.len(&event) >= self.filter.limit();
+                if full || translation.ends_before(&event) {
                     return Ok(done);
                 }
                 if waited {
@@ -272,6 +273,7 @@ impl Answer {
                 "account_data": { "events": [] },
             });
             self.join.remove(&id);
+            self.invite.remove(&id);
             self.leave.insert(id, room);
             return;
         }

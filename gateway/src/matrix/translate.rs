@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::content::{OWN, content, plain, replacement};
 use super::ids::Ids;
-use super::state::{StateEvent, membership, of_group, power_levels, user, user_in};
+use super::state::{StateEvent, membership, of_group, power_levels, user};
 use crate::problem::Problem;
 
 /// Reactions of a group that are looked through for one that is taken back.
@@ -29,6 +29,13 @@ pub(super) struct Room {
     pub(super) left: bool,
     /// The bot became a member.
     pub(super) new: bool,
+}
+
+impl Room {
+    fn leave(&mut self, event: Value) {
+        self.timeline.push(event);
+        (self.new, self.left) = (false, true);
+    }
 }
 
 /// Turns events of one bot's log into what rooms get of them.
@@ -54,14 +61,21 @@ impl<'a> Translation<'a> {
         room.map_or(0, |room| room.timeline.len())
     }
 
+    /// Whether this event begins another answer: a room is in one part of each, and this one
+    /// invites again into a room that was left.
+    pub(super) fn ends_before(&self, event: &Event) -> bool {
+        matches!(event.data, EventData::InvitationReceived(_))
+            && event.group.as_ref().is_some_and(|group| self.rooms.contains_key(group))
+    }
+
     /// Takes the next event of the log.
     pub(super) async fn take(&mut self, event: Event) -> Result<(), Problem> {
         let Event { cursor, occurred_at_ms: at_ms, group, data } = event;
+        let Some(group) = group else { return Ok(()) };
         if let EventData::InvitationReceived(_) = data {
             self.invited = true;
             return Ok(());
         }
-        let Some(group) = group else { return Ok(()) };
         let origin = cursor.to_string();
         let room_id = self.ids.room(&group);
         let state = |kind: &str, state_key: &str, sender: String, content: Value| {
@@ -95,30 +109,25 @@ impl<'a> Translation<'a> {
                 ));
                 (room.new, room.left) = (true, false);
             }
-            EventData::GroupLeft { reason } => {
-                let me = self.ids.me();
-                let by = if reason == "left" { me.clone() } else { self.ids.nobody() };
-                let mut content = membership("leave", &me);
-                content["reason"] = reason.into();
-                let room = self.room(&group);
-                room.timeline.push(state("m.room.member", &me, by, content));
-                (room.new, room.left) = (false, true);
+            EventData::GroupLeft { reason, by } | EventData::InvitationEnded { reason, by } => {
+                let (sender, content) = self.departure(&group, reason, by).await?;
+                let event = state("m.room.member", &self.ids.me(), sender, content);
+                self.room(&group).leave(event);
             }
-            EventData::GroupMembersChanged { by, added, removed, .. } => {
+            EventData::GroupMembersChanged { by, added, removed, left, .. } => {
                 let ids = self.ids;
                 let info = self.group(&group).await?.clone();
-                let sender = user_in(ids, info.as_ref(), &by);
+                let sender = self.named(info.as_ref(), &by).await?;
                 let changed = added.iter().map(|key| (key, "join"));
                 let changed = changed.chain(removed.iter().map(|key| (key, "leave")));
                 let mut events = Vec::new();
                 for (key, what) in changed {
                     let user = self.named(info.as_ref(), key).await?;
-                    events.push(state(
-                        "m.room.member",
-                        &user,
-                        sender.clone(),
-                        membership(what, &user),
-                    ));
+                    // Somebody else commits it, but who leaves does so by itself.
+                    let itself = what == "leave" && left.contains(key);
+                    let sender = if itself { user.clone() } else { sender.clone() };
+                    let content = membership(what, &user);
+                    events.push(state("m.room.member", &user, sender, content));
                 }
                 if events.is_empty()
                     && let Some(info) = &info
@@ -130,7 +139,7 @@ impl<'a> Translation<'a> {
             }
             EventData::GroupRenamed { by, name, topic, .. } => {
                 let info = self.group(&group).await?.clone();
-                let sender = user_in(self.ids, info.as_ref(), &by);
+                let sender = self.named(info.as_ref(), &by).await?;
                 let name = state("m.room.name", "", sender.clone(), json!({ "name": name }));
                 let topic = state("m.room.topic", "", sender, json!({ "topic": topic }));
                 self.room(&group).timeline.extend([name, topic]);
@@ -153,6 +162,26 @@ impl<'a> Translation<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whose doing it was that the bot has gone, and how it is told.
+    async fn departure(
+        &mut self,
+        group: &GroupId,
+        reason: String,
+        by: Option<IdentityKey>,
+    ) -> Result<(String, Value), Problem> {
+        let info = self.group(group).await?.clone();
+        let me = self.ids.me();
+        let by = match by {
+            Some(by) => self.named(info.as_ref(), &by).await?,
+            // Entries of an older log do not say.
+            None if reason == "left" => me.clone(),
+            None => self.ids.nobody(),
+        };
+        let mut content = membership("leave", &me);
+        content["reason"] = reason.into();
+        Ok((by, content))
     }
 
     /// The room of a group.

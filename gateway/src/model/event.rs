@@ -124,6 +124,8 @@ pub(crate) enum EventDataDto {
         added: Vec<String>,
         /// Who went.
         removed: Vec<String>,
+        /// Those of `removed` that asked to leave.
+        left: Vec<String>,
     },
     /// `group.renamed`: name or topic changed.
     #[schema(title = "GroupRenamed")]
@@ -137,9 +139,18 @@ pub(crate) enum EventDataDto {
         /// The topic now.
         topic: String,
     },
-    /// `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    /// `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
-    /// `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
+    /// `group.left` (`left` or `removed`), `invitation.ended` (`declined` or `withdrawn`).
+    #[schema(title = "Departure")]
+    Departure {
+        /// Why.
+        reason: String,
+        /// Whose doing it was, if that is known.
+        #[schema(required = true)]
+        by: Option<String>,
+    },
+    /// `group.isolated`, `group.change_failed`, `group.needs_readd` (`forked`, `missed_commit`,
+    /// `old_copy` or `unanswered`), `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or
+    /// `unconfirmed`).
     #[schema(title = "GroupReason")]
     Reason {
         /// Why.
@@ -202,17 +213,22 @@ impl From<EventData> for EventDataDto {
                 let members = members.into_iter().map(Into::into).collect();
                 Self::Joined { name, epoch, members }
             }
-            EventData::GroupMembersChanged { epoch, by, added, removed } => Self::MembersChanged {
-                epoch,
-                by: by.to_string(),
-                added: texts(added),
-                removed: texts(removed),
-            },
+            EventData::GroupMembersChanged { epoch, by, added, removed, left } => {
+                Self::MembersChanged {
+                    epoch,
+                    by: by.to_string(),
+                    added: texts(added),
+                    removed: texts(removed),
+                    left: texts(left),
+                }
+            }
             EventData::GroupRenamed { epoch, by, name, topic } => {
                 Self::Renamed { epoch, by: by.to_string(), name, topic }
             }
-            EventData::GroupLeft { reason }
-            | EventData::GroupIsolated { reason }
+            EventData::GroupLeft { reason, by } | EventData::InvitationEnded { reason, by } => {
+                Self::Departure { reason, by: by.map(|by| by.to_string()) }
+            }
+            EventData::GroupIsolated { reason }
             | EventData::GroupNeedsReadd { reason }
             | EventData::GroupRepaired { reason }
             | EventData::GroupChangeFailed { reason } => Self::Reason { reason },

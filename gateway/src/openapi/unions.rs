@@ -66,7 +66,7 @@ const RECEIVED: [Kind; 8] = [
 ];
 
 /// Types of events, the schemas of their `data`, and when they come.
-const EVENTS: [(&str, &str, &str); 19] = [
+const EVENTS: [(&str, &str, &str); 20] = [
     ("message.received", "Message", "Somebody's message was decrypted."),
     ("message.sent", "Message", "An own message is durable at the node."),
     ("message.failed", "Message", "An own message was given up; `delivery.reason` says why."),
@@ -83,7 +83,7 @@ const EVENTS: [(&str, &str, &str); 19] = [
     ("group.joined", "GroupJoined", "This bot became a visible member."),
     ("group.members_changed", "MembersChanged", "Members came or went, or roles changed."),
     ("group.renamed", "GroupRenamed", "Name or topic changed."),
-    ("group.left", "GroupReason", "This bot left or was removed."),
+    ("group.left", "Departure", "This bot left, or somebody removed it."),
     (
         "group.isolated",
         "GroupReason",
@@ -106,6 +106,7 @@ const EVENTS: [(&str, &str, &str); 19] = [
         "A change that this bot asked for cannot be made any more; or a member that asks to be added again cannot be.",
     ),
     ("invitation.received", "Invitation", "Somebody added this bot to a group."),
+    ("invitation.ended", "Departure", "An invitation cannot be accepted any more."),
     (
         "gap.detected",
         "Gap",

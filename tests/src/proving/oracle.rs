@@ -90,6 +90,7 @@ impl World {
                     | EventData::GroupMembersChanged { .. }
                     | EventData::GroupRenamed { .. }
                     | EventData::GroupLeft { .. }
+                    | EventData::InvitationEnded { .. }
                     | EventData::InvitationReceived(_) => false,
                     EventData::GroupChangeFailed { reason } => !is_a_race(reason),
                     // Judged with the message that is missing.
@@ -123,7 +124,7 @@ impl World {
                 if self.is_disturbed(group) {
                     continue;
                 }
-                let EventData::GroupMembersChanged { epoch, by, added, removed } = &event.data
+                let EventData::GroupMembersChanged { epoch, by, added, removed, .. } = &event.data
                 else {
                     continue;
                 };

@@ -26,7 +26,7 @@ pub fn said(world: &World, event: &Event) -> String {
             };
             format!("{room}: {} has failed, {reason}", text(message))
         }
-        EventData::GroupMembersChanged { epoch, by, added, removed } => format!(
+        EventData::GroupMembersChanged { epoch, by, added, removed, .. } => format!(
             "{room} epoch {epoch}: {} has added [{}] and removed [{}]",
             world.name(by),
             names(added),

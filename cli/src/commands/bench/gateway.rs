@@ -4,6 +4,7 @@ mod circle;
 mod doors;
 mod ear;
 mod echo;
+mod facade;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::stack::Stack;
 use circle::{Bot, Circle, Load};
 use doors::Hall;
 use echo::Echo;
+use facade::Facade;
 
 /// Messages in flight.
 const IN_FLIGHT: [usize; 3] = [1, 16, 256];
@@ -145,6 +147,11 @@ async fn measure(stack: &Stack, dir: &TempDir, plan: &Plan) -> Result<Report, Fa
         report.add(&format!("{name}, last"), Row::time(&super::Sample::of(last), None));
         report.add(&format!("{name}, median"), Row::time(&super::Sample::of(middle), None));
         report.add("memory of an idle socket", Row::plain("KiB", hall.kib_each));
+        drop(hall);
+        progress(format_args!("round {round} of {}: Matrix", effort.rounds));
+        let mut facade = Facade::gather(&bots[0], &bots[1]).await?;
+        facade.measure(effort.messages, &mut report).await?;
+        facade.wait_together(gateway, plan.sockets, &mut report).await?;
     }
     Ok(report)
 }

@@ -127,6 +127,7 @@ fn a_removed_admin_is_none_when_added_again() {
     let staged = peers[0].with(&id, |group, identity| group.remove(identity, &[victim])).unwrap();
     let summary = deliver(&mut peers, &id, 0, &staged);
     assert_eq!(summary.admins, Some([peers[0].key()].into()));
+    assert_eq!((summary.removed, summary.left), (vec![victim], Vec::new()), "it had no say in it");
     let package = peers[1].package(Suite::Envelope);
     let staged =
         peers[0].with(&id, |group, identity| group.add(identity, &[package], now())).unwrap();
@@ -179,6 +180,7 @@ fn leaving() {
         let staged = peers[1].with(&id, Group::commit_proposals).unwrap();
         let summary = deliver(&mut peers, &id, 1, &staged);
         assert_eq!((summary.by, summary.removed), (peers[1].key(), vec![leaver]));
+        assert_eq!(summary.left, [leaver], "by its own wish");
         let left = peers.remove(2);
         assert!(!left.load(&id).is_active());
         assert!(!peers[0].load(&id).has_proposals());
@@ -199,8 +201,9 @@ fn other_commits_cover_stored_leaves() {
     let staged = peers[0]
         .with(&id, |group, identity| group.set_context(identity, Some("new"), None, None))
         .unwrap();
+    // An admin removes by value; whose wish it was is known all the same.
     let summary = deliver(&mut peers, &id, 0, &staged);
-    assert_eq!(summary.removed, [leaver]);
+    assert_eq!((summary.removed, summary.left), (vec![leaver], vec![leaver]));
     peers.remove(3);
     assert_agreed(&peers, &id);
 }

@@ -1288,6 +1288,13 @@ export interface components {
              */
             state: string;
         };
+        /** @description `group.left` (`left` or `removed`), `invitation.ended` (`declined` or `withdrawn`). */
+        Departure: {
+            /** @description Whose doing it was, if that is known. */
+            by: string | null;
+            /** @description Why. */
+            reason: string;
+        };
         /** @description New content for an earlier message of its sender. */
         EditMessage: {
             /**
@@ -1373,7 +1380,7 @@ export interface components {
             type: "edit";
         };
         /** @description An entry of the bot's event log. */
-        Event: components["schemas"]["MessageReceivedEvent"] | components["schemas"]["MessageSentEvent"] | components["schemas"]["MessageFailedEvent"] | components["schemas"]["MessageUndecryptableEvent"] | components["schemas"]["MemberTypingEvent"] | components["schemas"]["GroupJoinedEvent"] | components["schemas"]["GroupMembersChangedEvent"] | components["schemas"]["GroupRenamedEvent"] | components["schemas"]["GroupLeftEvent"] | components["schemas"]["GroupIsolatedEvent"] | components["schemas"]["GroupForkedEvent"] | components["schemas"]["GroupNeedsReaddEvent"] | components["schemas"]["GroupRepairedEvent"] | components["schemas"]["GroupChangeFailedEvent"] | components["schemas"]["InvitationReceivedEvent"] | components["schemas"]["GapDetectedEvent"] | components["schemas"]["IdentityChangedEvent"] | components["schemas"]["ClockOffEvent"] | components["schemas"]["SessionDisplacedEvent"];
+        Event: components["schemas"]["MessageReceivedEvent"] | components["schemas"]["MessageSentEvent"] | components["schemas"]["MessageFailedEvent"] | components["schemas"]["MessageUndecryptableEvent"] | components["schemas"]["MemberTypingEvent"] | components["schemas"]["GroupJoinedEvent"] | components["schemas"]["GroupMembersChangedEvent"] | components["schemas"]["GroupRenamedEvent"] | components["schemas"]["GroupLeftEvent"] | components["schemas"]["GroupIsolatedEvent"] | components["schemas"]["GroupForkedEvent"] | components["schemas"]["GroupNeedsReaddEvent"] | components["schemas"]["GroupRepairedEvent"] | components["schemas"]["GroupChangeFailedEvent"] | components["schemas"]["InvitationReceivedEvent"] | components["schemas"]["InvitationEndedEvent"] | components["schemas"]["GapDetectedEvent"] | components["schemas"]["IdentityChangedEvent"] | components["schemas"]["ClockOffEvent"] | components["schemas"]["SessionDisplacedEvent"];
         /** @description A page of items. */
         EventList: {
             /** @description The items. */
@@ -1816,7 +1823,7 @@ export interface components {
              */
             type: "group.joined";
         };
-        /** @description This bot left or was removed. */
+        /** @description This bot left, or somebody removed it. */
         GroupLeftEvent: {
             /**
              * Format: int32
@@ -1829,7 +1836,7 @@ export interface components {
              * @example c1_1f
              */
             cursor: string;
-            data: components["schemas"]["GroupReason"];
+            data: components["schemas"]["Departure"];
             /**
              * @description Names this delivery to a consumer, which acknowledges it.
              * @example c1_1f.9a0be1f3.2
@@ -1926,9 +1933,9 @@ export interface components {
             type: "group.needs_readd";
         };
         /**
-         * @description `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-         *     `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
-         *     `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
+         * @description `group.isolated`, `group.change_failed`, `group.needs_readd` (`forked`, `missed_commit`,
+         *     `old_copy` or `unanswered`), `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or
+         *     `unconfirmed`).
          */
         GroupReason: {
             /** @description Why. */
@@ -2122,6 +2129,40 @@ export interface components {
              * @description When it came.
              */
             received_at: string;
+        };
+        /** @description An invitation cannot be accepted any more. */
+        InvitationEndedEvent: {
+            /**
+             * Format: int32
+             * @description 1, and more when a consumer did not acknowledge it before.
+             * @example 1
+             */
+            attempt: number;
+            /**
+             * @description Its position: give it as `after` to go on behind it.
+             * @example c1_1f
+             */
+            cursor: string;
+            data: components["schemas"]["Departure"];
+            /**
+             * @description Names this delivery to a consumer, which acknowledges it.
+             * @example c1_1f.9a0be1f3.2
+             */
+            delivery_id?: string | null;
+            /** @description The group it is about. */
+            group_id: string | null;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            occurred_at: string;
+            /** @description `true` when it was asked for again: other events of its group may have come before. */
+            replayed?: boolean | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "invitation.ended";
         };
         /** @description A page of items. */
         InvitationList: {
@@ -2389,6 +2430,8 @@ export interface components {
              * @description The epoch after the change.
              */
             epoch: number;
+            /** @description Those of `removed` that asked to leave. */
+            left: string[];
             /** @description Who went. */
             removed: string[];
         };

@@ -12,7 +12,7 @@ use super::{client, next, put_event, room, sync, texts};
 const WAITING: usize = 1_000;
 const MESSAGES: u32 = 200;
 
-fn waiting(page: &str) -> usize {
+pub(super) fn waiting(page: &str) -> usize {
     let row = "qpq_gateway_streams_open{door=\"matrix\"} ";
     let line = page.lines().find_map(|line| line.strip_prefix(row));
     line.and_then(|count| count.parse().ok()).unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quicproquo_tests::{Answer, Api, Bot, LONG, Launch, bots, pair, within};
+use quicproquo_tests::{Answer, Api, Bot, LONG, Launch, bots, pair, wait_for, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -189,6 +189,133 @@ async fn it_can_be_switched_off_and_pages_are_let_in_by_name() {
     assert_eq!(found["m.homeserver"]["base_url"], up.url());
 }
 
+/// With `open_media`, what is below `/_matrix/media` needs no token, and all else is as before.
+#[tokio::test]
+async fn open_media_is_for_who_knows_the_id_and_for_reading_alone() {
+    let dir = TempDir::new().unwrap();
+    let launch = Launch::up(&dir.path().join("up")).arg("--matrix-open-media", "true");
+    let up = launch.start().await;
+    let [bot, other] = bots(&up, ["echo", "other"]).await;
+    let nobody = Api::new(&up.url(), "");
+    let page = "<script>alert(1)</script>";
+    let upload = |api: &Api| {
+        let path = "/_matrix/media/v3/upload?filename=a.html";
+        api.request(Method::POST, path).header("content-type", "text/html").body(page)
+    };
+    let uri = bot.api.send(upload(&bot.api)).await.expect(200)["content_uri"].clone();
+    let path = uri.as_str().and_then(|uri| uri.strip_prefix("mxc://")).expect("an address");
+    let id = path.split('/').nth(1).expect("an id");
+    for prefix in ["media/v3", "media/r0", "media/v1"] {
+        for what in ["download", "thumbnail"] {
+            let file = nobody.get(&format!("/_matrix/{prefix}/{what}/{path}")).await;
+            file.expect(200);
+            assert_eq!(file.text, page);
+            inert(&file, &format!("{prefix}/{what}"));
+        }
+    }
+    let named = nobody.get(&format!("/_matrix/media/v3/download/{path}/b.html")).await;
+    named.expect(200);
+    inert(&named, "with a name");
+    assert!(named.header("content-disposition").contains("a.html"), "its own name");
+    // A token that is there is looked at: one that is not valid, or another bot's, opens nothing.
+    let download = format!("/_matrix/media/v3/download/{path}");
+    refused(&Api::new(&up.url(), "qpq_no").get(&download).await, 401, "M_UNKNOWN_TOKEN");
+    refused(&other.api.get(&download).await, 404, "M_NOT_FOUND");
+    // Who does not know the id gets nothing, and all else needs a token as ever.
+    let guessed = download.replace(id, &"0".repeat(id.len()));
+    refused(&nobody.get(&guessed).await, 404, "M_NOT_FOUND");
+    let elsewhere = download.replace("localhost", "other.example");
+    refused(&nobody.get(&elsewhere).await, 404, "M_NOT_FOUND");
+    let newer = format!("/_matrix/client/v1/media/download/{path}");
+    refused(&nobody.get(&newer).await, 401, "M_MISSING_TOKEN");
+    refused(&nobody.send(upload(&nobody)).await, 401, "M_MISSING_TOKEN");
+    refused(&nobody.get("/_matrix/media/v3/config").await, 401, "M_MISSING_TOKEN");
+    nobody.get(&format!("/v1/attachments/{id}")).await.expect_problem(401, "token-missing");
+    // The control: switched off, the same address needs a token.
+    let up = up.stop().await.arg("--matrix-open-media", "false").start().await;
+    let nobody = Api::new(&up.url(), "");
+    refused(&nobody.get(&download).await, 401, "M_MISSING_TOKEN");
+    Api::new(&up.url(), bot.api.token()).get(&download).await.expect(200);
+}
+
+/// No browser runs it, guesses its type or shows it in a page.
+fn inert(file: &Answer, what: &str) {
+    assert!(file.header("content-disposition").starts_with("attachment"), "{what}");
+    let policy = file.header("content-security-policy");
+    assert!(
+        policy.contains("sandbox") && policy.contains("default-src 'none'"),
+        "{what}: {policy}"
+    );
+    assert!(!policy.contains("allow-"), "{what}: {policy}");
+    assert_eq!(file.header("x-content-type-options"), "nosniff", "{what}");
+}
+
+#[tokio::test]
+async fn hosts_and_pages_that_are_not_known_get_nothing_from_any_route() {
+    let dir = TempDir::new().unwrap();
+    let up =
+        Launch::up(&dir.path().join("up")).arg("--http-allowed-host", "bots.example").start().await;
+    let bot = Bot::create(&up, "echo").await;
+    let paths = [
+        client("/sync"),
+        client("/login"),
+        "/_matrix/client/versions".to_owned(),
+        "/_matrix/media/v3/config".to_owned(),
+        "/.well-known/matrix/client".to_owned(),
+        client("/nothing"),
+    ];
+    for path in &paths {
+        for (name, value) in [
+            ("host", "evil.example"),
+            ("host", "localhost"),
+            ("host", "bots.example:8080"),
+            ("origin", "https://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            let request = bot.api.request(Method::GET, path).header(name, value);
+            let answer = bot.api.send(request).await;
+            refused(&answer, 403, "M_FORBIDDEN");
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+        }
+        // The control: under a name that is allowed, and without a page, it is answered.
+        let request = bot.api.request(Method::GET, path).header("host", "bots.example");
+        let answer = bot.api.send(request).await;
+        assert_ne!(answer.status, 403, "{path}: {}", answer.text);
+    }
+}
+
+/// Without a token it is the address that is in a rush; each token has a rate of its own.
+#[tokio::test]
+async fn rates_of_addresses_and_of_tokens_do_not_mix() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up"))
+        .arg("--http-address-per-sec", "1")
+        .arg("--http-address-burst", "3")
+        .start()
+        .await;
+    let [bot] = bots(&up, ["echo"]).await;
+    let stranger = Api::new(&up.url(), "qpq_no");
+    let whoami = client("/account/whoami");
+    let mut over = stranger.get(&whoami).await;
+    refused(&over, 401, "M_UNKNOWN_TOKEN");
+    for _ in 0..200 {
+        over = stranger.get(&whoami).await;
+        if over.status == 429 {
+            break;
+        }
+    }
+    let body = refused(&over, 429, "M_LIMIT_EXCEEDED");
+    assert_eq!(body["retry_after_ms"], 1000);
+    assert_eq!(over.header("ratelimit-policy"), "\"address\";q=3;w=3");
+    for _ in 0..20 {
+        bot.api.get(&whoami).await.expect(200);
+    }
+    wait_for("the address to be forgiven", LONG, async || {
+        (stranger.get(&whoami).await.status == 401).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn files_are_inert_and_need_a_token() {
     let dir = TempDir::new().unwrap();
@@ -207,9 +334,7 @@ async fn files_are_inert_and_need_a_token() {
             let file = bot.api.get(&path).await;
             file.expect(200);
             assert_eq!(file.text, "<script>alert(1)</script>");
-            assert!(file.header("content-disposition").starts_with("attachment"), "{path}");
-            assert!(file.header("content-security-policy").contains("sandbox"), "{path}");
-            assert_eq!(file.header("x-content-type-options"), "nosniff");
+            inert(&file, &path);
             refused(&Api::new(&up.url(), "").get(&path).await, 401, "M_MISSING_TOKEN");
             refused(&other.api.get(&path).await, 404, "M_NOT_FOUND");
         }

@@ -26,6 +26,7 @@ from .delete_message_type import DeleteMessageType
 from .deleted_message import DeletedMessage
 from .deleted_message_type import DeletedMessageType
 from .delivery import Delivery
+from .departure import Departure
 from .edit_message import EditMessage
 from .edit_message_request import EditMessageRequest
 from .edit_message_request_content import EditMessageRequestContent
@@ -77,6 +78,8 @@ from .identity_changed_event import IdentityChangedEvent
 from .identity_changed_event_type import IdentityChangedEventType
 from .import_request import ImportRequest
 from .invitation import Invitation
+from .invitation_ended_event import InvitationEndedEvent
+from .invitation_ended_event_type import InvitationEndedEventType
 from .invitation_list import InvitationList
 from .invitation_received_event import InvitationReceivedEvent
 from .invitation_received_event_type import InvitationReceivedEventType
@@ -199,6 +202,7 @@ __all__ = (
     "DeleteMessageRequestType",
     "DeleteMessageType",
     "Delivery",
+    "Departure",
     "EditMessage",
     "EditMessageRequest",
     "EditMessageRequestContent",
@@ -250,6 +254,8 @@ __all__ = (
     "IdentityChangedEventType",
     "ImportRequest",
     "Invitation",
+    "InvitationEndedEvent",
+    "InvitationEndedEventType",
     "InvitationList",
     "InvitationReceivedEvent",
     "InvitationReceivedEventType",

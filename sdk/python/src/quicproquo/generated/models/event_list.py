@@ -23,6 +23,7 @@ if TYPE_CHECKING:
   from ..models.group_renamed_event import GroupRenamedEvent
   from ..models.group_repaired_event import GroupRepairedEvent
   from ..models.identity_changed_event import IdentityChangedEvent
+  from ..models.invitation_ended_event import InvitationEndedEvent
   from ..models.invitation_received_event import InvitationReceivedEvent
   from ..models.member_typing_event import MemberTypingEvent
   from ..models.message_failed_event import MessageFailedEvent
@@ -46,12 +47,13 @@ class EventList:
         Attributes:
             items (list[ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent |
                 GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent |
-                GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent |
-                MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | SessionDisplacedEvent]): The items.
+                GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent |
+                MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent |
+                SessionDisplacedEvent]): The items.
             next_ (None | str): Where the next page begins; `null` at the end. Also in the `Link` header.
      """
 
-    items: list[ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | SessionDisplacedEvent]
+    items: list[ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | SessionDisplacedEvent]
     next_: None | str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -72,6 +74,7 @@ class EventList:
         from ..models.group_renamed_event import GroupRenamedEvent # noqa: PLC0415
         from ..models.group_repaired_event import GroupRepairedEvent # noqa: PLC0415
         from ..models.identity_changed_event import IdentityChangedEvent # noqa: PLC0415
+        from ..models.invitation_ended_event import InvitationEndedEvent # noqa: PLC0415
         from ..models.invitation_received_event import InvitationReceivedEvent # noqa: PLC0415
         from ..models.member_typing_event import MemberTypingEvent # noqa: PLC0415
         from ..models.message_failed_event import MessageFailedEvent # noqa: PLC0415
@@ -111,6 +114,8 @@ class EventList:
             elif isinstance(items_item_data, GroupChangeFailedEvent):
                 items_item = items_item_data.to_dict()
             elif isinstance(items_item_data, InvitationReceivedEvent):
+                items_item = items_item_data.to_dict()
+            elif isinstance(items_item_data, InvitationEndedEvent):
                 items_item = items_item_data.to_dict()
             elif isinstance(items_item_data, GapDetectedEvent):
                 items_item = items_item_data.to_dict()
@@ -154,6 +159,7 @@ class EventList:
         from ..models.group_renamed_event import GroupRenamedEvent # noqa: PLC0415
         from ..models.group_repaired_event import GroupRepairedEvent # noqa: PLC0415
         from ..models.identity_changed_event import IdentityChangedEvent # noqa: PLC0415
+        from ..models.invitation_ended_event import InvitationEndedEvent # noqa: PLC0415
         from ..models.invitation_received_event import InvitationReceivedEvent # noqa: PLC0415
         from ..models.member_typing_event import MemberTypingEvent # noqa: PLC0415
         from ..models.message_failed_event import MessageFailedEvent # noqa: PLC0415
@@ -165,7 +171,7 @@ class EventList:
         items = []
         _items = d.pop("items")
         for items_item_data in (_items):
-            def _parse_items_item(data: object) -> ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | SessionDisplacedEvent:
+            def _parse_items_item(data: object) -> ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | SessionDisplacedEvent:
                 try:
                     if not isinstance(data, dict):
                         raise TypeError()
@@ -319,7 +325,7 @@ class EventList:
                 try:
                     if not isinstance(data, dict):
                         raise TypeError()
-                    componentsschemas_event_type_15 = GapDetectedEvent.from_dict(data)
+                    componentsschemas_event_type_15 = InvitationEndedEvent.from_dict(data)
 
 
 
@@ -329,7 +335,7 @@ class EventList:
                 try:
                     if not isinstance(data, dict):
                         raise TypeError()
-                    componentsschemas_event_type_16 = IdentityChangedEvent.from_dict(data)
+                    componentsschemas_event_type_16 = GapDetectedEvent.from_dict(data)
 
 
 
@@ -339,20 +345,30 @@ class EventList:
                 try:
                     if not isinstance(data, dict):
                         raise TypeError()
-                    componentsschemas_event_type_17 = ClockOffEvent.from_dict(data)
+                    componentsschemas_event_type_17 = IdentityChangedEvent.from_dict(data)
 
 
 
                     return componentsschemas_event_type_17
                 except (TypeError, ValueError, AttributeError, KeyError):
                     pass
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    componentsschemas_event_type_18 = ClockOffEvent.from_dict(data)
+
+
+
+                    return componentsschemas_event_type_18
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
                 if not isinstance(data, dict):
                     raise TypeError()
-                componentsschemas_event_type_18 = SessionDisplacedEvent.from_dict(data)
+                componentsschemas_event_type_19 = SessionDisplacedEvent.from_dict(data)
 
 
 
-                return componentsschemas_event_type_18
+                return componentsschemas_event_type_19
 
             items_item = _parse_items_item(items_item_data)
 

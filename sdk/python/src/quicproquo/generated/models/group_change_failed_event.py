@@ -31,9 +31,9 @@ class GroupChangeFailedEvent:
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.
             cursor (str): Its position: give it as `after` to go on behind it.
-            data (GroupReason): `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-                `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
-                `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
+            data (GroupReason): `group.isolated`, `group.change_failed`, `group.needs_readd` (`forked`, `missed_commit`,
+                `old_copy` or `unanswered`), `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or
+                `unconfirmed`).
             group_id (None | str): The group it is about.
             occurred_at (datetime.datetime): When it was written.
             type_ (GroupChangeFailedEventType):

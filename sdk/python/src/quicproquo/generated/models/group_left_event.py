@@ -14,7 +14,7 @@ from typing import cast
 import datetime
 
 if TYPE_CHECKING:
-  from ..models.group_reason import GroupReason
+  from ..models.departure import Departure
 
 
 
@@ -26,14 +26,12 @@ T = TypeVar("T", bound="GroupLeftEvent")
 
 @_attrs_define
 class GroupLeftEvent:
-    """ This bot left or was removed.
+    """ This bot left, or somebody removed it.
 
         Attributes:
             attempt (int): 1, and more when a consumer did not acknowledge it before.
             cursor (str): Its position: give it as `after` to go on behind it.
-            data (GroupReason): `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-                `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
-                `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
+            data (Departure): `group.left` (`left` or `removed`), `invitation.ended` (`declined` or `withdrawn`).
             group_id (None | str): The group it is about.
             occurred_at (datetime.datetime): When it was written.
             type_ (GroupLeftEventType):
@@ -44,7 +42,7 @@ class GroupLeftEvent:
 
     attempt: int
     cursor: str
-    data: GroupReason
+    data: Departure
     group_id: None | str
     occurred_at: datetime.datetime
     type_: GroupLeftEventType
@@ -57,7 +55,7 @@ class GroupLeftEvent:
 
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.group_reason import GroupReason # noqa: PLC0415
+        from ..models.departure import Departure # noqa: PLC0415
         attempt = self.attempt
 
         cursor = self.cursor
@@ -105,13 +103,13 @@ class GroupLeftEvent:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.group_reason import GroupReason # noqa: PLC0415
+        from ..models.departure import Departure # noqa: PLC0415
         d = dict(src_dict)
         attempt = d.pop("attempt")
 
         cursor = d.pop("cursor")
 
-        data = GroupReason.from_dict(d.pop("data"))
+        data = Departure.from_dict(d.pop("data"))
 
 
 

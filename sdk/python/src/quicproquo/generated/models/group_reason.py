@@ -20,9 +20,9 @@ T = TypeVar("T", bound="GroupReason")
 
 @_attrs_define
 class GroupReason:
-    """ `group.left` (`left` or `removed`), `group.isolated`, `group.change_failed`,
-    `group.needs_readd` (`forked`, `missed_commit`, `old_copy` or `unanswered`),
-    `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or `unconfirmed`).
+    """ `group.isolated`, `group.change_failed`, `group.needs_readd` (`forked`, `missed_commit`,
+    `old_copy` or `unanswered`), `group.repaired` (`rejoined`, `caught_up`, `readable`, `alone` or
+    `unconfirmed`).
 
         Attributes:
             reason (str): Why.

@@ -27,12 +27,14 @@ class MembersChanged:
             added (list[str]): Who came.
             by (str): Who committed it.
             epoch (int): The epoch after the change.
+            left (list[str]): Those of `removed` that asked to leave.
             removed (list[str]): Who went.
      """
 
     added: list[str]
     by: str
     epoch: int
+    left: list[str]
     removed: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -49,6 +51,10 @@ class MembersChanged:
 
         epoch = self.epoch
 
+        left = self.left
+
+
+
         removed = self.removed
 
 
@@ -60,6 +66,7 @@ class MembersChanged:
             "added": added,
             "by": by,
             "epoch": epoch,
+            "left": left,
             "removed": removed,
         })
 
@@ -77,6 +84,9 @@ class MembersChanged:
 
         epoch = d.pop("epoch")
 
+        left = cast(list[str], d.pop("left"))
+
+
         removed = cast(list[str], d.pop("removed"))
 
 
@@ -84,6 +94,7 @@ class MembersChanged:
             added=added,
             by=by,
             epoch=epoch,
+            left=left,
             removed=removed,
         )
 

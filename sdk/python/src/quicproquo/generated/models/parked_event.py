@@ -24,6 +24,7 @@ if TYPE_CHECKING:
   from ..models.group_renamed_event import GroupRenamedEvent
   from ..models.group_repaired_event import GroupRepairedEvent
   from ..models.identity_changed_event import IdentityChangedEvent
+  from ..models.invitation_ended_event import InvitationEndedEvent
   from ..models.invitation_received_event import InvitationReceivedEvent
   from ..models.member_typing_event import MemberTypingEvent
   from ..models.message_failed_event import MessageFailedEvent
@@ -49,15 +50,15 @@ class ParkedEvent:
             delivery_id (str): Its last delivery.
             event (ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent |
                 GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent |
-                GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent |
-                MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent): The event;
-                `null` when it is older than what is kept.
+                GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent |
+                MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None |
+                SessionDisplacedEvent): The event; `null` when it is older than what is kept.
             parked_at (datetime.datetime): Since when it is set aside.
      """
 
     attempts: int
     delivery_id: str
-    event: ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent
+    event: ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent
     parked_at: datetime.datetime
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -78,6 +79,7 @@ class ParkedEvent:
         from ..models.group_renamed_event import GroupRenamedEvent # noqa: PLC0415
         from ..models.group_repaired_event import GroupRepairedEvent # noqa: PLC0415
         from ..models.identity_changed_event import IdentityChangedEvent # noqa: PLC0415
+        from ..models.invitation_ended_event import InvitationEndedEvent # noqa: PLC0415
         from ..models.invitation_received_event import InvitationReceivedEvent # noqa: PLC0415
         from ..models.member_typing_event import MemberTypingEvent # noqa: PLC0415
         from ..models.message_failed_event import MessageFailedEvent # noqa: PLC0415
@@ -120,6 +122,8 @@ class ParkedEvent:
             event = self.event.to_dict()
         elif isinstance(self.event, InvitationReceivedEvent):
             event = self.event.to_dict()
+        elif isinstance(self.event, InvitationEndedEvent):
+            event = self.event.to_dict()
         elif isinstance(self.event, GapDetectedEvent):
             event = self.event.to_dict()
         elif isinstance(self.event, IdentityChangedEvent):
@@ -161,6 +165,7 @@ class ParkedEvent:
         from ..models.group_renamed_event import GroupRenamedEvent # noqa: PLC0415
         from ..models.group_repaired_event import GroupRepairedEvent # noqa: PLC0415
         from ..models.identity_changed_event import IdentityChangedEvent # noqa: PLC0415
+        from ..models.invitation_ended_event import InvitationEndedEvent # noqa: PLC0415
         from ..models.invitation_received_event import InvitationReceivedEvent # noqa: PLC0415
         from ..models.member_typing_event import MemberTypingEvent # noqa: PLC0415
         from ..models.message_failed_event import MessageFailedEvent # noqa: PLC0415
@@ -173,7 +178,7 @@ class ParkedEvent:
 
         delivery_id = d.pop("delivery_id")
 
-        def _parse_event(data: object) -> ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent:
+        def _parse_event(data: object) -> ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent:
             if data is None:
                 return data
             try:
@@ -329,7 +334,7 @@ class ParkedEvent:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                componentsschemas_event_type_15 = GapDetectedEvent.from_dict(data)
+                componentsschemas_event_type_15 = InvitationEndedEvent.from_dict(data)
 
 
 
@@ -339,7 +344,7 @@ class ParkedEvent:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                componentsschemas_event_type_16 = IdentityChangedEvent.from_dict(data)
+                componentsschemas_event_type_16 = GapDetectedEvent.from_dict(data)
 
 
 
@@ -349,7 +354,7 @@ class ParkedEvent:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                componentsschemas_event_type_17 = ClockOffEvent.from_dict(data)
+                componentsschemas_event_type_17 = IdentityChangedEvent.from_dict(data)
 
 
 
@@ -359,14 +364,24 @@ class ParkedEvent:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                componentsschemas_event_type_18 = SessionDisplacedEvent.from_dict(data)
+                componentsschemas_event_type_18 = ClockOffEvent.from_dict(data)
 
 
 
                 return componentsschemas_event_type_18
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent, data)
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_event_type_19 = SessionDisplacedEvent.from_dict(data)
+
+
+
+                return componentsschemas_event_type_19
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(ClockOffEvent | GapDetectedEvent | GroupChangeFailedEvent | GroupForkedEvent | GroupIsolatedEvent | GroupJoinedEvent | GroupLeftEvent | GroupMembersChangedEvent | GroupNeedsReaddEvent | GroupRenamedEvent | GroupRepairedEvent | IdentityChangedEvent | InvitationEndedEvent | InvitationReceivedEvent | MemberTypingEvent | MessageFailedEvent | MessageReceivedEvent | MessageSentEvent | MessageUndecryptableEvent | None | SessionDisplacedEvent, data)
 
         event = _parse_event(d.pop("event"))
 
