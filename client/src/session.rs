@@ -40,6 +40,8 @@ mod damage;
 mod direct;
 mod dispatch;
 mod export;
+#[cfg(any(test, feature = "simulation"))]
+mod foul;
 mod halt;
 mod hidden;
 mod input;

@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub use crate::clock::Point;
 use crate::rpc::Driver;
 use crate::store::StoreError;
-pub use node::{FakeNode, Move};
+pub use node::{FakeNode, Known, Move};
+pub use quicproquo_core::group::obey;
 
 mod account;
 mod node;

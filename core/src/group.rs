@@ -48,7 +48,7 @@ pub use create::{CreateError, GroupParams};
 pub use encrypt::EncryptError;
 pub use event::CommitSummary;
 #[cfg(any(test, feature = "fuzzing"))]
-pub use forge::Forgery;
+pub use forge::{Forgery, obey};
 pub use join::{JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
 pub use notice::{BadNotice, RemovalNotice};
 pub use process::{ProcessError, Processed, Undecryptable};

@@ -15,6 +15,7 @@ use crate::session::Session;
 mod bulk;
 pub(crate) mod forks;
 mod hostile;
+mod old_copies;
 mod reconnect;
 mod stranger;
 #[expect(clippy::disallowed_methods, reason = "the helpers of the other tests")]

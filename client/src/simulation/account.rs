@@ -27,6 +27,8 @@ pub(super) struct Account {
     sends: HashMap<SendId, Vec<DeliveryResult>>,
     packages: BTreeMap<u16, Packages>,
     names: Vec<String>,
+    /// The published key; empty: none.
+    hybrid: Vec<u8>,
     pub(super) link: Option<Link>,
     /// Requests of links that are gone, which may still arrive until the next one comes.
     pub(super) ghosts: VecDeque<Request>,
@@ -39,6 +41,13 @@ pub(super) struct Account {
     pub(super) careless: bool,
     /// How many of the next sends are refused for now.
     pub(super) refusing: u32,
+}
+
+/// By what an old copy of an identity's state is noticed.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    last_send: SendId,
+    acked_up_to: u64,
 }
 
 #[derive(Default)]
@@ -62,6 +71,17 @@ impl Account {
         self.sends.clear();
     }
 
+    pub(super) fn known(&self) -> Known {
+        Known { last_send: self.last_send, acked_up_to: self.acked_up_to }
+    }
+
+    /// Breaks a promise: what an identity has done since is not known any more.
+    pub(super) fn forget_since(&mut self, known: Known) {
+        self.last_send = known.last_send;
+        self.acked_up_to = known.acked_up_to;
+        self.sends.clear();
+    }
+
     /// A new Session: what a former one was refused need not come again.
     pub(super) fn begin_session(&mut self) {
         self.ghosts.clear();
@@ -73,7 +93,7 @@ impl Account {
         self.packages.clear();
     }
 
-    fn append(&mut self, content: RowContent) {
+    pub(super) fn append(&mut self, content: RowContent) {
         self.newest += 1;
         self.rows.push_back(Row { seq: self.newest, content });
     }
@@ -169,10 +189,12 @@ impl State {
                 let names = self.account(&identity).names.clone();
                 ("is asked for the names of a member".into(), reply(answer, Ok(names)))
             }
-            Request::FetchHybridKey { answer, .. } => {
-                ("is asked for a published key".into(), reply(answer, Ok(Vec::new())))
+            Request::FetchHybridKey { identity, answer } => {
+                let key = self.account(&identity).hybrid.clone();
+                ("is asked for a published key".into(), reply(answer, Ok(key)))
             }
-            Request::UploadHybridKey { answer, .. } => {
+            Request::UploadHybridKey { key, answer } => {
+                self.account(from).hybrid = key;
                 ("takes a hybrid key".into(), reply(answer, Ok(())))
             }
             other => {

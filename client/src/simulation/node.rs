@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quicproquo_core::identity::IdentityKey;
 use tokio::sync::mpsc;
 
+pub use super::account::Known;
 use super::account::{Account, Reply};
 use crate::rpc::{Driver, LinkEvent, LinkSpec, Request, Row, RowContent, refuse};
 
@@ -175,6 +176,21 @@ impl FakeNode {
         account.newest += 1;
         account.rows.push_back(Row { seq: account.newest, content: RowContent::Payload(payload) });
         true
+    }
+
+    /// Queues a payload that no session has sent.
+    pub fn queue(&self, to: &IdentityKey, payload: Vec<u8>) {
+        self.state().account(to).append(RowContent::Payload(payload));
+    }
+
+    /// What it would tell an identity that connects.
+    pub fn known(&self, identity: &IdentityKey) -> Known {
+        self.state().account(identity).known()
+    }
+
+    /// Breaks the node's promise: it knows no more of an identity than it did then.
+    pub fn forget_since(&self, identity: &IdentityKey, known: Known) {
+        self.state().account(identity).forget_since(known);
     }
 
     /// Breaks the node's promise: the oldest row that was not pushed yet is gone, and nobody is

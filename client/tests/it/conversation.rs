@@ -138,6 +138,27 @@ async fn sends_survive_a_restart_of_the_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waited_for_a_change_tells_its_epoch_and_recipients() {
+    let mut world = World::new().await;
+    let client = world.client("a").await;
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let carol = bot(&client, "carol").await;
+    let group = meet(Suite::Native, &alice, &[&bob, &carol]).await;
+    world.stop().await;
+    alice.remove(group.clone(), vec![carol.identity()], Options::default()).await.unwrap();
+    let waits = alice.send(group.clone(), text("without her"), Options::default()).await.unwrap();
+    assert_eq!((waits.value.epoch, waits.value.recipients), (1, 2));
+    world.start().await;
+    let is_sent = |event: &EventData| matches!(event, EventData::MessageSent(_));
+    let log = until(&alice, is_sent).await;
+    let EventData::MessageSent(sent) = &log.last().unwrap().data else { unreachable!() };
+    assert_eq!((sent.epoch, sent.recipients), (2, 1));
+    assert_eq!(alice.message(&group, &sent.id).await.unwrap().epoch, 2);
+    assert_eq!(heard(&bob, "without her").await, ["without her"]);
+    client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_commits_at_one_epoch_converge() {
     let world = World::new().await;
     let (first, second) = (world.client("a").await, world.client("b").await);

@@ -1,5 +1,6 @@
 //! Commits that our own code would not make, built with openmls: for tests and fuzzers.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use openmls::group::{MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
@@ -16,6 +17,20 @@ use crate::extension::{LEAF_HYBRID, StandardContext, capabilities};
 use crate::identity::{Identity, IdentityKey};
 use crate::key_package::for_adding;
 use crate::provider::IdentitySigner;
+
+thread_local! {
+    static OBEYS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// For controls: from now on the groups of this thread follow whoever proposes to remove another.
+pub fn obey(on: bool) {
+    OBEYS.set(on);
+}
+
+/// Whether [`obey`] is on.
+pub(super) fn obeys() -> bool {
+    OBEYS.get()
+}
 
 /// A part of a commit. Whether it is forbidden depends on who commits it.
 #[derive(Debug, Clone, PartialEq, Eq)]

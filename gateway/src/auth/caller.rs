@@ -51,29 +51,17 @@ pub(crate) struct Bot {
 impl Bot {
     /// Refuses tokens without a scope.
     pub(crate) fn need(&self, scope: Scope) -> Result<(), Problem> {
-        if self.grant.scopes.contains(&scope) {
-            return Ok(());
-        }
-        Err(Problem::new(Kind::ScopeMissing)
-            .detail(format!("the token lacks the scope {}", scope.as_str())))
+        self.grant.need(scope)
     }
 
     /// Refuses tokens without a scope or that are limited to other groups.
     pub(crate) fn need_in(&self, scope: Scope, group: &GroupId) -> Result<(), Problem> {
-        self.need(scope)?;
-        if self.grant.allows_group(group) {
-            return Ok(());
-        }
-        Err(Problem::new(Kind::GroupNotAllowed))
+        self.grant.need_in(scope, group)
     }
 
     /// Refuses tokens without a scope or that are limited to some groups.
     pub(crate) fn need_everywhere(&self, scope: Scope) -> Result<(), Problem> {
-        self.need(scope)?;
-        if self.grant.groups.is_none() {
-            return Ok(());
-        }
-        Err(Problem::new(Kind::GroupNotAllowed).detail("the token is limited to some groups"))
+        self.grant.need_everywhere(scope)
     }
 }
 

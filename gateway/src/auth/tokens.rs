@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Scope, TokenHash};
+use crate::problem::{Kind, Problem};
 
 /// The longest sleep at once.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -76,6 +77,33 @@ impl Grant {
     /// Whether it may touch a group.
     pub(crate) fn allows_group(&self, group: &GroupId) -> bool {
         self.groups.as_ref().is_none_or(|groups| groups.contains(group))
+    }
+
+    /// Refuses a scope that it lacks.
+    pub(crate) fn need(&self, scope: Scope) -> Result<(), Problem> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::ScopeMissing)
+            .detail(format!("the token lacks the scope {}", scope.as_str())))
+    }
+
+    /// Refuses a scope that it lacks, and groups that it is not for.
+    pub(crate) fn need_in(&self, scope: Scope, group: &GroupId) -> Result<(), Problem> {
+        self.need(scope)?;
+        if self.allows_group(group) {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::GroupNotAllowed))
+    }
+
+    /// Refuses a scope that it lacks, and everything when it is for some groups only.
+    pub(crate) fn need_everywhere(&self, scope: Scope) -> Result<(), Problem> {
+        self.need(scope)?;
+        if self.groups.is_none() {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::GroupNotAllowed).detail("the token is limited to some groups"))
     }
 }
 
@@ -185,6 +213,28 @@ mod tests {
         tokens.revoke(&password);
         assert!(made.revoked.is_cancelled() && tokens.find(&made.hash).is_none());
         assert!(tokens.find(&other.hash).is_some());
+    }
+
+    #[test]
+    fn scopes_and_groups_are_both_needed() {
+        let (own, other) = (GroupId::random(), GroupId::random());
+        let (read, send) = (Scope::MessagesRead, Scope::MessagesSend);
+        let kind = |refused: Result<(), Problem>| refused.unwrap_err().kind();
+        let all = Grant { scopes: [read].into(), ..grant("bot_1", 1) };
+        assert!(all.need(read).is_ok());
+        assert!(all.need_in(read, &other).is_ok());
+        assert!(all.need_everywhere(read).is_ok());
+        let some = Grant { groups: Some([own.clone()].into()), ..grant("bot_1", 1) };
+        let some = Grant { scopes: [read].into(), ..some };
+        assert!(some.need(read).is_ok());
+        assert!(some.need_in(read, &own).is_ok());
+        assert_eq!(kind(some.need_in(read, &other)), Kind::GroupNotAllowed);
+        assert_eq!(kind(some.need_everywhere(read)), Kind::GroupNotAllowed);
+        for grant in [&all, &some] {
+            assert_eq!(kind(grant.need(send)), Kind::ScopeMissing);
+            assert_eq!(kind(grant.need_in(send, &own)), Kind::ScopeMissing);
+            assert_eq!(kind(grant.need_everywhere(send)), Kind::ScopeMissing);
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! Plays runs of the proving ground and tells the story of one that fails.
+//! Plays runs of the proving ground, as many as wanted, and tells the story of each that fails.
 
 use std::process::ExitCode;
+use std::thread;
 
 use quicproquo_tests::proving::Plan;
 use quicproquo_tests::seed::say;
+
+/// Runs between two words about how far it is.
+const TOLD_EVERY: u64 = 100;
 
 const USAGE: &str = "proving --seed N [--count RUNS] [--losses] [--story]";
 
@@ -20,26 +24,37 @@ fn main() -> ExitCode {
             _ => seed = None,
         }
     }
-    let Some(seed) = seed.filter(|_| count > 0) else {
+    let Some(first) = seed.filter(|_| count > 0) else {
         say(USAGE);
         return ExitCode::FAILURE;
     };
-    for seed in seed..seed.saturating_add(count) {
+    let (mut failed, mut accepted, mut told, mut crashes) = (Vec::new(), 0, 0, 0);
+    for seed in first..first.saturating_add(count) {
         let plan = if losses { Plan::with_losses(seed) } else { Plan::new(seed) };
-        let verdict = plan.run();
+        // A panic, too, is one of this seed alone.
+        let Ok(verdict) = thread::spawn(move || plan.run()).join() else {
+            say(&format!("seed {seed} panics"));
+            failed.push(seed);
+            continue;
+        };
         if !verdict.faults.is_empty() {
             say(&format!("{verdict}seed {seed} fails"));
-            return ExitCode::FAILURE;
-        }
-        if story {
+            failed.push(seed);
+        } else if story {
             say(&verdict.to_string());
         }
-        let (accepted, told) = (verdict.accepted, verdict.told_losses);
-        let (crashes, failures) = (verdict.crashes, verdict.failures);
-        say(&format!(
-            "seed {seed}: {accepted} messages, {told} told losses, {crashes} crashes, {failures} \
-             failed writes"
-        ));
+        accepted += verdict.accepted;
+        told += verdict.told_losses;
+        crashes += verdict.crashes;
+        let done = seed - first + 1;
+        if done.is_multiple_of(TOLD_EVERY) {
+            say(&format!("{done} of {count} runs, {} failed", failed.len()));
+        }
     }
-    ExitCode::SUCCESS
+    say(&format!(
+        "{count} runs from seed {first}: {accepted} messages, {told} told losses, {crashes} \
+         crashes; {} runs failed: {failed:?}",
+        failed.len()
+    ));
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

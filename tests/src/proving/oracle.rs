@@ -9,7 +9,7 @@ use quicproquo_client::{
 
 use super::operation::Kind;
 use super::story::said;
-use super::world::World;
+use super::world::{World, is_refused};
 
 /// A change of the members of a group, as everybody must have seen it.
 pub(super) type Changes =
@@ -95,7 +95,7 @@ impl World {
                     EventData::GroupChangeFailed { reason } => !is_a_race(reason),
                     // Judged with the message that is missing.
                     EventData::MessageUndecryptable { reason, .. } => {
-                        reason != "mls" && !self.losses
+                        reason != "mls" && !self.losses && !(self.foul && is_refused(event))
                     }
                     EventData::GapDetected { .. }
                     | EventData::GroupForked { .. }

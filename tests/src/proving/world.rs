@@ -37,6 +37,8 @@ pub struct World {
     pub verdict: Verdict,
     /// Things get lost for good.
     pub losses: bool,
+    /// Somebody keeps to no rules, and is refused what it may not do.
+    pub foul: bool,
     /// Who cannot come back to which group, as it was told.
     pub(super) beyond_help: Vec<(usize, GroupId)>,
     /// Operations from this one on are last words, which everybody must hear.
@@ -89,6 +91,7 @@ impl World {
             rng: crate::seed::part(seed, 1),
             verdict: Verdict::default(),
             losses: false,
+            foul: false,
             beyond_help: Vec::new(),
             last_words: usize::MAX,
             loaded_bytes: 0,
@@ -253,7 +256,9 @@ impl World {
             let page = session.events(member.cursor, 1000).await.expect("events");
             let name = member.name;
             for event in page.items {
-                if matches!(event.data, EventData::MessageUndecryptable { .. }) {
+                if matches!(event.data, EventData::MessageUndecryptable { .. })
+                    && !(self.foul && is_refused(&event))
+                {
                     let groups = session.groups().await.expect("groups");
                     let epochs = groups.into_iter().map(|group| (group.id, group.epoch));
                     self.members[index].undecryptable.push(epochs.collect());
@@ -266,6 +271,11 @@ impl World {
         }
     }
 
+    /// How many payloads a member has refused because their sender may not send them.
+    pub fn refused_by(&self, index: usize) -> usize {
+        self.members[index].log.iter().filter(|event| is_refused(event)).count()
+    }
+
     /// Ends the simulation.
     pub async fn end(mut self) -> Verdict {
         for member in &mut self.members {
@@ -276,6 +286,11 @@ impl World {
         }
         self.verdict
     }
+}
+
+/// Whether it tells of something that a member may not do.
+pub(super) fn is_refused(event: &Event) -> bool {
+    matches!(&event.data, EventData::MessageUndecryptable { reason, .. } if reason == "unauthorized")
 }
 
 /// In memory where there is such a place: the databases sync each transaction.

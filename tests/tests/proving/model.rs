@@ -9,7 +9,7 @@ use proptest_state_machine::ReferenceStateMachine;
 use quicproquo_client::Suite;
 
 /// Most members of a sequence.
-const MOST: usize = 6;
+const MOST: usize = 8;
 
 /// A group as it is, or as a member knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,13 @@ pub(crate) enum Step {
     BreakLink(usize),
     /// Nobody can add it until it comes back.
     Exhaust(usize),
+    /// Its database is copied.
+    BackUp(usize),
+    /// The copy is put in the place of the database: it is added again, or told that it is out.
+    Restore(usize),
+    /// A member proposes to remove another one, which nobody may follow, or itself; then a third
+    /// one renews its keys.
+    Propose(usize, usize, usize),
 }
 
 /// The group, and what each member knows and must have heard.
@@ -58,6 +65,8 @@ pub(crate) struct Model {
     asked: usize,
     /// Whether the last operations were accepted.
     pub(crate) accepted: Vec<bool>,
+    /// Steps so far.
+    steps: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +78,22 @@ pub(crate) struct Member {
     queued: Vec<(usize, Ask)>,
     /// The operations whose messages it must have, in order.
     pub(crate) heard: Vec<usize>,
+    /// Payloads that it must have refused.
+    pub(crate) refused: usize,
     exhausted: bool,
+    backup: Option<Backup>,
+    /// Since which step it knows of everybody who goes.
+    since: usize,
+    /// The step at which it went.
+    went: usize,
+}
+
+/// What the copy of a member's database knows.
+#[derive(Debug, Clone)]
+struct Backup {
+    view: Option<Room>,
+    heard: usize,
+    refused: usize,
 }
 
 impl Ask {
@@ -116,10 +140,14 @@ impl Model {
             view: (index < first).then(|| room.clone()),
             queued: Vec::new(),
             heard: Vec::new(),
+            refused: 0,
             exhausted: false,
+            backup: None,
+            since: 0,
+            went: 0,
         };
         let members = (0..count).map(member).collect();
-        Self { suite, room, members, asked: 0, accepted: Vec::new() }
+        Self { suite, room, members, asked: 0, accepted: Vec::new(), steps: 0 }
     }
 
     /// All that would be accepted now, what is said and who is invited several times.
@@ -136,6 +164,13 @@ impl Model {
             asks.extend(all.into_iter().filter(|ask| view.lets(by, *ask)).map(|ask| (by, ask)));
         }
         asks
+    }
+
+    /// Whose old copy can be put back; anybody, when there is none.
+    fn restorable(&self) -> Vec<usize> {
+        let all = || 0..self.members.len();
+        let able: Vec<_> = all().filter(|member| self.can_restore(*member)).collect();
+        if able.is_empty() { all().collect() } else { able }
     }
 
     /// A member asks; what is accepted happens at once, or when it is back.
@@ -156,6 +191,16 @@ impl Model {
 
     /// Whoever is online learns of it.
     fn happen(&mut self, number: usize, by: usize, ask: Ask) {
+        let before = self.room.roster.clone();
+        self.change(number, by, ask);
+        for member in self.room.roster.symmetric_difference(&before) {
+            let (now, member) = (self.steps, &mut self.members[*member]);
+            (member.since, member.went) = (now, now);
+        }
+        self.learn();
+    }
+
+    fn change(&mut self, number: usize, by: usize, ask: Ask) {
         let room = &mut self.room;
         if room.roster.contains(&by) && room.lets(by, ask) {
             match ask {
@@ -180,13 +225,73 @@ impl Model {
                 }
             }
         }
-        self.learn();
     }
 
     fn learn(&mut self) {
         for (index, member) in self.members.iter_mut().enumerate().filter(|(_, it)| it.online) {
             member.view = self.room.roster.contains(&index).then(|| self.room.clone());
         }
+    }
+
+    /// A proposal that no session has made. Its proposer may be taken at its word, and nobody else.
+    fn propose(&mut self, by: usize, whom: usize) {
+        if by == whom && self.room.lets(by, Ask::Leave) {
+            return self.happen(self.asked, by, Ask::Leave);
+        }
+        for member in self.room.roster.iter().filter(|member| **member != by) {
+            self.members[*member].refused += 1;
+        }
+    }
+
+    fn back_up(&mut self, member: usize) {
+        let it = &mut self.members[member];
+        let (view, heard, refused) = (it.view.clone(), it.heard.len(), it.refused);
+        it.backup = Some(Backup { view, heard, refused });
+    }
+
+    /// What the member heard since is forgotten, what it did since is not.
+    fn restore(&mut self, member: usize) {
+        let now = self.steps;
+        let it = &mut self.members[member];
+        let Some(backup) = it.backup.take() else { return };
+        it.heard.truncate(backup.heard);
+        it.refused = backup.refused;
+        it.since = now;
+    }
+
+    /// Whether there is one outcome of putting an old copy in the place of a database.
+    fn can_restore(&self, member: usize) -> bool {
+        let it = &self.members[member];
+        let Some(backup) = &it.backup else { return false };
+        let is_in = self.room.roster.contains(&member);
+        let Some(view) = &backup.view else {
+            // A group that it was added to since is one that it cannot know of.
+            return it.online && !is_in;
+        };
+        // Whoever it knows adds it again; whom it knows as an admin tells it that it is out.
+        let helps = |other: usize| {
+            let by = &self.members[other];
+            let tells = self.room.admins.contains(&other)
+                && view.admins.contains(&other)
+                && by.since <= it.went;
+            let adds = self.room.roster.contains(&other) && view.roster.contains(&other);
+            other != member && by.online && if is_in { adds } else { tells }
+        };
+        it.online && (0..self.members.len()).any(helps)
+    }
+
+    /// Whether somebody is there who takes a proposer at its word for all to follow.
+    fn can_propose(&self, by: usize, whom: usize, too: usize) -> bool {
+        let is_there =
+            |member: usize| self.members[member].online && self.room.roster.contains(&member);
+        let mut admins = self.room.admins_without(by).into_iter();
+        let goes = by == whom && self.room.lets(by, Ask::Leave);
+        let followed = self.room.roster.len() > 2 && admins.any(is_there);
+        is_there(by)
+            && is_there(too)
+            && by != too
+            && self.room.roster.contains(&whom)
+            && (!goes || followed)
     }
 
     fn come_back(&mut self, member: usize) {
@@ -239,12 +344,17 @@ impl ReferenceStateMachine for Model {
             1 => member().prop_map(Step::Crash),
             1 => member().prop_map(Step::BreakLink),
             1 => member().prop_map(Step::Exhaust),
+            2 => member().prop_map(Step::BackUp),
+            2 => select(state.restorable()).prop_map(Step::Restore),
+            2 => (member(), member(), member())
+                .prop_map(|(by, whom, too)| Step::Propose(by, whom, too)),
         ]
         .boxed()
     }
 
     fn apply(mut state: Self, step: &Step) -> Self {
         state.accepted.clear();
+        state.steps += 1;
         match *step {
             Step::Ask(by, ask) => state.ask(by, ask),
             Step::Race(by, ask, too) => {
@@ -254,6 +364,12 @@ impl ReferenceStateMachine for Model {
             Step::Offline(member) => state.members[member].online = false,
             Step::Online(member) => state.come_back(member),
             Step::Exhaust(member) => state.members[member].exhausted = true,
+            Step::BackUp(member) => state.back_up(member),
+            Step::Restore(member) => state.restore(member),
+            Step::Propose(by, whom, too) => {
+                state.propose(by, whom);
+                state.ask(too, Ask::Update);
+            }
             Step::Crash(_) | Step::BreakLink(_) => {}
         }
         state
@@ -287,7 +403,11 @@ impl ReferenceStateMachine for Model {
                 by != too && together && stays && ask != Ask::Say && may(by, ask)
             }
             Step::Online(member) | Step::Exhaust(member) => !state.members[member].online,
-            Step::Offline(member) | Step::BreakLink(member) => state.members[member].online,
+            Step::Offline(member) | Step::BreakLink(member) | Step::BackUp(member) => {
+                state.members[member].online
+            }
+            Step::Restore(member) => state.can_restore(member),
+            Step::Propose(by, whom, too) => state.can_propose(by, whom, too),
             Step::Crash(_) => true,
         }
     }

@@ -7,7 +7,6 @@ use quicproquo_core::group::{Forgery, Group, GroupParams, RepairRequest, Role};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::Identity;
 use quicproquo_core::kem::HybridSecret;
-use quicproquo_core::provider::group_scope;
 use quicproquo_core::suite::{Profile, Suite};
 
 use super::stranger::Stranger;
@@ -18,18 +17,7 @@ use crate::config::ClientConfig;
 use crate::event::EventData;
 use crate::model::{ContextChange, GroupState, NewGroup};
 use crate::session::Session;
-use crate::store::Overlay;
-
-/// A session's own state of a group, and the key that it signs with.
-async fn stolen(session: &Session, group: &GroupId) -> (Group, Identity) {
-    let overlay = Overlay::default();
-    let scope = group_scope(group.as_bytes());
-    let rows = session.store.mls_scope(session.owner, &scope, &overlay).await.unwrap();
-    let mls = Group::load(group, rows).unwrap();
-    let all = session.store.identities().await.unwrap();
-    let own = all.iter().find(|record| record.owner == session.owner).unwrap();
-    (mls, Identity::from_seed(own.identity.seed()))
-}
+use crate::session::foul::stolen;
 
 fn set_aside(why: &str) -> impl Fn(&EventData) -> bool {
     move |event| matches!(event, EventData::MessageUndecryptable { reason, .. } if reason == why)
@@ -58,7 +46,7 @@ async fn a_member_has_its_way_with_no_forbidden_commit() {
     let group = meet(Suite::Native, &alice, &[&bob, &mallory]).await;
     let accomplice = Stranger::connect(&world).await;
     let package = accomplice.package(friend.identity(), Suite::Native).await;
-    let (mut mls, own) = stolen(&mallory, &group).await;
+    let (mut mls, own) = stolen(&mallory, &group).await.unwrap();
     let admins = BTreeSet::from([own.key()]);
     let now = now_secs();
     let parts = [
@@ -109,7 +97,7 @@ async fn a_member_has_its_way_with_no_forbidden_commit() {
     let change = ContextChange { roles, ..ContextChange::default() };
     alice.change_context(group.clone(), change, patient()).await.unwrap();
     until(&mallory, |event| matches!(event, EventData::GroupMembersChanged { epoch: 2, .. })).await;
-    let (mut mls, own) = stolen(&mallory, &group).await;
+    let (mut mls, own) = stolen(&mallory, &group).await.unwrap();
     let removal = mls.forge(&own, &[Forgery::Remove(bob.identity())]).unwrap().0;
     accomplice.send(&[alice.identity(), bob.identity()], &removal).await;
     until(&bob, |event| matches!(event, EventData::GroupLeft { .. })).await;
@@ -130,7 +118,7 @@ async fn whoever_asks_in_vain_is_told_and_can_leave() {
     super::forks::reach_all(&group, &alice);
     until(&bob, |event| matches!(event, EventData::GroupMembersChanged { .. })).await;
     // Something of the new epoch reaches her by chance.
-    let (mut mls, own) = stolen(&bob, &group).await;
+    let (mut mls, own) = stolen(&bob, &group).await.unwrap();
     let payload = mls.encrypt(&own, b"\x02{}").unwrap();
     // Nobody is there who could tell her that she was removed.
     client.shutdown().await;
