@@ -180,6 +180,8 @@ pub(super) struct Actor {
     pub(super) making: bool,
     /// Suites whose packages at the node were replaced, when all are to be.
     pub(super) replaced: BTreeSet<Suite>,
+    /// When they last were because a Welcome was for one that is not here, unix milliseconds.
+    pub(super) doubted_packages_ms: u64,
     pub(super) waiting_names: Vec<(String, Reply<()>)>,
     pub(super) waits: Waits,
     /// A timer runs for asking, after a gap, where groups are.
@@ -240,6 +242,7 @@ impl Actor {
             last_resorts: BTreeMap::new(),
             making: false,
             replaced: BTreeSet::new(),
+            doubted_packages_ms: 0,
             waiting_names: Vec::new(),
             waits: Waits::default(),
             inquiring: false,

@@ -3,7 +3,9 @@
 
 use quicproquo_core::group::Group;
 use quicproquo_core::id::GroupId;
-use quicproquo_core::identity::{Identity, IdentityKey};
+use quicproquo_core::identity::Identity;
+#[cfg(feature = "simulation")]
+use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::provider::group_scope;
 
 use super::Session;

@@ -14,6 +14,10 @@ use super::unit::Unit;
 use crate::event::EventData;
 use crate::store::OutboxKind;
 
+/// Key packages are replaced at most once in so long for a Welcome that cannot be read, in
+/// milliseconds.
+const DOUBTED_MS: u64 = 24 * 3600 * 1000;
+
 impl Actor {
     /// Goes on behind what the node knows: `last_send` of our incarnation, or 0, and the newest row
     /// that was acknowledged.
@@ -67,6 +71,21 @@ impl Actor {
         if let Some(waiting) = self.waits.sends.remove(&counter) {
             self.waits.sends.insert(new, waiting);
         }
+    }
+
+    /// A Welcome was for a package whose private half is not here. A newer copy that has sent and
+    /// acknowledged nothing may have published it, and others, which the node would not betray.
+    pub(super) fn doubt_packages(&mut self, unit: &mut Unit) {
+        // Anybody can send such a Welcome, again and again.
+        if self.positions.replace_packages || self.doubted_packages_ms + DOUBTED_MS > unit.now_ms {
+            return;
+        }
+        tracing::warn!("the key packages at the node may be of another copy: they are replaced");
+        self.doubted_packages_ms = unit.now_ms;
+        self.positions.replace_packages = true;
+        self.replaced.clear();
+        unit.moved = true;
+        self.restock();
     }
 
     /// Whether packages of a suite at the node are still to be replaced.

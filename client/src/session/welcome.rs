@@ -105,6 +105,9 @@ impl Actor {
     fn refuse_welcome(&mut self, error: Option<&JoinError>, opened: &Opened, unit: &mut Unit) {
         let reason = if let Some(error) = error {
             tracing::warn!(%error, "a Welcome is refused");
+            if *error == JoinError::NoKeyPackage {
+                self.doubt_packages(unit);
+            }
             "welcome_refused"
         } else {
             INTERNAL

@@ -295,8 +295,13 @@ impl Model {
     }
 
     fn come_back(&mut self, member: usize) {
-        self.members[member].online = true;
-        self.members[member].exhausted = false;
+        let it = &mut self.members[member];
+        it.online = true;
+        if std::mem::take(&mut it.exhausted) {
+            // It publishes packages that its copy has no private halves of, so that one who was
+            // put back by it then would lose an invitation.
+            it.backup = None;
+        }
         self.learn();
         for (number, ask) in std::mem::take(&mut self.members[member].queued) {
             self.happen(number, member, ask);

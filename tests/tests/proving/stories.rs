@@ -226,3 +226,36 @@ fn who_was_removed_is_still_heard_with_what_it_said_before_it_knew() {
         judged(world).await;
     });
 }
+
+/// Carol has published key packages since her database was copied, and done nothing else: the node
+/// does not betray the copy. The first invitation cannot be read, and the next one can.
+#[test]
+fn an_old_copy_whose_packages_alone_are_newer_can_be_invited() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let [_, bob, carol] = world.keys()[..] else { panic!("three members") };
+        let made = world.ask(ALICE, None, Kind::Create(vec![bob], Suite::Native)).await;
+        world.rest().await;
+        let group = world.operations[made].group.clone().expect("a group");
+        world.back_up(CAROL).await;
+        world.rest().await;
+        let node = world.sim.node().clone();
+        node.cut_off(&carol, true);
+        node.drop_link(&carol);
+        node.forget_key_packages(&carol);
+        node.cut_off(&carol, false);
+        world.rest_well().await;
+        world.losses = true;
+        world.restore(CAROL).await;
+        world.rest_well().await;
+        world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+        world.rest_well().await;
+        assert_eq!(world.stands(CAROL, &group).await, None, "{}", world.verdict);
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![carol])).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+        world.rest_well().await;
+        let stands = world.stands(CAROL, &group).await;
+        assert_eq!(stands, Some(GroupState::Active), "{}", world.verdict);
+        judged(world).await;
+    });
+}
