@@ -6,11 +6,13 @@ use crate::{install, shell};
 
 /// Thousands of simulated sessions take a third of the time in an optimised engine. These are other
 /// files than those of an ordinary build, which stay.
-const OPTIMISED: [&str; 4] = [
+const OPTIMISED: [&str; 6] = [
     "--config",
     "profile.dev.package.quicproquo-core.opt-level=2",
     "--config",
     "profile.dev.package.quicproquo-client.opt-level=2",
+    "--config",
+    "profile.dev.package.ciborium-ll.opt-level=3",
 ];
 
 /// Runs them, or with a filter those whose names contain it. Which tests have a long form says

@@ -8,7 +8,7 @@ use quicproquo_tests::seed::{say, seed, setting};
 #[test]
 fn whatever_happens_everybody_hears_everything_once() {
     let first = seed("proving seeds");
-    let runs = setting("QPQ_RUNS", 20, 2_000);
+    let runs = setting("QPQ_RUNS", 20, 1_000);
     let (mut accepted, mut losses, mut crashes) = (0, 0, 0);
     for seed in first..first + runs {
         let verdict = Plan::new(seed).run();
@@ -26,7 +26,7 @@ fn whatever_happens_everybody_hears_everything_once() {
 #[test]
 fn what_is_lost_is_told_and_everybody_is_there_in_the_end() {
     let first = seed("proving losses");
-    let runs = setting("QPQ_RUNS", 10, 1_000);
+    let runs = setting("QPQ_RUNS", 10, 500);
     for seed in first..first + runs {
         let verdict = Plan::with_losses(seed).run();
         verdict.assert_clean(&format!("QPQ_SEED={seed} QPQ_RUNS=1"));
