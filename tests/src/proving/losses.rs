@@ -18,6 +18,8 @@ pub struct Backup {
     undecryptable: usize,
     cursor: Cursor,
     operations: usize,
+    /// Those before that had no answer yet.
+    unanswered: Vec<usize>,
 }
 
 /// What is lost.
@@ -65,6 +67,7 @@ impl World {
             undecryptable: it.undecryptable.len(),
             cursor: it.cursor,
             operations: operations.len(),
+            unanswered: it.unanswered.iter().copied().collect(),
         };
         self.tell(&format!("{}'s database is copied", self.members[member].name));
         self.members[member].backup = Some(backup);
@@ -84,6 +87,9 @@ impl World {
         it.unanswered.clear();
         for operation in &mut self.operations[backup.operations..] {
             operation.forgotten |= operation.member == index;
+        }
+        for operation in backup.unanswered {
+            self.operations[operation].forgotten = true;
         }
         let path = self.path(name);
         std::fs::remove_dir_all(&path).expect("remove the database");

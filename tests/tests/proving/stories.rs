@@ -252,6 +252,7 @@ fn an_old_copy_whose_packages_alone_are_newer_can_be_invited() {
         world.rest_well().await;
         assert_eq!(world.stands(CAROL, &group).await, None, "{}", world.verdict);
         world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![carol])).await;
+        world.rest().await;
         world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
         world.rest_well().await;
         let stands = world.stands(CAROL, &group).await;
