@@ -473,7 +473,7 @@ impl Actor {
                 self.positions.link_gone();
                 self.uplink.up = false;
                 self.uplink.state = LinkState::Displaced(by.clone());
-                unit.batch.halted(self.owner, Some(&Halted::Displaced(by.clone())));
+                unit.batch.halted(&self.identity.key(), Some(&Halted::Displaced(by.clone())));
                 self.emit(unit, None, EventData::SessionDisplaced { by });
             }
         }
