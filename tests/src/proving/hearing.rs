@@ -91,11 +91,12 @@ impl World {
                 match (stay, count) {
                     (Some(_), 1) | (None, 0) => {}
                     (Some(Stay { left }), 0) => {
-                        let place = told.iter().position(|epochs| {
-                            let epoch = epochs.get(&said.group);
-                            epoch.is_some_and(|epoch| said.epoch + PAST_EPOCHS < *epoch)
+                        let late = told.iter().enumerate().filter_map(|(place, epochs)| {
+                            let epoch = *epochs.get(&said.group)?;
+                            (said.epoch + PAST_EPOCHS < epoch).then_some((epoch, place))
                         });
-                        if let Some(place) = place {
+                        // The least late one: the others may be needed for younger messages.
+                        if let Some((_, place)) = late.min() {
                             told.swap_remove(place);
                             self.verdict.told_losses += 1;
                         } else if left.is_none() && !went {
