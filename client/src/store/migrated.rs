@@ -8,7 +8,7 @@ use super::MIGRATIONS;
 use super::tables::{Cell, cells};
 
 /// The migration that made messages and outbox ordinary tables.
-const ANEW: i64 = 7;
+const ANEW: i64 = 8;
 /// Bytes of the sealed content of a message of 1 KiB.
 const CONTENT: usize = 1150;
 
@@ -34,7 +34,7 @@ async fn fill(connection: &mut SqliteConnection, owner: i64, rows: i64) {
     for seq in 1..=rows {
         sqlx::query(
             "INSERT INTO messages VALUES (?, ?, x'01', x'02', CAST(? AS BLOB), 3, 4, 5, 'state', \
-             randomblob(?), 1, x'06', x'07', 8)",
+             randomblob(?), 1, x'06', x'07', 8, x'09')",
         )
         .bind(owner)
         .bind(seq)

@@ -16,11 +16,12 @@ CREATE TABLE messages_anew (
     target      BLOB,
     attachment  BLOB,
     deleted_at  INTEGER,
+    seal        BLOB,                           -- see 0007_bound.sql
     PRIMARY KEY (owner, seq)
 ) STRICT;
 INSERT INTO messages_anew
     SELECT owner, seq, group_id, sender, message_id, epoch, received_at, recipients, state, content,
-           class, target, attachment, deleted_at
+           class, target, attachment, deleted_at, seal
     FROM messages ORDER BY owner, seq;
 DROP TABLE messages;
 ALTER TABLE messages_anew RENAME TO messages;
