@@ -31,6 +31,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Where the traces of this process go.
 static TRACES: OnceLock<SdkTracerProvider> = OnceLock::new();
 
+/// What takes logs or traces.
+type Tap = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Starts logging, and tracing, as the settings say.
 pub(crate) fn start(settings: &Settings) -> Result<(), Failure> {
     let colour = std::io::stderr().is_terminal() && wants_colour();
@@ -54,17 +57,24 @@ fn start_with(settings: &Settings, writer: BoxMakeWriter, colour: bool) -> Resul
         LogFormat::Json => logs.json().boxed(),
     };
     let traces = settings.otlp_endpoint.as_deref().map(traces).transpose()?;
-    let layers = match traces {
-        // A filter of both is cheaper than one of each.
-        None => filter.and_then(logs).boxed(),
-        Some(traces) => logs.with_filter(filter).and_then(traces).boxed(),
-    };
+    let layers = together(filter, logs, traces);
     let started = tracing_subscriber::registry().with(layers).try_init();
     started.map_err(|error| Failure::other(format!("logging: {error}")))
 }
 
+/// One layer of all.
+fn together(filter: EnvFilter, logs: Tap, traces: Option<Tap>) -> Tap {
+    match traces {
+        // A filter of both is cheaper than one of each. Outside, where its level is asked for: behind
+        // the logs it would not be, and each word that other libraries have for `log` would come as
+        // far as the filter.
+        None => logs.and_then(filter).boxed(),
+        Some(traces) => logs.with_filter(filter).and_then(traces).boxed(),
+    }
+}
+
 /// Our own spans, without what is logged inside of them.
-fn traces(endpoint: &str) -> Result<Box<dyn Layer<Registry> + Send + Sync>, Failure> {
+fn traces(endpoint: &str) -> Result<Tap, Failure> {
     let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let failed = |error: &dyn std::fmt::Display| {
         Failure::usage(format!("the collector of traces {endpoint:?}: {error}"))
@@ -94,5 +104,26 @@ pub(crate) fn stop() {
     if let Some(provider) = TRACES.get() {
         // What cannot be sent was complained about.
         let _ = provider.shutdown_with_timeout(FLUSH);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn what_is_too_quiet_for_the_filter_is_told_so_before_it_comes_there() {
+        for (text, level) in [
+            ("info", LevelFilter::INFO),
+            ("warn,qpq_audit=info", LevelFilter::INFO),
+            ("warn,quicproquo_gateway=trace", LevelFilter::TRACE),
+        ] {
+            let filter = EnvFilter::builder().parse(format!("{QUIET},{text}")).unwrap();
+            let layers = together(filter, fmt::layer().boxed(), None);
+            let subscriber = tracing_subscriber::registry().with(layers);
+            assert_eq!(tracing::Subscriber::max_level_hint(&subscriber), Some(level), "{text}");
+        }
     }
 }
