@@ -137,6 +137,20 @@ impl Store {
         self.commit(tx).await
     }
 
+    /// Gives a bot another name, with the answer to the request; `Exists` when another bot has it.
+    pub(crate) async fn rename_bot(
+        &self,
+        bot_id: &str,
+        name: &str,
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let query = sqlx::query("UPDATE bots SET name = ? WHERE bot_id = ? AND state = 'active'");
+        query.bind(name).bind(bot_id).execute(&mut *tx).await?;
+        super::requests::insert(&mut tx, record).await?;
+        self.commit(tx).await
+    }
+
     /// Frees the name of a bot that came to nothing, while its identity waits for its deletion.
     pub(crate) async fn free_name(&self, bot_id: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
