@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::query::limit;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
+
+/// The longest id.
+const MAX_CURSOR: usize = 64;
 
 /// A page of items.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -30,6 +33,7 @@ impl<T> List<T> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
     /// Only what comes after this cursor: the `next` of the page before.
+    #[param(pattern = "^[0-9a-z_]{1,64}$", example = "bot_1f0c9a77e03b5d42")]
     after: Option<String>,
     /// At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
     /// is whole.
@@ -54,6 +58,11 @@ impl PageParams {
         }
         let limit = limit(self.limit, 100, 1000)? as usize;
         let after = self.after.as_deref().unwrap_or_default();
+        let known = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'_');
+        let is_cursor = (1..=MAX_CURSOR).contains(&after.len()) && after.bytes().all(known);
+        if self.after.is_some() && !is_cursor {
+            return Err(Problem::new(Kind::CursorInvalid).at("after", "not a cursor of this list"));
+        }
         let mut items: Vec<_> = items.filter(|(id, _)| id.as_str() > after).collect();
         items.sort_by(|(one, _), (other, _)| one.cmp(other));
         let more = items.len() > limit;
@@ -87,9 +96,11 @@ mod tests {
         assert_eq!(page(None, None), (vec![3, 1, 2], None));
         assert_eq!(page(None, Some(2)), (vec![1, 2], Some("b".to_owned())));
         assert_eq!(page(Some("b"), Some(2)), (vec![3], None));
-        assert_eq!(page(Some(""), None), (vec![1, 2, 3], None));
+        assert_eq!(page(Some("_"), None), (vec![1, 2, 3], None));
         assert_eq!(page(Some("aa"), Some(1)), (vec![2], Some("b".to_owned())));
-        let none = PageParams { after: None, limit: Some(0) };
-        assert!(none.reply("/v1/x", [("a".to_owned(), 1)]).is_err());
+        for (after, limit) in [(None, Some(0)), (Some(""), None), (Some("A"), Some(1))] {
+            let bad = PageParams { after: after.map(str::to_owned), limit };
+            assert!(bad.reply("/v1/x", [("a".to_owned(), 1)]).is_err(), "{bad:?}");
+        }
     }
 }
