@@ -169,7 +169,8 @@ pub(crate) async fn change(
     let dto = BotDto::new(&record, Some(&session)).with_policy(session.invite_policy().await?);
     let replay = once.record(StatusCode::OK, &dto);
     if record.name != bot.name {
-        match state.store.rename_bot(&record.bot_id, &record.name, replay.as_ref()).await {
+        let BotRecord { bot_id, name, identity, .. } = &record;
+        match state.store.rename_bot(bot_id, name, identity, replay.as_ref()).await {
             Err(StoreError::Exists) => return Err(Problem::new(Kind::NameTaken)),
             other => other?,
         }

@@ -158,17 +158,24 @@ impl Store {
         self.commit(tx).await
     }
 
-    /// Gives a bot another name, with the answer to the request; `Exists` when another bot has it.
+    /// Gives a bot at work another name, with the answer to the request; `Exists` when another bot
+    /// has it.
     pub(crate) async fn rename_bot(
         &self,
         bot_id: &str,
         name: &str,
+        identity: &IdentityKey,
         record: Option<&Record>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let query = sqlx::query("UPDATE bots SET name = ? WHERE bot_id = ? AND state = 'active'");
-        query.bind(name).bind(bot_id).execute(&mut *tx).await?;
-        super::requests::insert(&mut tx, record).await?;
+        let seal = self.seals.bind("bots", &fields(bot_id, name, &identity.to_string()));
+        sqlx::query("UPDATE bots SET name = ?, seal = ? WHERE bot_id = ? AND state = 'active'")
+            .bind(name)
+            .bind(seal)
+            .bind(bot_id)
+            .execute(&mut *tx)
+            .await?;
+        super::requests::insert(&mut tx, record, &self.seals).await?;
         self.commit(tx).await
     }
 
