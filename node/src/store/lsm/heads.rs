@@ -1,4 +1,6 @@
-//! Counters of queues that were changed lately, as they are in the store.
+//! Counters of queues that were changed lately, so that the next batch need not look them up.
+//!
+//! They follow a batch before it is committed: when one fails, all are forgotten.
 
 use std::collections::HashMap;
 
@@ -18,6 +20,11 @@ impl Heads {
         self.0.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn get(&self, recipient: &IdentityKey) -> Option<QueueRow> {
         self.0.get(recipient).copied()
     }
@@ -27,6 +34,8 @@ impl Heads {
         if self.0.len() + effects.queues.len() > QUEUES {
             self.clear();
         }
-        self.0.extend(&effects.queues);
+        if effects.queues.len() <= QUEUES {
+            self.0.extend(&effects.queues);
+        }
     }
 }
