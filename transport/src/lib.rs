@@ -15,7 +15,7 @@ mod reader;
 mod writer;
 
 pub use budget::{Budget, Loan};
-pub use datagrams::{LOOPBACK_PAYLOAD, enlarge_datagrams, is_loopback};
+pub use datagrams::{LOOPBACK_PAYLOAD, bind, enlarge_datagrams, is_loopback};
 pub use frame::{Assembler, Frame, FrameError, FrameLimit, MAX_SEGMENTS};
 pub use ledger::CallLimit;
 pub use link::{Fault, Link, Rules, Turn};

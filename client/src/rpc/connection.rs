@@ -1,6 +1,6 @@
 //! QUIC and TLS towards the node.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl Connector {
         } else {
             (Ipv6Addr::UNSPECIFIED, 0).into()
         };
-        let socket = UdpSocket::bind(local)?;
+        let socket = quicproquo_transport::bind(local)?;
         let mut config = EndpointConfig::default();
         if is_loopback(self.addr.ip()) {
             config.max_udp_payload_size(LOOPBACK_PAYLOAD).map_err(std::io::Error::other)?;
