@@ -103,8 +103,8 @@ async fn show(
     let mut screen = Screen::take().map_err(failed)?;
     let mut keys = EventStream::new();
     while !model.quit {
-        model.max_scroll = screen.draw(&model).map_err(failed)?;
-        model.scroll = model.scroll.min(model.max_scroll);
+        model.reach = screen.draw(&model).map_err(failed)?;
+        model.scroll = model.scroll.min(model.reach.talk);
         let event = tokio::select! {
             key = keys.next() => match key {
                 Some(Ok(TerminalEvent::Key(key))) => Some(Event::Key(key)),

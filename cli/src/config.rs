@@ -172,16 +172,31 @@ pub(crate) struct Layers {
 impl Settings {
     /// Puts the layers over each other.
     pub(crate) fn load(common: CommonArgs, layers: Layers) -> Result<Self, Failure> {
+        Self::load_from(common, layers, default_data_dir)
+    }
+
+    /// The settings of a command that asks a gateway and keeps nothing itself: its `data_dir`, where
+    /// a token may be, is empty when none is given and there is no home.
+    pub(crate) fn of_caller(common: CommonArgs) -> Result<Self, Failure> {
+        let home = || Ok(default_data_dir().unwrap_or_default());
+        Self::load_from(common, Layers::default(), home)
+    }
+
+    fn load_from(
+        common: CommonArgs,
+        layers: Layers,
+        home: impl FnOnce() -> Result<PathBuf, Failure>,
+    ) -> Result<Self, Failure> {
         let file = common.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let Layers { http, node, link, bots } = layers;
         let data_dir = match common.data_dir.or(file.data_dir) {
-            Some(path) => path,
-            None => default_data_dir()?,
+            Some(path) => std::path::absolute(&path)
+                .map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?,
+            None => home()?,
         };
         let settings = Self {
-            data_dir: std::path::absolute(&data_dir)
-                .map_err(|e| Failure::usage(format!("{}: {e}", data_dir.display())))?,
+            data_dir,
             log: common.log.or(file.log).unwrap_or_else(|| "warn".to_owned()),
             log_format: common.log_format.or(file.log_format).unwrap_or_default(),
             otlp_endpoint: common.otlp_endpoint.or(file.otlp_endpoint),

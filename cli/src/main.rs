@@ -61,11 +61,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let common = cli.common;
-    let load = |layers| {
-        let settings = Settings::load(common.clone(), layers)?;
+    let logging = |settings: Settings| {
         telemetry::start(&settings)?;
         Ok::<_, Failure>(settings)
     };
+    let load = |layers| logging(Settings::load(common.clone(), layers)?);
+    let caller = || logging(Settings::of_caller(common.clone())?);
     match cli.command {
         Command::Up(up) => {
             let layers =
@@ -115,7 +116,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo => commands::demo::run(load(Layers::default())?).await,
         Command::Bench(bench) => commands::bench::run(load(Layers::default())?, bench).await,
         Command::Health(health) => {
-            let settings = load(Layers::default())?;
+            let settings = caller()?;
             commands::health::run(&settings, health.url, health.json).await
         }
         Command::Chat(chat) => {
@@ -123,19 +124,13 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             // It has the whole terminal, and logs into a file.
             chat::run(&Settings::load(common, layers)?, chat.discreet).await
         }
-        Command::Bot(bot) => commands::bot::run(&load(Layers::default())?, bot).await,
-        Command::Group(group) => commands::group::run(&load(Layers::default())?, group).await,
-        Command::Invitation(invitation) => {
-            commands::invitation::run(&load(Layers::default())?, invitation).await
-        }
-        Command::Send(send) => commands::send::run(&load(Layers::default())?, send).await,
-        Command::Download(download) => {
-            commands::download::run(&load(Layers::default())?, download).await
-        }
-        Command::Listen(listen) => commands::listen::run(&load(Layers::default())?, listen).await,
-        Command::Identity(identity) => {
-            commands::identity::run(&load(Layers::default())?, identity).await
-        }
+        Command::Bot(bot) => commands::bot::run(&caller()?, bot).await,
+        Command::Group(group) => commands::group::run(&caller()?, group).await,
+        Command::Invitation(invitation) => commands::invitation::run(&caller()?, invitation).await,
+        Command::Send(send) => commands::send::run(&caller()?, send).await,
+        Command::Download(download) => commands::download::run(&caller()?, download).await,
+        Command::Listen(listen) => commands::listen::run(&caller()?, listen).await,
+        Command::Identity(identity) => commands::identity::run(&caller()?, identity).await,
         Command::Openapi { events } => commands::openapi::run(events),
         Command::Reference => commands::reference::run(),
         Command::Completions { shell } => commands::completions::completions(shell),

@@ -17,6 +17,10 @@ sed -e '1,/^$/d' -e 's/^scrape_configs:/global: { scrape_interval: 1s }\n&/' \
 cp "$here/alerts.yml" "$dir/"
 promtool check config "$dir/prometheus.yml"
 
+if curl -sS http://127.0.0.1:18080/health > /dev/null 2>&1; then
+    echo "$0: something answers at 127.0.0.1:18080 already" >&2
+    exit 2
+fi
 export QPQ_DATA_DIR="$dir/data" QPQ_URL=http://127.0.0.1:18080
 "$qpq" up --http-listen 127.0.0.1:18080 --node-listen 127.0.0.1:17000 \
     --node-ops-listen 127.0.0.1:17001 > "$dir/up.log" 2>&1 & pids="$pids $!"

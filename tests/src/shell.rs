@@ -11,19 +11,44 @@ use crate::files;
 use crate::process::{Ended, Running};
 use crate::wait::{LONG, SOON, within};
 
+/// A fenced block of a page.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The line on which it begins, counted from 1.
+    pub line: usize,
+    /// What follows the fence: the language, and what is said after it.
+    pub info: String,
+    /// What is between the fences.
+    pub text: String,
+}
+
+/// All blocks of a page.
+pub fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (index, line) in page.lines().enumerate() {
+        let fence = line.trim_start().strip_prefix("```");
+        open = match (open, fence) {
+            (None, Some(info)) => {
+                let info = info.trim().to_owned();
+                Some(Block { line: index + 1, info, text: String::new() })
+            }
+            (Some(block), Some(_)) => {
+                blocks.push(block);
+                None
+            }
+            (Some(block), None) => Some(Block { text: block.text + line + "\n", ..block }),
+            (None, None) => None,
+        };
+    }
+    blocks.extend(open);
+    blocks
+}
+
 /// All blocks of a page that are marked `bash`, as one script.
 pub fn script(page: &str) -> String {
-    let mut script = String::new();
-    let mut inside = false;
-    for line in page.lines() {
-        match line {
-            "```bash" => inside = true,
-            "```" => inside = false,
-            _ if inside => script = script + line + "\n",
-            _ => {}
-        }
-    }
-    script
+    let typed = blocks(page).into_iter().filter(|block| block.info == "bash");
+    typed.map(|block| block.text).collect()
 }
 
 /// Somebody at a shell.

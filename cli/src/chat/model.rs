@@ -14,6 +14,15 @@ use super::input::Input;
 /// Messages of a group that are loaded at first, and more each time.
 pub(super) const PAGE: usize = 100;
 
+/// How many lines can be scrolled.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reach {
+    /// Of the conversation, up.
+    pub(super) talk: usize,
+    /// Of what is over it, down.
+    pub(super) overlay: usize,
+}
+
 /// Everything.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -32,8 +41,10 @@ pub(super) struct Model {
     pub(super) marked: Option<Marked>,
     /// Lines that the conversation is scrolled up.
     pub(super) scroll: usize,
-    /// Most that it can be; the view says so.
-    pub(super) max_scroll: usize,
+    /// Lines of the overlay that are above its frame.
+    pub(super) overlay_scroll: usize,
+    /// Most that these can be; the view says so.
+    pub(super) reach: Reach,
     pub(super) notice: Option<Notice>,
     pub(super) overlay: Option<Overlay>,
     /// Where times are shown.
@@ -181,7 +192,8 @@ impl Model {
             input: Input::default(),
             marked: None,
             scroll: 0,
-            max_scroll: 0,
+            overlay_scroll: 0,
+            reach: Reach::default(),
             notice: None,
             overlay: None,
             zone,

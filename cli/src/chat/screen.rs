@@ -13,7 +13,7 @@ use crossterm::terminal::{
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use super::model::Model;
+use super::model::{Model, Reach};
 use super::view::draw;
 use crate::output::wants_colour;
 
@@ -41,11 +41,11 @@ impl Screen {
         }
     }
 
-    /// Draws what is to be seen; answers how many lines the conversation can be scrolled up.
-    pub(super) fn draw(&mut self, model: &Model) -> std::io::Result<usize> {
-        let mut scroll = 0;
-        self.terminal.draw(|frame| scroll = draw(frame, model, self.colours))?;
-        Ok(scroll)
+    /// Draws what is to be seen; answers how far it can be scrolled.
+    pub(super) fn draw(&mut self, model: &Model) -> std::io::Result<Reach> {
+        let mut reach = Reach::default();
+        self.terminal.draw(|frame| reach = draw(frame, model, self.colours))?;
+        Ok(reach)
     }
 }
 

@@ -10,7 +10,8 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
 
-use super::model::{Effect, Event, Me, Model, Readers, Room, RoomKind};
+use super::model::{Effect, Event, Me, Model, Reach, Readers, Room, RoomKind};
+use super::parse::COMMANDS;
 use super::update::update;
 use super::view::draw;
 
@@ -113,6 +114,13 @@ fn sent(effects: &[Effect]) -> (String, serde_json::Value, Option<(String, Messa
     assert_eq!(*group, id(1));
     let about = message.relates_to.clone().map(|relation| (relation.rel, relation.id));
     (message.kind.clone(), message.body.clone(), about)
+}
+
+fn reach(model: &Model, width: u16, height: u16) -> Reach {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let mut reach = Reach::default();
+    terminal.draw(|frame| reach = draw(frame, model, false)).unwrap();
+    reach
 }
 
 fn screen(model: &Model, width: u16, height: u16) -> String {
@@ -229,6 +237,32 @@ fn the_screen_shows_what_there_is() {
     press(&mut model, KeyCode::Esc, KeyModifiers::NONE);
     press(&mut model, KeyCode::F(1), KeyModifiers::NONE);
     assert!(screen(&model, 100, 40).contains("/verify WHO DIGITS"));
+}
+
+#[test]
+fn help_is_read_to_its_end_on_a_small_screen() {
+    let mut model = ada();
+    press(&mut model, KeyCode::F(1), KeyModifiers::NONE);
+    let (first, last) = ("Tab, Shift-Tab", COMMANDS.last().unwrap().0);
+    let mut shown = screen(&model, 100, 24);
+    assert!(shown.contains(first) && shown.contains("more") && !shown.contains(last), "{shown}");
+    for _ in 0..10 {
+        model.reach = reach(&model, 100, 24);
+        press(&mut model, KeyCode::PageDown, KeyModifiers::NONE);
+    }
+    shown = screen(&model, 100, 24);
+    assert!(shown.contains(last) && !shown.contains("more") && !shown.contains(first), "{shown}");
+    press(&mut model, KeyCode::Up, KeyModifiers::NONE);
+    assert!(screen(&model, 100, 24).contains("more"), "it goes up from its end at once");
+    // Closed and opened again, it begins at the top; narrow, every line is reached all the same.
+    press(&mut model, KeyCode::Esc, KeyModifiers::NONE);
+    press(&mut model, KeyCode::F(1), KeyModifiers::NONE);
+    assert!(screen(&model, 40, 12).contains("Tab,"));
+    for _ in 0..100 {
+        model.reach = reach(&model, 40, 12);
+        press(&mut model, KeyCode::Down, KeyModifiers::NONE);
+    }
+    assert!(screen(&model, 40, 12).contains(last));
 }
 
 #[test]

@@ -125,9 +125,7 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     if model.overlay.is_some() {
-        if matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('q')) {
-            model.overlay = None;
-        }
+        over(model, key.code);
         return Vec::new();
     }
     match key.code {
@@ -159,6 +157,22 @@ fn key_pressed(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     Vec::new()
 }
 
+/// A key for what is over the conversation.
+fn over(model: &mut Model, key: KeyCode) {
+    let (at, most) = (model.overlay_scroll, model.reach.overlay);
+    model.overlay_scroll = match key {
+        KeyCode::Down => (at + 1).min(most),
+        KeyCode::PageDown | KeyCode::Char(' ') => (at + SCROLL).min(most),
+        KeyCode::Up => at.saturating_sub(1),
+        KeyCode::PageUp => at.saturating_sub(SCROLL),
+        KeyCode::Esc | KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('q') => {
+            model.overlay = None;
+            0
+        }
+        _ => at,
+    };
+}
+
 /// The next or former line of the list.
 fn step(model: &mut Model, by: isize) -> Vec<Effect> {
     let count = model.rooms.len();
@@ -174,8 +188,8 @@ fn step(model: &mut Model, by: isize) -> Vec<Effect> {
 
 /// At the top, older messages are asked for.
 fn scroll_up(model: &mut Model) -> Vec<Effect> {
-    let at_top = model.scroll >= model.max_scroll;
-    model.scroll = (model.scroll + SCROLL).min(model.max_scroll);
+    let at_top = model.scroll >= model.reach.talk;
+    model.scroll = (model.scroll + SCROLL).min(model.reach.talk);
     if !at_top {
         return Vec::new();
     }

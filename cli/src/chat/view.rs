@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::model::{Model, Room, RoomKind, short};
+use super::model::{Model, Reach, Room, RoomKind, short};
 use crate::output::printable;
 
 /// Columns of the list, where there is room for one.
@@ -21,8 +21,8 @@ const NARROW: u16 = 60;
 /// Lines of what is typed that are in sight, where the screen is high enough.
 const INPUT_ROWS: usize = 8;
 
-/// Draws everything; answers how many lines the conversation can be scrolled up.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> usize {
+/// Draws everything; answers how far it can be scrolled.
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> Reach {
     let look = Look { colours };
     let lines = model.input.text().split('\n').count();
     let most = usize::from(frame.area().height / 3).clamp(1, INPUT_ROWS);
@@ -34,12 +34,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> usize
     ]);
     let [title, main, notice, input] = rows.areas(frame.area());
     frame.render_widget(Paragraph::new(title_line(model, look)), title);
-    let scroll = if model.me.is_none() {
+    let talk = if model.me.is_none() {
         welcome(frame, main);
         0
     } else {
         body(frame, main, model, look)
     };
+    let mut reach = Reach { talk, overlay: 0 };
     if let Some(said) = &model.notice {
         let style = if said.bad { look.bad() } else { look.good() };
         frame.render_widget(Paragraph::new(Span::styled(printable(&said.text), style)), notice);
@@ -48,11 +49,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> usize
     if let Some(over) = &model.overlay {
         let text = overlay::text(over, model);
         let area = centred(main, &text);
-        frame.render_widget(Clear, area);
+        let (width, height) = (area.width.saturating_sub(2), area.height.saturating_sub(2));
+        let wraps = text.iter().any(|line| line.width() > usize::from(width));
+        // Lines that are broken may need any room, so each can be brought to the top.
+        let room = if wraps { 1 } else { usize::from(height) };
+        reach.overlay = text.len().saturating_sub(room);
+        let above = model.overlay_scroll.min(reach.overlay);
         let block = Block::bordered().title(overlay::title(over));
+        let block = if above < reach.overlay { block.title_bottom(" Down: more ") } else { block };
+        let text: Vec<_> = text.into_iter().skip(above).collect();
+        frame.render_widget(Clear, area);
         frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(block), area);
     }
-    scroll
+    reach
 }
 
 /// Styles, with or without colours.

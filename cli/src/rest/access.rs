@@ -13,12 +13,19 @@ pub(crate) fn admin(settings: &Settings, access: &AdminAccess) -> Result<Rest, F
     let file = access.token_file.clone();
     let token = match given(file, "QPQ_ADMIN_TOKEN", "QPQ_ADMIN_TOKEN_FILE")? {
         Some(token) => token,
-        None => read(&settings.data_dir.join("admin-token")).map_err(|failure| {
+        None => kept(&settings.data_dir).map_err(|failure| {
             let hint = "give --data-dir of `qpq up`, --token-file or QPQ_ADMIN_TOKEN";
             Failure::new(failure.exit, format!("no admin token; {hint} ({failure})"))
         })?,
     };
     Rest::trusting(&url(settings, access.url.as_ref()), &token, access.ca.as_deref())
+}
+
+fn kept(data_dir: &Path) -> Result<String, Failure> {
+    if data_dir.as_os_str().is_empty() {
+        return Err(Failure::usage("no home directory"));
+    }
+    read(&data_dir.join("admin-token"))
 }
 
 /// A caller with a bot's token: of `--token-file`, or of the variables.

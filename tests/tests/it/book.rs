@@ -15,7 +15,7 @@ use tokio::process::Command;
 const PRELUDE: &str = "trap 'kill -9 $(jobs -p) 2> /dev/null || true' EXIT\n";
 
 /// A port that nobody has.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
@@ -63,6 +63,9 @@ macro_rules! pages {
                 page($name).await;
             }
         )*
+
+        /// Their paths in the checkout.
+        pub(crate) const TYPED: &[&str] = &[$(concat!("docs/", $name, ".md")),*];
 
         /// No page is forgotten.
         #[test]

@@ -5,6 +5,8 @@ mod life;
 mod pipes;
 mod refusals;
 
+pub(crate) use documents::TYPED;
+
 use std::path::PathBuf;
 
 use quicproquo_tests::{Running, Shell};

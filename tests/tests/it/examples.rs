@@ -4,25 +4,31 @@ mod bots;
 mod echo;
 mod languages;
 mod program;
+mod readmes;
 
 use std::process::Stdio;
 
+use quicproquo_tests::shell::script;
 use quicproquo_tests::{LONG, Launch, files, wait_for, within};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use program::{Program, python};
+pub(crate) use readmes::TYPED;
 
+/// As its page says.
 #[tokio::test]
 async fn the_quickstart_runs() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
+    let page = std::fs::read_to_string(files::checkout("examples/README.md")).expect("a page");
+    let script = script(&page).replace("DIR", up.field("data_dir"));
     // Twice: it must not depend on a fresh gateway.
     for _ in 0..2 {
         let run = Command::new("bash")
-            .arg(files::checkout("examples/quickstart.sh"))
+            .args(["-euo", "pipefail", "-c", &script])
+            .current_dir(files::checkout(""))
             .env("QPQ_URL", up.url())
-            .env("QPQ_ADMIN_TOKEN", up.admin().token())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
@@ -46,7 +52,8 @@ fn readme(heading: &str, language: &str) -> String {
 async fn the_five_minutes_of_the_readme_run() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
-    let script = readme("Five minutes", "bash")
+    let page = std::fs::read_to_string(files::checkout("README.md")).expect("read the readme");
+    let script = script(&page)
         .replace("http://127.0.0.1:8080", &up.url())
         .replace("~/.local/share/quicproquo/admin-token", up.field("admin_token_file"));
     let run = Command::new("bash")

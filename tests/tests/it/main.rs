@@ -7,6 +7,7 @@ mod asyncapi;
 mod attachments;
 mod backup;
 mod bench;
+mod blocks;
 mod book;
 mod browser;
 mod certificates;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -169,5 +170,18 @@ async fn it_runs_as_any_user_who_owns_nothing_but_the_data() {
     assert_eq!(token.permissions().mode() & 0o777, 0o600);
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&token), 54321);
     bots(&up, ["alice"]).await;
+
+    // Who only asks the gateway needs no home; where a token would be looked for there, that is said.
+    let ask = |args: &[&str]| {
+        let mut qpq = Command::new(&binary);
+        qpq.args(args).uid(54321).gid(54321).env_clear().env("QPQ_URL", up.url());
+        let ended = qpq.current_dir("/").output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    assert_eq!(ask(&["health"]), (Some(0), String::new()));
+    let (code, said) = ask(&["bot", "list"]);
+    assert!(code == Some(2) && said.contains("no home directory"), "{code:?} {said}");
+    let (code, said) = ask(&["up"]);
+    assert!(code == Some(2) && said.contains("no home directory"), "{code:?} {said}");
     up.stop().await;
 }

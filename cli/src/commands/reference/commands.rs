@@ -32,7 +32,7 @@ fn part(command: &Command, above: &str, text: &mut String) {
     let usage = command.clone().render_usage().to_string();
     let usage =
         usage.trim_start_matches("Usage: ").split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = write!(text, "\n```text\n{usage}\n```\n\n");
+    let _ = write!(text, "\n```text synopsis\n{usage}\n```\n\n");
     // Bounds of the node are on pages of their own.
     let arguments = command.get_arguments().filter(|argument| {
         !argument.is_hide_set()
@@ -46,7 +46,7 @@ fn part(command: &Command, above: &str, text: &mut String) {
     if let Some(examples) = command.get_after_help() {
         let examples = examples.to_string().replace("\n  ", "\n");
         let examples = examples.trim_start_matches("Examples:").trim();
-        let _ = write!(text, "\n```text\n{examples}\n```\n");
+        let _ = write!(text, "\n```sh not run: a test parses them\n{examples}\n```\n");
     }
     for below in command.get_subcommands() {
         part(below, &name, text);

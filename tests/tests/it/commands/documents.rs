@@ -4,11 +4,14 @@ use quicproquo_tests::shell::script;
 use quicproquo_tests::{LONG, Launch, Shell, files, within};
 use tempfile::TempDir;
 
+/// The pages that are typed here.
+pub(crate) const TYPED: &[&str] = &["docs/cli.md"];
+
 #[tokio::test]
 async fn the_page_of_the_command_line_can_be_typed() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
-    let page = std::fs::read_to_string(files::checkout("docs/cli.md")).unwrap();
+    let page = std::fs::read_to_string(files::checkout(TYPED[0])).unwrap();
     let script = script(&page);
     assert!(script.lines().count() > 15, "{script}");
     let empty = dir.path().join("empty");

@@ -13,6 +13,18 @@ pub(super) type Start<'a> = dyn Fn() -> Command + Sync + 'a;
 pub(super) struct Program {
     child: Child,
     log: PathBuf,
+    /// The group of processes that ends with it, where it has one of its own.
+    group: Option<u32>,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            let group = format!("-{group}");
+            // One that has ended is not there.
+            let _ = std::process::Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
+    }
 }
 
 impl Program {
@@ -28,7 +40,15 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .expect("start the example");
-        Self { child, log: log.to_owned() }
+        Self { child, log: log.to_owned(), group: None }
+    }
+
+    /// The same, with all that it starts itself.
+    pub(super) fn start_all(mut command: Command, bot: &Bot, log: &Path) -> Self {
+        command.process_group(0);
+        let mut program = Self::start(command, bot, log);
+        program.group = program.child.id();
+        program
     }
 
     /// All that it, and those before it with the same log, have said.
