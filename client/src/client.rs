@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::ClientConfig;
 use crate::error::{OpenError, SessionError};
 use crate::rpc::{Connector, Driver};
+use crate::seals::Seals;
 use crate::session::Session;
 use crate::store::{IdentityRecord, Store, StoreError};
 
@@ -121,6 +122,25 @@ impl Client {
         sealed: &[u8],
     ) -> Option<Zeroizing<Vec<u8>>> {
         self.inner.store.for_application().open(table, row, sealed).ok()
+    }
+
+    /// Seals what an application keeps elsewhere, to whole rows.
+    pub fn seals(&self) -> Seals {
+        Seals::of(self.inner.store.for_application())
+    }
+
+    /// Whether the application has noted that everything it keeps elsewhere is sealed. It holds
+    /// from the start of a new database: what is not sealed then was put there by somebody else.
+    pub fn is_application_sealed(&self) -> bool {
+        self.inner.store.is_application_sealed()
+    }
+
+    /// Notes, durably, that everything the application keeps elsewhere is sealed.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    pub async fn application_sealed(&self) -> Result<(), SessionError> {
+        Ok(self.inner.store.application_sealed().await?)
     }
 
     /// Deletes an identity at the node, waiting at most 5 s for it, then stops its session and

@@ -22,6 +22,7 @@ pub use quicproquo_core::floor;
 pub mod model;
 pub mod pages;
 mod rpc;
+mod seals;
 pub mod session;
 #[cfg(feature = "simulation")]
 pub mod simulation;
@@ -40,6 +41,7 @@ pub use quicproquo_core::group::Role;
 pub use quicproquo_core::id::{GroupId, MessageId};
 pub use quicproquo_core::identity::{IdentityKey, SafetyNumber, fingerprint};
 pub use quicproquo_core::suite::{Profile, Suite};
+pub use seals::Seals;
 pub use session::attachments::{Attachment, Download, Upload};
 pub use session::{BlobHash, Session};
 pub use store::rekey;

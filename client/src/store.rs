@@ -8,23 +8,25 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::config::{MasterKey, Sync};
 use crate::error::{OpenError, SessionError};
 use crate::mark::{Mark, MarkError};
 use crate::pages;
+use upgrade::Format;
 
 mod archive;
 mod attachments;
 mod batch;
+mod bound;
 mod contacts;
 mod damage;
 mod events;
@@ -49,11 +51,15 @@ mod retention;
 mod seal;
 mod spool;
 mod tables;
+mod upgrade;
 mod writer;
 
 pub(crate) use archive::Exported;
 pub(crate) use attachments::StoredAttachment;
 pub(crate) use batch::Batch;
+pub(crate) use bound::{Field, bind};
+#[cfg(test)]
+pub(crate) use contacts::TrustRow;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
 pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
@@ -66,6 +72,7 @@ pub(crate) use messages::{
 pub(crate) use mls::Overlay;
 pub(crate) use outbox::{OutboxKind, OutboxRecord, Parcel};
 pub use rekey::rekey;
+pub(crate) use seal::Sealer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -115,6 +122,8 @@ pub(crate) struct Store {
     lock: File,
     retention: Duration,
     spool: spool::Spool,
+    /// Whether everything that the application keeps elsewhere is sealed.
+    application_sealed: AtomicBool,
 }
 
 impl Store {
@@ -127,7 +136,8 @@ impl Store {
         sync: Sync,
     ) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| io(dir, source))?;
-        let Opened { connection, mark, sealer, lock, options } = open_files(dir, key).await?;
+        let Opened { connection, mark, sealer, format, lock, options } =
+            open_files(dir, key).await?;
         let path = dir.join(DATABASE);
         let reads = SqlitePoolOptions::new()
             .max_connections(4)
@@ -154,6 +164,7 @@ impl Store {
             lock,
             retention,
             spool,
+            application_sealed: AtomicBool::new(format == Format::Application),
         }))
     }
 
@@ -165,6 +176,20 @@ impl Store {
     /// Seals what an application keeps elsewhere.
     pub(crate) fn for_application(&self) -> seal::Sealer {
         self.sealer.for_application()
+    }
+
+    /// Whether an application has said that everything it keeps elsewhere is sealed.
+    pub(crate) fn is_application_sealed(&self) -> bool {
+        self.application_sealed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that everything the application keeps elsewhere is sealed.
+    pub(crate) async fn application_sealed(&self) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        batch.format(Format::Application);
+        self.write(batch).await?;
+        self.application_sealed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// An empty unit of work.
@@ -249,6 +274,7 @@ struct Opened {
     connection: SqliteConnection,
     mark: Mark,
     sealer: seal::Sealer,
+    format: Format,
     lock: File,
     options: SqliteConnectOptions,
 }
@@ -282,7 +308,8 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
         return Err(OpenError::Corrupt { path, detail });
     }
     migrate(&path, &mut connection).await?;
-    let sealer = fitting(&mut connection, key, master).await.map_err(|error| match error {
+    let fitting = fitting(&mut connection, key, master).await;
+    let (sealer, mut format) = fitting.map_err(|error| match error {
         Unfit::Key => OpenError::WrongKey { key: key.to_string() },
         Unfit::Names => {
             let detail = "what hides the names of rows does not open".to_owned();
@@ -293,7 +320,29 @@ async fn open_files(dir: &Path, key: &MasterKey) -> Result<Opened, OpenError> {
     })?;
     std::fs::write(&marker, b"").map_err(|source| io(&marker, source))?;
     let options = options.create_if_missing(false);
-    Ok(Opened { connection, mark, sealer, lock, options })
+    if format == Format::Former {
+        let upgraded = upgrade(&mut connection, &options, &sealer).await;
+        upgraded.map_err(|error| corrupt(&path, &error))?;
+        format = Format::Rows;
+    }
+    Ok(Opened { connection, mark, sealer, format, lock, options })
+}
+
+/// Seals what former versions left open, in one transaction.
+async fn upgrade(
+    connection: &mut SqliteConnection,
+    options: &SqliteConnectOptions,
+    sealer: &seal::Sealer,
+) -> Result<(), StoreError> {
+    tracing::info!("the rows of the client database are sealed anew, once");
+    let mut reads = options.clone().read_only(true).connect().await?;
+    connection.execute("BEGIN IMMEDIATE").await?;
+    upgrade::upgrade(&mut reads, connection, sealer).await?;
+    connection.execute("COMMIT").await?;
+    reads.close().await?;
+    // What was open before leaves the log too.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    Ok(())
 }
 
 enum Unfit {
@@ -321,44 +370,44 @@ async fn fitting(
     connection: &mut SqliteConnection,
     key: &MasterKey,
     master: key::Key,
-) -> Result<seal::Sealer, Unfit> {
+) -> Result<(seal::Sealer, Format), Unfit> {
     let sealer = seal::Sealer::new(&master);
     if sealed_meta(connection, "check").await?.is_none() {
+        let text = Format::Application.text();
         sqlx::query("INSERT INTO meta (key, value) VALUES ('check', ?)")
-            .bind(sealer.seal("meta", b"check", b"quicproquo"))
+            .bind(sealer.seal("meta", b"check", text))
             .execute(&mut *connection)
             .await?;
     }
-    if let Some(sealer) = fits(connection, sealer).await? {
+    if let Some(fitting) = fits(connection, sealer).await? {
         if let MasterKey::File(file) = key {
             key::discard(file)?;
         }
-        return Ok(sealer);
+        return Ok(fitting);
     }
     let MasterKey::File(file) = key else { return Err(Unfit::Key) };
     let next = MasterKey::Provided(key::next(file));
     let Ok(master) = key::read(&next, false) else { return Err(Unfit::Key) };
-    let sealer = fits(connection, seal::Sealer::new(&master)).await?.ok_or(Unfit::Key)?;
+    let fitting = fits(connection, seal::Sealer::new(&master)).await?.ok_or(Unfit::Key)?;
     tracing::warn!("a rotation of the master key was cut off and is completed");
     key::replace(file)?;
-    Ok(sealer)
+    Ok(fitting)
 }
 
-/// The sealer, if it opens this database, with what hides names in it.
+/// The sealer, if it opens this database, with what hides names in it, and what is sealed there.
 async fn fits(
     connection: &mut SqliteConnection,
     sealer: seal::Sealer,
-) -> Result<Option<seal::Sealer>, Unfit> {
+) -> Result<Option<(seal::Sealer, Format)>, Unfit> {
     let check = sealed_meta(connection, "check").await?.unwrap_or_default();
-    if sealer.open("meta", b"check", &check).is_err() {
-        return Ok(None);
-    }
+    let Ok(text) = sealer.open("meta", b"check", &check) else { return Ok(None) };
+    let format = Format::of(&text).unwrap_or(Format::Application);
     let Some(names) = sealed_meta(connection, "names").await? else {
-        return Ok(Some(sealer));
+        return Ok(Some((sealer, format)));
     };
     let names = sealer.open("meta", b"names", &names).map_err(|_| Unfit::Names)?;
     let names = names.as_slice().try_into().map_err(|_| Unfit::Names)?;
-    Ok(Some(sealer.with_names(names)))
+    Ok(Some((sealer.with_names(names), format)))
 }
 
 async fn sealed_meta(

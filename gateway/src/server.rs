@@ -64,7 +64,14 @@ impl Gateway {
         };
         let socket = config.socket.as_deref().map(Listener::unix).transpose()?;
         let folder = config.data_dir.as_path();
-        let store = Store::open(folder, config.sync).await?;
+        let store = Store::open(folder, config.sync, client.seals()).await?;
+        if !client.is_application_sealed() {
+            store.seal_former().await.map_err(|error| (folder, error))?;
+            client.application_sealed().await.map_err(|_| GatewayError::Database {
+                path: folder.join("client.db"),
+                detail: "it cannot note that the rows of gateway.db are sealed".to_owned(),
+            })?;
+        }
         let admin = load_or_create(&config.admin_token)?;
         let (bots, unfinished) = bots::load(&store).await.map_err(|error| (folder, error))?;
         let tokens = Tokens::default();

@@ -5,17 +5,19 @@
 
 mod bots;
 mod consumers;
+mod former;
 mod matrix;
 mod requests;
 mod tokens;
 mod webhooks;
 
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quicproquo_client::{Mark, Sync, pages};
+use quicproquo_client::{GroupId, Mark, Seals, Sync, pages};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePoolOptions,
     SqliteSynchronous,
@@ -70,6 +72,7 @@ impl From<StoreError> for Problem {
 pub(crate) struct Store {
     pool: SqlitePool,
     mark: Arc<Mark>,
+    seals: Seals,
 }
 
 impl Store {
@@ -77,7 +80,11 @@ impl Store {
     ///
     /// # Errors
     /// `Io`, `InUse`, `Database`.
-    pub(crate) async fn open(folder: &Path, sync: Sync) -> Result<Self, GatewayError> {
+    pub(crate) async fn open(
+        folder: &Path,
+        sync: Sync,
+        seals: Seals,
+    ) -> Result<Self, GatewayError> {
         let path = folder.join("gateway.db");
         let marker = folder.join("gateway.created");
         if marker.exists() && !path.exists() {
@@ -94,6 +101,8 @@ impl Store {
                 Sync::Late => SqliteSynchronous::Normal,
             })
             .foreign_keys(true)
+            // What is deleted is overwritten, not only marked as free.
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_millis(500));
         let failed = |error: &dyn std::fmt::Display| opening(&path, &error.to_string());
         let pool = SqlitePoolOptions::new()
@@ -114,7 +123,7 @@ impl Store {
         sqlx::migrate!().run(&pool).await.map_err(|error| failed(&error))?;
         std::fs::write(&marker, b"")
             .map_err(|source| GatewayError::Io { path: marker.clone(), source })?;
-        Ok(Self { pool, mark })
+        Ok(Self { pool, mark, seals })
     }
 
     /// Whether a write transaction can begin.
@@ -151,7 +160,20 @@ impl Store {
     }
 }
 
-/// The database holds hashes and names only, and is still nobody else's business.
+/// A set of groups as it is written, in one order.
+fn groups_text(groups: Option<&HashSet<GroupId>>) -> Option<String> {
+    groups.map(|groups| {
+        let groups: BTreeSet<&GroupId> = groups.iter().collect();
+        serde_json::to_string(&groups).unwrap_or_default()
+    })
+}
+
+/// A row that its seal does not fit is left out: nobody is let in by it.
+fn changed(table: &'static str, row: &str) {
+    tracing::error!(table, row, "a row was changed in the database and does not count");
+}
+
+/// What must not be read is sealed, and the rest is still nobody else's business.
 fn prepare(folder: &Path, path: &Path) -> Result<(), GatewayError> {
     let io = |path: &Path| {
         let path: PathBuf = path.to_owned();

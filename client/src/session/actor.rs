@@ -47,7 +47,8 @@ const INPUTS: usize = 256;
 /// A group: its record, its MLS state while a unit uses it, its events while hidden.
 pub(super) struct Slot {
     pub(super) record: GroupRecord,
-    pub(super) mls: Option<Group>,
+    /// Apart: of most groups it is not there, and it is large.
+    pub(super) mls: Option<Box<Group>>,
     pub(super) hidden: Vec<Hidden>,
     /// Its MLS state is deleted.
     pub(super) forgotten: bool,
@@ -84,9 +85,21 @@ impl Slot {
 
     /// The group was joined again.
     pub(super) fn restart(&mut self, mls: Group) {
-        self.mls = Some(mls);
+        self.mls = Some(Box::new(mls));
         self.doubts = Doubts::default();
         self.heard_from.clear();
+    }
+}
+
+#[cfg(test)]
+mod size {
+    use super::*;
+
+    /// A session has hundreds of groups that are not loaded.
+    #[test]
+    fn a_group_that_is_not_loaded_takes_little() {
+        let (slot, mls) = (size_of::<Slot>(), size_of::<Group>());
+        assert!(slot <= 1024, "{slot} bytes, and {mls} when it is loaded");
     }
 }
 
@@ -473,7 +486,7 @@ impl Actor {
                 self.positions.link_gone();
                 self.uplink.up = false;
                 self.uplink.state = LinkState::Displaced(by.clone());
-                unit.batch.halted(self.owner, Some(&Halted::Displaced(by.clone())));
+                unit.batch.halted(&self.identity.key(), Some(&Halted::Displaced(by.clone())));
                 self.emit(unit, None, EventData::SessionDisplaced { by });
             }
         }

@@ -24,11 +24,11 @@ impl Actor {
                 slot.mls = Some(mls);
             }
         }
-        Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_mut()))
+        Ok(self.groups.get_mut(id).and_then(|slot| slot.mls.as_deref_mut()))
     }
 
     /// A group out of memory or out of its rows. `None`: they do not load.
-    async fn loaded(&mut self, id: &GroupId) -> Result<Option<Group>, StoreError> {
+    async fn loaded(&mut self, id: &GroupId) -> Result<Option<Box<Group>>, StoreError> {
         if let Some(mls) = self.store.loaded().take(self.owner, id) {
             return Ok(Some(mls));
         }
@@ -36,7 +36,7 @@ impl Actor {
             return Ok(None);
         };
         match guarded("load", id.as_bytes(), || Group::load(id, rows)) {
-            Some(Ok(mls)) => Ok(Some(mls)),
+            Some(Ok(mls)) => Ok(Some(Box::new(mls))),
             Some(Err(error)) => {
                 tracing::error!(%error, "a group's rows do not load");
                 Ok(None)

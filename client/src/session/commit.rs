@@ -268,7 +268,7 @@ impl Actor {
         let mls = Group::create(&self.identity, params)
             .map_err(|error| SessionError::Invalid(error.to_string()))?;
         let record = GroupRecord::new(new, self.identity.key());
-        self.groups.insert(group.clone(), Slot { mls: Some(mls), ..Slot::new(record) });
+        self.groups.insert(group.clone(), Slot { mls: Some(Box::new(mls)), ..Slot::new(record) });
         unit.record_changed(group);
         Ok(())
     }

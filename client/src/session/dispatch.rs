@@ -54,7 +54,7 @@ impl Actor {
                 unit.reply(reply, result);
             }
             Command::SetInvitePolicy { policy, reply } => {
-                unit.batch.invite_policy(self.owner, &policy);
+                unit.batch.invite_policy(&self.identity.key(), &policy);
                 self.policy = policy;
                 unit.reply(reply, Ok(()));
             }

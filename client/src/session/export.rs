@@ -10,7 +10,7 @@ use crate::store::{Exported, Halted};
 impl Actor {
     /// Takes part in this unit; the rows are read once it is durable.
     pub(super) fn export(&mut self, reply: Reply<Exported>, unit: &mut Unit) {
-        unit.batch.halted(self.owner, Some(&Halted::Exported));
+        unit.batch.halted(&self.identity.key(), Some(&Halted::Exported));
         self.uplink.state = LinkState::Exported;
         self.uplink.close();
         unit.exports.push(reply);

@@ -28,7 +28,7 @@ impl Actor {
     /// An operator says that this is the one that runs the identity from now on.
     pub(super) fn resume(&mut self, unit: &mut Unit) {
         if self.uplink.state.is_halted() {
-            unit.batch.halted(self.owner, None);
+            unit.batch.halted(&self.identity.key(), None);
             self.uplink.state = LinkState::Connecting;
             self.after(Duration::ZERO, Input::OpenLink);
         }

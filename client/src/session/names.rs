@@ -148,11 +148,13 @@ impl Actor {
     }
 
     fn pin(&mut self, name: String, identity: IdentityKey, handover: Handover, unit: &mut Unit) {
-        let pin = Pin { name, identity, handover };
+        let pin = Pin { name, identity, handover, at_ms: unit.now_ms };
+        let former = self.names.pinned(&pin.name).filter(|former| *former != identity);
         self.names.insert(&pin);
-        unit.batch.pin(self.owner, &pin, unit.now_ms);
-        if self.names.meet(&identity, unit.now_ms) {
-            unit.batch.met(self.owner, &identity, unit.now_ms);
+        unit.batch.pin(self.owner, &pin);
+        self.names.meet(&identity, unit.now_ms);
+        for changed in former.iter().chain([&identity]) {
+            self.write_trust(changed, unit);
         }
     }
 

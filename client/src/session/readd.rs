@@ -146,7 +146,7 @@ impl Actor {
         record.epoch = info.epoch;
         let renamed = record.name != info.name;
         record.name.clone_from(&info.name);
-        record.topic = slot.mls.as_ref().map(Group::topic).unwrap_or_default();
+        record.topic = slot.mls.as_deref().map(Group::topic).unwrap_or_default();
         let topic = record.topic.clone();
         record.leave_proposed = None;
         record.proposed = None;

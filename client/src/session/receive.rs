@@ -302,6 +302,7 @@ impl Actor {
         let (visible, suite) = (slot.record.is_visible(), slot.record.suite);
         let stored = StoredMessage {
             seq: 0,
+            own: false,
             group: group.clone(),
             sender,
             id: content.id,
@@ -369,6 +370,7 @@ impl Row {
 pub(super) fn reveal(message: Message) -> StoredMessage {
     StoredMessage {
         seq: 0,
+        own: false,
         group: message.group,
         sender: message.sender,
         id: message.id,

@@ -107,6 +107,7 @@ impl Actor {
         let (seq, counter) = (self.next_seq(), self.next_counter());
         let stored = StoredMessage {
             seq,
+            own: true,
             group: group.clone(),
             sender: self.identity.key(),
             id,

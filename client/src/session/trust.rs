@@ -14,10 +14,19 @@ impl Actor {
         for group in &unit.records {
             let Some(slot) = self.groups.get(group) else { continue };
             for (identity, _) in &slot.record.members {
-                if self.names.meet(identity, unit.now_ms) {
-                    unit.batch.met(self.owner, identity, unit.now_ms);
+                if self.names.meet(identity, unit.now_ms)
+                    && let Some(trust) = self.names.row(identity)
+                {
+                    unit.batch.met(self.owner, identity, &trust);
                 }
             }
+        }
+    }
+
+    /// Writes what is known of an identity that was met.
+    pub(super) fn write_trust(&self, identity: &IdentityKey, unit: &mut Unit) {
+        if let Some(trust) = self.names.row(identity) {
+            unit.batch.trusts(self.owner, identity, &trust);
         }
     }
 
@@ -48,12 +57,12 @@ impl Actor {
         if shown.is_some_and(|shown| !SafetyNumber::new(&own, &identity).matches(shown)) {
             return Err(SessionError::SafetyNumberMismatch(identity));
         }
-        if self.names.meet(&identity, unit.now_ms) {
-            unit.batch.met(self.owner, &identity, unit.now_ms);
+        self.names.meet(&identity, unit.now_ms);
+        self.names.set_verified(&identity, verified.then_some(unit.now_ms));
+        self.write_trust(&identity, unit);
+        for pin in self.names.taken(&identity) {
+            unit.batch.pin(self.owner, &pin);
         }
-        let at = verified.then_some(unit.now_ms);
-        self.names.set_verified(&identity, at);
-        unit.batch.verified(self.owner, &identity, at);
         Ok(known(&self.names, &own, identity))
     }
 }

@@ -125,7 +125,7 @@ impl Actor {
             known_group,
             ..GroupRecord::fresh(info.suite, info.profile)
         };
-        let slot = Slot { mls: Some(joined.group), ..Slot::new(record) };
+        let slot = Slot { mls: Some(Box::new(joined.group)), ..Slot::new(record) };
         self.groups.insert(group.clone(), slot);
         unit.record_changed(&group);
         self.used_packages(&group, info.suite, joined.used_refs, joined.last_resort, unit);

@@ -9,15 +9,16 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteRow;
 use zeroize::Zeroize;
 
+use super::bound::NOTHING;
+use super::identities::policy_text;
 use super::seal::Sealer;
-use super::tables::{self, Cell, TABLES, Table};
+use super::tables::{self, Cell, Cells, IDENTITY, SECRET, SEED, Sealed, TABLES, Table, cell};
+use super::upgrade::{self, Former};
 use super::{Halted, IdentityRecord, Overlay, Owner, Store, StoreError, mls};
+use crate::model::InvitePolicy;
 
 /// What is not carried over: the new database has its own.
-const OWN: [&str; 2] = ["id", "halted"];
-
-/// A row: columns and cells, sealed ones opened.
-type Cells = Vec<(String, Cell)>;
+const OWN: [&str; 3] = ["id", "halted", "halted_seal"];
 
 /// Everything a database knows of an identity, in clear.
 #[derive(Serialize, Deserialize)]
@@ -77,12 +78,19 @@ impl Store {
         let key = identity.as_bytes();
         let rows = self.rows_of("identities", "id", owner).await?;
         let row = rows.first().map(tables::cells).transpose()?.unwrap_or_default();
-        let row = opened(&self.sealer, "identities", key, row, Some("seed"));
-        let row = row.ok_or_else(|| StoreError::Row("identities", "the seed".into()))?;
+        let row = opened(&self.sealer, "identities", &SEED, key, row);
+        let mut row = row.ok_or_else(|| StoreError::Row("identities", "the seed".into()))?;
+        if !tables::open(&self.sealer, &IDENTITY[..1], key, &mut row) {
+            row.retain(|(column, _)| column != "policy_seal");
+            let policy = Cell::Text(policy_text(&InvitePolicy::default()));
+            row.iter_mut()
+                .filter(|(column, _)| column == "invite_policy")
+                .for_each(|cell| cell.1 = policy.clone());
+        }
         let mut hybrid_keys = Vec::new();
         for row in self.rows_of("hybrid_keys", "owner", owner).await? {
             let row = tables::cells(&row)?;
-            hybrid_keys.extend(opened(&self.sealer, "hybrid_keys", key, row, Some("secret")));
+            hybrid_keys.extend(opened(&self.sealer, "hybrid_keys", &SECRET, key, row));
         }
         let mut exported = Exported {
             identity,
@@ -97,8 +105,8 @@ impl Store {
             let mut rows = Vec::new();
             for row in self.rows_of(table.name, "owner", owner).await? {
                 let row = tables::cells(&row)?;
-                let row_key = Table::row_key(owner.0, &key_of(table, &row));
-                rows.extend(opened(&self.sealer, table.name, &row_key, row, table.sealed));
+                let row_key = Table::row_key(owner.0, &table.key_of(&row));
+                rows.extend(opened(&self.sealer, table.name, table.sealed, &row_key, row));
             }
             for scope in scopes(table.name, &rows) {
                 match self.mls_scope(owner, &scope, &Overlay::default()).await {
@@ -164,36 +172,20 @@ fn scopes(table: &str, rows: &[Cells]) -> Vec<Vec<u8>> {
     bytes.map(scope).collect()
 }
 
-fn cell<'a>(row: &'a Cells, column: &str) -> Option<&'a Cell> {
-    row.iter().find(|(name, _)| name == column).map(|(_, cell)| cell)
-}
-
-fn key_of(table: &Table, row: &Cells) -> Vec<Cell> {
-    table.key.iter().filter_map(|column| cell(row, column).cloned()).collect()
-}
-
-/// The row with its sealed column opened; `None` when that does not open.
+/// The row with its sealed columns opened; `None` when they do not open.
 fn opened(
     sealer: &Sealer,
     table: &'static str,
+    columns: &[Sealed],
     row_key: &[u8],
     mut row: Cells,
-    sealed: Option<&str>,
 ) -> Option<Cells> {
-    for (name, cell) in &mut row {
-        if Some(name.as_str()) == sealed
-            && let Cell::Bytes(value) = cell
-            // What was deleted is empty, and not sealed.
-            && !value.is_empty()
-        {
-            match sealer.open(table, row_key, value) {
-                Ok(plain) => *cell = Cell::Bytes(plain.to_vec().into()),
-                Err(error) => {
-                    tracing::error!(table, %error, "a damaged row is not exported");
-                    return None;
-                }
-            }
-        }
+    let mut whole = row.clone();
+    if tables::open(sealer, columns, row_key, &mut whole) {
+        row = whole;
+    } else {
+        tracing::error!(table, "a damaged row is not exported");
+        upgrade::distrusted(table, &mut row)?;
     }
     row.retain(|(name, _)| !OWN.contains(&name.as_str()));
     Some(row)
@@ -207,21 +199,31 @@ pub(super) fn insert(
 ) -> Result<Owner, StoreError> {
     let key = exported.identity.as_bytes();
     let mut row = exported.row.clone();
+    row.retain(|(column, _)| !IDENTITY.iter().any(|spec| spec.column == column));
     row.push(("halted".to_owned(), Cell::Text(Halted::Exported.text())));
-    put(connection, "identities", sealed(sealer, "identities", key, row, Some("seed")))?;
+    for spec in &IDENTITY {
+        row.push((spec.column.to_owned(), Cell::Bytes(ByteBuf::from(NOTHING))));
+    }
+    tables::seal(sealer, &IDENTITY, key, &mut row);
+    tables::seal(sealer, &SEED, key, &mut row);
+    put(connection, "identities", row)?;
     let owner = connection.last_insert_rowid();
     for row in &exported.hybrid_keys {
-        let row = owned(row.clone(), owner);
-        let row = sealed(sealer, "hybrid_keys", key, row, Some("secret"));
+        let mut row = owned(row.clone(), owner);
+        tables::seal(sealer, &SECRET, key, &mut row);
         put(connection, "hybrid_keys", row)?;
     }
+    let mut former = Former { own: key.to_vec(), ..Former::default() };
     for (name, rows) in &exported.tables {
         let table = TABLES.iter().find(|table| table.name == name);
         let table = table.ok_or_else(|| StoreError::Row("archive", format!("table {name}")))?;
         for row in rows {
-            let row = owned(row.clone(), owner);
-            let row_key = Table::row_key(owner, &key_of(table, &row));
-            put(connection, table.name, sealed(sealer, table.name, &row_key, row, table.sealed))?;
+            let mut row = owned(row.clone(), owner);
+            former.note(&row);
+            former.complete(table.name, &mut row);
+            let row_key = Table::row_key(owner, &table.key_of(&row));
+            tables::seal(sealer, table.sealed, &row_key, &mut row);
+            put(connection, table.name, row)?;
         }
     }
     let owner = Owner(owner);
@@ -245,26 +247,6 @@ fn owned(mut row: Cells, owner: i64) -> Cells {
     for (name, cell) in &mut row {
         if name == "owner" {
             *cell = Cell::Int(owner);
-        }
-    }
-    row
-}
-
-fn sealed(
-    sealer: &Sealer,
-    table: &'static str,
-    row_key: &[u8],
-    mut row: Cells,
-    column: Option<&str>,
-) -> Cells {
-    for (name, cell) in &mut row {
-        if Some(name.as_str()) == column
-            && let Cell::Bytes(plain) = cell
-            && !plain.is_empty()
-        {
-            let value = sealer.seal(table, row_key, plain);
-            plain.zeroize();
-            *cell = Cell::Bytes(value.into());
         }
     }
     row

@@ -12,6 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::events::EventRow;
 use super::seal::Sealer;
+use super::tables::FINGERPRINT;
+use super::upgrade::Format;
 use super::{
     DamagedRow, GroupRecord, Halted, IdempotencyRecord, IdempotencyTarget, IntentRecord,
     OutboxRecord, Owner, Place, Positions, StoreError, record,
@@ -113,18 +115,28 @@ impl Batch {
     }
 
     /// The session stands still from now on, or goes on (`None`).
-    pub(crate) fn halted(&mut self, owner: Owner, halted: Option<&Halted>) {
+    pub(crate) fn halted(&mut self, identity: &IdentityKey, halted: Option<&Halted>) {
+        let text = halted.map(Halted::text);
+        let seal = super::identities::seal_halted(&self.sealer, identity, text.as_deref());
         self.add(
-            "UPDATE identities SET halted = ? WHERE id = ?",
-            values![halted.map(Halted::text), owner.0],
+            "UPDATE identities SET halted = ?, halted_seal = ? WHERE identity = ?",
+            values![text, seal, &identity.as_bytes()[..]],
         );
     }
 
-    pub(crate) fn invite_policy(&mut self, owner: Owner, policy: &InvitePolicy) {
+    pub(crate) fn invite_policy(&mut self, identity: &IdentityKey, policy: &InvitePolicy) {
+        let text = super::identities::policy_text(policy);
+        let seal = super::identities::seal_policy(&self.sealer, identity, &text);
         self.add(
-            "UPDATE identities SET invite_policy = ? WHERE id = ?",
-            values![super::identities::policy_text(policy), owner.0],
+            "UPDATE identities SET invite_policy = ?, policy_seal = ? WHERE identity = ?",
+            values![text, seal, &identity.as_bytes()[..]],
         );
+    }
+
+    /// Notes what of all rows is sealed.
+    pub(super) fn format(&mut self, format: Format) {
+        let sealed = self.sealer.seal("meta", b"check", format.text());
+        self.add("UPDATE meta SET value = ? WHERE key = 'check'", values![sealed]);
     }
 
     pub(super) fn sealer(&self) -> &Sealer {
@@ -358,10 +370,12 @@ impl Batch {
             IdempotencyTarget::Message(seq) => (None, Some(seq), None),
             IdempotencyTarget::Attachment(id) => (None, None, Some(id.as_bytes().to_vec())),
         };
+        let bound = super::intents::key_row(owner, &key, target);
+        let fingerprint = self.sealer.seal(FINGERPRINT, &bound, &fingerprint);
         self.add(
             "INSERT INTO idempotency (owner, key, fingerprint, intent, message, attachment, \
              created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            values![owner.0, key, &fingerprint[..], intent, message, attachment, created_at_ms],
+            values![owner.0, key, fingerprint, intent, message, attachment, created_at_ms],
         );
     }
 

@@ -7,8 +7,10 @@ use quicproquo_core::identity::IdentityKey;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
 
+use super::bound::{Field, NOTHING, bind};
 use super::damage::intact;
 use super::seal::Sealer;
+use super::tables::{PIN, TRUST};
 use super::{Owner, Store, StoreError, batch, record, uint};
 use crate::model::TrustState;
 
@@ -47,6 +49,17 @@ pub(crate) struct Pin {
     pub(crate) name: String,
     pub(crate) identity: IdentityKey,
     pub(crate) handover: Handover,
+    /// When, unix milliseconds.
+    pub(crate) at_ms: u64,
+}
+
+/// A row of trust: what is known of an identity that was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrustRow {
+    pub(crate) first_seen_ms: u64,
+    pub(crate) verified_at_ms: Option<u64>,
+    /// It has a name that pointed to another key before, and was not verified since.
+    pub(crate) took_over: bool,
 }
 
 /// What is known of one identity.
@@ -56,12 +69,14 @@ struct Known {
     names: Vec<String>,
     first_seen_ms: Option<u64>,
     verified_at_ms: Option<u64>,
+    /// As its row says, or because that does not read; names say the same.
+    took_over: bool,
 }
 
 /// What an identity knows of others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
-    pins: HashMap<String, (IdentityKey, Handover)>,
+    pins: HashMap<String, Pin>,
     known: HashMap<IdentityKey, Known>,
 }
 
@@ -89,12 +104,13 @@ impl Names {
     /// A name that came from another key outweighs an earlier verification: a person has compared
     /// the key, not that it took the name over.
     pub(crate) fn trust(&self, own: &IdentityKey, identity: &IdentityKey) -> TrustState {
-        let handed_over = |name: &String| {
-            self.pins.get(name).is_some_and(|(_, handover)| *handover == Handover::Seen)
-        };
+        let handed_over =
+            |name: &String| self.pins.get(name).is_some_and(|pin| pin.handover == Handover::Seen);
         match self.known.get(identity) {
             _ if own == identity => TrustState::Verified,
-            Some(known) if known.names.iter().any(handed_over) => TrustState::Changed,
+            Some(known) if known.took_over || known.names.iter().any(handed_over) => {
+                TrustState::Changed
+            }
             Some(Known { verified_at_ms: Some(_), .. }) => TrustState::Verified,
             _ => TrustState::Tofu,
         }
@@ -102,22 +118,42 @@ impl Names {
 
     /// The key a name is pinned to.
     pub(crate) fn pinned(&self, name: &str) -> Option<IdentityKey> {
-        self.pins.get(name).map(|(identity, _)| *identity)
+        self.pins.get(name).map(|pin| pin.identity)
+    }
+
+    /// Its row of trust; `None`: it was not met.
+    pub(crate) fn row(&self, identity: &IdentityKey) -> Option<TrustRow> {
+        let known = self.known.get(identity)?;
+        let Known { verified_at_ms, took_over, .. } = *known;
+        Some(TrustRow { first_seen_ms: known.first_seen_ms?, verified_at_ms, took_over })
+    }
+
+    /// Its names that pointed to another key before.
+    pub(crate) fn taken(&self, identity: &IdentityKey) -> Vec<Pin> {
+        let pins = self.names(identity).iter().filter_map(|name| self.pins.get(name));
+        pins.filter(|pin| pin.handover != Handover::None).cloned().collect()
     }
 
     pub(crate) fn insert(&mut self, pin: &Pin) {
-        let Pin { name, identity, handover } = pin;
-        let before = self.pins.insert(name.clone(), (*identity, *handover));
+        let Pin { name, identity, handover, .. } = pin;
+        let before = self.pins.insert(name.clone(), pin.clone());
+        let known = self.known.entry(*identity).or_default();
+        known.took_over |= *handover == Handover::Seen;
         match before {
-            Some((former, _)) if former == *identity => return,
-            Some((former, _)) => {
-                if let Some(known) = self.known.get_mut(&former) {
+            Some(former) if former.identity == *identity => {}
+            Some(former) => {
+                known.names.push(name.clone());
+                let lost = former.handover == Handover::Seen;
+                let still = |name: &String| {
+                    self.pins.get(name).is_some_and(|pin| pin.handover == Handover::Seen)
+                };
+                if let Some(known) = self.known.get_mut(&former.identity) {
                     known.names.retain(|known| known != name);
+                    known.took_over &= !lost || known.names.iter().any(still);
                 }
             }
-            None => {}
+            None => known.names.push(name.clone()),
         }
-        self.known.entry(*identity).or_default().names.push(name.clone());
     }
 
     /// `true`: it is met for the first time.
@@ -132,11 +168,13 @@ impl Names {
     pub(crate) fn set_verified(&mut self, identity: &IdentityKey, at_ms: Option<u64>) {
         let known = self.known.entry(*identity).or_default();
         known.verified_at_ms = at_ms;
+        known.took_over &= at_ms.is_none();
         for name in &known.names {
-            if let Some((_, handover)) = self.pins.get_mut(name)
-                && *handover != Handover::None
+            if let Some(pin) = self.pins.get_mut(name)
+                && pin.handover != Handover::None
             {
-                *handover = if at_ms.is_some() { Handover::Verified } else { Handover::Seen };
+                pin.handover = if at_ms.is_some() { Handover::Verified } else { Handover::Seen };
+                known.took_over |= at_ms.is_none();
             }
         }
     }
@@ -176,57 +214,79 @@ impl Store {
             query
         };
         let mut names = Names::default();
-        let rows: Vec<(String, Vec<u8>, i64)> = select("SELECT name, identity, changed FROM names")
-            .push(" ORDER BY pinned_at, name")
-            .build_query_as()
-            .fetch_all(&self.reads)
-            .await?;
-        for (name, identity, changed) in rows {
-            let key = batch::identity(&identity);
-            if let Some(identity) = intact("names", owner, &name, key)? {
-                names.insert(&Pin { name, identity, handover: Handover::of(changed) });
-            }
-        }
-        let rows: Vec<(Vec<u8>, i64, Option<Vec<u8>>)> =
-            select("SELECT identity, first_seen, verified FROM trust")
+        let rows: Vec<PinRow> =
+            select("SELECT name, identity, changed, pinned_at, seal FROM names")
+                .push(" ORDER BY pinned_at, name")
                 .build_query_as()
                 .fetch_all(&self.reads)
                 .await?;
-        for (identity, first_seen, verified) in rows {
+        for (name, identity, changed, pinned_at, seal) in rows {
+            let key = batch::identity(&identity);
+            let Some(identity) = intact("names", owner, &name, key)? else { continue };
+            let handover = Handover::of(changed);
+            let mut pin = Pin { name, identity, handover, at_ms: uint(pinned_at) };
+            let read = self.sealer.open(PIN, &pin_row(owner, &pin), &seal.unwrap_or_default());
+            if intact("names", owner, &pin.name, read.map_err(StoreError::from))?.is_none() {
+                // Whatever it was: that key is not known to have been its first.
+                pin.handover = Handover::Seen;
+            }
+            names.insert(&pin);
+        }
+        let rows: Vec<TrustedRow> =
+            select("SELECT identity, first_seen, took_over, verified FROM trust")
+                .build_query_as()
+                .fetch_all(&self.reads)
+                .await?;
+        for (identity, first_seen, took_over, sealed) in rows {
             let row = hex::encode(&identity);
             let Some(key) = intact("trust", owner, &row, batch::identity(&identity))? else {
                 continue;
             };
-            names.meet(&key, uint(first_seen));
-            // What does not read is not verified.
-            let verified = verified.map(|sealed| open_verified(&self.sealer, owner, &key, &sealed));
-            let verified = verified.and_then(|read| intact("trust", owner, &row, read).transpose());
-            names.known.entry(key).or_default().verified_at_ms = verified.transpose()?;
+            let first_seen = uint(first_seen);
+            names.meet(&key, first_seen);
+            let bound = trust_row(owner, &key, first_seen, took_over);
+            let read = record::open(&self.sealer, TRUST, &bound, &sealed.unwrap_or_default());
+            let read = intact("trust", owner, &row, read)?;
+            let known = names.known.entry(key).or_default();
+            // What does not read is not verified, and may have taken over any name.
+            known.took_over |= took_over || read.is_none();
+            known.verified_at_ms = read.flatten();
         }
         Ok(names)
     }
 }
 
-fn trust_row(owner: Owner, identity: &IdentityKey) -> Vec<u8> {
-    record::named(owner.0, identity.as_bytes())
+/// Identity, when it was met, whether it has taken over a name, when it was verified (sealed).
+type TrustedRow = (Vec<u8>, i64, bool, Option<Vec<u8>>);
+
+/// Name, identity, whether it changed, when it was pinned, seal.
+type PinRow = (String, Vec<u8>, i64, i64, Option<Vec<u8>>);
+
+fn pin_row(owner: Owner, pin: &Pin) -> Vec<u8> {
+    let Pin { name, identity, handover, at_ms } = pin;
+    let changed = Field::Int(handover.number().into());
+    let fields = [Field::Bytes(identity.as_bytes()), (*at_ms).into(), changed];
+    bind(&record::named(owner.0, name.as_bytes()), fields)
 }
 
-pub(super) fn seal_verified(
+pub(super) fn seal_pin(sealer: &Sealer, owner: Owner, pin: &Pin) -> Vec<u8> {
+    sealer.seal(PIN, &pin_row(owner, pin), NOTHING)
+}
+
+fn trust_row(owner: Owner, identity: &IdentityKey, first_seen: u64, took_over: bool) -> Vec<u8> {
+    let fields = [first_seen.into(), Field::Int(took_over.into())];
+    bind(&record::named(owner.0, identity.as_bytes()), fields)
+}
+
+/// Seals when it was verified, with the rest of its row.
+pub(super) fn seal_trust(
     sealer: &Sealer,
     owner: Owner,
     identity: &IdentityKey,
-    at_ms: u64,
+    trust: &TrustRow,
 ) -> Vec<u8> {
-    record::seal(sealer, "trust", &trust_row(owner, identity), &at_ms)
-}
-
-fn open_verified(
-    sealer: &Sealer,
-    owner: Owner,
-    identity: &IdentityKey,
-    sealed: &[u8],
-) -> Result<u64, StoreError> {
-    record::open(sealer, "trust", &trust_row(owner, identity), sealed)
+    let row = trust_row(owner, identity, trust.first_seen_ms, trust.took_over);
+    record::seal(sealer, TRUST, &row, &trust.verified_at_ms)
 }
 
 #[cfg(test)]
@@ -238,7 +298,7 @@ mod tests {
     const EVE: IdentityKey = IdentityKey::new([2; 32]);
 
     fn pin(name: &str, identity: IdentityKey, handover: Handover) -> Pin {
-        Pin { name: name.to_owned(), identity, handover }
+        Pin { name: name.to_owned(), identity, handover, at_ms: 1 }
     }
 
     #[tokio::test]

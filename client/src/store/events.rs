@@ -66,6 +66,7 @@ impl Store {
             let mut at = uint(occurred_at);
             let data = match (message, sealed) {
                 (Some(message), _) => match messages.get(&uint(message)).cloned() {
+                    Some(stored) if !stored.fits(&kind, seq) => lost(owner, seq),
                     Some(stored) => {
                         group = Some(stored.group.clone());
                         let message = stored.into_message(own, &names);

@@ -9,7 +9,9 @@ use quicproquo_core::suite::Suite;
 use rusqlite::{Connection, params};
 use zeroize::Zeroizing;
 
-use super::tables::{MLS, TABLES};
+use super::bound::{Field, NOTHING, bind};
+use super::seal::Sealer;
+use super::tables::{HALTED, MLS, POLICY, TABLES};
 use super::{Store, StoreError, int, uint};
 use crate::model::InvitePolicy;
 
@@ -102,7 +104,10 @@ pub(crate) struct IdentityRecord {
     pub(crate) hybrid: Vec<HybridSecret>,
 }
 
-type Row = (i64, Vec<u8>, Vec<u8>, i64, String);
+type Row = (i64, Vec<u8>, Vec<u8>, i64, String, Option<Vec<u8>>);
+
+/// Identity, why it stands still, seal.
+type ControlRow = (Vec<u8>, Option<String>, Option<Vec<u8>>);
 
 /// `next_counter`, `received_up_to`, `tail`, `sent_below`, `replace_packages`.
 type PositionsRow = (i64, i64, i64, i64, bool);
@@ -111,7 +116,8 @@ impl Store {
     /// All identities in this database.
     pub(crate) async fn identities(&self) -> Result<Vec<IdentityRecord>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, identity, seed, incarnation, invite_policy FROM identities ORDER BY id",
+            "SELECT id, identity, seed, incarnation, invite_policy, policy_seal FROM identities \
+             ORDER BY id",
         )
         .fetch_all(&self.reads)
         .await?;
@@ -125,7 +131,8 @@ impl Store {
     /// One identity, which must be there.
     pub(super) async fn identity_of(&self, owner: Owner) -> Result<IdentityRecord, StoreError> {
         let row: Row = sqlx::query_as(
-            "SELECT id, identity, seed, incarnation, invite_policy FROM identities WHERE id = ?",
+            "SELECT id, identity, seed, incarnation, invite_policy, policy_seal FROM identities \
+             WHERE id = ?",
         )
         .bind(owner.0)
         .fetch_one(&self.reads)
@@ -143,9 +150,14 @@ impl Store {
         let key = identity.key();
         let secret =
             hybrid.to_bytes().map_err(|error| StoreError::Row("hybrid_keys", error.to_string()))?;
-        let seed = self.sealer.seal("identities", key.as_bytes(), &identity.seed()[..]);
-        let secret = self.sealer.seal("hybrid_keys", key.as_bytes(), &secret);
-        let owner = self.writer.create_identity(&key, seed, secret, int(now_ms)).await?;
+        let sealer = &self.sealer;
+        let sealed = SealedIdentity {
+            seed: sealer.seal("identities", key.as_bytes(), &identity.seed()[..]),
+            secret: sealer.seal("hybrid_keys", key.as_bytes(), &secret),
+            policy: seal_policy(sealer, &key, &policy_text(&InvitePolicy::default())),
+            halted: seal_halted(sealer, &key, None),
+        };
+        let owner = self.writer.create_identity(&key, sealed, int(now_ms)).await?;
         Ok(IdentityRecord {
             owner,
             identity: Arc::new(identity),
@@ -162,12 +174,19 @@ impl Store {
     }
 
     pub(crate) async fn halted(&self, owner: Owner) -> Result<Option<Halted>, StoreError> {
-        let text: Option<Option<String>> =
-            sqlx::query_scalar("SELECT halted FROM identities WHERE id = ?")
+        let row: Option<ControlRow> =
+            sqlx::query_as("SELECT identity, halted, halted_seal FROM identities WHERE id = ?")
                 .bind(owner.0)
                 .fetch_optional(&self.reads)
                 .await?;
-        Ok(text.flatten().as_deref().map(Halted::of))
+        let Some((key, text, seal)) = row else { return Ok(None) };
+        let bound = bind(&key, [text.as_deref().map_or(Field::Null, Field::Text)]);
+        if self.sealer.open(HALTED, &bound, &seal.unwrap_or_default()).is_err() {
+            // Of two copies one speaks: an operator is to say that it is this one.
+            tracing::error!(owner = owner.0, "whether a session runs was changed in the database");
+            return Ok(Some(Halted::Exported));
+        }
+        Ok(text.as_deref().map(Halted::of))
     }
 
     /// The counters as they are committed.
@@ -228,15 +247,32 @@ impl Store {
     }
 
     pub(crate) async fn invite_policy(&self, owner: Owner) -> Result<InvitePolicy, StoreError> {
-        let text: String = sqlx::query_scalar("SELECT invite_policy FROM identities WHERE id = ?")
-            .bind(owner.0)
-            .fetch_one(&self.reads)
-            .await?;
-        policy(&text)
+        let row: (Vec<u8>, String, Option<Vec<u8>>) = sqlx::query_as(
+            "SELECT identity, invite_policy, policy_seal FROM identities WHERE id = ?",
+        )
+        .bind(owner.0)
+        .fetch_one(&self.reads)
+        .await?;
+        self.policy(owner, row)
+    }
+
+    /// A policy; one that was changed in the database lets nobody add us unasked.
+    fn policy(
+        &self,
+        owner: Owner,
+        (key, text, seal): (Vec<u8>, String, Option<Vec<u8>>),
+    ) -> Result<InvitePolicy, StoreError> {
+        let bound = bind(&key, [Field::Text(&text)]);
+        if self.sealer.open(POLICY, &bound, &seal.unwrap_or_default()).is_err() {
+            tracing::error!(owner = owner.0, "an invite policy was changed in the database");
+            return Ok(InvitePolicy::default());
+        }
+        serde_json::from_str(&text)
+            .map_err(|error| StoreError::Row("identities", error.to_string()))
     }
 
     async fn identity_record(&self, row: Row) -> Result<IdentityRecord, StoreError> {
-        let (owner, key, seed, incarnation, text) = row;
+        let (owner, key, seed, incarnation, text, policy_seal) = row;
         let plain = self.sealer.open("identities", &key, &seed)?;
         let seed: [u8; 32] = plain
             .as_slice()
@@ -252,7 +288,7 @@ impl Store {
             identity: Arc::new(identity),
             incarnation: uint(incarnation),
             positions: self.positions(Owner(owner)).await?,
-            policy: policy(&text)?,
+            policy: self.policy(Owner(owner), (key, text, policy_seal))?,
             hybrid,
         })
     }
@@ -262,22 +298,35 @@ pub(super) fn policy_text(policy: &InvitePolicy) -> String {
     serde_json::to_string(policy).expect("a policy has a JSON form")
 }
 
-fn policy(text: &str) -> Result<InvitePolicy, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Row("identities", error.to_string()))
+pub(super) fn seal_policy(sealer: &Sealer, identity: &IdentityKey, text: &str) -> Vec<u8> {
+    sealer.seal(POLICY, &bind(identity.as_bytes(), [Field::Text(text)]), NOTHING)
+}
+
+pub(super) fn seal_halted(sealer: &Sealer, identity: &IdentityKey, text: Option<&str>) -> Vec<u8> {
+    let field = text.map_or(Field::Null, Field::Text);
+    sealer.seal(HALTED, &bind(identity.as_bytes(), [field]), NOTHING)
+}
+
+/// The sealed values of a new identity.
+pub(super) struct SealedIdentity {
+    seed: Vec<u8>,
+    secret: Vec<u8>,
+    policy: Vec<u8>,
+    halted: Vec<u8>,
 }
 
 /// Creates an identity, for the writer.
 pub(super) fn insert(
     connection: &Connection,
     key: &IdentityKey,
-    seed: &[u8],
-    secret: &[u8],
+    sealed: &SealedIdentity,
     now: i64,
 ) -> rusqlite::Result<Owner> {
+    let SealedIdentity { seed, secret, policy, halted } = sealed;
     connection.execute(
         "INSERT INTO identities (identity, seed, incarnation, next_counter, received_up_to, \
-         tail, invite_policy) VALUES (?, ?, 1, 1, 0, 0, ?)",
-        params![&key.as_bytes()[..], seed, policy_text(&InvitePolicy::default())],
+         tail, invite_policy, policy_seal, halted_seal) VALUES (?, ?, 1, 1, 0, 0, ?, ?, ?)",
+        params![&key.as_bytes()[..], seed, policy_text(&InvitePolicy::default()), policy, halted],
     )?;
     let owner = connection.last_insert_rowid();
     connection.execute(

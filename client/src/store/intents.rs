@@ -6,7 +6,9 @@ use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::bound::{Field, bind};
 use super::damage::{DamagedRow, Place, intact};
+use super::tables::FINGERPRINT;
 use super::{Owner, Store, StoreError, int, record, uint};
 use crate::error::SessionError;
 use crate::model::{ContextChange, NewGroup};
@@ -57,7 +59,21 @@ pub(crate) enum IdempotencyTarget {
     Attachment(AttachmentId),
 }
 
-/// Fingerprint, intent, message, attachment, when.
+/// What is bound to the fingerprint of a request, from which its content could be guessed.
+pub(super) fn key_row(owner: Owner, key: &str, target: IdempotencyTarget) -> Vec<u8> {
+    let bytes;
+    let (intent, message, attachment) = match target {
+        IdempotencyTarget::Intent(n) => (n.into(), Field::Null, Field::Null),
+        IdempotencyTarget::Message(seq) => (Field::Null, seq.into(), Field::Null),
+        IdempotencyTarget::Attachment(id) => {
+            bytes = *id.as_bytes();
+            (Field::Null, Field::Null, Field::Bytes(&bytes))
+        }
+    };
+    bind(&record::named(owner.0, key.as_bytes()), [intent, message, attachment])
+}
+
+/// Sealed fingerprint, intent, message, attachment, when.
 type IdempotencyRow = (Vec<u8>, Option<i64>, Option<i64>, Option<Vec<u8>>, i64);
 
 impl Store {
@@ -137,9 +153,9 @@ impl Store {
             }
             (None, None, None) => return Err(bad("no target")),
         };
-        let fingerprint = fingerprint
-            .try_into()
-            .map_err(|_| StoreError::Row("idempotency", "fingerprint".into()))?;
+        let bound = key_row(owner, key, target);
+        let fingerprint = self.sealer.open(FINGERPRINT, &bound, &fingerprint)?;
+        let fingerprint = fingerprint.as_slice().try_into().map_err(|_| bad("fingerprint"))?;
         let created_at_ms = uint(created_at);
         Ok(Some(IdempotencyRecord { key: key.to_owned(), fingerprint, target, created_at_ms }))
     }

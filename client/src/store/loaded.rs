@@ -30,7 +30,7 @@ struct Inner {
 }
 
 struct Held {
-    group: Group,
+    group: Box<Group>,
     given: u64,
     bytes: usize,
 }
@@ -46,12 +46,12 @@ impl Loaded {
     }
 
     /// Takes a group out.
-    pub(crate) fn take(&self, owner: Owner, id: &GroupId) -> Option<Group> {
+    pub(crate) fn take(&self, owner: Owner, id: &GroupId) -> Option<Box<Group>> {
         self.lock().remove(&(owner, id.clone()))
     }
 
     /// Gives a group back whose rows are committed.
-    pub(crate) fn give(&self, owner: Owner, id: &GroupId, group: Group) {
+    pub(crate) fn give(&self, owner: Owner, id: &GroupId, group: Box<Group>) {
         let bytes = group.weight();
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -94,7 +94,7 @@ impl Loaded {
 }
 
 impl Inner {
-    fn remove(&mut self, name: &Name) -> Option<Group> {
+    fn remove(&mut self, name: &Name) -> Option<Box<Group>> {
         let Held { group, given, bytes } = self.groups.remove(name)?;
         self.order.remove(&given);
         self.bytes -= bytes;
@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn group() -> Group {
+    fn group() -> Box<Group> {
         let hybrid = HybridSecret::generate().unwrap();
         let params = GroupParams {
             group_id: GroupId::random(),
@@ -129,10 +129,10 @@ mod tests {
             hybrid: hybrid.public(),
             now: crate::clock::now_ms() / 1000,
         };
-        Group::create(&Identity::generate(), params).unwrap()
+        Box::new(Group::create(&Identity::generate(), params).unwrap())
     }
 
-    fn give(loaded: &Loaded, owner: Owner, group: Group) -> GroupId {
+    fn give(loaded: &Loaded, owner: Owner, group: Box<Group>) -> GroupId {
         let id = group.id().clone();
         loaded.give(owner, &id, group);
         id

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::bound::{Field, NOTHING, bind};
 use super::contacts::Names;
 use super::damage::intact;
+use super::seal::Sealer;
+use super::tables::{CONTENT, DELIVERY};
 use super::{Owner, Store, StoreError, batch, int, record, uint};
 use crate::model::{DeliveryState, Message};
 
@@ -20,7 +23,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT seq, group_id, sender, message_id, epoch, received_at, recipients, state, ",
-            "deleted_at, content FROM messages ",
+            "deleted_at, content, seal FROM messages ",
             $rest
         )
     };
@@ -38,6 +41,8 @@ pub(crate) use state::{can_become, is_reaction};
 pub(crate) struct StoredMessage {
     /// Its position in the event log.
     pub(crate) seq: u64,
+    /// Sent from here.
+    pub(crate) own: bool,
     pub(crate) group: GroupId,
     pub(crate) sender: IdentityKey,
     pub(crate) id: MessageId,
@@ -82,6 +87,32 @@ impl MessageContent {
 }
 
 impl StoredMessage {
+    /// What is bound to its content. What does not change of a received message is.
+    pub(super) fn associated(&self, owner: Owner) -> Vec<u8> {
+        let state = state_text(&self.delivery);
+        let fixed = [
+            Field::Bytes(self.group.as_bytes()),
+            Field::Bytes(self.sender.as_bytes()),
+            Field::Bytes(self.id.as_bytes()),
+            self.received_at_ms.into(),
+        ];
+        let more = delivery_fields(&state, self.epoch, self.recipients);
+        let more = more.into_iter().filter(|_| !self.own);
+        bind(&record::row(owner.0, self.seq), fixed.into_iter().chain(more))
+    }
+
+    /// Whether an event of this kind at this position is about it.
+    pub(super) fn fits(&self, kind: &str, seq: u64) -> bool {
+        match (kind, &self.delivery) {
+            // What is damaged may be anything.
+            _ if self.content.damaged => true,
+            ("message.received", _) => !self.own && seq == self.seq,
+            ("message.sent", DeliveryState::Sent)
+            | ("message.failed", DeliveryState::Failed { .. }) => self.own,
+            _ => false,
+        }
+    }
+
     /// As callers see it: a file by the id of its attachment.
     pub(crate) fn into_message(mut self, own: &IdentityKey, names: &Names) -> Message {
         if self.content.kind == FILE {
@@ -190,41 +221,71 @@ impl Store {
     ) -> Result<StoredMessage, StoreError> {
         let seq = uint(row.try_get("seq")?);
         let sealed: Vec<u8> = row.try_get("content")?;
+        let seal: Option<Vec<u8>> = row.try_get("seal")?;
         let bad =
             |error: quicproquo_core::id::IdError| StoreError::Row("messages", error.to_string());
         let state: String = row.try_get("state")?;
         let group = GroupId::from_slice(row.try_get("group_id")?).map_err(bad)?;
         let deleted_at: Option<i64> = row.try_get("deleted_at")?;
         let received_at_ms = uint(row.try_get("received_at")?);
-        let content = if sealed.is_empty() && deleted_at.is_some() {
-            let record = self.group_record(owner, &group).await?;
-            let suite = record.map_or(Suite::Envelope, |record| record.suite);
-            MessageContent::deleted(suite, received_at_ms)
-        } else {
-            let row = record::row(owner.0, seq);
-            let read = record::open(&self.sealer, "messages", &row, &sealed);
-            if let Some(content) = intact("messages", owner, seq, read)? {
-                content
-            } else {
-                let record = self.group_record(owner, &group).await?;
-                let record = record.ok_or_else(|| StoreError::Row("messages", "damaged".into()))?;
-                MessageContent::damaged(record.suite, received_at_ms)
-            }
-        };
-        Ok(StoredMessage {
+        let (epoch, recipients) = (uint(row.try_get("epoch")?), row.try_get("recipients")?);
+        let mut message = StoredMessage {
             seq,
+            own: seal.is_some(),
             group,
             sender: batch::identity(row.try_get("sender")?)?,
             id: MessageId::from_slice(row.try_get("message_id")?).map_err(bad)?,
-            epoch: uint(row.try_get("epoch")?),
+            epoch,
             received_at_ms,
-            recipients: row.try_get("recipients")?,
+            recipients,
             delivery: serde_json::from_str(&state)
                 .map_err(|error| StoreError::Row("messages", error.to_string()))?,
             deleted_at_ms: deleted_at.map(uint),
-            content,
-        })
+            content: MessageContent::deleted(Suite::Envelope, received_at_ms),
+        };
+        let delivery = seal.map_or(Ok(()), |seal| {
+            let bound = delivery_row(owner, seq, &state, epoch, recipients);
+            self.sealer.open(DELIVERY, &bound, &seal).map(drop)
+        });
+        let delivery = intact("messages", owner, seq, delivery.map_err(StoreError::from))?;
+        let deleted = sealed.is_empty() && deleted_at.is_some();
+        if !deleted && delivery.is_some() {
+            let read = record::open(&self.sealer, CONTENT, &message.associated(owner), &sealed);
+            if let Some(content) = intact("messages", owner, seq, read)? {
+                message.content = content;
+                return Ok(message);
+            }
+        }
+        let record = self.group_record(owner, &message.group).await?;
+        message.content = if deleted && delivery.is_some() {
+            let suite = record.map_or(Suite::Envelope, |record| record.suite);
+            MessageContent::deleted(suite, received_at_ms)
+        } else {
+            let record = record.ok_or_else(|| StoreError::Row("messages", "damaged".into()))?;
+            MessageContent::damaged(record.suite, received_at_ms)
+        };
+        Ok(message)
     }
+}
+
+fn delivery_fields(state: &str, epoch: u64, recipients: u32) -> [Field<'_>; 3] {
+    [Field::Text(state), epoch.into(), Field::Int(recipients.into())]
+}
+
+fn delivery_row(owner: Owner, seq: u64, state: &str, epoch: u64, recipients: u32) -> Vec<u8> {
+    bind(&record::row(owner.0, seq), delivery_fields(state, epoch, recipients))
+}
+
+/// Binds what has become of an own message.
+pub(super) fn seal_delivery(
+    sealer: &Sealer,
+    owner: Owner,
+    seq: u64,
+    state: &str,
+    epoch: u64,
+    recipients: u32,
+) -> Vec<u8> {
+    sealer.seal(DELIVERY, &delivery_row(owner, seq, state, epoch, recipients), NOTHING)
 }
 
 pub(super) fn state_text(state: &DeliveryState) -> String {

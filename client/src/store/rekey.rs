@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::key::{self, Key};
 use super::seal::Sealer;
-use super::tables::{self, Cell, MLS, TABLES, Table};
+use super::tables::{self, Cell, IDENTITY, MLS, TABLES, Table, cell};
 use super::{Opened, StoreError, corrupt};
 use crate::config::MasterKey;
 use crate::error::OpenError;
@@ -104,20 +104,37 @@ async fn reseal_all(
 ) -> Result<u64, StoreError> {
     let mut sealed = 0;
     for table in TABLES.iter().chain([&MLS]) {
-        let Some(column) = table.sealed else { continue };
-        let (name, key) = (table.name, table.columns());
-        let select = format!("SELECT owner, {column}, {key} FROM {name}");
-        let by = table.key.join(" = ? AND ");
-        let update = format!("UPDATE {name} SET {column} = ? WHERE owner = ? AND {by} = ?");
+        let (name, by) = (table.name, table.key.join(" = ? AND "));
+        for spec in table.sealed {
+            let column = spec.column;
+            let select = format!("SELECT * FROM {name}");
+            let update = format!("UPDATE {name} SET {column} = ? WHERE owner = ? AND {by} = ?");
+            let place = |row: &SqliteRow| {
+                let row = tables::cells(row)?;
+                let Some(Cell::Int(owner)) = cell(&row, "owner").cloned() else { return Ok(None) };
+                let Some(value) = cell(&row, column).cloned() else { return Ok(None) };
+                let mut key = table.key_of(&row);
+                let associated = spec.associated(&Table::row_key(owner, &key), &row);
+                key.insert(0, Cell::Int(owner));
+                Ok(Some((associated, value, key)))
+            };
+            sealed +=
+                reseal(reads, writes, (old, new), (spec.label, select, update), place).await?;
+        }
+    }
+    for spec in &IDENTITY {
+        let select = "SELECT * FROM identities".to_owned();
+        let update = format!("UPDATE identities SET {} = ? WHERE id = ?", spec.column);
         let place = |row: &SqliteRow| {
-            let mut cells: Vec<Cell> =
-                tables::cells(row)?.into_iter().map(|(_, cell)| cell).collect();
-            let value = cells.remove(1);
-            let Cell::Int(owner) = cells[0] else { return Ok(None) };
-            let row_key = Table::row_key(owner, &cells[1..]);
-            Ok(Some((row_key, value, cells)))
+            let row = tables::cells(row)?;
+            let (Some(Cell::Bytes(key)), Some(value), Some(id)) =
+                (cell(&row, "identity"), cell(&row, spec.column), cell(&row, "id"))
+            else {
+                return Ok(None);
+            };
+            Ok(Some((spec.associated(key, &row), value.clone(), vec![id.clone()])))
         };
-        sealed += reseal(reads, writes, (old, new), (name, select, update), place).await?;
+        sealed += reseal(reads, writes, (old, new), (spec.label, select, update), place).await?;
     }
     // A row key is the identity.
     for (name, select, update) in [

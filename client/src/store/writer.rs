@@ -12,6 +12,7 @@ use quicproquo_core::identity::IdentityKey;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
+use super::identities::SealedIdentity;
 use super::seal::Sealer;
 use super::{Batch, Exported, Owner, StoreError, archive, identities};
 use crate::config::Sync;
@@ -49,8 +50,7 @@ enum Work {
     Batch(Batch),
     CreateIdentity {
         key: IdentityKey,
-        seed: Vec<u8>,
-        secret: Vec<u8>,
+        sealed: SealedIdentity,
         now: i64,
     },
     DeleteIdentity(Owner),
@@ -92,11 +92,10 @@ impl Writer {
     pub(super) async fn create_identity(
         &self,
         key: &IdentityKey,
-        seed: Vec<u8>,
-        secret: Vec<u8>,
+        sealed: SealedIdentity,
         now: i64,
     ) -> Result<Owner, StoreError> {
-        self.owner(Work::CreateIdentity { key: *key, seed, secret, now }).await
+        self.owner(Work::CreateIdentity { key: *key, sealed, now }).await
     }
 
     pub(super) async fn import(
@@ -271,8 +270,8 @@ fn apply(connection: &Connection, jobs: &[Job]) -> Result<Vec<Done>, StoreError>
         let mut done = Done::default();
         match &job.work {
             Work::Batch(batch) => done.ignored = batch.apply(connection)?,
-            Work::CreateIdentity { key, seed, secret, now } => {
-                done.owner = Some(identities::insert(connection, key, seed, secret, *now)?);
+            Work::CreateIdentity { key, sealed, now } => {
+                done.owner = Some(identities::insert(connection, key, sealed, *now)?);
             }
             Work::Import { sealer, exported } => {
                 done.owner = Some(archive::insert(connection, sealer, exported)?);

@@ -19,5 +19,6 @@ mod refusals;
 mod repair;
 mod scale;
 mod sizes;
+mod tampered;
 mod trust;
 mod world;

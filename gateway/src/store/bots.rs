@@ -34,16 +34,31 @@ pub(crate) struct BotRow {
     pub(crate) created_at_ms: u64,
 }
 
+/// Id, name, identity, state, when it was made, seal.
+type Row = (String, String, String, String, i64, Option<Vec<u8>>);
+
 impl Store {
     /// All bots, whatever their state.
     pub(crate) async fn bots(&self) -> Result<Vec<BotRow>, StoreError> {
-        let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
-            "SELECT bot_id, name, identity, state, created_at_ms FROM bots ORDER BY created_at_ms",
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT bot_id, name, identity, state, created_at_ms, seal FROM bots
+             ORDER BY created_at_ms",
         )
         .fetch_all(&self.pool)
         .await?;
+        let is_whole = |row: &Row| {
+            let (bot_id, name, identity, state, _, seal) = row;
+            // Only one at work is somebody.
+            let whole = state != "active"
+                || self.seals.holds("bots", &fields(bot_id, name, identity), seal.as_deref());
+            if !whole {
+                super::changed("bots", bot_id);
+            }
+            whole
+        };
         rows.into_iter()
-            .map(|(bot_id, name, identity, state, created_at_ms)| {
+            .filter(is_whole)
+            .map(|(bot_id, name, identity, state, created_at_ms, _)| {
                 let state = match state.as_str() {
                     "creating" => BotState::Creating,
                     "active" => BotState::Active,
@@ -61,13 +76,14 @@ impl Store {
     pub(crate) async fn reserve_bot(&self, bot: &BotRow) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms)
-             VALUES (?, ?, ?, 'creating', ?)",
+            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms, seal)
+             VALUES (?, ?, ?, 'creating', ?, ?)",
         )
         .bind(&bot.bot_id)
         .bind(&bot.name)
         .bind(bot.identity.to_string())
         .bind(to_db(bot.created_at_ms))
+        .bind(self.seal_of(bot))
         .execute(&mut *tx)
         .await?;
         self.commit(tx).await
@@ -85,8 +101,8 @@ impl Store {
             .bind(bot_id)
             .execute(&mut *tx)
             .await?;
-        super::tokens::insert(&mut tx, grant).await?;
-        super::requests::insert(&mut tx, record).await?;
+        super::tokens::insert(&mut tx, grant, &self.seals).await?;
+        super::requests::insert(&mut tx, record, &self.seals).await?;
         self.commit(tx).await
     }
 
@@ -101,21 +117,26 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms)
-             VALUES (?, ?, ?, 'active', ?)",
+            "INSERT INTO bots (bot_id, name, identity, state, created_at_ms, seal)
+             VALUES (?, ?, ?, 'active', ?, ?)",
         )
         .bind(&bot.bot_id)
         .bind(&bot.name)
         .bind(bot.identity.to_string())
         .bind(to_db(bot.created_at_ms))
+        .bind(self.seal_of(bot))
         .execute(&mut *tx)
         .await?;
         for consumer in consumers {
-            super::consumers::insert(&mut tx, consumer).await?;
+            super::consumers::insert(&mut tx, consumer, &self.seals).await?;
         }
-        super::tokens::insert(&mut tx, grant).await?;
-        super::requests::insert(&mut tx, record).await?;
+        super::tokens::insert(&mut tx, grant, &self.seals).await?;
+        super::requests::insert(&mut tx, record, &self.seals).await?;
         self.commit(tx).await
+    }
+
+    fn seal_of(&self, bot: &BotRow) -> Vec<u8> {
+        self.seals.bind("bots", &fields(&bot.bot_id, &bot.name, &bot.identity.to_string()))
     }
 
     /// Marks a bot for deletion and deletes its tokens, webhooks and consumers.
@@ -133,7 +154,7 @@ impl Store {
         ] {
             sqlx::query(sql).bind(bot_id).execute(&mut *tx).await?;
         }
-        super::requests::insert(&mut tx, record).await?;
+        super::requests::insert(&mut tx, record, &self.seals).await?;
         self.commit(tx).await
     }
 
@@ -151,4 +172,13 @@ impl Store {
         sqlx::query("DELETE FROM bots WHERE bot_id = ?").bind(bot_id).execute(&mut *tx).await?;
         self.commit(tx).await
     }
+}
+
+/// What says whom a bot speaks as.
+pub(super) fn fields<'a>(
+    bot_id: &'a str,
+    name: &'a str,
+    identity: &'a str,
+) -> [Option<&'a [u8]>; 3] {
+    [bot_id, name, identity].map(|text| Some(text.as_bytes()))
 }

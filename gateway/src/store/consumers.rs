@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use quicproquo_client::{Cursor, GroupId};
+use quicproquo_client::{Cursor, GroupId, Seals};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, Tx, from_db, to_db};
+use super::{Store, StoreError, Tx, from_db, groups_text, to_db};
 
 /// Where a consumer is: everything up to the cursor is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +77,17 @@ pub(crate) struct StoredConsumer {
     pub(crate) deliveries: Vec<(Cursor, DeliveryRow)>,
 }
 
+/// Bot, name, groups, cursor, seal.
+type ConsumerRow = (String, String, Option<String>, String, Option<Vec<u8>>);
+
 type Row = (String, String, String, String, i64, String, i64);
 
 impl Store {
     /// All consumers of all bots.
     pub(crate) async fn consumers(&self) -> Result<Vec<StoredConsumer>, StoreError> {
         let damaged = || StoreError::Damaged("consumers");
-        let rows: Vec<(String, String, Option<String>, String)> = sqlx::query_as(
-            "SELECT bot_id, name, groups, cursor FROM consumers ORDER BY bot_id, name",
+        let rows: Vec<ConsumerRow> = sqlx::query_as(
+            "SELECT bot_id, name, groups, cursor, seal FROM consumers ORDER BY bot_id, name",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -96,8 +99,14 @@ impl Store {
         .await?;
         let mut deliveries = deliveries.into_iter().peekable();
         let mut all = Vec::with_capacity(rows.len());
-        for (bot_id, name, groups, cursor) in rows {
+        for (bot_id, name, mut groups, cursor, seal) in rows {
             let cursor = cursor.parse().map_err(|_| damaged())?;
+            let fields = fields(&bot_id, &name, groups.as_deref());
+            if !self.seals.holds("consumers", &fields, seal.as_deref()) {
+                super::changed("consumers", &name);
+                // No token is limited to no group: only those that are not limited get on with it.
+                groups = Some("[]".to_owned());
+            }
             let groups = groups.map(|text| serde_json::from_str(&text)).transpose();
             let row = CursorRow { bot_id, name, groups: groups.map_err(|_| damaged())?, cursor };
             let mut own = Vec::new();
@@ -120,7 +129,7 @@ impl Store {
                 delete(&mut tx, &change.row).await?;
                 continue;
             }
-            put(&mut tx, &change.row).await?;
+            put(&mut tx, &change.row, &self.seals).await?;
             for (cursor, row) in &change.deliveries {
                 put_delivery(&mut tx, &change.row, *cursor, row.as_ref()).await?;
             }
@@ -139,8 +148,12 @@ async fn delete(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
 }
 
 /// Writes a consumer that comes with its bot.
-pub(super) async fn insert(tx: &mut Tx, consumer: &StoredConsumer) -> Result<(), StoreError> {
-    put(tx, &consumer.row).await?;
+pub(super) async fn insert(
+    tx: &mut Tx,
+    consumer: &StoredConsumer,
+    seals: &Seals,
+) -> Result<(), StoreError> {
+    put(tx, &consumer.row, seals).await?;
     for (cursor, row) in &consumer.deliveries {
         put_delivery(tx, &consumer.row, *cursor, Some(row)).await?;
     }
@@ -148,21 +161,31 @@ pub(super) async fn insert(tx: &mut Tx, consumer: &StoredConsumer) -> Result<(),
 }
 
 /// Writes a cursor, unless its bot is gone.
-async fn put(tx: &mut Tx, row: &CursorRow) -> Result<(), StoreError> {
-    let groups =
-        row.groups.as_ref().map(|groups| serde_json::to_string(groups).unwrap_or_default());
+async fn put(tx: &mut Tx, row: &CursorRow, seals: &Seals) -> Result<(), StoreError> {
+    let groups = groups_text(row.groups.as_ref());
+    let seal = seals.bind("consumers", &fields(&row.bot_id, &row.name, groups.as_deref()));
     sqlx::query(
-        "INSERT INTO consumers (bot_id, name, groups, cursor)
-         SELECT bot_id, ?, ?, ? FROM bots WHERE bot_id = ?
+        "INSERT INTO consumers (bot_id, name, groups, cursor, seal)
+         SELECT bot_id, ?, ?, ?, ? FROM bots WHERE bot_id = ?
          ON CONFLICT (bot_id, name) DO UPDATE SET cursor = excluded.cursor",
     )
     .bind(&row.name)
     .bind(groups)
     .bind(row.cursor.to_string())
+    .bind(seal)
     .bind(&row.bot_id)
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// What says which tokens may go on with a consumer.
+pub(super) fn fields<'a>(
+    bot_id: &'a str,
+    name: &'a str,
+    groups: Option<&'a str>,
+) -> [Option<&'a [u8]>; 3] {
+    [Some(bot_id.as_bytes()), Some(name.as_bytes()), groups.map(str::as_bytes)]
 }
 
 async fn put_delivery(

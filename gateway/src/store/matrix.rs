@@ -68,21 +68,23 @@ impl Store {
         kind: &str,
         content: &Value,
     ) -> Result<bool, StoreError> {
+        let bound = fields(bot_id, group_id, kind);
+        let sealed = self.seals.seal("matrix_account_data", &bound, content.to_string().as_bytes());
         let mut tx = self.begin().await?;
         let done = sqlx::query(
-            "INSERT INTO matrix_account_data (bot_id, group_id, type, content)
-             SELECT ?1, ?2, ?3, ?4
+            "INSERT INTO matrix_account_data (bot_id, group_id, type, content, sealed)
+             SELECT ?1, ?2, ?3, '', ?4
              WHERE (SELECT COUNT(*) FROM matrix_account_data
                     WHERE bot_id = ?1 AND NOT (group_id = ?2 AND type = ?3)
                     AND (group_id = '' OR type <> 'm.fully_read')) < ?5
-             AND (SELECT COALESCE(SUM(LENGTH(content)), 0) FROM matrix_account_data
+             AND (SELECT COALESCE(SUM(LENGTH(sealed)), 0) FROM matrix_account_data
                   WHERE bot_id = ?1 AND NOT (group_id = ?2 AND type = ?3)) + LENGTH(?4) <= ?6
-             ON CONFLICT DO UPDATE SET content = excluded.content",
+             ON CONFLICT DO UPDATE SET sealed = excluded.sealed",
         )
         .bind(bot_id)
         .bind(group_id)
         .bind(kind)
-        .bind(content.to_string())
+        .bind(sealed)
         .bind(ENTRIES)
         .bind(ACCOUNT_DATA)
         .execute(&mut *tx)
@@ -98,8 +100,8 @@ impl Store {
         group_id: &str,
         kind: &str,
     ) -> Result<Option<Value>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar(
-            "SELECT content FROM matrix_account_data
+        let sealed: Option<Option<Vec<u8>>> = sqlx::query_scalar(
+            "SELECT sealed FROM matrix_account_data
              WHERE bot_id = ? AND group_id = ? AND type = ?",
         )
         .bind(bot_id)
@@ -107,7 +109,7 @@ impl Store {
         .bind(kind)
         .fetch_optional(&self.pool)
         .await?;
-        text.map(|text| json("matrix_account_data", &text)).transpose()
+        sealed.map(|sealed| self.datum(bot_id, group_id, kind, sealed)).transpose()
     }
 
     /// A bot's account data: group (empty: none), type and content.
@@ -115,19 +117,41 @@ impl Store {
         &self,
         bot_id: &str,
     ) -> Result<Vec<(String, String, Value)>, StoreError> {
-        let rows: Vec<(String, String, String)> = sqlx::query_as(
-            "SELECT group_id, type, content FROM matrix_account_data WHERE bot_id = ?",
+        let rows: Vec<(String, String, Option<Vec<u8>>)> = sqlx::query_as(
+            "SELECT group_id, type, sealed FROM matrix_account_data WHERE bot_id = ?",
         )
         .bind(bot_id)
         .fetch_all(&self.pool)
         .await?;
-        let read = |(group, kind, text): (String, String, String)| {
-            Ok((group, kind, json("matrix_account_data", &text)?))
+        let read = |(group, kind, sealed): (String, String, Option<Vec<u8>>)| {
+            let content = self.datum(bot_id, &group, &kind, sealed)?;
+            Ok((group, kind, content))
         };
         rows.into_iter().map(read).collect()
+    }
+
+    fn datum(
+        &self,
+        bot_id: &str,
+        group_id: &str,
+        kind: &str,
+        sealed: Option<Vec<u8>>,
+    ) -> Result<Value, StoreError> {
+        let bound = fields(bot_id, group_id, kind);
+        let opened = self.seals.open("matrix_account_data", &bound, &sealed.unwrap_or_default());
+        let value = opened.and_then(|opened| serde_json::from_slice(&opened).ok());
+        value.ok_or(StoreError::Damaged("matrix_account_data"))
     }
 }
 
 fn json(table: &'static str, text: &str) -> Result<Value, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Damaged(table))
+}
+
+pub(super) fn fields<'a>(
+    bot_id: &'a str,
+    group_id: &'a str,
+    kind: &'a str,
+) -> [Option<&'a [u8]>; 3] {
+    [bot_id, group_id, kind].map(|text| Some(text.as_bytes()))
 }

@@ -7,6 +7,12 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::auth::{Grant, Scope, Token};
 
+mod sealed;
+
+fn seals() -> Seals {
+    Seals::new(&[7; 32])
+}
+
 fn bot(number: u8) -> BotRow {
     BotRow {
         bot_id: format!("bot_{number}"),
@@ -45,14 +51,14 @@ fn record(key: &str, created_at_ms: u64) -> Record {
 #[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     let row = bot(1);
     let first = grant(&row);
     store.reserve_bot(&row).await.unwrap();
     store.activate_bot(&row.bot_id, &first, Some(&record("k", 1))).await.unwrap();
     store.close().await;
 
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     assert_eq!(store.bots().await.unwrap(), [BotRow { state: BotState::Active, ..row.clone() }]);
     let tokens = store.tokens().await.unwrap();
     assert_eq!(tokens.len(), 1);
@@ -67,16 +73,16 @@ async fn what_was_written_is_there_after_a_restart() {
 #[tokio::test]
 async fn a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     store.check().await.unwrap();
-    let second = Store::open(folder.path(), Sync::Full).await;
+    let second = Store::open(folder.path(), Sync::Full, seals()).await;
     assert!(matches!(second, Err(GatewayError::InUse { .. })), "{second:?}");
 }
 
 #[tokio::test]
 async fn a_name_is_reserved_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     store.reserve_bot(&bot(1)).await.unwrap();
     let again = BotRow { name: "name1".to_owned(), ..bot(2) };
     assert!(matches!(store.reserve_bot(&again).await, Err(StoreError::Exists)));
@@ -87,7 +93,7 @@ async fn a_name_is_reserved_once() {
 #[tokio::test]
 async fn a_retired_bot_has_neither_tokens_nor_consumers() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     let row = bot(1);
     store.reserve_bot(&row).await.unwrap();
     store.activate_bot(&row.bot_id, &grant(&row), None).await.unwrap();
@@ -132,7 +138,7 @@ async fn a_retired_bot_has_neither_tokens_nor_consumers() {
 #[tokio::test]
 async fn old_answers_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     let day = 24 * 60 * 60 * 1000;
     store.put_request(&record("old", day)).await.unwrap();
     store.put_request(&record("young", 2 * day)).await.unwrap();
@@ -146,7 +152,7 @@ async fn old_answers_are_forgotten() {
 #[tokio::test]
 async fn a_transaction_that_sqlite_has_rolled_back_by_itself_holds_up_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     let mut tx = store.begin().await.unwrap();
     sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap_err();
@@ -158,14 +164,14 @@ async fn a_transaction_that_sqlite_has_rolled_back_by_itself_holds_up_no_other()
 #[tokio::test]
 async fn a_database_that_ends_before_its_mark_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     store.commit(store.begin().await.unwrap()).await.unwrap();
     store.close().await;
     let old = std::fs::read(folder.path().join("gateway.db")).unwrap();
-    let store = Store::open(folder.path(), Sync::Full).await.unwrap();
+    let store = Store::open(folder.path(), Sync::Full, seals()).await.unwrap();
     store.commit(store.begin().await.unwrap()).await.unwrap();
     store.close().await;
     std::fs::write(folder.path().join("gateway.db"), old).unwrap();
-    let refused = Store::open(folder.path(), Sync::Full).await.unwrap_err().to_string();
+    let refused = Store::open(folder.path(), Sync::Full, seals()).await.unwrap_err().to_string();
     assert!(refused.contains("ends before what was acknowledged"), "{refused}");
 }

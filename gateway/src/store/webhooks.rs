@@ -23,23 +23,29 @@ pub(crate) struct WebhookRow {
     pub(crate) created_at_ms: u64,
 }
 
+/// Id, bot, sealed settings, sealed keys, when it was made.
+type Row = (String, String, Option<Vec<u8>>, Vec<u8>, i64);
+
 impl Store {
     /// All webhooks of all bots.
     pub(crate) async fn webhooks(&self) -> Result<Vec<WebhookRow>, StoreError> {
-        let rows: Vec<(String, String, String, Vec<u8>, i64)> = sqlx::query_as(
-            "SELECT webhook_id, bot_id, settings, secrets, created_at_ms FROM webhooks
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT webhook_id, bot_id, sealed, secrets, created_at_ms FROM webhooks
              ORDER BY created_at_ms, webhook_id",
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|(webhook_id, bot_id, settings, secrets, created_at_ms)| {
-                let settings =
-                    serde_json::from_str(&settings).map_err(|_| StoreError::Damaged("webhooks"))?;
-                let created_at_ms = from_db(created_at_ms);
-                Ok(WebhookRow { webhook_id, bot_id, settings, secrets, created_at_ms })
-            })
-            .collect()
+        let whole = rows.into_iter().filter_map(|(webhook_id, bot_id, sealed, secrets, at)| {
+            let bound = fields(&webhook_id, &bot_id);
+            let opened = self.seals.open("webhooks", &bound, &sealed.unwrap_or_default());
+            let settings = opened.and_then(|opened| serde_json::from_slice(&opened).ok());
+            if settings.is_none() {
+                super::changed("webhooks", &webhook_id);
+            }
+            let (settings, created_at_ms) = (settings?, from_db(at));
+            Some(WebhookRow { webhook_id, bot_id, settings, secrets, created_at_ms })
+        });
+        Ok(whole.collect())
     }
 
     /// Adds a webhook or changes its settings, with the answer to the request.
@@ -48,20 +54,21 @@ impl Store {
         row: &WebhookRow,
         record: Option<&Record>,
     ) -> Result<(), StoreError> {
+        let settings = serde_json::to_vec(&row.settings).unwrap_or_default();
         let mut tx = self.begin().await?;
         sqlx::query(
-            "INSERT INTO webhooks (webhook_id, bot_id, settings, secrets, created_at_ms)
-             VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (webhook_id) DO UPDATE SET settings = excluded.settings",
+            "INSERT INTO webhooks (webhook_id, bot_id, settings, secrets, created_at_ms, sealed)
+             VALUES (?, ?, '', ?, ?, ?)
+             ON CONFLICT (webhook_id) DO UPDATE SET sealed = excluded.sealed",
         )
         .bind(&row.webhook_id)
         .bind(&row.bot_id)
-        .bind(serde_json::to_string(&row.settings).unwrap_or_default())
         .bind(&row.secrets)
         .bind(to_db(row.created_at_ms))
+        .bind(self.seals.seal("webhooks", &fields(&row.webhook_id, &row.bot_id), &settings))
         .execute(&mut *tx)
         .await?;
-        super::requests::insert(&mut tx, record).await?;
+        super::requests::insert(&mut tx, record, &self.seals).await?;
         self.commit(tx).await
     }
 
@@ -156,4 +163,9 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Whose events go where its settings say.
+pub(super) fn fields<'a>(webhook_id: &'a str, bot_id: &'a str) -> [Option<&'a [u8]>; 2] {
+    [Some(webhook_id.as_bytes()), Some(bot_id.as_bytes())]
 }

@@ -4,15 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quicproquo_core::id::GroupId;
+use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::Identity;
 use quicproquo_core::kem::HybridSecret;
 use sqlx::ConnectOptions as _;
 
 use super::*;
+use crate::Suite;
 use crate::config::{MasterKey, Sync};
 use crate::event::EventData;
-use crate::store::{Handover, OutboxRecord, Pin};
+use crate::model::{DeliveryState, TrustState};
+use crate::store::{
+    Handover, IdempotencyRecord, IdempotencyTarget, MessageContent, OutboxRecord, Pin,
+    StoredMessage, TrustRow,
+};
 
 async fn open(dir: &Path) -> Arc<Store> {
     let key = MasterKey::File(dir.join("master.key"));
@@ -49,11 +54,42 @@ async fn filled(store: &Store) -> (Owner, IdentityKey) {
     let row = (scope.as_slice(), b"key".as_slice(), Some(b"value".as_slice()));
     batch.mls(owner, [row].into_iter());
     let bob = IdentityKey::new([9; 32]);
-    batch.met(owner, &bob, 4);
-    batch.verified(owner, &bob, Some(5));
+    let trust = TrustRow { first_seen_ms: 4, verified_at_ms: Some(5), took_over: false };
+    batch.trusts(owner, &bob, &trust);
     for (name, identity) in [("alice", identity), ("bob", bob)] {
-        batch.pin(owner, &Pin { name: name.into(), identity, handover: Handover::None }, 6);
+        let handover = Handover::None;
+        batch.pin(owner, &Pin { name: name.into(), identity, handover, at_ms: 6 });
     }
+    let target = IdempotencyTarget::Message(5);
+    let request =
+        IdempotencyRecord { key: "k".into(), fingerprint: [4; 32], target, created_at_ms: 8 };
+    batch.idempotency(owner, request);
+    for (seq, sender) in [(5, identity), (6, bob)] {
+        let own = sender == identity;
+        let content = MessageContent {
+            kind: "text".into(),
+            body: serde_json::json!({ "body": "hello" }),
+            relates_to: None,
+            sent_at_ms: 1,
+            suite: Suite::Native,
+            damaged: false,
+        };
+        let message = StoredMessage {
+            seq,
+            own,
+            group: group.clone(),
+            sender,
+            id: MessageId::random(),
+            epoch: 3,
+            received_at_ms: 7,
+            recipients: u32::from(own),
+            delivery: if own { DeliveryState::Queued } else { DeliveryState::Sent },
+            deleted_at_ms: None,
+            content,
+        };
+        batch.message(owner, &message);
+    }
+    batch.message_state(owner, 5, 4, 1, &DeliveryState::Sent);
     store.write(batch).await.unwrap();
     (owner, identity)
 }
@@ -89,7 +125,7 @@ async fn every_row_comes_along_under_the_other_key() {
     let (before, mls) = (rows(&exported), exported.mls.clone());
     let empty = |(_, rows): &&(String, Vec<Cells>)| rows.is_empty();
     let none: Vec<_> = before.iter().filter(empty).map(|(name, _)| name.as_str()).collect();
-    assert_eq!(none, ["groups", "messages", "attachments", "intents", "idempotency"]);
+    assert_eq!(none, ["groups", "attachments", "intents"]);
     assert_eq!(mls.len(), 1);
 
     let record = to.import(exported).await.unwrap();
@@ -156,4 +192,59 @@ async fn what_does_not_fit_leaves_nothing() {
     let mut exported = from.export(owner, identity).await.unwrap();
     exported.row.retain(|(column, _)| column != "forgotten_up_to");
     to.import(exported).await.unwrap();
+}
+
+/// What former versions did not write.
+const NEW: [(&str, &str); 4] = [
+    ("messages", "seal"),
+    ("names", "seal"),
+    ("trust", "took_over"),
+    ("identities", "policy_seal"),
+];
+
+#[tokio::test]
+async fn an_archive_of_a_former_version_is_bound_as_it_comes() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (from, to) = (open(dirs[0].path()).await, open(dirs[1].path()).await);
+    let (owner, identity) = filled(&from).await;
+    let exported = from.export(owner, identity).await.unwrap();
+    let before = rows(&exported);
+    let mut former = exported;
+    former.row.retain(|(column, _)| column != "policy_seal");
+    for (name, rows) in &mut former.tables {
+        for row in rows {
+            row.retain(|(column, _)| !NEW.contains(&(name.as_str(), column.as_str())));
+        }
+    }
+    assert_ne!(rows(&former), before);
+    let record = to.import(former).await.unwrap();
+    assert_eq!(rows(&to.export(record.owner, identity).await.unwrap()), before);
+    let seqs: Vec<u64> = to
+        .messages_between(record.owner, 5, 6)
+        .await
+        .unwrap()
+        .iter()
+        .filter(|message| !message.content.damaged)
+        .map(|message| message.seq)
+        .collect();
+    assert_eq!(seqs, [5, 6]);
+    assert_eq!(to.idempotency(record.owner, "k").unwrap().unwrap().fingerprint, [4; 32]);
+}
+
+#[tokio::test]
+async fn what_was_changed_of_names_and_trust_is_distrusted_where_it_comes() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (from, to) = (open(dirs[0].path()).await, open(dirs[1].path()).await);
+    let (owner, identity) = filled(&from).await;
+    let bob = IdentityKey::new([9; 32]);
+    let known =
+        async |store: &Store, owner| store.names(owner).await.unwrap().trust(&identity, &bob);
+    assert_eq!(known(&from, owner).await, TrustState::Verified);
+    let options = sqlx::sqlite::SqliteConnectOptions::new();
+    let mut connection =
+        options.filename(dirs[0].path().join("client.db")).connect().await.unwrap();
+    sqlx::query("UPDATE trust SET first_seen = 1").execute(&mut connection).await.unwrap();
+    assert_eq!(known(&from, owner).await, TrustState::Changed);
+    let record = to.import(from.export(owner, identity).await.unwrap()).await.unwrap();
+    assert_eq!(known(&to, record.owner).await, TrustState::Changed);
 }

@@ -3,7 +3,8 @@
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
 
-use super::super::messages::{Class, state_text, target};
+use super::super::messages::{Class, seal_delivery, state_text, target};
+use super::super::tables::CONTENT;
 use super::super::{Owner, StoredMessage, record};
 use super::{Batch, Value};
 use crate::model::DeliveryState;
@@ -11,33 +12,40 @@ use crate::model::DeliveryState;
 impl Batch {
     /// Ignored when this sender has used this message id in this group before.
     pub(crate) fn message(&mut self, owner: Owner, message: &StoredMessage) {
-        let row = record::row(owner.0, message.seq);
         let content = &message.content;
-        let sealed = record::seal(&self.sealer, "messages", &row, content);
+        let row = message.associated(owner);
+        let sealed = record::seal(&self.sealer, CONTENT, &row, content);
+        let StoredMessage { seq, epoch, recipients, delivery, .. } = message;
+        let state = state_text(delivery);
+        let seal = message
+            .own
+            .then(|| seal_delivery(&self.sealer, owner, *seq, &state, *epoch, *recipients));
         let attachment = content.sealed_file().map(|file| file.id().as_bytes().to_vec());
         let target = target(&content.kind, content.relates_to.as_ref());
         self.add(
             "INSERT OR IGNORE INTO messages (owner, seq, group_id, sender, message_id, epoch, \
-             received_at, recipients, state, content, class, target, attachment) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             received_at, recipients, state, content, class, target, attachment, seal) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values![
                 owner.0,
-                message.seq,
+                *seq,
                 message.group.as_bytes(),
                 &message.sender.as_bytes()[..],
                 &message.id.as_bytes()[..],
-                message.epoch,
+                *epoch,
                 message.received_at_ms,
-                message.recipients,
-                state_text(&message.delivery),
+                *recipients,
+                state,
                 sealed,
                 Class::of(&content.kind) as i64,
                 target.map(|id| &id.as_bytes()[..]),
                 attachment,
+                seal,
             ],
         );
     }
 
+    /// What has become of an own message.
     pub(crate) fn message_state(
         &mut self,
         owner: Owner,
@@ -47,9 +55,11 @@ impl Batch {
         state: &DeliveryState,
     ) {
         let state = state_text(state);
+        let seal = seal_delivery(&self.sealer, owner, seq, &state, epoch, recipients);
         self.add(
-            "UPDATE messages SET state = ?, epoch = ?, recipients = ? WHERE owner = ? AND seq = ?",
-            values![state, epoch, recipients, owner.0, seq],
+            "UPDATE messages SET state = ?, epoch = ?, recipients = ?, seal = ? \
+             WHERE owner = ? AND seq = ?",
+            values![state, epoch, recipients, seal, owner.0, seq],
         );
     }
 

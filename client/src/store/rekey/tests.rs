@@ -17,19 +17,24 @@ async fn count(dir: &Path, sealer: &Sealer) -> (u64, u64) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("client.db"));
     let mut connection = options.connect().await.unwrap();
     let (mut open, mut shut) = (0, 0);
-    for table in TABLES.iter().chain([&MLS]) {
-        let Some(column) = table.sealed else { continue };
-        let (name, key) = (table.name, table.columns());
-        let sql = format!("SELECT owner, {column}, {key} FROM {name} WHERE {column} IS NOT NULL");
-        for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap() {
-            let mut cells: Vec<Cell> =
-                tables::cells(&row).unwrap().into_iter().map(|(_, cell)| cell).collect();
-            let (Cell::Bytes(value), Cell::Int(owner)) = (cells.remove(1), cells.remove(0)) else {
-                panic!("a row of {name}");
+    let identities = Table { name: "identities", key: &[], sealed: &IDENTITY };
+    for table in TABLES.iter().chain([&MLS, &identities]) {
+        let sql = AssertSqlSafe(format!("SELECT * FROM {}", table.name));
+        for row in sqlx::query(sql).fetch_all(&mut connection).await.unwrap() {
+            let row = tables::cells(&row).unwrap();
+            let row_key = match cell(&row, "owner") {
+                Some(Cell::Int(owner)) => Table::row_key(*owner, &table.key_of(&row)),
+                _ => match cell(&row, "identity") {
+                    Some(Cell::Bytes(key)) => key.to_vec(),
+                    _ => panic!("a row of {}", table.name),
+                },
             };
-            match sealer.open(name, &Table::row_key(owner, &cells), &value) {
-                Ok(_) => open += 1,
-                Err(_) => shut += 1,
+            for spec in table.sealed {
+                let Some(Cell::Bytes(value)) = cell(&row, spec.column) else { continue };
+                match sealer.open(spec.label, &spec.associated(&row_key, &row), value) {
+                    Ok(_) => open += 1,
+                    Err(_) => shut += 1,
+                }
             }
         }
     }
@@ -84,6 +89,11 @@ async fn prefixes(dir: &Path) -> Vec<Vec<u8>> {
     let mut connection = options.connect().await.unwrap();
     let sql = "SELECT substr(content, 1, 24) FROM messages UNION ALL \
                SELECT substr(value, 1, 24) FROM mls UNION ALL \
+               SELECT substr(seal, 1, 24) FROM messages WHERE seal IS NOT NULL UNION ALL \
+               SELECT substr(seal, 1, 24) FROM names UNION ALL \
+               SELECT substr(verified, 1, 24) FROM trust UNION ALL \
+               SELECT substr(policy_seal, 1, 24) FROM identities UNION ALL \
+               SELECT substr(halted_seal, 1, 24) FROM identities UNION ALL \
                SELECT substr(seed, 1, 24) FROM identities";
     let prefixes = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
     connection.close().await.unwrap();

@@ -296,8 +296,8 @@ async fn damaged_entries_of_the_log_and_contacts_hold_up_no_page() {
     assert_eq!(damage(&world, "b", "events", "data", "kind = 'invitation.received'").await, 1);
     let first = "seq = (SELECT MIN(seq) FROM messages)";
     assert_eq!(damage(&world, "b", "messages", "content", first).await, 1);
-    execute(&world, "b", "INSERT INTO names VALUES (1, 'short', x'00', 0, 0)").await;
-    execute(&world, "b", "INSERT INTO trust VALUES (1, x'00', 0, NULL)").await;
+    execute(&world, "b", "INSERT INTO names VALUES (1, 'short', x'00', 0, 0, x'00')").await;
+    execute(&world, "b", "INSERT INTO trust VALUES (1, x'00', 0, NULL, 0)").await;
     let (other, bob) = reopen(&world, "b", &bob).await;
     let after = all(&bob).await;
     assert_eq!(after.len(), before.len());

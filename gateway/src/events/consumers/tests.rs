@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use quicproquo_client::{Event, EventData, EventPage, Sync};
+use quicproquo_client::{Event, EventData, EventPage, Seals, Sync};
 use tokio_util::sync::CancellationToken;
 
 use super::super::ConsumerWriter;
@@ -15,7 +15,7 @@ fn at(number: u32) -> Cursor {
 }
 
 async fn consumers(folder: &std::path::Path) -> (Consumers, Store) {
-    let store = Store::open(folder, Sync::Full).await.unwrap();
+    let store = Store::open(folder, Sync::Full, Seals::new(&[7; 32])).await.unwrap();
     let bot = BotRow {
         bot_id: "bot_1".to_owned(),
         name: "one".to_owned(),

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use quicproquo_tests::shell::script;
+use quicproquo_tests::shell::{blocks, script};
 use quicproquo_tests::{Bot, Launch, bots, files};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -151,4 +151,29 @@ fn every_page_of_an_example_is_typed() {
     );
     here.sort();
     assert_eq!(here, TYPED);
+}
+
+/// What the page on Rust has people write into `Cargo.toml` is what the program needs, in the versions
+/// of this checkout.
+#[test]
+fn the_page_on_rust_lists_what_its_program_needs() {
+    let read = |path: &str| std::fs::read_to_string(files::checkout(path)).expect("a file");
+    let page = blocks(&read("examples/rust/echo/README.md"));
+    let list = page.iter().find(|block| block.info == "toml").expect("a list");
+    let version = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")))?;
+        line.split('"').nth(1).map(str::to_owned)
+    };
+    let (workspace, program) = (read("Cargo.toml"), read("client/examples/echo.rs"));
+    for name in ["hex", "serde_json", "sha2", "tokio"] {
+        assert!(program.contains(&format!("{name}::")), "{name} is not needed");
+        let ours = version(&workspace, name).expect("a dependency of the workspace");
+        let listed = version(&list.text, name).expect("it is listed");
+        assert!(ours.starts_with(&listed), "{name}: {listed}, not {ours}");
+    }
+    let used = program.lines().filter_map(|line| line.strip_prefix("use ")?.split("::").next());
+    for name in used.filter(|name| *name != "std") {
+        let listed = format!("{} = ", name.replace('_', "-").replace("serde-json", "serde_json"));
+        assert!(list.text.contains(&listed), "{name} is not listed");
+    }
 }

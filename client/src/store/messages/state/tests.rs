@@ -58,6 +58,7 @@ impl Log {
         let relates_to = about.map(|to| RelatesTo { rel: kind.to_owned(), id: id(to) });
         let message = StoredMessage {
             seq: self.seq,
+            own: false,
             group: Self::group(),
             sender: key(by),
             id: id(as_id),
