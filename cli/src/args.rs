@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use crate::config::{BotsLayer, CommonArgs, HttpLayer, LinkLayer, NodeLayer, keys};
 use crate::exit::{self, Failure};
 pub(crate) use access::{AdminAccess, BotAccess};
-pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat};
+pub(crate) use bench::{Bench, BenchGateway, BenchNode, BenchSession, BenchWhat, GatewayPart};
 pub(crate) use bot::{Bot, BotCommand, BotToken, InvitePolicy};
 pub(crate) use chat::Chat;
 pub(crate) use gateway::{Gateway, GatewayCommand};

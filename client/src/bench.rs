@@ -6,6 +6,7 @@
 
 mod backlog;
 mod call;
+mod dam;
 mod packages;
 mod peer;
 mod pull;
@@ -21,6 +22,7 @@ use quicproquo_core::identity::{Identity, IdentityKey};
 use crate::config::NodeAddress;
 use crate::rpc::RpcError;
 pub use call::{Call, Load};
+pub use dam::Dam;
 pub use packages::Packages;
 use thread::Thread;
 

@@ -62,6 +62,12 @@ impl Client {
         Self::start_all(config, store, driver, Clock::System).await
     }
 
+    /// As [`Client::open`], with links that somebody else makes.
+    pub(crate) async fn open_to(config: ClientConfig, driver: Driver) -> Result<Self, OpenError> {
+        let store = Self::open_store(&config).await?;
+        Self::start_all(config, store, driver, Clock::System).await
+    }
+
     async fn open_store(config: &ClientConfig) -> Result<Arc<Store>, OpenError> {
         let (key, retention) = (&config.master_key, config.retention);
         Store::open(&config.data_dir, key, retention, config.loaded_bytes, config.sync).await

@@ -43,6 +43,8 @@ mod key;
 mod loaded;
 mod lookup;
 mod messages;
+#[cfg(test)]
+mod migrated;
 mod mls;
 mod outbox;
 mod record;

@@ -10,10 +10,11 @@ use quicproquo_client::{Archive, ArchiveKey, Client, GroupId, IdentityKey, LinkS
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{Act, audit};
 use crate::auth::{Grant, Scope, Token};
 use crate::error::GatewayError;
 use crate::idempotency::Once;
-use crate::model::BotCreated;
+use crate::model::{BotCreated, BotDto, WantedBot, is_name};
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::state::AppState;
@@ -75,6 +76,14 @@ impl Bots {
         all
     }
 
+    /// A bot at work has another name; one that was deleted meanwhile stays so.
+    fn rename(&self, record: BotRecord) {
+        let mut bots = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bot) = bots.get_mut(&record.bot_id) {
+            *bot = Arc::new(record);
+        }
+    }
+
     fn remove(&self, bot_id: &str) -> Option<Arc<BotRecord>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(bot_id)
     }
@@ -126,10 +135,51 @@ async fn establish(
     let mut answer = BotCreated::new(&record, session, &grant.token_id);
     let replay = once.record(StatusCode::CREATED, &answer);
     state.store.activate_bot(&row.bot_id, &grant, replay.as_ref()).await?;
+    audit(Act::BotCreated, &row.bot_id, Some(&grant.token_id));
     state.bots.insert(record);
     state.tokens.insert(grant);
     answer.reveal(&token);
     Ok(answer)
+}
+
+/// Changes a bot.
+///
+/// # Errors
+/// `BotStopped`, `NameTaken`, `TooManyNames`, `NodeUnreachable`, `StorageUnavailable`. What was done
+/// before that stays, and is done again harmlessly.
+pub(crate) async fn change(
+    state: &AppState,
+    bot: &BotRecord,
+    wanted: WantedBot,
+    once: &Once,
+) -> Result<BotDto, Problem> {
+    let session = state.client.session(&bot.identity).ok_or(Problem::new(Kind::BotStopped))?;
+    let WantedBot { name, policy, runs } = wanted;
+    if runs {
+        session.resume().await?;
+    }
+    if let Some(policy) = policy {
+        session.set_invite_policy(policy).await?;
+    }
+    let mut record = bot.clone();
+    if let Some(name) = name.filter(|name| *name != bot.name) {
+        session.claim_name(&name).await?;
+        record.name = name;
+    }
+    let dto = BotDto::new(&record, Some(&session)).with_policy(session.invite_policy().await?);
+    let replay = once.record(StatusCode::OK, &dto);
+    if record.name != bot.name {
+        let BotRecord { bot_id, name, identity, .. } = &record;
+        match state.store.rename_bot(bot_id, name, identity, replay.as_ref()).await {
+            Err(StoreError::Exists) => return Err(Problem::new(Kind::NameTaken)),
+            other => other?,
+        }
+        state.bots.rename(record);
+    } else if let Some(replay) = replay {
+        state.store.put_request(&replay).await?;
+    }
+    audit(Act::BotChanged, &bot.bot_id, None);
+    Ok(dto)
 }
 
 /// A token with every scope.
@@ -153,6 +203,10 @@ fn first_token(row: &BotRow) -> (Token, Grant) {
 /// What a gateway adds to the archive of a bot.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Note {
+    /// Its name here, which need not be the first that it has claimed; not in archives of earlier
+    /// versions.
+    #[serde(default)]
+    name: Option<String>,
     /// Cursors by the names of consumers.
     consumers: BTreeMap<String, String>,
     /// What their cursors do not say; not in archives of earlier versions.
@@ -170,8 +224,8 @@ struct ConsumerNote {
 }
 
 impl Note {
-    fn new(consumers: Vec<StoredConsumer>) -> Self {
-        let mut note = Self::default();
+    fn new(name: &str, consumers: Vec<StoredConsumer>) -> Self {
+        let mut note = Self { name: Some(name.to_owned()), ..Self::default() };
         for StoredConsumer { row, deliveries } in consumers {
             let rows = deliveries.into_iter().map(|(cursor, row)| (cursor.to_string(), row));
             let more = ConsumerNote { groups: row.groups, rows: rows.collect() };
@@ -203,7 +257,7 @@ pub(crate) async fn export(
     bot: &BotRecord,
     key: ArchiveKey,
 ) -> Result<Vec<u8>, Problem> {
-    let note = Note::new(state.consumers.written(&bot.bot_id, &state.store).await?);
+    let note = Note::new(&bot.name, state.consumers.written(&bot.bot_id, &state.store).await?);
     let note = serde_json::to_vec(&note).unwrap_or_default();
     Ok(state.client.export_with(&bot.identity, key, note).await?)
 }
@@ -218,7 +272,9 @@ pub(crate) async fn import(
     once: &Once,
 ) -> Result<BotCreated, Problem> {
     let identity = archive.identity();
-    let name = archive.name().map(str::to_owned).ok_or_else(|| {
+    let note: Note = serde_json::from_slice(archive.note()).unwrap_or_default();
+    let name = note.name.clone().filter(|name| is_name(name));
+    let name = name.or_else(|| archive.name().map(str::to_owned)).ok_or_else(|| {
         Problem::new(Kind::ArchiveInvalid).detail("the identity in the archive has no name")
     })?;
     let bots = state.bots.all();
@@ -233,7 +289,6 @@ pub(crate) async fn import(
     if state.client.session(&identity).is_some_and(silent) {
         state.client.forget(&identity).await?;
     }
-    let note: Note = serde_json::from_slice(archive.note()).unwrap_or_default();
     let session = state.client.import(archive).await?;
     let (bot_id, created_at_ms) = (random::id("bot_"), now_ms());
     let row = BotRow { bot_id, name, identity, state: BotState::Active, created_at_ms };
@@ -251,6 +306,7 @@ pub(crate) async fn import(
             error => error.into(),
         });
     }
+    audit(Act::BotImported, &row.bot_id, Some(&grant.token_id));
     state.consumers.adopt(consumers);
     state.bots.insert(record);
     state.tokens.insert(grant);
@@ -270,6 +326,7 @@ pub(crate) async fn delete(
 ) -> Result<(), Problem> {
     let replay = once.record(StatusCode::NO_CONTENT, &());
     state.store.retire_bot(&record.bot_id, replay.as_ref()).await?;
+    audit(Act::BotDeleted, &record.bot_id, None);
     state.bots.remove(&record.bot_id);
     for grant in state.tokens.of_bot(&record.bot_id) {
         state.tokens.revoke(&grant);

@@ -5,6 +5,7 @@
 //! [`quicproquo_client::Session`]; here are only HTTP, tokens and views of the event log.
 
 mod asyncapi;
+mod audit;
 mod auth;
 mod bots;
 mod config;

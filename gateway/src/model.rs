@@ -22,7 +22,7 @@ mod webhook;
 pub(crate) use archive::{BotExport, NewExport, NewImport};
 pub(crate) use attachment::{AttachmentDto, UploadParams};
 pub(crate) use bot::{
-    BotChange, BotCreated, BotDto, ConsumerLag, Me, NewBot, WantedState, WebhookHealth,
+    BotChange, BotCreated, BotDto, ConsumerLag, Me, NewBot, WantedBot, WebhookHealth,
 };
 pub(crate) use bot::{is_name, post_quantum};
 pub(crate) use change::{MessageEdit, NewReaction, ReadMarker, Typing};
@@ -35,7 +35,7 @@ pub(crate) use group_health::GroupHealthDto;
 pub(crate) use identity::{IdentityDto, KnownIdentityDto, Verification};
 pub(crate) use identity::{resolve, resolve_all};
 pub(crate) use invitation::InvitationDto;
-pub(crate) use list::List;
+pub(crate) use list::{List, PageParams};
 pub(crate) use message::{MessageDto, NewMessage, is_kind};
 pub(crate) use query::{HistoryParams, SendWait, Wait};
 pub(crate) use stream::{Ack, ConsumerDto, ConsumerParams, ConsumerPosition, Extend, Extended};

@@ -41,6 +41,12 @@ impl<T> Reply<T> {
         self
     }
 
+    /// What is answered.
+    #[cfg(test)]
+    pub(crate) fn body(&self) -> &T {
+        &self.body
+    }
+
     /// Adds a link to the next page: path and query.
     pub(crate) fn next_page(mut self, target: Option<String>) -> Self {
         self.link = target;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::seed;
+
 /// The target directory this test was built into.
 pub fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test knows its own path");
@@ -10,8 +12,15 @@ pub fn target_dir() -> PathBuf {
     exe.ancestors().nth(3).expect("tests are built into <target>/<profile>/deps").to_owned()
 }
 
-/// The `qpq` binary of the same build.
+/// Variable that names another `qpq` to test, for long forms that ask too much of an unoptimised
+/// one.
+const BINARY: &str = "QPQ_BINARY";
+
+/// The `qpq` binary of the same build, or the one that `QPQ_BINARY` names.
 pub fn qpq() -> PathBuf {
+    if let Some(binary) = seed::word(BINARY) {
+        return binary.into();
+    }
     let exe = std::env::current_exe().expect("the test knows its own path");
     let path = exe.ancestors().nth(2).expect("tests are built into deps").join("qpq");
     assert!(path.exists(), "{} is absent: cargo build -p quicproquo-cli", path.display());

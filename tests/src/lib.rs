@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod rpc;
 pub mod seed;
 pub mod shell;
+pub mod slope;
 pub mod socket;
 pub mod sse;
 pub mod target;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Fingerprint;
 
@@ -78,6 +78,20 @@ pub(crate) struct BenchGateway {
         value_parser = clap::value_parser!(u32).range(10..=9000)
     )]
     pub(crate) sockets: u32,
+    /// Measure only this; may be given more than once.
+    #[arg(long, value_name = "PART", value_enum)]
+    pub(crate) part: Vec<GatewayPart>,
+}
+
+/// A part of `qpq bench gateway`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GatewayPart {
+    /// Groups in which one speaks; reads; a receiver that comes back.
+    Groups,
+    /// One message to many sockets.
+    Sockets,
+    /// The Matrix facade beside the native API.
+    Matrix,
 }
 
 /// `qpq bench node`.

@@ -34,8 +34,7 @@ impl Driver {
         Ok(Self { links })
     }
 
-    /// Hands links to a node in memory.
-    #[cfg(feature = "simulation")]
+    /// Hands links to somebody else.
     pub(crate) fn to(links: mpsc::UnboundedSender<LinkSpec>) -> Self {
         Self { links }
     }

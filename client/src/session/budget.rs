@@ -29,10 +29,14 @@ impl OutboxRecord {
 }
 
 impl Actor {
-    /// Whether no more sends are taken.
-    pub(super) fn outbox_is_full(&self) -> bool {
-        let bytes = || self.outbox.values().map(|outgoing| outgoing.record.bytes()).sum::<usize>();
-        self.outbox.len() >= SENDS || (self.outbox.len() > FEW && bytes() >= BYTES)
+    /// Whether no more sends are taken. The bytes are counted once in a unit; what it takes is
+    /// added to them.
+    pub(super) fn outbox_is_full(&self, unit: &mut Unit) -> bool {
+        if self.outbox.len() <= FEW {
+            return false;
+        }
+        let bytes = || self.outbox.values().map(|outgoing| outgoing.record.bytes()).sum();
+        self.outbox.len() >= SENDS || *unit.outbox_bytes.get_or_insert_with(bytes) >= BYTES
     }
 
     /// Bytes that may be encrypted now.

@@ -34,14 +34,14 @@ impl Actor {
     /// Rows of our queue, in order.
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
         unit.received = true;
-        let hashes: Vec<[u8; 32]> = rows.iter().filter_map(Row::hash).collect();
-        let seen = self.store.seen(self.owner, &hashes)?;
-        for row in rows {
+        let hashes: Vec<Option<[u8; 32]>> = rows.iter().map(Row::hash).collect();
+        let payloads: Vec<[u8; 32]> = hashes.iter().flatten().copied().collect();
+        let seen = self.store.seen(self.owner, &payloads)?;
+        for (row, hash) in rows.into_iter().zip(hashes) {
             if row.seq <= self.positions.received_up_to {
                 continue;
             }
             self.positions.received_up_to = row.seq;
-            let hash = row.hash();
             match (row.content, hash) {
                 (RowContent::Gap(lost), _) => {
                     self.emit(unit, None, EventData::GapDetected { lost });
@@ -158,7 +158,8 @@ impl Actor {
             return Ok(());
         }
         let pending = slot.record.pending.as_ref().map(|pending| pending.hash);
-        let hash = digest(&opened.mls);
+        // Without an envelope it is the payload.
+        let hash = if opened.sealed { digest(&opened.mls) } else { opened.hash };
         let Some(mls) = self.mls(group).await? else {
             self.isolate(group, "its rows do not load", unit);
             self.buffer(group.as_bytes(), &opened, unit);

@@ -8,6 +8,7 @@ use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridPublic;
 use quicproquo_core::suite::{Profile, Suite};
 use serde_bytes::ByteBuf;
+use zeroize::Zeroizing;
 
 use super::Reply;
 use super::actor::{self, Actor};
@@ -25,6 +26,8 @@ use crate::store::{
 const MAX_TEXT: usize = 64 * 1024;
 /// Largest content of a message, in bytes.
 const MAX_CONTENT: usize = MAX_CONTENT_LEN;
+/// Contents up to this are not encoded again when they are encrypted, bytes.
+const KEPT: usize = 16 * 1024;
 
 impl Actor {
     pub(super) async fn send(
@@ -86,7 +89,7 @@ impl Actor {
         if options.verified_only {
             self.check_verified(&slot.record)?;
         }
-        if self.outbox_is_full() {
+        if self.outbox_is_full(unit) {
             return Err(SessionError::OutboxFull);
         }
         check(&message)?;
@@ -102,7 +105,8 @@ impl Actor {
             damaged: false,
         };
         // Now, so that what a profile cannot carry is refused before anything is written.
-        let size = plaintext(id, &content, profile)?.len();
+        let plain = plaintext(id, &content, profile)?;
+        let size = plain.len();
 
         let (seq, counter) = (self.next_seq(), self.next_counter());
         let stored = StoredMessage {
@@ -131,6 +135,12 @@ impl Actor {
             size: u32::try_from(size).unwrap_or(u32::MAX),
         };
         self.outbox.insert(counter, actor::Outgoing::new(record));
+        if let Some(bytes) = &mut unit.outbox_bytes {
+            *bytes += size;
+        }
+        if size <= KEPT {
+            unit.plain.insert(seq, plain);
+        }
         Ok((seq, counter))
     }
 
@@ -192,7 +202,7 @@ impl Actor {
                 self.fail_message(counter, message, "nobody wants it any more", unit);
                 continue;
             }
-            match self.encrypt(group, &message).await? {
+            match self.encrypt(group, &message, unit).await? {
                 Some(Ok(parcel)) => {
                     room = room.saturating_sub(parcel.size());
                     done.push((counter, message, parcel));
@@ -323,16 +333,21 @@ impl Actor {
         &mut self,
         group: &GroupId,
         message: &StoredMessage,
+        unit: &mut Unit,
     ) -> Result<Option<Result<Parcel, String>>, StoreError> {
         let identity = std::sync::Arc::clone(&self.identity);
         let own = identity.key();
         let published = self.published.clone();
+        let kept = unit.plain.remove(&message.seq);
         let Some(mls) = self.mls(group).await? else {
             return Ok(Some(Err("the group's state is broken".into())));
         };
         Ok(guarded("encrypt", group.as_bytes(), || {
-            let plain = plaintext(message.id, &message.content, mls.profile());
-            let plain = plain.map_err(|error| error.to_string())?;
+            let plain = match kept {
+                Some(plain) => plain,
+                None => plaintext(message.id, &message.content, mls.profile())
+                    .map_err(|error| error.to_string())?,
+            };
             let bytes = mls.encrypt(&identity, &plain).map_err(|error| error.to_string())?;
             match mls.suite() {
                 Suite::Native => Ok(Parcel::to_members(bytes)),
@@ -400,7 +415,7 @@ fn plaintext(
     id: MessageId,
     content: &MessageContent,
     profile: Profile,
-) -> Result<Vec<u8>, SessionError> {
+) -> Result<Zeroizing<Vec<u8>>, SessionError> {
     let version = match profile {
         Profile::Standard => Version::V2,
         Profile::Plain => Version::V1,
@@ -412,7 +427,7 @@ fn plaintext(
         relates_to: content.relates_to.clone(),
         sent_at_ms: Some(content.sent_at_ms),
     };
-    plain.encode(version).map_err(|error| match error {
+    plain.encode(version).map(Zeroizing::new).map_err(|error| match error {
         ContentError::TooLong => {
             SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT }
         }

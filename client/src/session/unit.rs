@@ -58,6 +58,10 @@ pub(super) struct Unit {
     pub(super) moved: bool,
     /// Events of this unit, when somebody reads along.
     pub(super) told: Option<Vec<Told>>,
+    /// Bytes of all sends, once they were counted.
+    pub(super) outbox_bytes: Option<usize>,
+    /// The encoded contents of new messages, by position.
+    pub(super) plain: HashMap<u64, Zeroizing<Vec<u8>>>,
     /// Who waits for all rows of the identity.
     pub(super) exports: Vec<Reply<Exported>>,
     keys: HashMap<String, ([u8; 32], IdempotencyTarget)>,
@@ -86,6 +90,8 @@ impl Unit {
             received: false,
             moved: false,
             told: None,
+            outbox_bytes: None,
+            plain: HashMap::new(),
             exports: Vec::new(),
             keys: HashMap::new(),
             after: Vec::new(),

@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 use super::StoreError;
 use super::seal::Sealer;
 
+/// What small records take, bytes.
+const ROOM: usize = 256;
+
 /// The row key of numbered rows: owner and number.
 pub(super) fn row(owner: i64, n: u64) -> [u8; 16] {
     let mut key = [0; 16];
@@ -26,7 +29,7 @@ pub(super) fn seal<T: Serialize>(
     row: &[u8],
     value: &T,
 ) -> Vec<u8> {
-    let mut plain = Zeroizing::new(Vec::new());
+    let mut plain = Zeroizing::new(Vec::with_capacity(ROOM));
     ciborium::into_writer(value, &mut *plain).expect("our records have a CBOR form");
     sealer.seal(table, row, &plain)
 }

@@ -3,7 +3,7 @@
 //! A sealed value is `nonce 24 || ciphertext || tag 16`; the associated data is
 //! `version || table || 0x00 || row key`, so a value opens only where it was put.
 
-use chacha20poly1305::aead::{Aead, KeyInit as _, Payload};
+use chacha20poly1305::aead::{Aead, AeadInPlace as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -14,6 +14,7 @@ use super::key::{KEY, Key};
 
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
+const TAG: usize = 16;
 
 /// A value does not open: wrong key, wrong place, or damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,14 +58,17 @@ impl Sealer {
     /// # Panics
     /// When the operating system cannot give random bytes, or memory is exhausted.
     pub(crate) fn seal(&self, table: &str, row: &[u8], plain: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
-        let aad = associated(table, row);
-        let sealed = self
+        let mut sealed = Vec::with_capacity(NONCE + plain.len() + TAG);
+        sealed.resize(NONCE, 0);
+        getrandom::fill(&mut sealed).expect("the operating system gives random bytes");
+        sealed.extend_from_slice(plain);
+        let (nonce, text) = sealed.split_at_mut(NONCE);
+        let tag = self
             .cipher
-            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &aad })
+            .encrypt_in_place_detached(XNonce::from_slice(nonce), &associated(table, row), text)
             .expect("rows are far below the cipher's limit");
-        [&nonce[..], &sealed].concat()
+        sealed.extend_from_slice(&tag);
+        sealed
     }
 
     pub(crate) fn open(

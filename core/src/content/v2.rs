@@ -8,25 +8,38 @@ use crate::id::MessageId;
 
 const VERSION: u8 = 0x02;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Wire {
     id: MessageId,
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
     content: serde_json::Value,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     relates_to: Option<RelatesTo>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    sent_at: Option<u64>,
+}
+
+/// The same, to be written.
+#[derive(Serialize)]
+struct WireRef<'a> {
+    id: MessageId,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    content: &'a serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relates_to: Option<&'a RelatesTo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<u64>,
 }
 
 pub(super) fn encode(content: &Content) -> Result<Vec<u8>, ContentError> {
-    let wire = Wire {
+    let wire = WireRef {
         id: content.id,
-        kind: content.kind.clone(),
-        content: content.body.clone(),
-        relates_to: content.relates_to.clone(),
+        kind: &content.kind,
+        content: &content.body,
+        relates_to: content.relates_to.as_ref(),
         sent_at: content.sent_at_ms,
     };
     let mut bytes = vec![VERSION];

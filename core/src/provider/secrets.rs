@@ -24,9 +24,6 @@ impl MlsStore {
         scope: &[u8],
         value: &impl Serialize,
     ) -> Result<(), StoreError> {
-        if self.put_off() {
-            return Ok(());
-        }
         let split = self.with_rows(scope, |rows| {
             let known = |key: &[u8]| rows.get(key).is_some_and(|entry| entry.value.is_some());
             split::split(value, &known)

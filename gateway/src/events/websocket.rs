@@ -19,8 +19,11 @@ use crate::model::StreamParams;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
-/// The default of 128 KiB would be allocated for each connection.
-const BUFFER: usize = 4096;
+/// Read at once: the default of 128 KiB would be allocated for each connection, and all of it is
+/// written with zeros whenever there may be something to read. What a bot sends is short as a rule.
+const READ: usize = 1024;
+/// Written at once.
+const WRITE: usize = 4096;
 /// Incoming messages, in bytes. The limit that is told is smaller: see [`super::stream`].
 const MAX_MESSAGE: usize = 2 * 1024 * 1024;
 /// The longest sleep; a token that ends later is looked at again by the next connection.
@@ -99,8 +102,8 @@ pub(crate) async fn upgrade(
 pub(super) fn set_up(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
         .protocols([WEBSOCKET_PROTOCOL])
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ)
+        .write_buffer_size(WRITE)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
 }

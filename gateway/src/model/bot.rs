@@ -28,14 +28,20 @@ const MAX_INVITE: usize = 128;
 impl NewBot {
     /// Name and invite, when they are well-formed.
     pub(crate) fn check(self) -> Result<(String, Option<String>), Problem> {
-        if !is_name(&self.name) {
-            return Err(Problem::field("/name", "1 to 63 of a-z, 0-9, '.', '_' and '-'"));
-        }
+        check_name(&self.name)?;
         if self.invite.as_ref().is_some_and(|invite| !(1..=MAX_INVITE).contains(&invite.len())) {
             return Err(Problem::field("/invite", "1 to 128 bytes"));
         }
         Ok((self.name, self.invite))
     }
+}
+
+/// Refuses, at `/name`, what cannot be a name.
+fn check_name(name: &str) -> Result<(), Problem> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(Problem::field("/name", "1 to 63 of a-z, 0-9, '.', '_' and '-'"))
 }
 
 /// Whether a text can be a name.
@@ -48,11 +54,36 @@ pub(crate) fn is_name(text: &str) -> bool {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BotChange {
+    /// Another name, also claimed at the node. The former one stays the bot's there: an identity
+    /// has at most four, and whoever knows it by that name goes on to see it.
+    #[schema(example = "weather-2", pattern = "^[a-z0-9._-]{1,63}$")]
+    name: Option<String>,
     /// What happens to invitations from now on.
-    pub(crate) invite_policy: Option<InvitePolicyDto>,
+    invite_policy: Option<InvitePolicyDto>,
     /// `running`: a bot that was displaced or exported goes on here. Say so only when it runs
     /// nowhere else.
-    pub(crate) state: Option<WantedState>,
+    state: Option<WantedState>,
+}
+
+/// What a change of a bot asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct WantedBot {
+    /// Another name.
+    pub(crate) name: Option<String>,
+    /// Another policy.
+    pub(crate) policy: Option<InvitePolicy>,
+    /// It is to run here.
+    pub(crate) runs: bool,
+}
+
+impl BotChange {
+    /// What is asked for, when all of it is well-formed.
+    pub(crate) fn check(self) -> Result<WantedBot, Problem> {
+        self.name.as_deref().map_or(Ok(()), check_name)?;
+        let policy = self.invite_policy.map(InvitePolicyDto::parse).transpose()?;
+        let runs = self.state == Some(WantedState::Running);
+        Ok(WantedBot { name: self.name, policy, runs })
+    }
 }
 
 /// What a bot is to do.

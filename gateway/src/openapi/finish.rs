@@ -178,7 +178,7 @@ fn nullable_references(value: &mut Value) {
     each(value, nullable_references);
 }
 
-/// How values of parameters look, wherever they are taken.
+/// How values of parameters look that do not say so themselves.
 const PATTERNS: [(&str, &str); 5] = [
     ("Idempotency-Key", "^[!-~]([ -~]{0,253}[!-~])?$"),
     ("If-Match", r#"^(\*|"[0-9]{1,19}")$"#),
@@ -194,7 +194,9 @@ fn parameters(document: &mut Value) {
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
         for parameter in parameters.into_iter().flatten() {
             let named = PATTERNS.iter().find(|(name, _)| parameter["name"] == *name);
-            if let (Some((_, pattern)), Some(schema)) = (named, parameter.get_mut("schema")) {
+            if let (Some((_, pattern)), Some(schema)) = (named, parameter.get_mut("schema"))
+                && schema.get("pattern").is_none()
+            {
                 schema["pattern"] = (*pattern).into();
             }
             let Some(kind) = parameter.pointer_mut("/schema/type") else { continue };

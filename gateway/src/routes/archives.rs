@@ -6,6 +6,7 @@ use http::StatusCode;
 use quicproquo_client::Idempotency;
 
 use super::bots::{find, finish};
+use crate::audit::{Act, audit};
 use crate::auth::Admin;
 use crate::bots;
 use crate::extract::{ARCHIVE_LIMIT, Mutation, Segment};
@@ -47,7 +48,7 @@ pub(crate) async fn export_bot(
             return Err(Problem::new(Kind::TooLarge).detail(detail));
         }
         tracing::warn!("a bot was exported");
-        tracing::debug!(bot = bot.bot_id, "was exported");
+        audit(Act::BotExported, &bot.bot_id, None);
         Ok(BotExport::new(&bot, &archive))
     };
     Ok(Reply::ok(finish(tasks.spawn(work)).await?))

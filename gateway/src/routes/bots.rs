@@ -9,10 +9,10 @@ use quicproquo_client::Cursor;
 
 use crate::auth::Admin;
 use crate::bots::{self, BotRecord};
-use crate::extract::{Mutation, NoBody, Segment};
+use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::idempotency::{Begin, begin};
 use crate::model::{
-    BotChange, BotCreated, BotDto, ConsumerLag, List, NewBot, WantedState, WebhookHealth,
+    BotChange, BotCreated, BotDto, ConsumerLag, List, NewBot, PageParams, WebhookHealth,
 };
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
@@ -45,16 +45,22 @@ pub(crate) async fn create_bot(
     Ok(Reply::new(StatusCode::CREATED, created).into_response())
 }
 
-/// List all bots.
+/// List all bots, the oldest first.
 #[utoipa::path(
-    get, path = "/v1/bots", tag = "bots",
+    get, path = "/v1/bots", tag = "bots", params(PageParams),
     responses((status = 200, body = List<BotDto>, description = "All bots."), Denied),
     security(("admin_token" = []))
 )]
-pub(crate) async fn list_bots(_: Admin, State(state): State<AppState>) -> Reply<List<BotDto>> {
-    let describe =
-        |bot: Arc<BotRecord>| BotDto::new(&bot, state.client.session(&bot.identity).as_ref());
-    Reply::ok(List::whole(state.bots.all().into_iter().map(describe)))
+pub(crate) async fn list_bots(
+    _: Admin,
+    State(state): State<AppState>,
+    Params(page): Params<PageParams>,
+) -> Result<Reply<List<BotDto>>, Problem> {
+    let describe = |bot: Arc<BotRecord>| {
+        let dto = BotDto::new(&bot, state.client.session(&bot.identity).as_ref());
+        (bot.bot_id.clone(), dto)
+    };
+    page.reply("/v1/bots", state.bots.all().into_iter().map(describe))
 }
 
 /// Show a bot and how it does.
@@ -73,7 +79,7 @@ pub(crate) async fn get_bot(
     show(&state, &bot).await
 }
 
-/// Change a bot: what happens to its invitations, or whether it runs.
+/// Change a bot: its name, what happens to its invitations, or whether it runs.
 ///
 /// A bot that another instance has displaced, or that was exported, stands still, also after a
 /// restart, until `state` says `running`.
@@ -90,22 +96,14 @@ pub(crate) async fn change_bot(
     request: Mutation<BotChange>,
 ) -> Result<Response, Problem> {
     let bot = find(&state, &bot_id)?;
+    let wanted = request.body.check()?;
     let once = match begin(&state, request.idempotency).await? {
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };
-    let session = state.client.session(&bot.identity).ok_or(Problem::new(Kind::BotStopped))?;
-    if let Some(policy) = request.body.invite_policy {
-        session.set_invite_policy(policy.parse()?).await?;
-    }
-    if request.body.state == Some(WantedState::Running) {
-        session.resume().await?;
-    }
-    let dto = BotDto::new(&bot, Some(&session)).with_policy(session.invite_policy().await?);
-    if let Some(record) = once.record(StatusCode::OK, &dto) {
-        state.store.put_request(&record).await?;
-    }
-    Ok(Reply::ok(dto).into_response())
+    let tasks = state.tasks.clone();
+    let work = async move { bots::change(&state, &bot, wanted, &once).await };
+    Ok(Reply::ok(finish(tasks.spawn(work)).await?).into_response())
 }
 
 /// Delete a bot: its tokens, its identity and everything it knows, here and at the node.

@@ -7,7 +7,8 @@ use quicproquo_client::{Change, ChangeState, GroupId, Outcome};
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::model::{
-    ChangeDto, GroupChange, GroupDto, GroupHealthDto, List, NewGroupDto, Wait, resolve_all,
+    ChangeDto, GroupChange, GroupDto, GroupHealthDto, List, NewGroupDto, PageParams, Wait,
+    resolve_all,
 };
 use crate::openapi::{Denied, Guarded, Idempotent, Refused};
 use crate::problem::Problem;
@@ -45,15 +46,18 @@ pub(crate) async fn create_group(
 
 /// List the groups the bot is or was in, the most recently changed first.
 #[utoipa::path(
-    get, path = "/v1/groups", tag = "groups",
+    get, path = "/v1/groups", tag = "groups", params(PageParams),
     responses((status = 200, body = List<GroupDto>, description = "The groups."), Denied),
     security(("bot_token" = []))
 )]
-pub(crate) async fn list_groups(bot: Bot) -> Result<Reply<List<GroupDto>>, Problem> {
+pub(crate) async fn list_groups(
+    bot: Bot,
+    Params(page): Params<PageParams>,
+) -> Result<Reply<List<GroupDto>>, Problem> {
     bot.need(Scope::GroupsRead)?;
     let groups = bot.session.groups().await?.into_iter();
     let allowed = groups.filter(|group| bot.grant.allows_group(&group.id));
-    Ok(Reply::ok(List::whole(allowed.map(Into::into))))
+    page.reply("/v1/groups", allowed.map(|group| (group.id.to_string(), group.into())))
 }
 
 /// Show a group and its members.

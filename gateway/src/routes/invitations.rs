@@ -4,25 +4,28 @@ use http::StatusCode;
 use quicproquo_client::{GroupId, GroupInfo, GroupState, SessionError};
 
 use crate::auth::{Bot, Scope};
-use crate::extract::{Mutation, NoBody, Segment};
-use crate::model::{GroupDto, InvitationDto, List};
+use crate::extract::{Mutation, NoBody, Params, Segment};
+use crate::model::{GroupDto, InvitationDto, List, PageParams};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::Problem;
 use crate::reply::Reply;
 
 /// List invitations that are not answered, the oldest first.
 #[utoipa::path(
-    get, path = "/v1/invitations", tag = "invitations",
+    get, path = "/v1/invitations", tag = "invitations", params(PageParams),
     responses(
         (status = 200, body = List<InvitationDto>, description = "The invitations."), Denied
     ),
     security(("bot_token" = []))
 )]
-pub(crate) async fn list_invitations(bot: Bot) -> Result<Reply<List<InvitationDto>>, Problem> {
+pub(crate) async fn list_invitations(
+    bot: Bot,
+    Params(page): Params<PageParams>,
+) -> Result<Reply<List<InvitationDto>>, Problem> {
     bot.need(Scope::InvitationsManage)?;
     let invitations = bot.session.invitations().await?.into_iter();
     let allowed = invitations.filter(|invitation| bot.grant.allows_group(&invitation.id));
-    Ok(Reply::ok(List::whole(allowed.map(Into::into))))
+    page.reply("/v1/invitations", allowed.map(|one| (one.id.to_string(), one.into())))
 }
 
 /// Accept an invitation: the group appears, and what was said in it since.

@@ -6,7 +6,7 @@ use super::groups::changed;
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::model::{
-    ChangeDto, List, MemberChange, MemberDto, NewMembers, Wait, resolve, resolve_all,
+    ChangeDto, List, MemberChange, MemberDto, NewMembers, PageParams, Wait, resolve, resolve_all,
 };
 use crate::openapi::{Denied, Guarded, Refused};
 use crate::problem::Problem;
@@ -15,18 +15,21 @@ use crate::reply::Reply;
 /// List a group's members.
 #[utoipa::path(
     get, path = "/v1/groups/{group_id}/members", tag = "members",
-    params(("group_id" = String, Path, description = "The group's id.")),
+    params(("group_id" = String, Path, description = "The group's id."), PageParams),
     responses((status = 200, body = List<MemberDto>, description = "The members."), Denied),
     security(("bot_token" = []))
 )]
 pub(crate) async fn list_members(
     bot: Bot,
     Segment(group_id): Segment<GroupId>,
+    Params(page): Params<PageParams>,
 ) -> Result<Reply<List<MemberDto>>, Problem> {
     bot.need_in(Scope::GroupsRead, &group_id)?;
     let group = bot.session.group(&group_id).await?;
     let epoch = group.epoch;
-    Ok(Reply::ok(List::whole(group.members.into_iter().map(Into::into))).epoch(epoch))
+    let members = group.members.into_iter();
+    let members = members.map(|member| (member.identity.to_string(), member.into()));
+    Ok(page.reply(&format!("/v1/groups/{group_id}/members"), members)?.epoch(epoch))
 }
 
 /// Add members, all by one commit.

@@ -6,10 +6,11 @@ use http::StatusCode;
 use quicproquo_client::clock::now_ms;
 
 use super::bots::{find, finish};
+use crate::audit::{Act, audit};
 use crate::auth::{Admin, Token};
-use crate::extract::{Mutation, NoBody, Segment};
+use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::idempotency::{Begin, begin};
-use crate::model::{List, NewToken, TokenCreated, TokenDto};
+use crate::model::{List, NewToken, PageParams, TokenCreated, TokenDto};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
@@ -40,7 +41,10 @@ pub(crate) async fn issue_token(
     let tasks = state.tasks.clone();
     let work = async move {
         let _once = once;
-        state.tokens.issue(&state.store, grant, record.as_ref()).await
+        let (bot_id, token_id) = (grant.bot_id.clone(), grant.token_id.clone());
+        state.tokens.issue(&state.store, grant, record.as_ref()).await?;
+        audit(Act::TokenIssued, &bot_id, Some(&token_id));
+        Ok(())
     };
     finish(tasks.spawn(work)).await?;
     answer.reveal(&token);
@@ -50,7 +54,7 @@ pub(crate) async fn issue_token(
 /// List a bot's tokens, without their secrets.
 #[utoipa::path(
     get, path = "/v1/bots/{bot_id}/tokens", tag = "bots",
-    params(("bot_id" = String, Path, description = "The bot's id.")),
+    params(("bot_id" = String, Path, description = "The bot's id."), PageParams),
     responses((status = 200, body = List<TokenDto>, description = "Its tokens."), Denied),
     security(("admin_token" = []))
 )]
@@ -58,10 +62,12 @@ pub(crate) async fn list_tokens(
     _: Admin,
     State(state): State<AppState>,
     Segment(bot_id): Segment<String>,
+    Params(page): Params<PageParams>,
 ) -> Result<Reply<List<TokenDto>>, Problem> {
     let bot = find(&state, &bot_id)?;
     let grants = state.tokens.of_bot(&bot.bot_id);
-    Ok(Reply::ok(List::whole(grants.iter().map(|grant| TokenDto::new(grant)))))
+    let path = format!("/v1/bots/{bot_id}/tokens");
+    page.reply(&path, grants.iter().map(|grant| (grant.token_id.clone(), TokenDto::new(grant))))
 }
 
 /// Revoke a token: it stops at once and its streams close.
@@ -95,7 +101,9 @@ pub(crate) async fn revoke_token(
     let tasks = state.tasks.clone();
     let work = async move {
         let _once = once;
-        state.tokens.end(&state.store, &grant, record.as_ref()).await
+        state.tokens.end(&state.store, &grant, record.as_ref()).await?;
+        audit(Act::TokenRevoked, &grant.bot_id, Some(&grant.token_id));
+        Ok(())
     };
     finish(tasks.spawn(work)).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT, ()).into_response())

@@ -158,6 +158,27 @@ impl Store {
         self.commit(tx).await
     }
 
+    /// Gives a bot at work another name, with the answer to the request; `Exists` when another bot
+    /// has it.
+    pub(crate) async fn rename_bot(
+        &self,
+        bot_id: &str,
+        name: &str,
+        identity: &IdentityKey,
+        record: Option<&Record>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let seal = self.seals.bind("bots", &fields(bot_id, name, &identity.to_string()));
+        sqlx::query("UPDATE bots SET name = ?, seal = ? WHERE bot_id = ? AND state = 'active'")
+            .bind(name)
+            .bind(seal)
+            .bind(bot_id)
+            .execute(&mut *tx)
+            .await?;
+        super::requests::insert(&mut tx, record, &self.seals).await?;
+        self.commit(tx).await
+    }
+
     /// Frees the name of a bot that came to nothing, while its identity waits for its deletion.
     pub(crate) async fn free_name(&self, bot_id: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;

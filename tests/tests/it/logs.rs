@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use quicproquo_tests::files::contains;
 use quicproquo_tests::{Bot, Launch};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ALICE: &str = "canary-alice-51d3";
@@ -105,4 +105,46 @@ async fn at_debug_identities_are_named() {
     let found = found(&canaries, &logs);
     assert!(found.iter().any(|what| what.ends_with(": hexadecimal")), "{found:?}");
     assert!(!found.iter().any(|what| what.contains("token")), "{found:?}");
+}
+
+/// Who may read what a bot reads is decided by the admin token alone, and its decisions are kept.
+#[tokio::test]
+async fn what_the_admin_token_opens_is_written_down() {
+    let dir = TempDir::new().unwrap();
+    let launch = Launch::up(&dir.path().join("up")).log("warn,qpq_audit=info");
+    let up = launch.env("QPQ_LOG_FORMAT", "json").start().await;
+    let (bot, admin) = (Bot::create(&up, "alice").await, up.admin());
+    let (path, tokens) = (format!("/v1/bots/{}", bot.id), format!("/v1/bots/{}/tokens", bot.id));
+    // What is refused opens nothing.
+    let wanted = json!({ "scopes": ["messages:read"] });
+    bot.api.post(&tokens, &wanted).await.expect_problem(403, "bot-token-refused");
+    let issued = admin.post(&tokens, &wanted).await.expect(201);
+    let (id, secret) = (issued["token_id"].as_str().unwrap(), issued["token"].as_str().unwrap());
+    admin.patch(&path, &json!({ "name": "weather" })).await.expect(200);
+    admin.delete(&format!("{tokens}/{id}")).await.expect(204);
+    let export = json!({ "passphrase": "correct horse battery staple" });
+    admin.post(&format!("{path}/export"), &export).await.expect(200);
+    admin.delete(&path).await.expect(204);
+
+    let log = String::from_utf8(up.log()).expect("logs are text");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let audited: Vec<_> = lines.filter(|line| line["target"] == "qpq_audit").collect();
+    let acts: Vec<_> = audited.iter().filter_map(|line| line["fields"]["act"].as_str()).collect();
+    let all = [
+        "bot_created",
+        "token_issued",
+        "bot_changed",
+        "token_revoked",
+        "bot_exported",
+        "bot_deleted",
+    ];
+    assert_eq!(acts, all);
+    assert!(audited.iter().all(|line| line["fields"]["bot_id"] == bot.id.as_str()), "{log}");
+    for at in [1, 3] {
+        assert_eq!(audited[at]["fields"]["token_id"], id);
+    }
+    for text in [secret, bot.api.token(), &bot.identity] {
+        assert!(!log.contains(text), "{text} is in the log");
+    }
+    up.stop().await;
 }

@@ -116,6 +116,12 @@ async fn a_browser_is_told_by_a_close_code() {
     let mut page = Page::open(&url, "", "qpq.v1").await;
     assert_eq!(page.first().await, (Value::Null, Some(4408)));
 
+    // What is too large is told, too.
+    let mut page = Page::open(&url, "", &offer(bob.api.token())).await;
+    page.first().await;
+    page.0.send(Message::text(" ".repeat(1024 * 1024 + 1))).await.expect("it is sent");
+    assert_eq!(page.first().await, (Value::Null, Some(4413)));
+
     // A close frame is answered by one.
     let mut page = Page::open(&url, "", &offer(bob.api.token())).await;
     page.first().await;

@@ -146,3 +146,33 @@ async fn a_revocation_whose_caller_hangs_up_is_whole() {
     let left = up.admin().get(&tokens).await.expect(200);
     assert_eq!(left["items"].as_array().map(Vec::len), Some(1), "{left}");
 }
+
+#[tokio::test]
+async fn a_bot_is_renamed_and_nobody_gets_its_former_name() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (admin, [alice, bob]) = (up.admin(), bots(&up, ["alice", "bob"]).await);
+    let path = format!("/v1/bots/{}", alice.id);
+    let rename = async |name: &str| admin.patch(&path, &json!({ "name": name })).await;
+    rename("bob").await.expect_problem(409, "name-taken");
+    rename("Alice").await.expect_problem(400, "request-invalid");
+    assert_eq!(rename("alice").await.expect(200)["name"], "alice");
+    assert_eq!(rename("weather").await.expect(200)["name"], "weather");
+    assert_eq!(alice.api.get("/v1/me").await.expect(200)["name"], "weather");
+    for name in ["weather", "alice"] {
+        let found = bob.api.get(&format!("/v1/identities/{name}")).await.expect(200);
+        assert_eq!(found["identity"], alice.identity);
+    }
+    let former = json!({ "name": "alice" });
+    admin.post("/v1/bots", &former).await.expect_problem(409, "name-taken");
+    // An identity has four names at the node, and takes any of them again.
+    for name in ["third", "fourth"] {
+        rename(name).await.expect(200);
+    }
+    rename("fifth").await.expect_problem(409, "too-many-names");
+    rename("weather").await.expect(200);
+
+    let up = up.stop().await.start().await;
+    assert_eq!(up.admin().get(&path).await.expect(200)["name"], "weather");
+    up.stop().await;
+}

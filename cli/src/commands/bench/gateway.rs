@@ -1,5 +1,6 @@
 //! What the doors of a gateway cost: from a POST to the sockets of all other members.
 
+mod broadcast;
 mod circle;
 mod doors;
 mod ear;
@@ -11,16 +12,18 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::Sample;
 use super::chat::floors::{self, Floors};
-use super::host::scratch;
+use super::host::{processor, scratch};
 use super::report::{Report, Row};
-use crate::args::BenchGateway;
+use crate::args::{BenchGateway, GatewayPart};
 use crate::commands::demo::{admin, in_directory};
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::progress;
 use crate::shutdown::Signals;
 use crate::stack::Stack;
+use broadcast::Broadcast;
 use circle::{Bot, Circle, Load};
 use doors::Hall;
 use echo::Echo;
@@ -75,7 +78,8 @@ pub(super) async fn run(
     let mut settings = in_directory(settings, &dir);
     settings.bots.key_package_stock = STOCK;
     let stack = Stack::up(&settings).await?;
-    let plan = Plan { members, sockets: args.sockets as usize, effort };
+    let parts = args.part.clone();
+    let plan = Plan { members, sockets: args.sockets as usize, parts, effort };
     let measured = tokio::select! {
         measured = measure(&stack, &dir, &plan) => measured,
         () = signals.end() => Err(Failure::other("interrupted")),
@@ -89,7 +93,21 @@ struct Plan {
     /// Members of the groups.
     members: Vec<u32>,
     sockets: usize,
+    /// None: all.
+    parts: Vec<GatewayPart>,
     effort: Effort,
+}
+
+impl Plan {
+    fn has(&self, part: GatewayPart) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// Bots that are needed.
+    fn bots(&self) -> usize {
+        let largest = self.members.iter().max().filter(|_| self.has(GatewayPart::Groups));
+        largest.map_or(2, |members| (*members).max(2) as usize)
+    }
 }
 
 /// Rounds of floors and of our own measurements take turns, so that a slow minute of the machine
@@ -97,63 +115,117 @@ struct Plan {
 async fn measure(stack: &Stack, dir: &TempDir, plan: &Plan) -> Result<Report, Failure> {
     let gateway = stack.gateway_facts()?.address;
     let effort = plan.effort;
-    let largest = plan.members.iter().max().map_or(2, |members| (*members).max(2) as usize);
-    progress(format_args!("{largest} bots get ready"));
-    let bots = circle::bots(&admin(stack)?, largest).await?;
+    progress(format_args!("{} bots get ready", plan.bots()));
+    let bots = circle::bots(&admin(stack)?, plan.bots()).await?;
     let echo = Echo::start().await?;
+    let place = Place { gateway, dir, bots: &bots, echo: &echo };
     let mut report = Report::default();
     for round in 1..=effort.rounds {
-        for members in plan.members.iter().map(|members| *members as usize) {
-            for (policy, pace) in ["envelope", "native"].into_iter().zip(PACES) {
-                progress(format_args!(
-                    "round {round} of {}: {policy} group of {members}",
-                    effort.rounds
-                ));
-                let floors = floors::measure(dir.path(), Duration::from_millis(100), 200).await?;
-                let call = echo.calls(effort.calls / 4).await?;
-                let mut circle = Circle::gather(gateway, &bots[..members], policy).await?;
-                let name = format!("{policy} {members}");
-                let floor = floors.message_nanos() + call.median();
-                talk(
-                    &mut circle,
-                    &name,
-                    effort.messages_among(members),
-                    (floor, &floors),
-                    &mut report,
-                )
-                .await?;
-                if members == PACED_MEMBERS {
-                    by_the_clock(&mut circle, &name, pace, effort, floor, &mut report).await?;
-                }
-                if members == 2 && policy == "envelope" {
-                    stay_away(gateway, &mut circle, &bots[1], round, &mut report).await?;
-                    read(&circle, &echo, effort, &mut report).await?;
-                }
-                report.add("floor: axum echo", Row::time(&call, None));
-                for (name, sample) in floors.rows() {
-                    report.add(name, Row::time(&sample, None));
+        if plan.has(GatewayPart::Groups) {
+            for members in plan.members.iter().map(|members| *members as usize) {
+                for (policy, pace) in ["envelope", "native"].into_iter().zip(PACES) {
+                    progress(format_args!(
+                        "round {round} of {}: {policy} group of {members}",
+                        effort.rounds
+                    ));
+                    let group = (members, policy, pace);
+                    place.groups(group, round, effort, &mut report).await?;
                 }
             }
         }
-        progress(format_args!("round {round} of {}: {} sockets", effort.rounds, plan.sockets));
-        let circle = Circle::gather(gateway, &bots[..2], "envelope").await?;
-        let mut hall = Hall::fill(gateway, &bots[1], plan.sockets).await?;
-        let name = format!("one message to {} sockets", plan.sockets);
-        // A connection that was just opened has sent nothing yet.
-        hall.hear(&circle, 1).await?;
-        let heard = hall.hear(&circle, effort.fan_outs).await?;
-        let last = heard.iter().map(|sample| sample.quantile(100)).collect();
-        let middle = heard.iter().map(super::Sample::median).collect();
-        report.add(&format!("{name}, last"), Row::time(&super::Sample::of(last), None));
-        report.add(&format!("{name}, median"), Row::time(&super::Sample::of(middle), None));
-        report.add("memory of an idle socket", Row::plain("KiB", hall.kib_each));
-        drop(hall);
-        progress(format_args!("round {round} of {}: Matrix", effort.rounds));
-        let mut facade = Facade::gather(&bots[0], &bots[1]).await?;
-        facade.measure(effort.messages, &mut report).await?;
-        facade.wait_together(gateway, plan.sockets, &mut report).await?;
+        if plan.has(GatewayPart::Sockets) {
+            progress(format_args!("round {round} of {}: {} sockets", effort.rounds, plan.sockets));
+            place.tell_all(plan, &mut report).await?;
+        }
+        if plan.has(GatewayPart::Matrix) {
+            progress(format_args!("round {round} of {}: Matrix", effort.rounds));
+            let mut facade = Facade::gather(&bots[0], &bots[1]).await?;
+            facade.measure(effort.messages, &mut report).await?;
+            facade.wait_together(gateway, plan.sockets, &mut report).await?;
+        }
     }
     Ok(report)
+}
+
+/// Where everything happens.
+struct Place<'a> {
+    gateway: SocketAddr,
+    dir: &'a TempDir,
+    bots: &'a [Bot],
+    echo: &'a Echo,
+}
+
+impl Place<'_> {
+    /// Floors, and a call of the bare server.
+    async fn floors(&self, effort: Effort) -> Result<(Floors, Sample), Failure> {
+        let floors = floors::measure(self.dir.path(), Duration::from_millis(100), 200).await?;
+        Ok((floors, self.echo.calls(effort.calls / 4).await?))
+    }
+
+    /// One group of so many with this policy, and this pace where it is sent by the clock.
+    async fn groups(
+        &self,
+        (members, policy, pace): (usize, &str, usize),
+        round: usize,
+        effort: Effort,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let (floors, call) = self.floors(effort).await?;
+        let mut circle = Circle::gather(self.gateway, &self.bots[..members], policy).await?;
+        let name = format!("{policy} {members}");
+        let floor = floors.message_nanos() + call.median();
+        let messages = effort.messages_among(members);
+        talk(&mut circle, &name, messages, (floor, &floors), report).await?;
+        if members == PACED_MEMBERS {
+            by_the_clock(&mut circle, &name, pace, effort, floor, report).await?;
+        }
+        if members == 2 && policy == "envelope" {
+            stay_away(self.gateway, &mut circle, &self.bots[1], round, report).await?;
+            read(&circle, self.echo, effort, report).await?;
+        }
+        report.add("floor: axum echo", Row::time(&call, None));
+        for (name, sample) in floors.rows() {
+            report.add(name, Row::time(&sample, None));
+        }
+        Ok(())
+    }
+
+    /// One message to many sockets. Its floor is that of a message alone and of a bare broadcast.
+    async fn tell_all(&self, plan: &Plan, report: &mut Report) -> Result<(), Failure> {
+        let last =
+            |heard: &[Sample]| Sample::of(heard.iter().map(|one| one.quantile(100)).collect());
+        let middle = |heard: &[Sample]| Sample::of(heard.iter().map(Sample::median).collect());
+        let (floors, call) = self.floors(plan.effort).await?;
+        let alone = floors.message_nanos() + call.median();
+        let circle = Circle::gather(self.gateway, &self.bots[..2], "envelope").await?;
+        let mut hall = Hall::fill(self.gateway, &self.bots[1], plan.sockets).await?;
+        // A connection that was just opened has sent nothing yet.
+        let frame = hall.frame(&circle).await?;
+        let (before, said) = (processor(), plan.effort.fan_outs);
+        let heard = hall.hear(&circle, said).await?;
+        let ours = processor() - before;
+        let kib_each = hall.kib_each;
+        drop(hall);
+        let mut broadcast = Broadcast::open(plan.sockets, &frame).await?;
+        broadcast.hear(1).await?;
+        let before = processor();
+        let bare = broadcast.hear(said).await?;
+        let theirs = processor() - before;
+        let name = format!("one message to {} sockets", plan.sockets);
+        for (what, ours, bare) in
+            [("last", last(&heard), last(&bare)), ("median", middle(&heard), middle(&bare))]
+        {
+            let floor = alone + bare.median();
+            report.add(&format!("{name}, {what}"), Row::time(&ours, Some(floor)));
+            report.add(&format!("floor: bare broadcast, {what}"), Row::time(&bare, None));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        let each = |micros: f64| Row::plain("us", micros / (said * plan.sockets) as f64);
+        report.add(&format!("{name}, processor of each"), each(ours));
+        report.add("floor: bare broadcast, processor of each", each(theirs));
+        report.add("memory of an idle socket", Row::plain("KiB", kib_each));
+        Ok(())
+    }
 }
 
 /// A group in which one speaks.
@@ -205,7 +277,7 @@ async fn stay_away(
     let consumer = format!("bench-{round}");
     let nanos = doors::come_back(gateway, circle, listener, &consumer).await?;
     let name = format!("{} messages after a return", doors::MISSED);
-    report.add(&name, Row::time(&super::Sample::from(vec![nanos]), None));
+    report.add(&name, Row::time(&Sample::from(vec![nanos]), None));
     Ok(())
 }
 

@@ -108,8 +108,11 @@ async fn measure_room(
     let rate = room.send_all(messages, true).await?;
     report.add(&name("delivered, 64 in flight"), Row::rate(rate, floors.send_rate(IN_FLIGHT)));
     let (rate, bytes) = room.receive_all(listener, messages).await?;
-    report.add(&name("receive"), Row::rate(rate, floors.receive_rate()));
+    report.add(&name("receive after a start"), Row::rate(rate, floors.receive_rate()));
     report.add(&name("receive, writes"), Row::plain("B", bytes));
+    room.send_all(messages, true).await?;
+    let rate = room.take_all(messages).await?;
+    report.add(&name("receive"), Row::rate(rate, floors.receive_rate()));
     // Without a node nothing but the engine works.
     host.stop().await?;
     room.settle().await;

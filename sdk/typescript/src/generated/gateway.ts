@@ -88,7 +88,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List all bots. */
+        /** List all bots, the oldest first. */
         get: operations["list_bots"];
         put?: never;
         /**
@@ -144,7 +144,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change a bot: what happens to its invitations, or whether it runs.
+         * Change a bot: its name, what happens to its invitations, or whether it runs.
          * @description A bot that another instance has displaced, or that was exported, stands still, also after a
          *     restart, until `state` says `running`.
          */
@@ -909,6 +909,12 @@ export interface components {
         BotChange: {
             /** @description What happens to invitations from now on. */
             invite_policy?: components["schemas"]["InvitePolicy"] | null;
+            /**
+             * @description Another name, also claimed at the node. The former one stays the bot's there: an identity
+             *     has at most four, and whoever knows it by that name goes on to see it.
+             * @example weather-2
+             */
+            name?: string | null;
             /**
              * @description `running`: a bot that was displaced or exported goes on here. Say so only when it runs
              *     nowhere else.
@@ -4021,7 +4027,19 @@ export interface operations {
     };
     list_bots: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
+                 *     is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4350,7 +4368,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /** @example {} */
+                /**
+                 * @example {
+                 *       "name": "weather-2"
+                 *     }
+                 */
                 "application/json": components["schemas"]["BotChange"];
             };
         };
@@ -4476,7 +4498,19 @@ export interface operations {
     };
     list_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
+                 *     is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path: {
                 /** @description The bot's id. */
@@ -5297,7 +5331,19 @@ export interface operations {
     };
     list_groups: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
+                 *     is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5833,7 +5879,19 @@ export interface operations {
     };
     list_members: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
+                 *     is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path: {
                 /** @description The group's id. */
@@ -7421,7 +7479,19 @@ export interface operations {
     };
     list_invitations: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
+                 *     is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;

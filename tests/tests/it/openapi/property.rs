@@ -32,7 +32,7 @@ fn readable() -> Value {
 
 /// One run with one token, over the operations with a tag or without it.
 async fn generate(up: &Running, dir: &TempDir, token: &str, tags: [&str; 2]) -> String {
-    let examples = seed::setting("QPQ_CASES", 12, 450).to_string();
+    let examples = seed::setting("QPQ_CASES", 12, 550).to_string();
     let seed = seed::seed("schemathesis").to_string();
     let mut command = Command::new(files::venv("schemathesis"));
     command

@@ -53,6 +53,15 @@ impl Hall {
         Ok(Self { ears, kib_each })
     }
 
+    /// The text of a frame that has a message; every socket has it then.
+    pub(super) async fn frame(&mut self, circle: &Circle) -> Result<Vec<u8>, Failure> {
+        let body = message(0);
+        let said = circle.speaker().post(circle.messages(), &body);
+        let frames = futures::future::try_join_all(self.ears.iter_mut().map(Ear::frame));
+        let (mut frames, _) = tokio::try_join!(frames, said)?;
+        frames.pop().ok_or_else(|| Failure::other("no sockets"))
+    }
+
     /// Nanoseconds from the call until each socket has the message, one message after the other.
     pub(super) async fn hear(
         &mut self,

@@ -28,6 +28,11 @@ pub(super) struct Ear {
 }
 
 impl Ear {
+    /// At the end of a connection that sends frames and nothing else.
+    pub(super) fn of(stream: TcpStream) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
     /// Connects with a bot's token, and waits until the gateway has said hello. With a consumer's
     /// name it goes on where that one was.
     pub(super) async fn open(
@@ -76,8 +81,12 @@ impl Ear {
 
     /// Waits for a received message, without looking into it.
     pub(super) async fn hear(&mut self) -> Result<(), Failure> {
-        const KIND: &[u8] = b"\"type\":\"message.received\"";
-        self.text(|text| text.windows(KIND.len()).any(|part| part == KIND).then_some(())).await
+        self.text(|text| is_message(text).then_some(())).await
+    }
+
+    /// The text of the next frame that has a received message.
+    pub(super) async fn frame(&mut self) -> Result<Vec<u8>, Failure> {
+        self.text(|text| is_message(text).then(|| text.to_vec())).await
     }
 
     /// The first text of which `wanted` makes something; others are skipped.
@@ -112,6 +121,29 @@ impl Ear {
     }
 }
 
+fn is_message(text: &[u8]) -> bool {
+    const KIND: &[u8] = b"\"type\":\"message.received\"";
+    text.windows(KIND.len()).any(|part| part == KIND)
+}
+
+/// The bytes by which a gateway sends a text.
+pub(super) fn text_frame(text: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x80 | TEXT];
+    match (u8::try_from(text.len()), u16::try_from(text.len())) {
+        (Ok(short @ ..126), _) => bytes.push(short),
+        (_, Ok(long)) => {
+            bytes.push(126);
+            bytes.extend(long.to_be_bytes());
+        }
+        _ => {
+            bytes.push(127);
+            bytes.extend((text.len() as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(text);
+    bytes
+}
+
 /// Opcode, begin and end of the payload of the first frame, if it is whole. A gateway sends whole
 /// messages, without a mask.
 fn frame(buffer: &[u8]) -> Option<(u8, usize, usize)> {
@@ -128,6 +160,14 @@ fn frame(buffer: &[u8]) -> Option<(u8, usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_that_are_made_are_read() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let bytes = text_frame(&vec![b'x'; length]);
+            assert_eq!(frame(&bytes), Some((TEXT, bytes.len() - length, bytes.len())));
+        }
+    }
 
     #[test]
     fn frames_of_all_lengths() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use quicproquo_client::bench::{Crowd, Packages};
+use quicproquo_client::bench::{Crowd, Dam, Packages};
 use quicproquo_client::{
     Client, ClientConfig, Cursor, GroupId, IdentityKey, InvitePolicy, NewGroup, Options, Outgoing,
     Profile, Session, Suite,
@@ -137,6 +137,21 @@ impl Room {
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let bytes = bytes as f64 / count as f64;
         Ok((rate, bytes))
+    }
+
+    /// The listener comes back, and its rows are handed over to it when all are there: messages per
+    /// second until the last is in its log.
+    pub(super) async fn take_all(&self, count: usize) -> Result<f64, Failure> {
+        let mut dam = Dam::open(self.config.clone()).await.map_err(Failure::other)?;
+        let listener = dam.session(&self.listener.identity()).map_err(Failure::other)?;
+        let filled = tokio::time::timeout(PATIENCE, dam.fill(count)).await;
+        filled.map_err(Failure::other)?.map_err(Failure::other)?;
+        let watch = Stopwatch::start();
+        let taken = tokio::time::timeout(PATIENCE, dam.release(&listener, count as u64)).await;
+        taken.map_err(Failure::other)?.map_err(Failure::other)?;
+        let rate = per_second(count, watch);
+        dam.client().shutdown().await;
+        Ok(rate)
     }
 
     /// Waits until the link is down.

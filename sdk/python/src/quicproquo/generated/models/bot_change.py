@@ -33,12 +33,16 @@ class BotChange:
         Attributes:
             invite_policy (InvitePolicyAll | InvitePolicyAllow | InvitePolicyAsk | InvitePolicyNone | None | Unset): What
                 happens to invitations from now on.
+            name (None | str | Unset): Another name, also claimed at the node. The former one stays the bot's there: an
+                identity
+                has at most four, and whoever knows it by that name goes on to see it.
             state (None | Unset | WantedState): `running`: a bot that was displaced or exported goes on here. Say so only
                 when it runs
                 nowhere else.
      """
 
     invite_policy: InvitePolicyAll | InvitePolicyAllow | InvitePolicyAsk | InvitePolicyNone | None | Unset = UNSET
+    name: None | str | Unset = UNSET
     state: None | Unset | WantedState = UNSET
 
 
@@ -64,6 +68,12 @@ class BotChange:
         else:
             invite_policy = self.invite_policy
 
+        name: None | str | Unset
+        if isinstance(self.name, Unset):
+            name = UNSET
+        else:
+            name = self.name
+
         state: None | str | Unset
         if isinstance(self.state, Unset):
             state = UNSET
@@ -79,6 +89,8 @@ class BotChange:
         })
         if invite_policy is not UNSET:
             field_dict["invite_policy"] = invite_policy
+        if name is not UNSET:
+            field_dict["name"] = name
         if state is not UNSET:
             field_dict["state"] = state
 
@@ -143,6 +155,16 @@ class BotChange:
         invite_policy = _parse_invite_policy(d.pop("invite_policy", UNSET))
 
 
+        def _parse_name(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        name = _parse_name(d.pop("name", UNSET))
+
+
         def _parse_state(data: object) -> None | Unset | WantedState:
             if data is None:
                 return data
@@ -165,6 +187,7 @@ class BotChange:
 
         bot_change = cls(
             invite_policy=invite_policy,
+            name=name,
             state=state,
         )
 

@@ -171,7 +171,7 @@ def sync_detailed(
     idempotency_key: str | Unset = UNSET,
 
 ) -> Response[Bot | Problem]:
-    """ Change a bot: what happens to its invitations, or whether it runs.
+    """ Change a bot: its name, what happens to its invitations, or whether it runs.
 
      A bot that another instance has displaced, or that was exported, stands still, also after a
     restart, until `state` says `running`.
@@ -211,7 +211,7 @@ def sync(
     idempotency_key: str | Unset = UNSET,
 
 ) -> Bot | Problem | None:
-    """ Change a bot: what happens to its invitations, or whether it runs.
+    """ Change a bot: its name, what happens to its invitations, or whether it runs.
 
      A bot that another instance has displaced, or that was exported, stands still, also after a
     restart, until `state` says `running`.
@@ -246,7 +246,7 @@ async def asyncio_detailed(
     idempotency_key: str | Unset = UNSET,
 
 ) -> Response[Bot | Problem]:
-    """ Change a bot: what happens to its invitations, or whether it runs.
+    """ Change a bot: its name, what happens to its invitations, or whether it runs.
 
      A bot that another instance has displaced, or that was exported, stands still, also after a
     restart, until `state` says `running`.
@@ -286,7 +286,7 @@ async def asyncio(
     idempotency_key: str | Unset = UNSET,
 
 ) -> Bot | Problem | None:
-    """ Change a bot: what happens to its invitations, or whether it runs.
+    """ Change a bot: its name, what happens to its invitations, or whether it runs.
 
      A bot that another instance has displaced, or that was exported, stands still, also after a
     restart, until `state` says `running`.

@@ -10,23 +10,36 @@ from ... import errors
 
 from ...models.member_list import MemberList
 from ...models.problem import Problem
+from ...types import UNSET, Unset
 from typing import cast
 
 
 
 def _get_kwargs(
     group_id: str,
+    *,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> dict[str, Any]:
     
 
     
 
-    
+    params: dict[str, Any] = {}
+
+    params["after"] = after
+
+    params["limit"] = limit
+
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
 
     _kwargs: dict[str, Any] = {
         "method": "get",
         "url": "/v1/groups/{group_id}/members".format(group_id=quote(str(group_id), safe=""),),
+        "params": params,
     }
 
 
@@ -110,12 +123,16 @@ def sync_detailed(
     group_id: str,
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Response[MemberList | Problem]:
     """ List a group's members.
 
     Args:
         group_id (str):
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -128,6 +145,8 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         group_id=group_id,
+after=after,
+limit=limit,
 
     )
 
@@ -141,12 +160,16 @@ def sync(
     group_id: str,
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> MemberList | Problem | None:
     """ List a group's members.
 
     Args:
         group_id (str):
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -160,6 +183,8 @@ def sync(
     return sync_detailed(
         group_id=group_id,
 client=client,
+after=after,
+limit=limit,
 
     ).parsed
 
@@ -167,12 +192,16 @@ async def asyncio_detailed(
     group_id: str,
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Response[MemberList | Problem]:
     """ List a group's members.
 
     Args:
         group_id (str):
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -185,6 +214,8 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         group_id=group_id,
+after=after,
+limit=limit,
 
     )
 
@@ -198,12 +229,16 @@ async def asyncio(
     group_id: str,
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> MemberList | Problem | None:
     """ List a group's members.
 
     Args:
         group_id (str):
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -217,5 +252,7 @@ async def asyncio(
     return (await asyncio_detailed(
         group_id=group_id,
 client=client,
+after=after,
+limit=limit,
 
     )).parsed

@@ -1,0 +1,100 @@
+//! Tables that migrations have made anew.
+
+use sqlx::migrate::Migration;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
+
+use super::MIGRATIONS;
+use super::tables::{Cell, cells};
+
+/// The migration that made messages and outbox ordinary tables.
+const ANEW: i64 = 8;
+/// Bytes of the sealed content of a message of 1 KiB.
+const CONTENT: usize = 1150;
+
+async fn before() -> SqliteConnection {
+    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version < ANEW) {
+        apply(&mut connection, migration).await;
+    }
+    connection
+}
+
+async fn apply(connection: &mut SqliteConnection, migration: &Migration) {
+    let sql = AssertSqlSafe(migration.sql.as_str().to_owned());
+    connection.execute(sqlx::raw_sql(sql)).await.unwrap();
+}
+
+async fn migrate(connection: &mut SqliteConnection) {
+    let migration = MIGRATIONS.iter().find(|migration| migration.version == ANEW).unwrap();
+    apply(connection, migration).await;
+}
+
+async fn fill(connection: &mut SqliteConnection, owner: i64, rows: i64) {
+    for seq in 1..=rows {
+        sqlx::query(
+            "INSERT INTO messages VALUES (?, ?, x'01', x'02', CAST(? AS BLOB), 3, 4, 5, 'state', \
+             randomblob(?), 1, x'06', x'07', 8, x'09')",
+        )
+        .bind(owner)
+        .bind(seq)
+        .bind(seq.to_string())
+        .bind(i64::try_from(CONTENT).unwrap())
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+        sqlx::query("INSERT INTO outbox VALUES (?, ?, 9, randomblob(?))")
+            .bind(owner)
+            .bind(seq)
+            .bind(i64::try_from(CONTENT).unwrap())
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+}
+
+async fn all(connection: &mut SqliteConnection, query: &'static str) -> Vec<Vec<(String, Cell)>> {
+    let rows: Vec<SqliteRow> = sqlx::query(query).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| cells(row).unwrap()).collect()
+}
+
+async fn pages(connection: &mut SqliteConnection) -> i64 {
+    sqlx::query("PRAGMA page_count").fetch_one(connection).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn rows_and_indexes_are_as_before() {
+    let mut connection = before().await;
+    for owner in [2, 1] {
+        fill(&mut connection, owner, 3).await;
+    }
+    let queries = [
+        "SELECT * FROM messages ORDER BY owner, seq",
+        "SELECT * FROM outbox ORDER BY owner, counter",
+        "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
+    ];
+    let mut kept = Vec::new();
+    for query in queries {
+        kept.push(all(&mut connection, query).await);
+    }
+    assert_eq!((kept[0].len(), kept[1].len()), (6, 6));
+    migrate(&mut connection).await;
+    for (query, kept) in queries.into_iter().zip(kept) {
+        assert_eq!(all(&mut connection, query).await, kept, "{query}");
+    }
+    let twice = "INSERT INTO outbox VALUES (1, 1, 9, x'00')";
+    assert!(connection.execute(twice).await.is_err(), "the key is one still");
+}
+
+#[tokio::test]
+async fn a_content_of_a_kilobyte_takes_no_page_of_its_own() {
+    let rows = 100;
+    let mut connection = before().await;
+    fill(&mut connection, 1, rows).await;
+    assert!(pages(&mut connection).await > 2 * rows, "what it was like");
+    let mut connection = before().await;
+    migrate(&mut connection).await;
+    let empty = pages(&mut connection).await;
+    fill(&mut connection, 1, rows).await;
+    assert!(pages(&mut connection).await - empty < rows);
+}
