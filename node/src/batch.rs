@@ -31,6 +31,23 @@ impl<A> Reply<A> {
     }
 }
 
+/// A request that is done, with its answer.
+#[derive(Debug)]
+pub(crate) struct Answered<W, A> {
+    pub(crate) write: W,
+    pub(crate) reply: Reply<A>,
+    pub(crate) answer: A,
+}
+
+impl<W, A> Answered<W, A> {
+    /// Answers the caller, and gives the memory of the request back: at the least cost on the
+    /// thread that asked.
+    pub(crate) fn deliver(self) {
+        drop(self.write);
+        self.reply.send(self.answer);
+    }
+}
+
 /// Hands requests in.
 #[derive(Debug)]
 pub(crate) struct Requests<W, A> {

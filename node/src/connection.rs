@@ -35,6 +35,7 @@ const REASON: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Handover {
     pub(crate) incoming: quinn::Incoming,
+    pub(crate) config: Arc<quinn::ServerConfig>,
     pub(crate) handshake: HandshakeSlot,
     /// Taken before the handshake only when the address is validated: others could be anybody's.
     pub(crate) seat: Option<Seat>,
@@ -42,11 +43,11 @@ pub(crate) struct Handover {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(arrival: Handover, shared: Arc<Shared>, id: ConnectionId) {
-    let Handover { incoming, handshake, seat } = arrival;
+    let Handover { incoming, config, handshake, seat } = arrival;
     let limit = shared.limits.transport.handshake;
     let counters = &shared.metrics.connections;
     let started = Stopwatch::start();
-    let connection = match timeout(limit, async { incoming.accept()?.await }).await {
+    let connection = match timeout(limit, async { incoming.accept_with(config)?.await }).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%error, "handshake failed");

@@ -194,7 +194,7 @@ impl Node {
             Certificate::load(config.certificate.as_ref(), &config.data_dir, config.listen)?;
         let tls = certificate.server_config(&config.limits.transport)?;
         let bind = |source| NodeError::Bind { address: config.listen, source };
-        let socket = UdpSocket::bind(config.listen).map_err(bind)?;
+        let socket = quicproquo_transport::bind(config.listen).map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         let database = sqlite::open(&config.data_dir).await?;
         let queues = lsm::open(&config.data_dir, &config.clock, config.sync)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use quicproquo_schemas::limits::ALPN;
+use quicproquo_transport::{LOOPBACK_PAYLOAD, enlarge_datagrams};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
     ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, TransportConfig, VarInt,
@@ -179,8 +180,22 @@ impl Certificate {
         let mut config = EndpointConfig::new(Arc::new(reset));
         // The ids of the start before must not look foreign.
         config.cid_generator(|| Box::new(RandomIds));
+        // Only what is less than 1,200 bytes is refused.
+        let _ = config.max_udp_payload_size(LOOPBACK_PAYLOAD);
         config
     }
+}
+
+/// The same configuration for connections from this machine.
+pub(crate) fn for_loopback(
+    config: &quinn::ServerConfig,
+    limits: &TransportLimits,
+) -> quinn::ServerConfig {
+    let mut transport = transport(limits);
+    enlarge_datagrams(&mut transport);
+    let mut config = config.clone();
+    config.transport_config(Arc::new(transport));
+    config
 }
 
 /// Certificate and key for handshakes; fails when they do not belong together.

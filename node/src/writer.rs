@@ -5,6 +5,7 @@
 //! thread that asks commits by itself (`in_place.rs`).
 
 mod committer;
+mod homes;
 mod in_place;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::batch::{Backlog, Bounds, Closed, Requests, backlog};
+use crate::batch::{Answered, Backlog, Bounds, Closed, Requests, backlog};
 use crate::clock::Clock;
 use crate::delivery::waiters::Waiters;
 use crate::health::Health;
@@ -26,6 +27,7 @@ use crate::metrics::{Metrics, StoreFailure, WriterMetrics};
 use crate::store::plan::{Swept, Tally};
 use crate::store::{Refusal, StoreError};
 use committer::Committer;
+use homes::{Homes, Place};
 
 /// Bounds of one transaction; bytes are those of payloads.
 const BATCH: Bounds = Bounds { requests: 256, bytes: 8 * 1024 * 1024 };
@@ -92,11 +94,16 @@ pub(crate) trait Half {
 
 type Answer<H> = Result<<H as Half>::Written, WriteError>;
 
-/// A write, and when it was asked for, on the clock of [`StoreState`].
+/// A write.
 struct Asked<W> {
     write: W,
+    /// When it was asked for, on the clock of [`StoreState`].
     at: u64,
+    /// Where its answer is taken.
+    from: Option<Place>,
 }
+
+type HomesOf<H> = Homes<<H as Half>::Write, Answer<H>>;
 
 impl From<Closed> for WriteError {
     fn from(Closed: Closed) -> Self {
@@ -141,6 +148,7 @@ impl Watch {
 pub(crate) struct Writer<H: Half> {
     requests: Arc<Requests<Asked<H::Write>, Answer<H>>>,
     committer: Arc<Mutex<Committer<H>>>,
+    homes: Arc<HomesOf<H>>,
     state: Arc<StoreState>,
 }
 
@@ -148,6 +156,7 @@ pub(crate) struct Writer<H: Half> {
 pub(crate) struct WeakWriter<H: Half> {
     requests: Weak<Requests<Asked<H::Write>, Answer<H>>>,
     committer: Arc<Mutex<Committer<H>>>,
+    homes: Arc<HomesOf<H>>,
     state: Arc<StoreState>,
 }
 
@@ -160,8 +169,13 @@ impl<H: Half> std::fmt::Debug for WeakWriter<H> {
 impl<H: Half> WeakWriter<H> {
     /// None: the task has ended, or is about to.
     pub(crate) fn upgrade(&self) -> Option<Writer<H>> {
-        let (committer, state) = (Arc::clone(&self.committer), Arc::clone(&self.state));
-        self.requests.upgrade().map(|requests| Writer { requests, committer, state })
+        let requests = self.requests.upgrade()?;
+        Some(Writer {
+            requests,
+            committer: Arc::clone(&self.committer),
+            homes: Arc::clone(&self.homes),
+            state: Arc::clone(&self.state),
+        })
     }
 
     /// Requests that wait.
@@ -181,7 +195,16 @@ impl<H: Half> Writer<H> {
         WeakWriter {
             requests: Arc::downgrade(&self.requests),
             committer: Arc::clone(&self.committer),
+            homes: Arc::clone(&self.homes),
             state: Arc::clone(&self.state),
+        }
+    }
+
+    /// Takes the answers of this thread, until it is dropped.
+    pub(crate) async fn take_answers(&self) {
+        let mut post = self.homes.open();
+        while let Some(answers) = post.recv().await {
+            answers.into_iter().for_each(Answered::deliver);
         }
     }
 
@@ -193,7 +216,8 @@ impl<H: Half> Writer<H> {
             yield_now().await;
             return answer;
         }
-        self.requests.submit(Asked { write, at: self.state.now() }).await?
+        let asked = Asked { write, at: self.state.now(), from: self.homes.here() };
+        self.requests.submit(asked).await?
     }
 
     /// Commits on this thread, which waits for the disk meanwhile and for nobody else. None: the
@@ -227,11 +251,13 @@ impl<H: Half> WriterTask<H> {
         watch: Watch,
     ) -> (Writer<H>, Self) {
         let (requests, backlog) = backlog(BACKLOG, BATCH, |asked: &Asked<_>| H::size(&asked.write));
-        let committer = Committer::new(half, waiters, clock, watch.clone());
+        let homes = Arc::<HomesOf<H>>::default();
+        let committer = Committer::new(half, waiters, clock, watch.clone(), Arc::clone(&homes));
         let committer = Arc::new(Mutex::new(committer));
         let writer = Writer {
             requests: Arc::new(requests),
             committer: Arc::clone(&committer),
+            homes,
             state: Arc::clone(watch.state()),
         };
         (writer, Self { requests: backlog, committer, watch })

@@ -5,6 +5,7 @@
 //! keeps a [`Link`] to raise limits, to wait for room and to learn why a connection was ended.
 
 mod budget;
+mod datagrams;
 mod frame;
 mod ledger;
 mod link;
@@ -14,6 +15,7 @@ mod reader;
 mod writer;
 
 pub use budget::{Budget, Loan};
+pub use datagrams::{LOOPBACK_PAYLOAD, bind, enlarge_datagrams, is_loopback};
 pub use frame::{Assembler, Frame, FrameError, FrameLimit, MAX_SEGMENTS};
 pub use ledger::CallLimit;
 pub use link::{Fault, Link, Rules, Turn};

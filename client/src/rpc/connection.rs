@@ -1,12 +1,16 @@
 //! QUIC and TLS towards the node.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quicproquo_schemas::limits;
+use quicproquo_transport::{LOOPBACK_PAYLOAD, enlarge_datagrams, is_loopback};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, Connection, Endpoint, EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig,
+    VarInt,
+};
 
 use super::trust::Judge;
 use crate::config::NodeAddress;
@@ -45,7 +49,7 @@ impl Connector {
         let quic = QuicClientConfig::try_from(tls)
             .map_err(|error| OpenError::Database(error.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(quic));
-        config.transport_config(Arc::new(transport()));
+        config.transport_config(Arc::new(transport(node.addr.ip())));
         Ok(Self { addr: node.addr, server_name: node.server_name.clone(), config, judge })
     }
 
@@ -56,7 +60,12 @@ impl Connector {
         } else {
             (Ipv6Addr::UNSPECIFIED, 0).into()
         };
-        Endpoint::client(local)
+        let socket = quicproquo_transport::bind(local)?;
+        let mut config = EndpointConfig::default();
+        if is_loopback(self.addr.ip()) {
+            config.max_udp_payload_size(LOOPBACK_PAYLOAD).map_err(std::io::Error::other)?;
+        }
+        Endpoint::new(config, None, socket, Arc::new(TokioRuntime))
     }
 
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, String> {
@@ -72,7 +81,7 @@ impl Connector {
     }
 }
 
-fn transport() -> TransportConfig {
+fn transport(node: IpAddr) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -83,5 +92,8 @@ fn transport() -> TransportConfig {
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
         .keep_alive_interval(Some(KEEP_ALIVE));
+    if is_loopback(node) {
+        enlarge_datagrams(&mut transport);
+    }
     transport
 }

@@ -42,12 +42,14 @@ fn a_subscribed_connection_holds_nothing_when_its_tasks_are_never_polled_again()
         let Running { shared, writer_done, directory_done, .. } = running;
         socket.set_nonblocking(true).unwrap();
         let settings = certificate.endpoint_config();
-        let endpoint = Endpoint::new(settings, Some(tls), socket, Arc::new(TokioRuntime)).unwrap();
+        let endpoint =
+            Endpoint::new(settings, Some(tls.clone()), socket, Arc::new(TokioRuntime)).unwrap();
         let (subscribed, when) = oneshot::channel();
         std::thread::spawn(move || subscriber(&there, subscribed, &until));
         let incoming = endpoint.accept().await.unwrap();
         let handshake = HandshakeSlot::take(&shared.handshakes);
-        let arrival = Handover { incoming, handshake, seat: None };
+        let config = Arc::new(tls);
+        let arrival = Handover { incoming, config, handshake, seat: None };
         let draining = shared.draining.clone();
         tokio::task::spawn_local(async move {
             when.await.unwrap();

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use futures::future::select_all;
+use quicproquo_transport::is_loopback;
 use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +22,7 @@ use crate::connection::{self, Handover};
 use crate::delivery::leases::ConnectionId;
 use crate::health::pulse::Heart;
 use crate::metrics::Refused;
+use crate::tls::for_loopback;
 
 /// Threads of one worker that read the queues.
 const READERS: usize = 4;
@@ -112,6 +114,7 @@ pub(super) async fn any_done(workers: &mut [oneshot::Receiver<()>]) {
 /// Serves the connections that the endpoint's thread hands over.
 async fn serve_given(shared: Arc<Shared>, mut given: mpsc::Receiver<Handover>) {
     let connections = TaskTracker::new();
+    take_answers(&shared);
     while let Some(arrival) = given.recv().await {
         start(&connections, &shared, arrival);
     }
@@ -128,7 +131,10 @@ async fn accept(
     others: Vec<mpsc::Sender<Handover>>,
 ) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
+    let near = Arc::new(for_loopback(&tls, &shared.limits.transport));
+    let far = Arc::new(tls.clone());
     let endpoint = Endpoint::new(endpoint, Some(tls), socket, Arc::new(TokioRuntime))?;
+    take_answers(&shared);
     let connections = TaskTracker::new();
     let mut turn = 0;
     loop {
@@ -139,7 +145,9 @@ async fn accept(
         let Some(incoming) = incoming else { break };
         let Some((incoming, seat)) = admit(&shared, incoming) else { continue };
         let handshake = HandshakeSlot::take(&shared.handshakes);
-        let arrival = Handover { incoming, handshake, seat };
+        let is_near = is_loopback(incoming.remote_address().ip());
+        let config = Arc::clone(if is_near { &near } else { &far });
+        let arrival = Handover { incoming, config, handshake, seat };
         turn = (turn + 1) % (others.len() + 1);
         match others.get(turn) {
             Some(other) => {
@@ -182,6 +190,14 @@ fn admit(shared: &Shared, incoming: quinn::Incoming) -> Option<(quinn::Incoming,
         error.into_incoming().ignore();
     }
     None
+}
+
+/// Has this thread take the answers of its writes, as long as it lives.
+fn take_answers(shared: &Arc<Shared>) {
+    let queues = Arc::clone(shared);
+    spawn_local(async move { queues.writer.take_answers().await });
+    let directory = Arc::clone(shared);
+    spawn_local(async move { directory.directory.take_answers().await });
 }
 
 fn start(connections: &TaskTracker, shared: &Arc<Shared>, arrival: Handover) {

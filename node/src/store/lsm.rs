@@ -7,6 +7,7 @@ mod apply;
 mod backup;
 mod ballast;
 mod codec;
+mod heads;
 mod journal;
 mod load;
 mod open;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::Sync;
 pub(crate) use backup::revive;
 use ballast::Ballast;
+use heads::Heads;
 pub(crate) use open::{Queues, open};
 pub(crate) use reads::LsmReads;
 use shares::ShareCache;
@@ -80,6 +82,7 @@ pub(crate) struct Lsm {
     sync: Sync,
     ids: Ids,
     shares: ShareCache,
+    heads: Heads,
     /// Number of the last commit.
     commits: u64,
     /// Everything that expired before was swept.
@@ -175,12 +178,13 @@ impl QueueBackend for Lsm {
 
     async fn rollback(&mut self) {
         self.pending = None;
-        // What the share cache was told has not happened.
+        // What the caches were told has not happened.
         self.shares.clear();
+        self.heads.clear();
     }
 
     async fn load(&mut self, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError> {
-        load::load(&self.place.opened()?, wanted, now)
+        load::load(&self.place.opened()?, &self.heads, wanted, now)
     }
 
     async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError> {
@@ -214,6 +218,7 @@ impl QueueBackend for Lsm {
 
     async fn apply(&mut self, effects: Effects) -> Result<(), StoreError> {
         self.shares.apply(&effects);
+        self.heads.apply(&effects);
         let opened = self.place.opened()?;
         apply::apply(&opened, self.batch()?, &effects)
     }

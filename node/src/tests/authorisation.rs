@@ -250,6 +250,8 @@ impl World {
         let closed = token_of_closed_session(&node, &alice, &client).await;
 
         let first = Client::connect(&node).await;
+        // The node closes a connection a second after its last Session was displaced.
+        let beside = first.authenticate(&Who::new(3)).await.unwrap();
         let displaced = first.authenticate(&Who { attempt: 2, ..alice.clone() }).await.unwrap();
         let displaced_token = displaced.token().await.unwrap();
         let second = Client::connect(&node).await;
@@ -287,7 +289,7 @@ impl World {
             own,
             displaced,
             live,
-            _others: vec![(first, None), (second, None), (third, Some(other))],
+            _others: vec![(first, Some(beside)), (second, None), (third, Some(other))],
         }
     }
 }

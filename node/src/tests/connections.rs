@@ -8,6 +8,7 @@ use std::time::Duration;
 use quicproquo_schemas::close::CloseCode;
 use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::id::Instance;
+use quicproquo_transport::{LOOPBACK_PAYLOAD, enlarge_datagrams};
 use tempfile::TempDir;
 use tokio::net::UdpSocket;
 
@@ -368,6 +369,28 @@ fn a_client_without_a_stream_is_shown_out() {
         let (_dir, node) = node(|_| {}).await;
         let (_endpoint, connection) = dial_with(&node, tls(&node), Arc::default()).await.unwrap();
         assert_eq!(closed(&connection).await.0, CloseCode::NoStream);
+        node.stop().await;
+    });
+}
+
+#[test]
+fn datagrams_on_loopback_grow_as_far_as_both_ends_allow() {
+    /// quinn's own limit, for Ethernet.
+    const ETHERNET: u16 = 1452;
+    run(async {
+        let (_dir, node) = node(|_| {}).await;
+        for (enlarge, limit) in [(true, LOOPBACK_PAYLOAD), (false, ETHERNET)] {
+            let mut transport = quinn::TransportConfig::default();
+            if enlarge {
+                enlarge_datagrams(&mut transport);
+            }
+            let (_endpoint, connection) =
+                dial_with(&node, tls(&node), Arc::new(transport)).await.unwrap();
+            while connection.stats().path.current_mtu < limit {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(connection.stats().path.current_mtu, limit);
+        }
         node.stop().await;
     });
 }

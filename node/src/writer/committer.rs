@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::in_place::InPlace;
-use super::{Answer, Asked, Half, Outcome, SWEEP_EVERY, Watch, WriteError};
-use crate::batch::Request;
+use super::{Answer, Asked, Half, HomesOf, Outcome, SWEEP_EVERY, Watch, WriteError};
+use crate::batch::{Answered, Request};
 use crate::clock::{Clock, Stopwatch};
 use crate::delivery::waiters::Waiters;
 use crate::metrics::StoreFailure;
@@ -17,12 +17,13 @@ use crate::store::StoreError;
 const SWEEP_ROWS: u32 = 512;
 
 /// A half of the store, for who has the lock on it.
-pub(super) struct Committer<H> {
+pub(super) struct Committer<H: Half> {
     /// Away while a transaction runs; one that panics takes it along.
     half: Option<H>,
     waiters: Arc<Waiters>,
     clock: Clock,
     watch: Watch,
+    homes: Arc<HomesOf<H>>,
     started: Stopwatch,
     in_place: InPlace,
     /// A transaction failed, and what it did is not known.
@@ -30,9 +31,15 @@ pub(super) struct Committer<H> {
 }
 
 impl<H: Half> Committer<H> {
-    pub(super) fn new(half: H, waiters: Arc<Waiters>, clock: Clock, watch: Watch) -> Self {
+    pub(super) fn new(
+        half: H,
+        waiters: Arc<Waiters>,
+        clock: Clock,
+        watch: Watch,
+        homes: Arc<HomesOf<H>>,
+    ) -> Self {
         let (started, in_place) = (Stopwatch::start(), InPlace::default());
-        Self { half: Some(half), waiters, clock, watch, started, in_place, unsure: false }
+        Self { half: Some(half), waiters, clock, watch, homes, started, in_place, unsure: false }
     }
 
     /// Whether a transaction has panicked.
@@ -48,24 +55,29 @@ impl<H: Half> Committer<H> {
     /// Commits a batch of requests and answers them.
     pub(super) async fn commit(&mut self, batch: Vec<Request<Asked<H::Write>, Answer<H>>>) {
         self.watch.state().begin(batch.first().map_or(0, |oldest| oldest.write.at));
-        let (writes, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|request| (request.write.write, request.reply)).unzip();
+        let (writes, replies): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|Request { write, reply }| (write.write, (write.from, reply)))
+            .unzip();
         match self.transaction(&writes).await {
             Ok(outcome) => {
                 // First who waits for what was sent, then who sent it.
                 self.waiters.wake(&outcome.woken);
-                for (reply, answer) in replies.into_iter().zip(outcome.answers) {
-                    reply.send(answer.map_err(WriteError::Refused));
-                }
+                let done = writes.into_iter().zip(replies).zip(outcome.answers);
+                let answered = done.map(|((write, (from, reply)), answer)| {
+                    let answer = answer.map_err(WriteError::Refused);
+                    (from, Answered { write, reply, answer })
+                });
+                self.homes.answer(answered.collect());
             }
             Err(error) if writes.len() == 1 => {
-                for (reply, write) in replies.into_iter().zip(&writes) {
+                for ((_, reply), write) in replies.into_iter().zip(&writes) {
                     reply.send(Err(self.failed(write, &error)));
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, requests = writes.len(), "batch failed, trying one by one");
-                for (reply, write) in replies.into_iter().zip(&writes) {
+                for ((_, reply), write) in replies.into_iter().zip(&writes) {
                     reply.send(self.single(write).await);
                 }
             }

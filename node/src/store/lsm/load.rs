@@ -4,12 +4,18 @@ use std::collections::HashMap;
 
 use quicproquo_schemas::id::IdentityKey;
 
+use super::heads::Heads;
 use super::{Opened, codec};
 use crate::store::StoreError;
 use crate::store::plan::{ExpiredRow, Loaded, QueueRow, RowMeta, Strangers, Wanted};
 use crate::store::write::Sender;
 
-pub(super) fn load(opened: &Opened, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError> {
+pub(super) fn load(
+    opened: &Opened,
+    heads: &Heads,
+    wanted: &Wanted,
+    now: u64,
+) -> Result<Loaded, StoreError> {
     let mut loaded = Loaded::default();
     for key in &wanted.identities {
         if let Some(value) = opened.state.get(codec::identity(key))? {
@@ -17,7 +23,8 @@ pub(super) fn load(opened: &Opened, wanted: &Wanted, now: u64) -> Result<Loaded,
         }
     }
     for key in &wanted.queues {
-        if let Some(queue) = queue(opened, key)? {
+        let head = heads.get(key).map_or_else(|| queue(opened, key), |head| Ok(Some(head)));
+        if let Some(queue) = head? {
             loaded.queues.insert(*key, queue);
         }
     }

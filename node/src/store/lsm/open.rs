@@ -11,6 +11,7 @@ use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor
 use fjall::{Database, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 
 use super::ballast::{self, Ballast};
+use super::heads::Heads;
 use super::shares::ShareCache;
 use super::{Lsm, LsmReads, Opened, Place, codec, journal};
 use crate::clock::Clock;
@@ -85,6 +86,7 @@ pub(crate) fn open(data_dir: &Path, clock: &Clock, sync: Sync) -> Result<Queues,
         sync,
         ids,
         shares: ShareCache::default(),
+        heads: Heads::default(),
         commits,
         swept: 0,
         pending: None,
@@ -271,6 +273,7 @@ impl Lsm {
     fn reopen(&mut self, tasks: Tasks) -> Result<(), StoreError> {
         self.pending = None;
         self.shares.clear();
+        self.heads.clear();
         self.broken = true;
         let mut opened = self.place.opened.write().unwrap_or_else(PoisonError::into_inner);
         drop(opened.take());

@@ -5,11 +5,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use quicproquo_schemas::id::IdentityKey;
+use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
 use super::*;
+use crate::delivery::order::Order;
 use crate::store::plan::{QueueHalf, QueueLimits};
-use crate::store::write::{Enqueue, QueueWrite, QueueWritten, Sender};
+use crate::store::write::{
+    Authenticate, Delivery, Enqueue, Multicast, QueueWrite, QueueWritten, Remove, Sender,
+};
 use crate::store::{Page, QueueReads, RowContent};
 use crate::writer::Half;
 
@@ -67,6 +70,33 @@ async fn serials(data_dir: &Path) -> Vec<u32> {
         RowContent::Gap(_) => u32::MAX,
     };
     rows.into_iter().map(|row| serial(row.content)).collect()
+}
+
+/// A body that `sender` shares between two strangers.
+async fn share_a_body(half: &mut QueueHalf<Lsm>, sender: IdentityKey, to: [IdentityKey; 2]) {
+    let instance = Instance::new([1; 16]);
+    let fence = Authenticate { identity: sender, incarnation: 1, instance, attempt: 1 };
+    let outcome = half.run(&[QueueWrite::Authenticate(fence)], NOW).await.unwrap();
+    let [Ok(QueueWritten::Authenticated(new))] = outcome.answers[..] else { panic!("no session") };
+    let id = SendId { incarnation: 1, counter: 1 };
+    let delivery = |recipient| Delivery {
+        recipient,
+        prefix: Arc::default(),
+        include_body: true,
+        banned: false,
+    };
+    let send = QueueWrite::Multicast(Multicast {
+        sender,
+        session: new.session,
+        id,
+        request: [1; 32],
+        deliveries: to.map(delivery).into(),
+        body: Arc::from([1; 100]),
+        channel: None,
+        ttl_secs: 0,
+        turn: Arc::<Order>::default().enter(id).unwrap(),
+    });
+    half.run(&[send], NOW).await.unwrap();
 }
 
 fn newest_journal(data_dir: &Path) -> PathBuf {
@@ -220,4 +250,62 @@ async fn a_copy_is_whole_and_its_positions_are_never_given_out_again() {
     assert_eq!(rows.len(), 32);
     assert!(matches!(rows[30].content, RowContent::Gap(1)));
     assert!(rows[30].seq > 1 << 32);
+}
+
+#[tokio::test]
+async fn the_counters_of_a_failed_batch_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let queues = open(dir.path(), &clock(), Sync::Full).unwrap();
+    let mut half = half(queues.writer);
+    let others = [2, 3].map(|seed| IdentityKey::new([seed; 32]));
+    share_a_body(&mut half, IdentityKey::new([1; 32]), others).await;
+    let seq = async |half: &mut QueueHalf<Lsm>, serial| match half
+        .run(&[enqueue(serial, 100)], NOW)
+        .await
+        .unwrap()
+        .answers[..]
+    {
+        [Ok(QueueWritten::Seq(seq))] => seq,
+        ref answers => panic!("{answers:?}"),
+    };
+    assert_eq!(seq(&mut half, 0).await, 1);
+    assert_eq!(half.backend.heads.get(&RECIPIENT).unwrap().next_seq, 2);
+    // A batch finds this damage only after it was told what it comes to.
+    half.backend.place.opened().unwrap().state.remove(codec::refs(1)).unwrap();
+    let remove = QueueWrite::Remove(Remove { recipient: others[0], seqs: vec![1] });
+    half.run(&[enqueue(1, 100), enqueue(2, 100), remove], NOW).await.unwrap_err();
+    assert_eq!(seq(&mut half, 3).await, 2);
+    half.backend.close();
+    assert_eq!(serials(dir.path()).await, [0, 3]);
+}
+
+#[tokio::test]
+async fn counters_in_memory_are_those_of_the_store_and_not_too_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let queues = open(dir.path(), &clock(), Sync::Full).unwrap();
+    let mut half = half(queues.writer);
+    for serial in 0..20 {
+        half.run(&[enqueue(serial, 100)], NOW).await.unwrap();
+        let opened = half.backend.place.opened().unwrap();
+        assert_eq!(half.backend.heads.get(&RECIPIENT), load::queue(&opened, &RECIPIENT).unwrap());
+    }
+    let row = half.backend.heads.get(&RECIPIENT).unwrap();
+    let many = |count: u16| {
+        let key = |number: u16| {
+            let mut key = [9; 32];
+            key[..2].copy_from_slice(&number.to_be_bytes());
+            IdentityKey::new(key)
+        };
+        Effects {
+            queues: (0..count).map(|number| (key(number), row)).collect(),
+            ..Effects::default()
+        }
+    };
+    let mut heads = Heads::default();
+    heads.apply(&many(1));
+    heads.apply(&many(4_096));
+    assert_eq!(heads.len(), 4_096);
+    heads.apply(&many(5_000));
+    assert_eq!(heads.len(), 0);
+    half.backend.close();
 }
