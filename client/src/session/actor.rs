@@ -13,7 +13,6 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use quicproquo_core::group::Group;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::kem::HybridSecret;
@@ -22,120 +21,28 @@ use tokio::sync::{mpsc, watch};
 use tracing::{Instrument as _, Span};
 use zeroize::Zeroizing;
 
+use super::Reply;
 use super::command::{Asked, Command};
 use super::input::Input;
+use super::outgoing::Outgoing;
 use super::published::Published;
 use super::recent::Recent;
-use super::repair::Doubts;
 use super::said::Said;
+use super::slot::Slot;
 use super::unit::Unit;
 use super::uplink::Uplink;
-use super::{Hidden, Reply};
 use crate::clock::{Clock, Point};
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
 use crate::model::{Change, GroupState, Health, InvitePolicy, LinkState, Message, Outcome};
 use crate::rpc::{LinkEvent, Stock};
 use crate::store::{
-    Damage, DamagedRow, GroupRecord, Halted, IdentityRecord, IntentRecord, Names, OutboxRecord,
-    Overlay, Owner, Positions, Store, StoreError,
+    Damage, DamagedRow, Halted, IdentityRecord, IntentRecord, Names, Overlay, Owner, Positions,
+    Store, StoreError,
 };
 
 /// Inputs that one transaction takes.
 const INPUTS: usize = 256;
-
-/// A group: its record, its MLS state while a unit uses it, its events while hidden.
-pub(super) struct Slot {
-    pub(super) record: GroupRecord,
-    /// Apart: of most groups it is not there, and it is large.
-    pub(super) mls: Option<Box<Group>>,
-    pub(super) hidden: Vec<Hidden>,
-    /// Its MLS state is deleted.
-    pub(super) forgotten: bool,
-    /// Tries to take it up again since it was isolated.
-    pub(super) retries: u32,
-    pub(super) doubts: Doubts,
-    /// Counts what was processed.
-    pub(super) heard: u64,
-    /// Who was heard in this epoch.
-    pub(super) heard_from: BTreeSet<IdentityKey>,
-    /// Own messages since our keys were replaced, or the session started.
-    pub(super) said: u32,
-}
-
-impl Slot {
-    pub(super) fn new(record: GroupRecord) -> Self {
-        Self {
-            record,
-            mls: None,
-            hidden: Vec::new(),
-            forgotten: false,
-            retries: 0,
-            doubts: Doubts::default(),
-            heard: 0,
-            heard_from: BTreeSet::new(),
-            said: 0,
-        }
-    }
-
-    /// Nothing may be sent or changed: an old copy, or a suspicion that is young.
-    pub(super) fn blocks(&self) -> bool {
-        self.doubts.held || self.record.lost.as_ref().is_some_and(|lost| lost.stale)
-    }
-
-    /// The group was joined again.
-    pub(super) fn restart(&mut self, mls: Group) {
-        self.mls = Some(Box::new(mls));
-        self.doubts = Doubts::default();
-        self.heard_from.clear();
-    }
-}
-
-#[cfg(test)]
-mod size {
-    use super::*;
-
-    /// A session has hundreds of groups that are not loaded.
-    #[test]
-    fn a_group_that_is_not_loaded_takes_little() {
-        let (slot, mls) = (size_of::<Slot>(), size_of::<Group>());
-        assert!(slot <= 1024, "{slot} bytes, and {mls} when it is loaded");
-    }
-}
-
-/// A send on its way.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
-pub(super) struct Outgoing {
-    pub(super) record: OutboxRecord,
-    /// A request is out, for the send or for its result.
-    pub(super) in_flight: bool,
-    /// It waits for a timer or the next link before it is tried again.
-    pub(super) paused: bool,
-    /// The node may have it: ask before sending.
-    pub(super) ask: bool,
-    /// The node has it (a commit that waits for its echo).
-    pub(super) sent: bool,
-    /// On whose behalf.
-    pub(super) by: Span,
-}
-
-impl Outgoing {
-    /// Something new for the node.
-    pub(super) fn new(record: OutboxRecord) -> Self {
-        let (in_flight, paused, ask, sent) = (false, false, false, false);
-        Self { record, in_flight, paused, ask, sent, by: Span::current() }
-    }
-
-    /// The link is another one, or the state was read again: the node may have what has bytes.
-    /// What has none never left, so nobody waits for an answer about it.
-    pub(super) fn relink(&mut self) {
-        self.in_flight = false;
-        self.paused = false;
-        // Of a commit that waits for its echo too: a node that was restored may have lost it.
-        self.sent = false;
-        self.ask = self.record.parcel.is_some();
-    }
-}
 
 /// A caller that waits, and whether an earlier request did the work.
 type Waiting<T> = (Reply<Outcome<T>>, bool);

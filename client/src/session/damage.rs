@@ -6,8 +6,9 @@ use std::time::Duration;
 use quicproquo_core::id::GroupId;
 use sha2::{Digest as _, Sha256};
 
-use super::actor::{Actor, Outgoing};
+use super::actor::Actor;
 use super::input::Input;
+use super::outgoing::Outgoing;
 use super::unit::Unit;
 use crate::event::EventData;
 use crate::store::{IntentSpec, OutboxKind, OutboxRecord, Place, StoreError};

@@ -181,7 +181,7 @@ impl Actor {
     }
 
     /// The state of a group that callers may use.
-    pub(super) fn usable(&self, group: &GroupId) -> Result<&super::actor::Slot, SessionError> {
+    pub(super) fn usable(&self, group: &GroupId) -> Result<&super::slot::Slot, SessionError> {
         let slot = self.groups.get(group).filter(|slot| slot.record.is_visible());
         let slot = slot.ok_or(SessionError::GroupNotFound)?;
         match slot.record.state {

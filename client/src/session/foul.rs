@@ -10,7 +10,7 @@ use quicproquo_core::provider::group_scope;
 
 use super::Session;
 #[cfg(feature = "simulation")]
-use super::send::{recipients, wrap};
+use super::recipients::{recipients, wrap};
 use crate::store::Overlay;
 
 /// A session's own state of a group, and the key that it signs with.

@@ -74,7 +74,7 @@ impl Actor {
         retries: u32,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let isolated = |slot: &super::actor::Slot| {
+        let isolated = |slot: &super::slot::Slot| {
             slot.record.state == GroupState::Isolated && slot.retries == retries
         };
         let Some(slot) = self.groups.get_mut(group).filter(|slot| isolated(slot)) else {

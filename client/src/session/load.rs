@@ -6,9 +6,11 @@ use quicproquo_core::id::GroupId;
 use quicproquo_schemas::limits::{DEDUP_GRACE_SECS, DEFAULT_TTL_SECS};
 use tokio::sync::mpsc;
 
-use super::actor::{Actor, Outgoing, Slot, Waits};
+use super::actor::{Actor, Waits};
 use super::command::{Asked, Command};
 use super::input::Input;
+use super::outgoing::Outgoing;
+use super::slot::Slot;
 use super::unit::Unit;
 use crate::clock::Clock;
 use crate::error::SessionError;

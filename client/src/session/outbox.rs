@@ -12,11 +12,12 @@ use quicproquo_schemas::id::SendId;
 use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
 use tracing::Instrument as _;
 
-use super::actor::{Actor, Outgoing};
+use super::actor::Actor;
 use super::input::Input;
+use super::outgoing::Outgoing;
 use super::pace::{IN_FLIGHT, is_for_now};
 use super::published::with_published;
-use super::send::{Recipients, wrap};
+use super::recipients::{Recipients, wrap};
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;

@@ -11,7 +11,7 @@ use quicproquo_core::suite::{Profile, Suite};
 use super::actor::Actor;
 use super::input::Input;
 use super::outbox::RETRY;
-use super::send::{Recipients, SealFor};
+use super::recipients::{Recipients, SealFor};
 use super::unit::Unit;
 use crate::rpc::{Request, RpcError};
 use crate::store::StoreError;

@@ -12,7 +12,7 @@ use quicproquo_core::suite::{Profile, Suite};
 use super::actor::Actor;
 use super::input::Input;
 use super::receive::INTERNAL;
-use super::send::recipients;
+use super::recipients::recipients;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::guard::guarded;

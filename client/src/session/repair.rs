@@ -15,8 +15,8 @@ use quicproquo_core::message::{MessageInfo, message_info};
 
 use super::actor::Actor;
 use super::input::Input;
+use super::recipients::recipients;
 use super::removed::Told;
-use super::send::recipients;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::model::GroupState;
@@ -348,7 +348,7 @@ impl Actor {
     /// Gives up suspicions that nothing has confirmed for an hour.
     pub(super) fn expire_suspicions(&mut self, unit: &mut Unit) {
         let now = unit.now_ms;
-        let over = |slot: &super::actor::Slot| {
+        let over = |slot: &super::slot::Slot| {
             let lost = slot.record.lost.as_ref();
             lost.is_some_and(|lost| !lost.stale && lost.last_ms + SUSPECTED_MS < now)
         };

@@ -51,7 +51,7 @@ impl Actor {
 
     /// Groups that this identity is no longer in: of an earlier version, or of a crash.
     fn forget_secrets(&mut self, unit: &mut Unit) {
-        let over = |slot: &super::actor::Slot| slot.record.is_over() && !slot.forgotten;
+        let over = |slot: &super::slot::Slot| slot.record.is_over() && !slot.forgotten;
         let groups: Vec<GroupId> =
             self.groups.iter().filter(|(_, slot)| over(slot)).map(|(id, _)| id.clone()).collect();
         for group in groups {

@@ -8,7 +8,8 @@
 use quicproquo_core::id::GroupId;
 use quicproquo_core::suite::Suite;
 
-use super::actor::{Actor, Outgoing};
+use super::actor::Actor;
+use super::outgoing::Outgoing;
 use super::repair::Why;
 use super::unit::Unit;
 use crate::event::EventData;

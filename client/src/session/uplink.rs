@@ -13,9 +13,10 @@ use quicproquo_schemas::id::{Instance, SendId};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, Outgoing};
+use super::actor::Actor;
 use super::input::Input;
 use super::outbox::RETRY;
+use super::outgoing::Outgoing;
 use super::pace::Pace;
 use super::unit::Unit;
 use crate::model::LinkState;

@@ -10,8 +10,9 @@ use quicproquo_core::provider::{RowWrite, ScopedRow, group_scope, key_package_sc
 use quicproquo_core::suite::Suite;
 
 use super::Hidden;
-use super::actor::{Actor, Slot};
+use super::actor::Actor;
 use super::receive::{INTERNAL, reveal};
+use super::slot::Slot;
 use super::unit::{Opened, Unit};
 use crate::error::SessionError;
 use crate::event::EventData;
