@@ -17,165 +17,31 @@ pub(crate) mod blob;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod directory;
+mod error;
 pub(crate) mod lsm;
 mod mark;
 #[cfg(test)]
 mod memory;
+mod operate;
 pub(crate) mod plan;
 pub(crate) mod sqlite;
 pub(crate) mod tails;
 pub(crate) mod write;
 
-use std::path::PathBuf;
-
 use futures::future::BoxFuture;
-use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
+use quicproquo_schemas::id::{IdentityKey, SendId};
 
-use crate::delivery::order::HeldUp;
 use blob::{BlobChange, BlobView, Upload};
+pub(crate) use error::Refusal;
+pub use error::StoreError;
+use error::{INVITE_BAD, INVITE_NEEDED, NOBODY_NEW};
+pub use operate::{IdentityInfo, InviteInfo, NameInfo};
+pub(crate) use operate::{NewInvite, Operate};
 use plan::{Effects, Ids, Loaded, ShareKey, Shares, Strangers, Wanted};
 use write::{
     Admit, Channel, Claim, ClaimName, Deletion, Delivered, Publish, PutBlob, PutHybridKey,
     ReleaseBlob, Sender,
 };
-
-/// The database failed or cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database is damaged; restore a backup.
-    #[error("the database {path} is corrupt: {detail}")]
-    Corrupt {
-        /// Its file.
-        path: PathBuf,
-        /// What the check said.
-        detail: String,
-    },
-    /// The database was written by a newer version of the program.
-    #[error("the database {path} has schema version {found}; this program knows up to {known}")]
-    Newer {
-        /// Its file.
-        path: PathBuf,
-        /// Version in the file.
-        found: i64,
-        /// Newest version known here.
-        known: i64,
-    },
-    /// The database was written by a version of the program that is too old.
-    #[error(
-        "the database {path} has schema version {found}; this program reads {oldest} and later"
-    )]
-    Older {
-        /// Its file.
-        path: PathBuf,
-        /// Version in the file.
-        found: i64,
-        /// Oldest version that can be read.
-        oldest: i64,
-    },
-    /// The file is a database of something else.
-    #[error("{0} is not a database of a quicproquo node")]
-    Foreign(PathBuf),
-    /// The data directory had a database, which is gone.
-    #[error("the database {0} is missing, and a new one would hide the loss; restore it")]
-    Missing(PathBuf),
-    /// The database lacks commits that were acknowledged.
-    #[error(
-        "the database {path} ends at commit {commits}, and commit {acknowledged} was acknowledged: \
-         restore a backup, or remove {mark} to go on without what is lost"
-    )]
-    Behind {
-        /// Its file.
-        path: PathBuf,
-        /// Its last commit.
-        commits: u64,
-        /// The last commit that was acknowledged.
-        acknowledged: u64,
-        /// The file that says so.
-        mark: PathBuf,
-    },
-    /// The database is of an earlier version, and only a node brings it to today's.
-    #[error(
-        "the database {path} has schema version {found}, which this program replaces by {known} \
-         when the node is started: start it once"
-    )]
-    Unmigrated {
-        /// Its file.
-        path: PathBuf,
-        /// Version in the file.
-        found: i64,
-        /// Version that it will have.
-        known: i64,
-    },
-    /// The disk is full.
-    #[error("the disk is full")]
-    Full,
-    /// Any other failure.
-    #[error("database: {0}")]
-    Database(String),
-    /// A file could not be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-/// Why a write was refused; nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The queue has no room.
-    #[error("the queue is full")]
-    QueueFull,
-    /// Another Session is the live one.
-    #[error("displaced by {0}")]
-    Displaced(Instance),
-    /// An incarnation or attempt below one seen before.
-    #[error("an older incarnation or attempt of this identity")]
-    Fenced,
-    /// The policy does not admit this new identity.
-    #[error("{0}")]
-    RegistrationRefused(&'static str),
-    /// The operator has shut the identity out.
-    #[error("the operator of this node has banned this identity")]
-    Banned,
-    /// A send before it was refused for now.
-    #[error(transparent)]
-    HeldUp(#[from] HeldUp),
-    /// The send id names another send, or another incarnation.
-    #[error("{0}")]
-    BadSendId(&'static str),
-    /// The name is somebody else's.
-    #[error("the name is taken")]
-    NameTaken,
-    /// The name was somebody's who is gone.
-    #[error("the name was that of a deleted identity; its heir or the operator can free it")]
-    NameRetired,
-    /// As many names as allowed.
-    #[error("no more names for this identity")]
-    TooManyNames,
-    /// As many packages as allowed.
-    #[error("no more key packages of this ciphersuite")]
-    StockFull,
-    /// The packages of a claim are too large together.
-    #[error("the packages have {bytes} bytes together; the limit is {limit}: claim fewer at once")]
-    ClaimTooLarge {
-        /// What they have.
-        bytes: u64,
-        /// What they may have.
-        limit: u64,
-    },
-    /// The bytes are not those of the blob.
-    #[error("{0}")]
-    BadBlob(&'static str),
-    /// The piece is not the next one.
-    #[error("the upload goes on at {0}")]
-    BadOffset(u64),
-    /// The identity keeps as much as it may.
-    #[error("{0}")]
-    QuotaExceeded(&'static str),
-}
 
 /// Shared bytes of a payload.
 pub(crate) type Bytes = std::sync::Arc<[u8]>;
@@ -398,90 +264,4 @@ pub(crate) trait DirectoryBackend {
     ) -> Result<(), StoreError>;
     /// Removes the owner's reference or upload; nothing there is no error.
     async fn release_blob(&mut self, release: &ReleaseBlob) -> Result<(), StoreError>;
-}
-
-/// An identity as the operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityInfo {
-    /// Its key.
-    pub identity: IdentityKey,
-    /// Whether it has authenticated here; a ban can come first.
-    pub registered: bool,
-    /// Whether it is shut out.
-    pub banned: bool,
-    /// Its names, the first claimed first.
-    pub names: Vec<String>,
-}
-
-/// An invite as the operator sees it; its code was shown once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InviteInfo {
-    /// What it is revoked by.
-    pub id: u64,
-    /// What the operator called it.
-    pub label: String,
-    /// Uses it was made with.
-    pub uses: u32,
-    /// Uses it has left.
-    pub uses_left: u32,
-    /// Unix seconds.
-    pub created_at: u64,
-    /// Unix seconds; none: it does not end.
-    pub expires_at: Option<u64>,
-}
-
-/// A name as the operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NameInfo {
-    /// The name.
-    pub name: String,
-    /// Whose it is; none: that identity is gone.
-    pub owner: Option<IdentityKey>,
-    /// Who alone may claim it, of a deleted identity's name.
-    pub heir: Option<IdentityKey>,
-}
-
-/// Why somebody new is not let in.
-const NOBODY_NEW: &str = "this node admits no new identities";
-const INVITE_NEEDED: &str = "this node asks for an invite";
-const INVITE_BAD: &str = "the invite is not known, is used up or has expired";
-
-/// A new invite.
-#[derive(Debug, Clone)]
-pub(crate) struct NewInvite {
-    /// SHA-256 of the code.
-    pub(crate) hash: [u8; 32],
-    pub(crate) label: String,
-    pub(crate) uses: u32,
-    pub(crate) expires_at: Option<u64>,
-    pub(crate) now: u64,
-}
-
-/// What the operator does, beside a running node or not; each call is one durable transaction.
-pub(crate) trait Operate {
-    /// Shuts an identity out and ends its issued tokens. False: it was banned already.
-    async fn ban(&mut self, identity: IdentityKey, now: u64) -> Result<bool, StoreError>;
-    /// False: it was not banned.
-    async fn unban(&mut self, identity: IdentityKey) -> Result<bool, StoreError>;
-    /// Identities above `after`, at most `limit`, by key.
-    async fn identities(
-        &mut self,
-        after: Option<IdentityKey>,
-        limit: u32,
-    ) -> Result<Vec<IdentityInfo>, StoreError>;
-    /// Returns its id.
-    async fn create_invite(&mut self, invite: &NewInvite) -> Result<u64, StoreError>;
-    /// All invites, the oldest first.
-    async fn invites(&mut self) -> Result<Vec<InviteInfo>, StoreError>;
-    /// False: there is no such invite.
-    async fn revoke_invite(&mut self, id: u64) -> Result<bool, StoreError>;
-    /// All names in order, those of deleted identities too.
-    async fn names(&mut self) -> Result<Vec<NameInfo>, StoreError>;
-    /// Lets `heir` alone, or the first who comes, claim a deleted identity's name. False: it is
-    /// no such name.
-    async fn release_name(
-        &mut self,
-        name: &str,
-        heir: Option<IdentityKey>,
-    ) -> Result<bool, StoreError>;
 }
