@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use quicproquo_core::id::{GroupId, MessageId};
+use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::{IdentityKey, SafetyNumber};
 use quicproquo_schemas::id::Instance;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,10 +13,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::error::SessionError;
-use crate::event::{Cursor, EventPage, SharedPage};
+use crate::event::Cursor;
 use crate::model::{
-    Change, ContextChange, GroupHealth, GroupInfo, Health, History, HistoryQuery, Invitation,
-    InvitePolicy, KnownIdentity, LinkState, Message, NewGroup, Options, Outcome, Outgoing,
+    Change, ContextChange, GroupInfo, Health, InvitePolicy, KnownIdentity, LinkState, Message,
+    NewGroup, Options, Outcome, Outgoing,
 };
 use crate::rpc::Driver;
 use crate::store::{Exported, IdentityRecord, Owner, Store};
@@ -60,6 +60,7 @@ mod outgoing;
 mod pace;
 mod published;
 mod readd;
+mod reads;
 mod receive;
 mod recent;
 mod recipients;
@@ -295,118 +296,6 @@ impl Session {
     /// `StorageUnavailable`.
     pub async fn invite_policy(&self) -> Result<InvitePolicy, SessionError> {
         Ok(self.store.invite_policy(self.owner).await?)
-    }
-
-    /// All groups that are or were visible, the most recently changed first.
-    ///
-    /// # Errors
-    /// `StorageUnavailable`.
-    pub async fn groups(&self) -> Result<Vec<GroupInfo>, SessionError> {
-        self.store.groups(self.owner, &self.identity).await
-    }
-
-    /// One visible group.
-    ///
-    /// # Errors
-    /// `GroupNotFound`.
-    pub async fn group(&self, group: &GroupId) -> Result<GroupInfo, SessionError> {
-        let group = self.store.group(self.owner, &self.identity, group).await?;
-        group.ok_or(SessionError::GroupNotFound)
-    }
-
-    /// How a visible group does.
-    ///
-    /// # Errors
-    /// `GroupNotFound`.
-    pub async fn group_health(&self, group: &GroupId) -> Result<GroupHealth, SessionError> {
-        let health = self.store.group_health(self.owner, &self.identity, group).await?;
-        health.ok_or(SessionError::GroupNotFound)
-    }
-
-    /// Unanswered invitations, the oldest first.
-    ///
-    /// # Errors
-    /// `StorageUnavailable`.
-    pub async fn invitations(&self) -> Result<Vec<Invitation>, SessionError> {
-        self.store.invitations(self.owner).await
-    }
-
-    /// Messages of a visible group as they are now, newest first.
-    ///
-    /// # Errors
-    /// `GroupNotFound`, `CursorInvalid`.
-    pub async fn history(
-        &self,
-        group: &GroupId,
-        query: HistoryQuery,
-    ) -> Result<History, SessionError> {
-        self.group(group).await?;
-        self.store.history(self.owner, &self.identity, group, query).await
-    }
-
-    /// One message of a visible group as it is now; of several senders' messages with this id the oldest.
-    ///
-    /// # Errors
-    /// `GroupNotFound`, `MessageNotFound`.
-    pub async fn message(&self, group: &GroupId, id: &MessageId) -> Result<Message, SessionError> {
-        self.group(group).await?;
-        let message = self.store.message(self.owner, &self.identity, group, id, None).await?;
-        message.ok_or(SessionError::MessageNotFound)
-    }
-
-    /// The same of an own message.
-    ///
-    /// # Errors
-    /// `GroupNotFound`, `MessageNotFound`.
-    pub async fn own_message(
-        &self,
-        group: &GroupId,
-        id: &MessageId,
-    ) -> Result<Message, SessionError> {
-        self.group(group).await?;
-        let own = &self.identity;
-        let message = self.store.message(self.owner, own, group, id, Some(own)).await?;
-        message.ok_or(SessionError::MessageNotFound)
-    }
-
-    /// Events after a cursor, oldest first, at most `limit` (1..=1000).
-    ///
-    /// # Errors
-    /// `CursorExpired`, `CursorInvalid` when it lies beyond the tail.
-    pub async fn events(&self, after: Cursor, limit: u32) -> Result<EventPage, SessionError> {
-        self.shared_events(after, limit).await.map(Into::into)
-    }
-
-    /// The same for one of many who read along: what is new is there once for all of them.
-    ///
-    /// # Errors
-    /// As [`Session::events`].
-    pub async fn shared_events(
-        &self,
-        after: Cursor,
-        limit: u32,
-    ) -> Result<SharedPage, SessionError> {
-        let now = self.clock.now_ms();
-        if let Some(page) = self.recent.page(after, limit, now) {
-            return Ok(page);
-        }
-        let tail = *self.tail.borrow();
-        let page = self.store.events(self.owner, &self.identity, after, tail, limit, now).await?;
-        Ok(page.into())
-    }
-
-    /// Where the log begins: a cursor before this one has expired, and reading after this one gives
-    /// the oldest event that is kept.
-    ///
-    /// # Errors
-    /// `StorageUnavailable`.
-    pub async fn oldest(&self) -> Result<Cursor, SessionError> {
-        Ok(Cursor(self.store.forgotten_up_to(self.owner).await?))
-    }
-
-    /// The newest position of the log; changes whenever events become readable.
-    pub fn tail(&self) -> watch::Receiver<Cursor> {
-        self.tail.clone()
     }
 
     /// Goes on after another instance has displaced this one, or after an export: an operator says
