@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{Args, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
@@ -169,6 +169,13 @@ pub(crate) struct Layers {
     pub(crate) bots: BotsLayer,
 }
 
+/// The gateway's door as the environment has it.
+#[derive(Debug, Parser)]
+struct Variables {
+    #[command(flatten)]
+    door: HttpLayer,
+}
+
 impl Settings {
     /// Puts the layers over each other.
     pub(crate) fn load(common: CommonArgs, layers: Layers) -> Result<Self, Failure> {
@@ -176,10 +183,16 @@ impl Settings {
     }
 
     /// The settings of a command that asks a gateway and keeps nothing itself: its `data_dir`, where
-    /// a token may be, is empty when none is given and there is no home.
+    /// a token may be, is empty when none is given and there is no home. It has no flags for the
+    /// door of the gateway, but finds it where the variables have put it.
     pub(crate) fn of_caller(common: CommonArgs) -> Result<Self, Failure> {
         let home = || Ok(default_data_dir().unwrap_or_default());
-        Self::load_from(common, Layers::default(), home)
+        let http = Variables::try_parse_from([""]).map_err(|error| {
+            let text = error.to_string();
+            let said = text.lines().next().unwrap_or_default();
+            Failure::usage(said.trim_start_matches("error: "))
+        })?;
+        Self::load_from(common, Layers { http: http.door, ..Layers::default() }, home)
     }
 
     fn load_from(

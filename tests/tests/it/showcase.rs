@@ -34,6 +34,17 @@ async fn health_and_config_check_speak() {
     let (code, text) = qpq(&["health", "--url", &up.url()], Duration::from_secs(20)).await;
     assert_eq!(code, 0, "{text}");
     let url = up.url();
+    let told = async |listen: &str| {
+        let asked =
+            Command::new(files::qpq()).arg("health").env("QPQ_HTTP_LISTEN", listen).output();
+        let asked = within("qpq to end", Duration::from_secs(20), asked).await.unwrap();
+        (asked.status.code(), String::from_utf8_lossy(&asked.stderr).into_owned())
+    };
+    let (code, text) = told(url.trim_start_matches("http://")).await;
+    assert_eq!(code, Some(0), "the variable of the gateway says where it is: {text}");
+    let (code, text) = told("nowhere").await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("--http-listen") && text.lines().count() == 1, "{text}");
     up.stop().await;
     let (code, _) = qpq(&["health", "--url", &url], Duration::from_secs(20)).await;
     assert_ne!(code, 0, "nothing is there");
