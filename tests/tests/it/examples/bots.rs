@@ -243,8 +243,9 @@ async fn the_on_call_bot_asks_until_somebody_reacts() {
     alice.insist(&group, "page", "page the disk is full").await;
     hears(&alice, &tail, &group, "@alice: the disk is full (says alice)").await;
     program.kill().await;
-    // It goes on where it was, and asks the next one.
-    let mut program = start("300");
+    // It goes on where it was, and asks the next one: after this wait, if it was killed before it
+    // had noted the first question.
+    let mut program = start("30");
     program.says("listening", 2).await;
     let question = hears(&alice, &tail, &group, "@bob: the disk is full").await;
     let id = question["message_id"].as_str().expect("an id");
