@@ -81,6 +81,8 @@ mod tests {
         assert!(granted >= 2 * most.min(WAITING), "{granted} of {most}");
         if granted >= WAITING {
             assert_eq!(kept(&large), 1_000);
+        }
+        if SockRef::from(&small).recv_buffer_size().unwrap() <= 1_000 * PAYLOAD {
             assert!(kept(&small) < 1_000);
         }
     }
