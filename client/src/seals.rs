@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::store::{Field, Sealer, bind};
-
-/// What a seal holds that is there only for what it binds.
-const NOTHING: &[u8] = &[1];
+use crate::store::{Field, NOTHING, Sealer, bind};
 
 /// Seals values to the row in which they are, and to what stands there in the open.
 #[derive(Clone)]

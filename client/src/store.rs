@@ -59,7 +59,7 @@ mod writer;
 pub(crate) use archive::Exported;
 pub(crate) use attachments::StoredAttachment;
 pub(crate) use batch::Batch;
-pub(crate) use bound::{Field, bind};
+pub(crate) use bound::{Field, NOTHING, bind};
 #[cfg(test)]
 pub(crate) use contacts::TrustRow;
 pub(crate) use contacts::{Handover, Names, Pin};

@@ -1,21 +1,18 @@
 //! Messages that wait are encrypted when their group can, and the bytes kept with the ratchet that
 //! made them.
 
-use quicproquo_core::content::{Content, ContentError, Version};
-use quicproquo_core::id::{GroupId, MessageId};
-use quicproquo_core::suite::{Profile, Suite};
-use zeroize::Zeroizing;
+use quicproquo_core::id::GroupId;
+use quicproquo_core::suite::Suite;
 
 use super::actor::Actor;
 use super::published::with_published;
 use super::recipients::{recipients, wrap};
-use super::send::{MAX_CONTENT, MAX_TEXT};
+use super::send::plaintext;
 use super::slot::Slot;
 use super::unit::Unit;
-use crate::error::SessionError;
 use crate::guard::guarded;
 use crate::model::GroupState;
-use crate::store::{MessageContent, OutboxKind, Parcel, StoreError, StoredMessage};
+use crate::store::{OutboxKind, Parcel, StoreError, StoredMessage};
 
 impl Actor {
     /// Encrypts what waits in a group, in order, when the group can encrypt.
@@ -181,31 +178,4 @@ impl Actor {
         let mls = self.mls(group).await?;
         Ok(mls.is_some_and(|mls| mls.is_active() && !mls.has_pending() && !mls.has_proposals()))
     }
-}
-
-pub(super) fn plaintext(
-    id: MessageId,
-    content: &MessageContent,
-    profile: Profile,
-) -> Result<Zeroizing<Vec<u8>>, SessionError> {
-    let version = match profile {
-        Profile::Standard => Version::V2,
-        Profile::Plain => Version::V1,
-    };
-    let plain = Content {
-        id,
-        kind: content.kind.clone(),
-        body: content.body.clone(),
-        relates_to: content.relates_to.clone(),
-        sent_at_ms: Some(content.sent_at_ms),
-    };
-    plain.encode(version).map(Zeroizing::new).map_err(|error| match error {
-        ContentError::TooLong => {
-            SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT }
-        }
-        ContentError::TextTooLong => {
-            SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT }
-        }
-        error => SessionError::Invalid(error.to_string()),
-    })
 }

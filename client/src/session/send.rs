@@ -1,11 +1,12 @@
 //! Messages are taken: written with their place in the outbox before the network is touched.
 
-use quicproquo_core::content::MAX_CONTENT_LEN;
+use quicproquo_core::content::{Content, ContentError, MAX_CONTENT_LEN, Version};
 use quicproquo_core::id::{GroupId, MessageId};
+use quicproquo_core::suite::Profile;
+use zeroize::Zeroizing;
 
 use super::Reply;
 use super::actor::Actor;
-use super::encrypt::plaintext;
 use super::input::Input;
 use super::outgoing;
 use super::unit::Unit;
@@ -16,9 +17,9 @@ use crate::store::{
 };
 
 /// Largest text of a message, in bytes.
-pub(super) const MAX_TEXT: usize = 64 * 1024;
+const MAX_TEXT: usize = 64 * 1024;
 /// Largest content of a message, in bytes.
-pub(super) const MAX_CONTENT: usize = MAX_CONTENT_LEN;
+const MAX_CONTENT: usize = MAX_CONTENT_LEN;
 /// Contents up to this are not encoded again when they are encrypted, bytes.
 const KEPT: usize = 16 * 1024;
 
@@ -194,4 +195,32 @@ fn check_text(body: &serde_json::Value) -> Result<(), SessionError> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// A content as it is encrypted.
+pub(super) fn plaintext(
+    id: MessageId,
+    content: &MessageContent,
+    profile: Profile,
+) -> Result<Zeroizing<Vec<u8>>, SessionError> {
+    let version = match profile {
+        Profile::Standard => Version::V2,
+        Profile::Plain => Version::V1,
+    };
+    let plain = Content {
+        id,
+        kind: content.kind.clone(),
+        body: content.body.clone(),
+        relates_to: content.relates_to.clone(),
+        sent_at_ms: Some(content.sent_at_ms),
+    };
+    plain.encode(version).map(Zeroizing::new).map_err(|error| match error {
+        ContentError::TooLong => {
+            SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT }
+        }
+        ContentError::TextTooLong => {
+            SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT }
+        }
+        error => SessionError::Invalid(error.to_string()),
+    })
 }

@@ -51,7 +51,7 @@ fn length(bytes: &[u8]) -> [u8; 4] {
 }
 
 /// What a seal holds that is there only for what it binds.
-pub(super) const NOTHING: &[u8] = &[1];
+pub(crate) const NOTHING: &[u8] = &[1];
 
 #[cfg(test)]
 mod tests {
