@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_wake_of_another_thread_is_lost() {
-        const MESSAGES: usize = 100_000;
+        const MESSAGES: usize = 10_000;
         let (sender, mut receiver) = mpsc::channel(1);
         let sending = thread::spawn(move || {
             for number in 0..MESSAGES {
