@@ -88,8 +88,11 @@ const DELETE_IDENTITY: u8 = 14;
 impl Peer {
     /// Authenticates again, with a token of the operator.
     async fn come_anew(&self) {
-        // A deletion that was not waited for may still be under way.
+        // A deletion that was not waited for may be done or still under way; or it was refused, or
+        // dropped before it began, which nobody was told: then this one does it.
         let deleted = async {
+            let request = self.session.borrow().delete_identity_request();
+            let _ = request.send().promise.await;
             loop {
                 let request = self.session.borrow().ack_request();
                 if request.send().promise.await.is_err() {
@@ -260,4 +263,19 @@ async fn authenticate(connection: &quinn::Connection, node: &node::Client) -> se
     let answer = request.send().promise.await.expect("a Session");
     let answer = answer.get().expect("an answer");
     answer.get_session().expect("a Session")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a slow machine nobody waits for the answer that a deletion is refused.
+    #[test]
+    fn a_deletion_that_was_none_is_made_up_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let rig = Rig::start(dir.path());
+        rig.local.block_on(&rig.runtime, rig.peer.come_anew());
+        rig.check();
+        rig.stop();
+    }
 }

@@ -279,6 +279,30 @@ async fn the_counters_of_a_failed_batch_are_forgotten() {
     assert_eq!(serials(dir.path()).await, [0, 3]);
 }
 
+/// Who had no room shares nothing; a body that nobody shares is not kept at all.
+#[tokio::test]
+async fn a_body_goes_with_the_last_row_that_shares_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let queues = open(dir.path(), &clock(), Sync::Full).unwrap();
+    let mut half = half(queues.writer);
+    half.limits.rows = 4;
+    half.run(&[0, 1, 2, 3].map(|serial| enqueue(serial, 100)), NOW).await.unwrap();
+    let (sender, other) = (IdentityKey::new([1; 32]), IdentityKey::new([2; 32]));
+    share_a_body(&mut half, sender, [other, RECIPIENT]).await;
+    let kept = |half: &QueueHalf<Lsm>, body| {
+        let opened = half.backend.place.opened().unwrap();
+        opened.bodies.get(codec::body(body)).unwrap().is_some()
+    };
+    assert!(kept(&half, 1));
+    let remove = QueueWrite::Remove(Remove { recipient: other, seqs: vec![1] });
+    half.run(&[remove], NOW).await.unwrap();
+    assert!(!kept(&half, 1));
+    half.limits.rows = 0;
+    share_a_body(&mut half, IdentityKey::new([3; 32]), [other, RECIPIENT]).await;
+    assert!(!kept(&half, 1) && !kept(&half, 2));
+    half.backend.close();
+}
+
 #[tokio::test]
 async fn counters_in_memory_are_those_of_the_store_and_not_too_many() {
     let dir = tempfile::tempdir().unwrap();
