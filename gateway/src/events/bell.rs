@@ -7,13 +7,16 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures::task::AtomicWaker;
 
-/// Stands between a task and what it waits for.
+/// Stands between a task and two things that it waits for.
 #[derive(Debug)]
 pub(super) struct Bell {
     rope: Arc<Rope>,
     waker: Waker,
+    /// Whether it has rung for the second one. Only the task looks at it.
+    second: AtomicBool,
 }
 
+/// Both in one place, which is all of the bell that a task looks at in vain.
 #[derive(Debug)]
 struct Rope {
     rung: AtomicBool,
@@ -35,26 +38,33 @@ impl Bell {
     /// One that has rung: nothing was polled yet.
     pub(super) fn new() -> Self {
         let rope = Arc::new(Rope { rung: AtomicBool::new(true), task: AtomicWaker::new() });
-        Self { waker: Arc::clone(&rope).into(), rope }
+        Self { waker: Arc::clone(&rope).into(), rope, second: AtomicBool::new(false) }
     }
 
-    /// Polls, if something polled here before has woken or was ready. It must be polled with this
-    /// bell only, and stay where it is while it is pending.
-    pub(super) fn poll<T>(
+    /// Polls the first thing if something has woken. What is pending must stay where it is; when it
+    /// is ready it is over.
+    pub(super) fn first<T>(
         &self,
         cx: &Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        // First, so that who rings from here on wakes the task.
+        // Before a look at the bell, so that who rings from here on wakes the task.
         self.rope.task.register(cx.waker());
         if !self.rope.rung.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
-        let polled = poll(&mut Context::from_waker(&self.waker));
-        if polled.is_ready() {
-            // There may be more, and nobody will say so.
-            self.rope.rung.store(true, Ordering::Release);
+        self.second.store(true, Ordering::Relaxed);
+        poll(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Polls the second thing if something has woken, or if it was ready the last time: then there
+    /// may be more, and nobody will say so. Each time [`Bell::first`] comes before.
+    pub(super) fn second<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        if !self.second.load(Ordering::Relaxed) {
+            return Poll::Pending;
         }
+        let polled = poll(&mut Context::from_waker(&self.waker));
+        self.second.store(polled.is_ready(), Ordering::Relaxed);
         polled
     }
 }
@@ -62,47 +72,62 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::future::poll_fn;
+    use std::future::{pending, poll_fn};
+    use std::pin::pin;
 
     use futures::FutureExt;
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, oneshot};
+    use tokio_util::task::TaskTracker;
 
     use super::*;
 
     #[tokio::test]
     async fn only_what_has_rung_is_polled_and_nothing_is_missed() {
-        let (bell, polls) = (Bell::new(), Cell::new(0));
+        let (bell, polls) = (Bell::new(), Cell::new((0, 0)));
         let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (end, mut ended) = oneshot::channel::<()>();
         let mut next = || {
-            poll_fn(|cx| {
-                bell.poll(cx, |cx| {
-                    polls.set(polls.get() + 1);
+            let look = poll_fn(|cx| {
+                let over = bell.first(cx, |cx| {
+                    polls.set((polls.get().0 + 1, polls.get().1));
+                    ended.poll_unpin(cx)
+                });
+                if over.is_ready() {
+                    return Poll::Ready(None);
+                }
+                bell.second(|cx| {
+                    polls.set((polls.get().0, polls.get().1 + 1));
                     receiver.poll_recv(cx)
                 })
-            })
-            .now_or_never()
+            });
+            look.now_or_never()
         };
         assert_eq!((next(), next(), next()), (None, None, None));
-        assert_eq!(polls.get(), 1, "nothing has rung");
+        assert_eq!(polls.get(), (1, 1), "nothing has rung");
         sender.send(1).unwrap();
         sender.send(2).unwrap();
-        assert_eq!((next(), next(), next()), (Some(Some(1)), Some(Some(2)), None));
-        assert_eq!(polls.get(), 4);
-        assert_eq!(next(), None);
-        assert_eq!(polls.get(), 4);
+        assert_eq!((next(), next(), next(), next()), (Some(Some(1)), Some(Some(2)), None, None));
+        assert_eq!(polls.get(), (2, 4), "until the second one had nothing");
+        end.send(()).unwrap();
+        assert_eq!(next(), Some(None));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn who_waits_is_woken() {
+        const COUNT: usize = 10_000;
         let (bell, (sender, mut receiver)) = (Bell::new(), mpsc::channel(1));
-        tokio_util::task::TaskTracker::new().spawn(async move {
-            for number in 0..10_000 {
+        TaskTracker::new().spawn(async move {
+            for number in 0..COUNT {
                 sender.send(number).await.unwrap();
             }
         });
-        for number in 0..10_000 {
-            let heard = poll_fn(|cx| bell.poll(cx, |cx| receiver.poll_recv(cx))).await;
-            assert_eq!(heard, Some(number));
+        let mut never = pin!(pending::<()>());
+        for number in 0..COUNT {
+            let heard = poll_fn(|cx| {
+                let _ = bell.first(cx, |cx| never.as_mut().poll(cx));
+                bell.second(|cx| receiver.poll_recv(cx))
+            });
+            assert_eq!(heard.await, Some(number));
         }
     }
 }

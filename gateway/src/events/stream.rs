@@ -41,8 +41,8 @@ const HEARTBEAT: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_mins(1);
 /// How long the end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The same for a peer that has not read for so long.
-const LATE_CLOSE: Duration = Duration::from_secs(10);
+/// The same for a peer that has not read for long, unless it reads nothing again.
+const LATE_CLOSE: Duration = Duration::from_secs(20);
 /// A browser's first frame must come in this time.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,8 +58,6 @@ pub(crate) struct Stream {
     sends: FuturesUnordered<BoxFuture<'static, Outgoing>>,
     heartbeat: Interval,
     last_heard: Instant,
-    /// Rung by all that may interrupt the reading of the log.
-    bell: Bell,
 }
 
 /// What interrupts the reading of the log.
@@ -93,7 +91,6 @@ impl Stream {
             sends: FuturesUnordered::new(),
             heartbeat,
             last_heard: Instant::now(),
-            bell: Bell::new(),
         }
     }
 
@@ -138,23 +135,23 @@ impl Stream {
         let (mut end, bell) = (pin!(end), Bell::new());
         tokio::select! {
             biased;
-            end = poll_fn(|cx| bell.poll(cx, |cx| end.as_mut().poll(cx))) => Err(end),
-            end = self.work(socket) => end,
+            end = poll_fn(|cx| bell.first(cx, |cx| end.as_mut().poll(cx))) => Err(end),
+            end = self.work(socket, &bell) => end,
         }
     }
 
-    async fn work(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+    async fn work(&mut self, socket: &mut WebSocket, bell: &Bell) -> Result<(), End> {
         let heartbeat_ms = u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default();
         let hello = Outgoing::hello(heartbeat_ms, self.source.cursor(), self.consumer.clone());
         feed(socket, hello.text()).await?;
         flush(socket).await?;
         loop {
             let turn = {
-                let Self { bell, heartbeat, sends, source, queue, .. } = &mut *self;
+                let Self { heartbeat, sends, source, queue, .. } = &mut *self;
                 // In this order: what the peer has handled is known before leases are judged.
                 tokio::select! {
                     biased;
-                    heard = poll_fn(|cx| bell.poll(cx, |cx| listen(heartbeat, sends, socket, cx))) => {
+                    heard = poll_fn(|_| bell.second(|cx| listen(heartbeat, sends, socket, cx))) => {
                         Turn::Heard(heard)
                     }
                     ready = source.ready(), if queue.is_empty() => Turn::Read(ready),

@@ -181,6 +181,8 @@ async fn who_reads_on_too_late_is_told_why_it_was_closed() {
     })
     .await;
     prompt.ping().await;
+    // Longer than others get for their last frame.
+    tokio::time::sleep(3 * PAUSE).await;
     let mut numbers = Vec::new();
     let code = within("the close frame", LONG, async {
         loop {
