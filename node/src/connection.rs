@@ -7,7 +7,7 @@ use std::time::Duration;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
 use futures::FutureExt;
 use quicproquo_schemas::close::CloseCode;
-use quicproquo_transport::{Fault, FrameError};
+use quicproquo_transport::{Eager, Fault, FrameError};
 use quinn::{Connection, ConnectionError, VarInt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -104,8 +104,9 @@ async fn converse(
         ended: ended.clone(),
         tasks: tasks.clone(),
     };
-    let mut system = RpcSystem::new(Box::new(network), Some(bootstrap(peer).client));
+    let system = RpcSystem::new(Box::new(network), Some(bootstrap(peer).client));
     let disconnector = system.get_disconnector();
+    let mut system = Eager::new(system);
 
     // Said before the stream is closed: with it the system ends too.
     let intent = RefCell::new(None);

@@ -6,6 +6,7 @@
 
 mod budget;
 mod datagrams;
+mod eager;
 mod frame;
 mod ledger;
 mod link;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use budget::{Budget, Loan};
 pub use datagrams::{LOOPBACK_PAYLOAD, bind, enlarge_datagrams, is_loopback};
+pub use eager::Eager;
 pub use frame::{Assembler, Frame, FrameError, FrameLimit, MAX_SEGMENTS};
 pub use ledger::CallLimit;
 pub use link::{Fault, Link, Rules, Turn};

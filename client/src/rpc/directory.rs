@@ -1,12 +1,15 @@
 //! The key directory: key packages, names, hybrid keys.
 
-use capnp::capability::FromClientHook as _;
+use capnp::capability::{FromClientHook as _, Promise, Response};
 use quicproquo_core::identity::IdentityKey;
+use quicproquo_schemas::code::ErrorCode;
 use quicproquo_schemas::node_capnp::node_service;
+use quicproquo_schemas::session_capnp::session;
+use quicproquo_schemas::session_capnp::session::claim_key_packages_results;
 use quicproquo_schemas::session_capnp::stock as stock_entry;
 
 use super::link::{Live, set_auth};
-use super::{Answer, Stock};
+use super::{Answer, RpcError, Stock};
 
 pub(super) fn publish(
     live: &Live,
@@ -40,32 +43,64 @@ pub(super) fn stock(live: &Live, answer: Answer<Vec<Stock>>) {
     });
 }
 
+/// Claims a package of each. When they are too much for one answer the node takes none, and each half
+/// is claimed by itself.
 pub(super) fn claim(
     live: &Live,
-    identities: &[IdentityKey],
+    identities: Vec<IdentityKey>,
     ciphersuite: u16,
     answer: Answer<Vec<Option<Vec<u8>>>>,
 ) {
-    let mut request = live.session.claim_key_packages_request();
+    let session = live.session.clone();
+    let first = ask_packages(&session, &identities, ciphersuite);
+    tokio::task::spawn_local(async move {
+        let result = packages_of(&session, &identities, ciphersuite, first).await;
+        let _ = answer.send(result);
+    });
+}
+
+type Asked = Promise<Response<claim_key_packages_results::Owned>, capnp::Error>;
+
+fn ask_packages(session: &session::Client, of: &[IdentityKey], ciphersuite: u16) -> Asked {
+    let mut request = session.claim_key_packages_request();
     let mut params = request.get();
     params.set_ciphersuite(ciphersuite);
-    let mut list = params.init_identities(u32::try_from(identities.len()).unwrap_or(u32::MAX));
-    for (index, identity) in (0..).zip(identities) {
+    let mut list = params.init_identities(u32::try_from(of.len()).unwrap_or(u32::MAX));
+    for (index, identity) in (0..).zip(of) {
         list.set(index, identity.as_bytes());
     }
-    let promise = request.send().promise;
-    tokio::task::spawn_local(async move {
-        let result = async {
-            let response = promise.await?;
-            let packages = response.get()?.get_packages()?;
-            packages
-                .iter()
-                .map(|package| package.map(|bytes| (!bytes.is_empty()).then(|| bytes.to_vec())))
-                .collect()
-        };
-        let result: Result<_, capnp::Error> = result.await;
-        let _ = answer.send(result.map_err(Into::into));
-    });
+    request.send().promise
+}
+
+/// The packages that were asked for, in as many calls as it takes, one after the other.
+async fn packages_of(
+    session: &session::Client,
+    identities: &[IdentityKey],
+    ciphersuite: u16,
+    asked: Asked,
+) -> Result<Vec<Option<Vec<u8>>>, RpcError> {
+    let mut claimed = Vec::with_capacity(identities.len());
+    let mut parts = vec![identities];
+    let mut asked = Some(asked);
+    while let Some(part) = parts.pop() {
+        let asking = asked.take().unwrap_or_else(|| ask_packages(session, part, ciphersuite));
+        match packages(asking).await {
+            Err(RpcError::Coded { code: ErrorCode::TooLarge, .. }) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            packages => claimed.extend(packages?),
+        }
+    }
+    Ok(claimed)
+}
+
+async fn packages(asked: Asked) -> Result<Vec<Option<Vec<u8>>>, RpcError> {
+    let response = asked.await?;
+    let packages = response.get()?.get_packages()?;
+    let some = |package: &[u8]| (!package.is_empty()).then(|| package.to_vec());
+    let packages = packages.iter().map(|package| package.map(some));
+    Ok(packages.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn claim_name(live: &Live, name: &str, signature: &[u8; 64], answer: Answer<()>) {

@@ -279,7 +279,7 @@ fn dispatch(live: &Live, identity: quicproquo_core::identity::IdentityKey, reque
             directory::publish(live, &one_time, last_resort.as_deref(), replace, answer);
         }
         Request::ClaimKeyPackages { identities, ciphersuite, answer } => {
-            directory::claim(live, &identities, ciphersuite, answer);
+            directory::claim(live, identities, ciphersuite, answer);
         }
         Request::KeyPackageStock { answer } => directory::stock(live, answer),
         Request::ClaimName { name, signature, answer } => {

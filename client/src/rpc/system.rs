@@ -5,7 +5,7 @@ use std::time::Duration;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp};
 use quicproquo_schemas::limits;
 use quicproquo_schemas::session_capnp::node;
-use quicproquo_transport::{FrameLimit, Rules};
+use quicproquo_transport::{Eager, FrameLimit, Rules};
 use quinn::Connection;
 use tokio::task::JoinHandle;
 
@@ -29,7 +29,7 @@ pub(crate) async fn start(
     let (network, _) = quicproquo_transport::open(send, receive, side, rules());
     let mut system = RpcSystem::new(Box::new(network), None);
     let node: node::Client = system.bootstrap(rpc_twoparty_capnp::Side::Server);
-    Ok((node, tokio::task::spawn_local(system)))
+    Ok((node, tokio::task::spawn_local(Eager::new(system))))
 }
 
 /// What the node may send. However much waits to be written, the node's answers are read: if both

@@ -55,6 +55,23 @@ impl Actor {
         }
     }
 
+    /// Whoever asks where the group is may be an old copy, without the private half of the key that
+    /// is in its leaf now: it has published one of its own. Each of the two is tried in turn.
+    pub(super) fn leaf_or_published(&mut self, asker: Recipients) -> Recipients {
+        let turn = |(member, seal)| match seal {
+            SealFor::Leaf(leaf) => {
+                // Taken: it is asked for anew, since the other copy may have published its own.
+                if let Some(Some(key)) = self.published.remove(&member) {
+                    return (member, SealFor::Published(key));
+                }
+                self.ask_key(member);
+                (member, SealFor::Leaf(leaf))
+            }
+            seal => (member, seal),
+        };
+        asker.into_iter().map(turn).collect()
+    }
+
     /// The node has told a published key, or that there is none.
     pub(super) fn hybrid_key(
         &mut self,

@@ -115,6 +115,7 @@ impl Actor {
         // The bytes may be kept only when the ratchet that made them will be.
         let Some(bytes) = bytes.filter(|_| mls.flush().is_ok()) else { return Ok(()) };
         let to = recipients(mls, |key| *key == member);
+        let to = self.leaf_or_published(to);
         if let Err(error) = self.put_outgoing(group, OutboxKind::Repair, &bytes, to, unit) {
             tracing::warn!(%error, "where the group is cannot be shown");
         }

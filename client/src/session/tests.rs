@@ -15,6 +15,7 @@ use crate::session::Session;
 mod bulk;
 pub(crate) mod forks;
 mod hostile;
+mod large_packages;
 mod old_copies;
 mod reconnect;
 mod stranger;

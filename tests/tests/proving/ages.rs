@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quicproquo_client::{GroupId, Suite};
+use quicproquo_client::{GroupId, GroupState, Suite};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, World};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -70,5 +70,29 @@ fn keys_are_replaced_in_time_and_former_halves_go() {
         world.settle().await;
         world.judge().await;
         world.end().await.assert_clean("after 20 weeks");
+    });
+}
+
+/// The others seal for the key that the newer copy has put into its leaf, whose private half an
+/// older copy lacks.
+#[test]
+fn an_old_copy_without_the_key_of_its_leaf_is_added_again() {
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        world.losses = true;
+        let others = world.keys()[1..].to_vec();
+        let made = world.ask(0, None, Kind::Create(others, Suite::Envelope)).await;
+        world.rest().await;
+        let group = world.operations[made].group.clone().expect("a group");
+        world.back_up(0).await;
+        // Twice, so that the package's key and the leaf's are both of the newer copy alone.
+        days(&mut world, 15).await;
+        world.ask(0, Some(group.clone()), Kind::Send).await;
+        world.rest().await;
+        world.restore(0).await;
+        world.settle().await;
+        assert_eq!(world.stands(0, &group).await, Some(GroupState::Active), "{}", world.verdict);
+        world.judge().await;
+        world.end().await.assert_clean("at the end");
     });
 }

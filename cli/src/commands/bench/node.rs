@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::exit::Failure;
 use crate::output::{progress, say};
 use crate::shutdown::Signals;
-use cases::{CONNECTIONS, Case};
+use cases::{CONNECTIONS, Case, PACE};
 use floors::Floors;
 use table::{Figure, Table};
 
@@ -28,8 +28,16 @@ struct Effort {
     rounds: usize,
     /// Time of each case and floor, per round.
     time: Duration,
-    /// Rows of an open loop, packages of each owner, and a tenth of the rows of a backlog.
+    /// Rows of an open loop and of its floors, packages of each owner, and a tenth of the rows of a
+    /// backlog.
     count: usize,
+}
+
+impl Effort {
+    /// Time of an open loop.
+    fn paced(self) -> Duration {
+        PACE * u32::try_from(self.count).unwrap_or(u32::MAX)
+    }
 }
 
 /// Measures and prints.
@@ -95,7 +103,7 @@ async fn measure(
     };
     let mut table = Table::default();
     for round in 1..=effort.rounds {
-        let mut floors = Floors::new(&dir, effort.time);
+        let mut floors = Floors::new(&dir, effort);
         let mut loaded: Option<Loaded> = None;
         for case in &cases {
             progress(format_args!("round {round} of {}: {}", effort.rounds, case.name));

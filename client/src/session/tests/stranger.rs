@@ -120,7 +120,11 @@ impl Stranger {
         let (identity, now) = (&self.identity, crate::clock::now_secs());
         let made =
             KeyPackages::generate(identity, suite, 1, false, hybrid.public(), now, &store).unwrap();
-        let one_time = made.into_iter().map(|package| package.bytes).collect();
+        self.publish_these(made.into_iter().map(|package| package.bytes).collect()).await;
+    }
+
+    /// Publishes key packages.
+    pub(crate) async fn publish_these(&self, one_time: Vec<Vec<u8>>) {
         let (last_resort, replace) = (None, false);
         self.ask(|answer| Request::PublishKeyPackages { one_time, last_resort, replace, answer })
             .await;
@@ -146,8 +150,12 @@ impl Stranger {
 
     /// Claims a key package.
     pub(crate) async fn package(&self, of: IdentityKey, suite: Suite) -> Vec<u8> {
-        let (identities, ciphersuite) = (vec![of], suite.code());
-        let claim = |answer| Request::ClaimKeyPackages { identities, ciphersuite, answer };
-        self.ask(claim).await.remove(0).expect("a package")
+        self.packages(&[of], suite).await.remove(0).expect("a package")
+    }
+
+    /// Claims a key package of each.
+    pub(crate) async fn packages(&self, of: &[IdentityKey], suite: Suite) -> Vec<Option<Vec<u8>>> {
+        let (identities, ciphersuite) = (of.to_vec(), suite.code());
+        self.ask(|answer| Request::ClaimKeyPackages { identities, ciphersuite, answer }).await
     }
 }

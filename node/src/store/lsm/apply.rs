@@ -64,8 +64,10 @@ pub(super) fn apply(
         batch.insert(&opened.bodies, codec::body(body.id), &*body.data);
         batch.insert(&opened.state, codec::refs(body.id), body.refs.to_be_bytes());
     }
+    let mut value = Vec::new();
     for row in &effects.rows {
-        batch.insert(&opened.rows, codec::row(row.queue, row.seq), codec::put_row(row));
+        let key = codec::row(row.queue, row.seq);
+        batch.insert(&opened.rows, key, codec::put_row(row, &mut value));
         if row.meta.gap == 0 {
             let key = codec::expiry(row.meta.expires_at, row.queue, row.seq);
             batch.insert(&opened.index, key, []);

@@ -122,18 +122,22 @@ pub(super) fn meta(value: &[u8]) -> Result<(RowMeta, usize), StoreError> {
     Ok((RowMeta { sender, size, gap, channel, body, expires_at, stranger }, reader.at))
 }
 
-/// Value of a row.
-pub(super) fn put_row(row: &NewRow) -> Vec<u8> {
-    put_meta(&row.meta, &row.head)
+/// Value of a row, made in `value`, whose memory may serve for many.
+pub(super) fn put_row<'a>(row: &NewRow, value: &'a mut Vec<u8>) -> &'a [u8] {
+    value.clear();
+    put_meta(&row.meta, &row.head, value);
+    value
 }
 
 /// Value of a gap.
 pub(super) fn put_gap(lost: u32) -> Vec<u8> {
-    put_meta(&RowMeta::of_gap(lost), &[])
+    let mut value = Vec::new();
+    put_meta(&RowMeta::of_gap(lost), &[], &mut value);
+    value
 }
 
-fn put_meta(meta: &RowMeta, head: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(head.len() + 53);
+fn put_meta(meta: &RowMeta, head: &[u8], value: &mut Vec<u8>) {
+    value.reserve(head.len() + 53);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     value.push(
         flag(meta.gap > 0, FLAG_GAP)
@@ -150,7 +154,6 @@ fn put_meta(meta: &RowMeta, head: &[u8]) -> Vec<u8> {
     value.extend(meta.body.iter().flat_map(|body| body.to_be_bytes()));
     value.extend(meta.channel.iter().flat_map(|channel: &ChannelId| *channel.as_bytes()));
     value.extend_from_slice(head);
-    value
 }
 
 pub(super) fn get_queue(value: &[u8]) -> Result<QueueRow, StoreError> {

@@ -1,5 +1,7 @@
 //! What is measured, and against what.
 
+use std::time::Duration;
+
 use quicproquo_client::bench::{Call, Load, Measured, NodeBench, Packages};
 use quicproquo_node::floor::Shape;
 
@@ -22,6 +24,8 @@ const PACKAGE: usize = 1700;
 const PAGE: usize = 256;
 /// Pace of an open loop, and of its floors.
 pub(super) const PER_SECOND: u32 = 200;
+/// Time from one call of an open loop to the next.
+pub(super) const PACE: Duration = Duration::from_millis(1000 / PER_SECOND as u64);
 
 const ONE: Shape = Shape { connections: 1, in_flight: 1 };
 const SHAPES: [Shape; 6] = [
@@ -135,8 +139,8 @@ impl Case {
             }
             What::Push { .. } => Against {
                 main: Bare::Overwrite,
-                sum: Some([Bare::Append, Bare::Echo(ONE, 1024)]),
-                beside: [Some(Bare::PacedAppend), Some(Bare::PacedEcho), None, None],
+                sum: Some([Bare::PacedAppend, Bare::PacedEcho]),
+                beside: [Some(Bare::Append), Some(Bare::Echo(ONE, 1024)), None, None],
             },
             What::Publish { in_flight } => {
                 alone(Bare::Insert { rows: PACKAGES * in_flight, bytes: PACKAGE })

@@ -1,4 +1,5 @@
-//! The floors of a round: each is measured once, right before the first case that needs it.
+//! The floors of a round: each is measured once, right before the first case that needs it, and
+//! those at the pace of an open loop right before each.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use quicproquo_node::floor::{
     sqlite_insert, sync_append, sync_overwrite,
 };
 
-use super::cases::{Case, PER_SECOND, size};
+use super::Effort;
+use super::cases::{Case, PACE, PER_SECOND, size};
 use super::table::{Figure, Floor};
 use crate::commands::bench::Sample;
 use crate::exit::Failure;
@@ -38,6 +40,13 @@ pub(super) enum Bare {
     PacedAppend,
     /// One round trip at that pace.
     PacedEcho,
+}
+
+impl Bare {
+    /// Whether the machine sleeps in between, for a time that changes with its neighbours.
+    fn is_paced(self) -> bool {
+        matches!(self, Self::PacedAppend | Self::PacedEcho)
+    }
 }
 
 impl fmt::Display for Bare {
@@ -75,14 +84,14 @@ pub(super) struct Against {
 #[derive(Debug)]
 pub(super) struct Floors {
     dir: PathBuf,
-    time: Duration,
+    effort: Effort,
     measured: Vec<(Bare, Figure)>,
 }
 
 impl Floors {
-    /// Files lie in `dir`; each floor takes `time`.
-    pub(super) fn new(dir: &Path, time: Duration) -> Self {
-        Self { dir: dir.to_owned(), time, measured: Vec::new() }
+    /// Files lie in `dir`.
+    pub(super) fn new(dir: &Path, effort: Effort) -> Self {
+        Self { dir: dir.to_owned(), effort, measured: Vec::new() }
     }
 
     /// The floor of a case.
@@ -105,10 +114,12 @@ impl Floors {
     }
 
     async fn get(&mut self, bare: Bare) -> Result<Figure, Failure> {
-        if let Some((_, figure)) = self.measured.iter().find(|(known, _)| *known == bare) {
+        let known = self.measured.iter().find(|(known, _)| *known == bare && !bare.is_paced());
+        if let Some((_, figure)) = known {
             return Ok(*figure);
         }
-        let (dir, time) = (self.dir.clone(), self.time);
+        let time = if bare.is_paced() { self.effort.paced() } else { self.effort.time };
+        let dir = self.dir.clone();
         let work = tokio::task::spawn_blocking(move || alone(bare, &dir, time));
         let figures = work.await.map_err(Failure::other)?.map_err(Failure::other)?;
         let rows = match bare {
@@ -128,16 +139,12 @@ fn alone(bare: Bare, dir: &Path, time: Duration) -> Result<Figures, FloorError> 
     match bare {
         Bare::Ping(shape) => rpc_ping(shape, time),
         Bare::Echo(shape, bytes) => quic_echo(shape, time, bytes),
-        Bare::PacedEcho => quic_echo_paced(pace(), time, 1024),
+        Bare::PacedEcho => quic_echo_paced(PACE, time, 1024),
         Bare::Append => sync_append(dir, time, BLOCK, Duration::ZERO),
-        Bare::PacedAppend => sync_append(dir, time, BLOCK, pace()),
+        Bare::PacedAppend => sync_append(dir, time, BLOCK, PACE),
         Bare::Overwrite => sync_overwrite(dir, time, BLOCK),
         Bare::Insert { rows, bytes } => sqlite_insert(dir, time, rows, bytes),
         Bare::Log { rows, bytes } => fjall_insert(dir, time, rows, bytes),
         Bare::Delete { rows, bytes } => sqlite_delete(dir, time, rows, bytes),
     }
-}
-
-fn pace() -> Duration {
-    Duration::from_secs(1) / PER_SECOND
 }
