@@ -168,6 +168,10 @@ mod tests {
         assert_eq!(one, fingerprint("POST", "/v1/groups", b"{}"));
         assert_ne!(one, fingerprint("POST", "/v1/groups", b"{} "));
         assert_ne!(one, fingerprint("PATCH", "/v1/groups", b"{}"));
+        // Also of one length.
+        assert_ne!(one, fingerprint("POST", "/v1/groups", b"[]"));
+        assert_ne!(one, fingerprint("POST", "/v1/tokens", b"{}"));
+        assert_ne!(one, fingerprint("HEAD", "/v1/groups", b"{}"));
         assert_ne!(fingerprint("POST", "/a", b"b"), fingerprint("POST", "/ab", b""));
     }
 

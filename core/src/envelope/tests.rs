@@ -104,6 +104,17 @@ fn every_damage_gives_the_one_error() {
     }
 }
 
+/// A key or nonce that is not drawn anew would show in the first bytes already.
+#[test]
+fn the_same_bytes_are_sealed_differently_each_time() {
+    let secret = HybridSecret::generate().unwrap();
+    let [one, two] = [(); 2].map(|()| seal_v2(&[secret.public()], b"mls").unwrap());
+    assert_ne!(one.body, two.body);
+    let nonce = 1 + 32 + 1088..1149 - 16;
+    let [one, two] = [(); 2].map(|()| seal_v1(secret.public(), b"mls").unwrap());
+    assert_ne!(one[nonce.clone()], two[nonce]);
+}
+
 #[test]
 fn parts_of_two_envelopes_do_not_fit() {
     let secrets = [HybridSecret::generate().unwrap()];
@@ -130,6 +141,15 @@ fn no_downgrade() {
     assert_eq!(kind(&[0x04]), PayloadKind::RemovalNotice);
     assert_eq!(kind(&[0x05]), PayloadKind::Unknown);
     assert_eq!(open(&secrets, &[0x03]), Err(OpenError));
+}
+
+#[test]
+fn as_long_as_may_be_goes_through() {
+    let secret = HybridSecret::generate().unwrap();
+    let long = vec![7; MAX_MLS_LEN];
+    let secrets = std::slice::from_ref(&secret);
+    assert_eq!(*open(secrets, &seal_v1(secret.public(), &long).unwrap()).unwrap(), long);
+    assert_eq!(*open(secrets, &sealed_v2(&secret, &long)).unwrap(), long);
 }
 
 #[test]

@@ -98,11 +98,14 @@ fn seal_body(content_key: &[u8], mls: &[u8]) -> Result<Vec<u8>, SealError> {
     padded.extend_from_slice(&length.to_be_bytes());
     padded.extend_from_slice(mls);
     padded.resize(bucket(LENGTH_LEN + mls.len()), 0);
+    seal_padded(content_key, &padded)
+}
 
+fn seal_padded(content_key: &[u8], padded: &[u8]) -> Result<Vec<u8>, SealError> {
     let commitment = combiner::hkdf32(SALT, content_key, &[COMMITMENT_INFO]);
     let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
     let sealed = ChaCha20Poly1305::new(key.as_slice().into())
-        .encrypt(Nonce::from_slice(&ZERO_NONCE), Payload { msg: &padded, aad: &[VERSION_2] })
+        .encrypt(Nonce::from_slice(&ZERO_NONCE), Payload { msg: padded, aad: &[VERSION_2] })
         .map_err(|_| KemError::Failed)?;
     Ok([commitment.as_slice(), &sealed].concat())
 }
@@ -128,7 +131,7 @@ fn open_body(content_key: &[u8], body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::bucket;
+    use super::*;
 
     #[test]
     fn buckets() {
@@ -137,5 +140,23 @@ mod tests {
         for (len, padded) in expected {
             assert_eq!(bucket(len), padded);
         }
+    }
+
+    /// What a sender may hide in the padding, or tell by its length, nobody takes.
+    #[test]
+    fn padding_is_zeros_up_to_its_bucket() {
+        let opened = |padded: &[u8]| {
+            let body = seal_padded(&[7; 32], padded).unwrap();
+            open_body(&[7; 32], &body).map(|mls| mls.to_vec())
+        };
+        let mut padded = vec![0; SMALLEST_BUCKET];
+        padded[..7].copy_from_slice(&[0, 0, 0, 3, b'm', b'l', b's']);
+        assert_eq!(opened(&padded).as_deref(), Some(&b"mls"[..]));
+        assert_eq!(opened(&[padded.as_slice(), &[0]].concat()), None, "longer than its bucket");
+        assert_eq!(opened(&padded[..7]), None, "no padding");
+        padded[SMALLEST_BUCKET - 1] = 1;
+        assert_eq!(opened(&padded), None, "not zeros");
+        padded[..4].copy_from_slice(&[0, 0, 1, 0]);
+        assert_eq!(opened(&padded), None, "more than there is");
     }
 }

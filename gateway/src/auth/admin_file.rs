@@ -61,5 +61,9 @@ mod tests {
         assert_eq!(load_or_create(&path).unwrap(), first);
         std::fs::write(&path, "something else").unwrap();
         assert!(matches!(load_or_create(&path), Err(GatewayError::AdminToken { .. })));
+        // Nor does a new one take the place of one that cannot be read.
+        std::fs::write(&path, [0xff]).unwrap();
+        assert!(matches!(load_or_create(&path), Err(GatewayError::Io { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), [0xff]);
     }
 }

@@ -170,6 +170,8 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::super::Token;
     use super::*;
 
@@ -200,6 +202,22 @@ mod tests {
         tokens.revoke(&second);
         assert!(second.revoked.is_cancelled() && !first.revoked.is_cancelled());
         assert!(tokens.find(&second.hash).is_none());
+    }
+
+    /// A request that has found its token just before opens its stream after the revocation.
+    #[tokio::test]
+    async fn who_still_has_a_revoked_token_is_told() {
+        let tokens = Tokens::default();
+        let known = tokens.insert(Grant { expires_at_ms: None, ..grant("bot_1", 1) });
+        assert!(known.ended().now_or_never().is_none());
+        tokens.revoke(&known);
+        known.ended().await;
+        // Revoked by somebody who has another copy of what the token was.
+        let copy = grant("bot_1", 2);
+        tokens.revoke(&copy);
+        copy.ended().await;
+        let over = Grant { expires_at_ms: Some(now_ms()), ..grant("bot_1", 3) };
+        over.ended().await;
     }
 
     #[test]

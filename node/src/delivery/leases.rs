@@ -269,6 +269,8 @@ mod tests {
         let leases = leases();
         assert_eq!(leases.ask(KEY, A), Previous::Acknowledged(vec![]));
         assert_eq!(leases.ask(KEY, A), Previous::Unanswered);
+        // However often it is tried.
+        assert_eq!(leases.ask(KEY, A), Previous::Unanswered);
         leases.abandon(KEY, A);
         assert!(empty(&leases));
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use openmls::prelude::LeafNodeParameters;
 use openmls::prelude::tls_codec::Serialize as _;
+use openmls::prelude::{BasicCredential, CredentialWithKey, KeyPackage, LeafNodeParameters};
 
 use super::support::{Peer, assert_agreed, deliver, group_of, now};
 use crate::credential::credential_of;
@@ -180,6 +180,37 @@ fn nobody_changes_identity() {
         let other = Identity::generate();
         let commit = peers[1].load(&id).forge_identity(&peers[1].identity, &other).unwrap();
         all_refuse(&mut peers, &id, 1, &commit, Unauthorized::Identity);
+    }
+}
+
+/// Who is in a group is not asked for its name again: a leaf that names somebody else would speak for
+/// it as long as the group lives.
+#[test]
+fn nobody_comes_under_another_name() {
+    for profile in [Profile::Standard, Profile::Plain] {
+        let (mut peers, id) = group_of(3, Suite::Envelope, profile);
+        let (impostor, somebody, mut friend) =
+            (Identity::generate(), Identity::generate(), Peer::new());
+        let named = CredentialWithKey {
+            credential: BasicCredential::new(somebody.key().as_bytes().to_vec()).into(),
+            signature_key: impostor.key().as_bytes().to_vec().into(),
+        };
+        let provider = Provider::default();
+        let bundle = KeyPackage::builder()
+            .leaf_node_capabilities(capabilities())
+            .leaf_node_extensions(leaf_extensions(friend.hybrid.public()).unwrap())
+            .build(Suite::Envelope.ciphersuite(), &provider, &IdentitySigner(&impostor), named)
+            .unwrap();
+        let (package, _) = for_adding(&provider, &friend.package(Suite::Envelope), now()).unwrap();
+        let mut group = peers[0].load(&id);
+        let signer = IdentitySigner(&peers[0].identity);
+        let Group { mls, provider, .. } = &mut group;
+        let packages = [bundle.key_package().clone(), package];
+        let (commit, welcome, _) = mls.add_members(provider, &signer, &packages).unwrap();
+        let (commit, welcome) = (to_bytes(&commit).unwrap(), to_bytes(&welcome).unwrap());
+        all_refuse(&mut peers, &id, 0, &commit, Unauthorized::Identity);
+        let refused = Group::join(&friend.identity, &welcome, friend.package_rows(&welcome));
+        assert_eq!(refused.unwrap_err(), JoinError::Identity);
     }
 }
 

@@ -223,7 +223,7 @@ fn a_leaver_may_also_be_removed_by_name() {
 
 #[test]
 fn the_last_admin_names_a_successor() {
-    let (mut peers, id) = group_of(3, Suite::Envelope, Profile::Standard);
+    let (mut peers, id) = group_of(4, Suite::Envelope, Profile::Standard);
     let refused = peers[0].with(&id, Group::propose_leave);
     assert_eq!(refused, Err(CommitError::Unauthorized(Unauthorized::NoAdminLeft)));
     let admins: BTreeSet<_> = [peers[0].key(), peers[1].key()].into();
@@ -231,16 +231,18 @@ fn the_last_admin_names_a_successor() {
         .with(&id, |group, identity| group.set_context(identity, None, None, Some(&admins)))
         .unwrap();
     deliver(&mut peers, &id, 0, &staged);
-    // Both admins want to leave at once: one goes, one stays.
-    let proposals = [0, 1].map(|index| peers[index].with(&id, Group::propose_leave).unwrap());
-    for proposal in &proposals {
-        peers[2].process(&id, proposal).unwrap();
+    // Both admins want to leave at once: one goes, one stays, which keeps nobody else.
+    let leavers = [0, 1, 3];
+    let proposals = leavers.map(|index| peers[index].with(&id, Group::propose_leave).unwrap());
+    for (leaver, proposal) in leavers.into_iter().zip(&proposals) {
+        for peer in (0..4).filter(|peer| *peer != leaver) {
+            peers[peer].process(&id, proposal).unwrap();
+        }
     }
-    peers[0].process(&id, &proposals[1]).unwrap();
-    peers[1].process(&id, &proposals[0]).unwrap();
     let staged = peers[2].with(&id, Group::commit_proposals).unwrap();
     let summary = deliver(&mut peers, &id, 2, &staged);
-    assert_eq!(summary.removed, [peers[0].key()]);
+    let removed: BTreeSet<_> = summary.removed.into_iter().collect();
+    assert_eq!(removed, [peers[0].key(), peers[3].key()].into());
     assert!(peers[1].load(&id).is_active());
 }
 

@@ -2,7 +2,9 @@
 
 use super::support::{Peer, assert_agreed, deliver, group_of, now};
 use crate::group::commit::CommitError;
-use crate::group::{Group, JoinError, ProcessError, RepairError, RepairRequest, Unauthorized};
+use crate::group::{
+    Forgery, Group, JoinError, ProcessError, RepairError, RepairRequest, Unauthorized,
+};
 use crate::id::GroupId;
 use crate::message::message_info;
 use crate::suite::{Profile, Suite};
@@ -96,6 +98,16 @@ fn a_request_excuses_nothing_else() {
             assert_eq!(refused, Err(ProcessError::Unauthorized(Unauthorized::NotAdmin)));
         }
     }
+    // In its place somebody else is added.
+    let stranger = Forgery::Add(Peer::new().package(Suite::Envelope), now());
+    let mut group = peers[1].load(&id);
+    group.mls.set_aad([group.hint().as_slice(), request.as_bytes()].concat());
+    let parts = [Forgery::Remove(victims[0]), stranger];
+    let (commit, _) = group.forge(&peers[1].identity, &parts).unwrap();
+    for index in [0, 2, 3] {
+        let refused = peers[index].process(&id, &commit);
+        assert_eq!(refused, Err(ProcessError::Unauthorized(Unauthorized::NotAdmin)));
+    }
 }
 
 #[test]
@@ -103,6 +115,8 @@ fn damaged_requests_do_not_parse() {
     let identity = crate::identity::Identity::generate();
     let request = RepairRequest::sign(&identity, &GroupId::random(), 7, Some([5; 8]));
     assert_eq!(RepairRequest::parse(request.as_bytes()), Ok(request.clone()));
+    let again = RepairRequest::sign(&identity, &request.group_id, 7, Some([5; 8]));
+    assert_ne!(again.as_bytes(), request.as_bytes(), "a node knows no request by its bytes");
     for at in 0..request.as_bytes().len() {
         let mut damaged = request.as_bytes().to_vec();
         damaged[at] ^= 1;

@@ -8,7 +8,9 @@ on_each_queue_backend!(
     a_refused_request_leaves_its_neighbours_alone,
     equal_payloads_are_one_row_while_the_hash_lives,
     above_half_full_a_sender_has_a_quarter,
+    bytes_of_a_sender_add_up_above_half_full,
     lost_rows_become_one_gap_where_there_is_room_again,
+    a_gap_takes_a_place_and_waits_for_one,
     pages_hold_their_bounds_and_channels_are_apart,
     removed_rows_give_their_room_back,
 );
@@ -75,6 +77,18 @@ async fn above_half_full_a_sender_has_a_quarter(mut rig: QueueRig<impl QueueBack
     assert_eq!(rig.one(enqueue(5, 6, &large[..2_500])).await, Ok(QueueWritten::Seq(4)));
 }
 
+async fn bytes_of_a_sender_add_up_above_half_full(mut rig: QueueRig<impl QueueBackend>) {
+    rig.one(enqueue(1, 5, &[1; 5_000])).await.unwrap();
+    rig.one(enqueue(2, 5, &[2; 1_300])).await.unwrap();
+    assert_eq!(rig.one(enqueue(2, 5, &[3; 1_201])).await, Err(Refusal::QueueFull));
+    rig.one(enqueue(2, 5, &[4; 1_200])).await.unwrap();
+    // Bytes that are gone do not count, and the last one that there is may be used.
+    rig.one(remove(5, &[2])).await.unwrap();
+    rig.one(enqueue(2, 5, &[5; 1_300])).await.unwrap();
+    rig.one(enqueue(3, 5, &[6; 2_500])).await.unwrap();
+    assert_eq!(rig.one(enqueue(4, 5, b"x")).await, Err(Refusal::QueueFull));
+}
+
 async fn lost_rows_become_one_gap_where_there_is_room_again(mut rig: QueueRig<impl QueueBackend>) {
     rig.half.limits.rows = 4;
     for sender in 1..=4u8 {
@@ -90,6 +104,21 @@ async fn lost_rows_become_one_gap_where_there_is_room_again(mut rig: QueueRig<im
     rig.one(enqueue(8, 5, b"new")).await.unwrap();
     rig.one(ack(5, session, 5)).await.unwrap();
     assert_eq!(rig.rows(5).await, [(6, is(b"new"))]);
+}
+
+async fn a_gap_takes_a_place_and_waits_for_one(mut rig: QueueRig<impl QueueBackend>) {
+    rig.half.limits.rows = 4;
+    for sender in 1..=4u8 {
+        rig.one(enqueue(sender, 5, &[sender])).await.unwrap();
+    }
+    assert_eq!(rig.one(enqueue(9, 5, b"lost")).await, Err(Refusal::QueueFull));
+    // A row that is not there makes no place.
+    rig.one(remove(5, &[99])).await.unwrap();
+    assert_eq!(rig.rows(5).await.len(), 4);
+    rig.one(remove(5, &[2])).await.unwrap();
+    let rows = [(1, is(&[1])), (3, is(&[3])), (4, is(&[4])), (5, Row::Lost(1))];
+    assert_eq!(rig.rows(5).await, rows);
+    assert_eq!(rig.one(enqueue(9, 5, b"full again")).await, Err(Refusal::QueueFull));
 }
 
 async fn pages_hold_their_bounds_and_channels_are_apart(mut rig: QueueRig<impl QueueBackend>) {

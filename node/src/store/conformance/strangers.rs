@@ -6,10 +6,13 @@ use crate::store::write::Delivered::{Full, Queued};
 
 on_each_queue_backend!(
     a_sender_has_so_many_rows_waiting_for_strangers,
+    a_sender_has_so_many_bytes_waiting_for_strangers,
     rows_that_are_gone_do_not_count,
     a_multicast_counts_as_it_goes,
+    bytes_of_a_multicast_count_as_it_goes,
     a_pair_has_its_own_limit,
     a_deleted_queue_leaves_only_its_position,
+    a_deleted_queue_is_a_strangers_and_has_lost_nothing,
     a_deletion_is_of_the_live_session,
 );
 
@@ -35,6 +38,19 @@ async fn a_sender_has_so_many_rows_waiting_for_strangers(mut rig: QueueRig<impl 
     assert_eq!(rig.one(enqueue(2, 10, b"d")).await, seq(4));
     assert_eq!(rig.rows(10).await[2], (3, Row::Lost(1)));
     assert_eq!(rig.one(enqueue(2, 13, b"d")).await, seq(1));
+}
+
+async fn a_sender_has_so_many_bytes_waiting_for_strangers(mut rig: QueueRig<impl QueueBackend>) {
+    rig.half.limits.stranger_bytes = 100;
+    let full = Err(Refusal::QueueFull);
+    rig.one(enqueue(1, 10, &[1; 60])).await.unwrap();
+    rig.one(enqueue(1, 11, &[2; 40])).await.unwrap();
+    assert_eq!(rig.one(enqueue(1, 12, b"x")).await, full);
+    rig.one(enqueue(2, 12, b"x")).await.unwrap();
+    rig.one(remove(10, &[1])).await.unwrap();
+    assert_eq!(rig.one(enqueue(1, 12, &[3; 61])).await, full);
+    rig.one(enqueue(1, 12, &[4; 60])).await.unwrap();
+    assert_eq!(rig.one(enqueue(1, 13, b"x")).await, full);
 }
 
 async fn rows_that_are_gone_do_not_count(mut rig: QueueRig<impl QueueBackend>) {
@@ -64,6 +80,14 @@ async fn a_multicast_counts_as_it_goes(mut rig: QueueRig<impl QueueBackend>) {
     let results = vec![Queued(1), Queued(1), Queued(1), Full, Queued(1)];
     assert_eq!(sent, Ok(QueueWritten::Sent(results)));
     assert!(rig.rows(12).await.is_empty());
+}
+
+async fn bytes_of_a_multicast_count_as_it_goes(mut rig: QueueRig<impl QueueBackend>) {
+    rig.half.limits.stranger_bytes = 100;
+    let session = rig.session(1).await;
+    let send = multicast(1, session, 1, &[10, 11, 12, 1], &[7; 49]);
+    let sent = rig.one(QueueWrite::Multicast(send)).await;
+    assert_eq!(sent, Ok(QueueWritten::Sent(vec![Queued(1), Queued(1), Full, Queued(1)])));
 }
 
 async fn a_pair_has_its_own_limit(mut rig: QueueRig<impl QueueBackend>) {
@@ -117,6 +141,20 @@ async fn a_deleted_queue_leaves_only_its_position(mut rig: QueueRig<impl QueueBa
     assert_eq!(rig.one(send).await, Ok(sent));
 }
 
+async fn a_deleted_queue_is_a_strangers_and_has_lost_nothing(mut rig: QueueRig<impl QueueBackend>) {
+    (rig.half.limits.rows, rig.half.limits.stranger_rows) = (4, 1);
+    let session = rig.session(1).await;
+    for sender in 2..=5u8 {
+        rig.one(enqueue(sender, 1, &[sender])).await.unwrap();
+    }
+    assert_eq!(rig.one(enqueue(6, 1, b"lost")).await, Err(Refusal::QueueFull));
+    assert_eq!(rig.one(delete(1, Some(session))).await, DELETED);
+    rig.one(enqueue(2, 1, b"new")).await.unwrap();
+    assert_eq!(rig.one(enqueue(2, 1, b"too many")).await, Err(Refusal::QueueFull));
+    rig.session(1).await;
+    assert_eq!(rig.rows(1).await, [(5, is(b"new"))]);
+}
+
 async fn a_deletion_is_of_the_live_session(mut rig: QueueRig<impl QueueBackend>) {
     let first = rig.session(1).await;
     let second = rig.session(1).await;
@@ -143,4 +181,8 @@ async fn a_deletion_is_of_the_live_session(mut rig: QueueRig<impl QueueBackend>)
     assert_eq!(rig.one(delete(1, None)).await, DELETED);
     assert_eq!(rig.one(delete(7, None)).await, DELETED);
     assert!(rig.rows(1).await.is_empty());
+    // Nor does a fence of the same batch outlive it.
+    let answers = rig.batch(&[authenticate(3, 5, 1, 1), delete(3, None)]).await;
+    assert_eq!(answers[1], DELETED);
+    assert!(rig.one(authenticate(3, 1, 1, 1)).await.is_ok());
 }

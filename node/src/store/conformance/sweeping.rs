@@ -5,6 +5,7 @@ use crate::store::write::QueueWrite;
 
 on_each_queue_backend!(
     expired_rows_become_gaps_that_grow_together,
+    rows_that_are_still_good_stay_between_gaps,
     expired_rows_give_their_room_back
 );
 
@@ -44,6 +45,24 @@ async fn expired_rows_become_gaps_that_grow_together(mut rig: QueueRig<impl Queu
         panic!("not authenticated");
     };
     assert_eq!(again.acked_up_to, 6);
+}
+
+/// In one sweep, also where positions in two queues follow each other.
+async fn rows_that_are_still_good_stay_between_gaps(mut rig: QueueRig<impl QueueBackend>) {
+    for (to, n, ttl) in [(5, 1u8, 10), (5, 2, 100), (5, 3, 10), (6, 1, 100), (6, 2, 10)] {
+        rig.one(expiring(to, &[n], ttl)).await.unwrap();
+    }
+    for (to, n, ttl) in [(7, 1u8, 10), (8, 1, 100), (8, 2, 10)] {
+        rig.one(expiring(to, &[n], ttl)).await.unwrap();
+    }
+    rig.now += 10;
+    while rig.sweep(100).await {}
+    let rows = rig.rows(5).await;
+    assert_eq!(rows, [(1, Row::Lost(1)), (2, is(&[2])), (3, Row::Lost(1))]);
+    for queue in [6, 8] {
+        assert_eq!(rig.rows(queue).await, [(1, is(&[1])), (2, Row::Lost(1))]);
+    }
+    assert_eq!(rig.rows(7).await, [(1, Row::Lost(1))]);
 }
 
 async fn expired_rows_give_their_room_back(mut rig: QueueRig<impl QueueBackend>) {
