@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLockWriteGuard};
 
+use ed25519_dalek::SigningKey;
 use openmls::group::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
@@ -12,10 +13,11 @@ use openmls::prelude::{
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider as _;
+use openmls_traits::signatures::{Signer, SignerError};
+use openmls_traits::types::SignatureScheme;
 
 use crate::credential::credential_of;
 use crate::identity::Identity;
-use crate::provider::IdentitySigner;
 use crate::suite::Suite;
 
 /// openmls refused a step.
@@ -23,9 +25,28 @@ use crate::suite::Suite;
 #[error("bare group: {0}")]
 pub struct FloorError(String);
 
+/// Signs as openmls's own credentials do, which also make the key of its seed each time.
+struct BareSigner(SigningKey);
+
+impl BareSigner {
+    fn of(identity: &Identity) -> Self {
+        Self(SigningKey::from_bytes(&identity.seed()))
+    }
+}
+
+impl Signer for BareSigner {
+    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
+        Ok(ed25519_dalek::Signer::sign(&self.0, payload).to_vec())
+    }
+
+    fn signature_scheme(&self) -> SignatureScheme {
+        SignatureScheme::ED25519
+    }
+}
+
 /// A sender and a receiver in one group.
 pub struct BarePair {
-    sender: Identity,
+    sender: BareSigner,
     sender_provider: OpenMlsRustCrypto,
     sender_group: MlsGroup,
     receiver_provider: OpenMlsRustCrypto,
@@ -49,11 +70,12 @@ impl BarePair {
             let member = Identity::generate();
             let package = KeyPackage::builder()
                 .leaf_node_capabilities(capabilities())
-                .build(ciphersuite, provider, &IdentitySigner(&member), credential_of(&member))
+                .build(ciphersuite, provider, &BareSigner::of(&member), credential_of(&member))
                 .map_err(failed)?;
             Ok(package.into_key_package())
         };
-        let sender = Identity::generate();
+        let speaker = Identity::generate();
+        let sender = BareSigner::of(&speaker);
         let (sender_provider, receiver_provider) =
             (OpenMlsRustCrypto::default(), OpenMlsRustCrypto::default());
         let mut packages = vec![package(&receiver_provider)?];
@@ -66,11 +88,10 @@ impl BarePair {
             .ciphersuite(ciphersuite)
             .with_capabilities(capabilities())
             .use_ratchet_tree_extension(true)
-            .build(&sender_provider, &IdentitySigner(&sender), credential_of(&sender))
+            .build(&sender_provider, &sender, credential_of(&speaker))
             .map_err(failed)?;
-        let (_, welcome, _) = sender_group
-            .add_members(&sender_provider, &IdentitySigner(&sender), &packages)
-            .map_err(failed)?;
+        let (_, welcome, _) =
+            sender_group.add_members(&sender_provider, &sender, &packages).map_err(failed)?;
         sender_group.merge_pending_commit(&sender_provider).map_err(failed)?;
         let welcome = bytes(&welcome)?;
         let receiver_group = join(&receiver_provider, &welcome)?;
@@ -96,11 +117,7 @@ impl BarePair {
     pub fn commit(&mut self) -> Result<Vec<u8>, FloorError> {
         let bundle = self
             .sender_group
-            .self_update(
-                &self.sender_provider,
-                &IdentitySigner(&self.sender),
-                LeafNodeParameters::default(),
-            )
+            .self_update(&self.sender_provider, &self.sender, LeafNodeParameters::default())
             .map_err(failed)?;
         let commit = bytes(bundle.commit())?;
         self.sender_group.merge_pending_commit(&self.sender_provider).map_err(failed)?;
@@ -119,7 +136,7 @@ impl BarePair {
     pub fn encrypt(&mut self, plaintext: &[u8]) -> Result<Vec<u8>, FloorError> {
         let message = self
             .sender_group
-            .create_message(&self.sender_provider, &IdentitySigner(&self.sender), plaintext)
+            .create_message(&self.sender_provider, &self.sender, plaintext)
             .map_err(failed)?;
         bytes(&message)
     }

@@ -48,13 +48,6 @@ impl Actor {
         ENCRYPTED.saturating_sub(parcels.map(Parcel::size).sum())
     }
 
-    /// A message for which there is no room waits unencrypted; if it is new, it is written so.
-    pub(super) fn keep_waiting(&mut self, counter: u64, seq: u64, unit: &mut Unit) {
-        if unit.messages.contains_key(&seq) {
-            self.write_outbox(counter, unit);
-        }
-    }
-
     /// Groups in which messages wait for room go on when there is some.
     pub(super) fn wake_backlog(&mut self, unit: &mut Unit) {
         if !self.backlog.is_empty() && self.encryption_room() > 0 {
@@ -105,6 +98,27 @@ mod tests {
         assert!(heard(&bob, &body(taken - 1)).await == wanted, "all of it, in order");
         alice.send(group.clone(), text("there is room"), Options::default()).await.unwrap();
         heard(&bob, "there is room").await;
+        first.shutdown().await;
+        second.shutdown().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_waits_for_a_commit_is_written_once() {
+        let mut world = World::new().await;
+        let (first, second) = (world.client("a").await, world.client("b").await);
+        let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+        let group = meet(Suite::Native, &alice, &[&bob]).await;
+        world.stop().await;
+        alice.update_keys(group.clone(), Options::default()).await.unwrap();
+        let mut written = Vec::new();
+        for n in 100..140 {
+            let before = first.usage().written_bytes;
+            alice.send(group.clone(), text(&n.to_string()), Options::default()).await.unwrap();
+            written.push(first.usage().written_bytes - before);
+        }
+        assert!(written[39] < written[1] + 32, "{written:?}");
+        world.start().await;
+        heard(&bob, "139").await;
         first.shutdown().await;
         second.shutdown().await;
     }

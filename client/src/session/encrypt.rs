@@ -54,7 +54,7 @@ impl Actor {
         for &(counter, seq) in &waiting {
             if active && room == 0 {
                 self.backlog.insert(group.clone());
-                self.keep_waiting(counter, seq, unit);
+                self.write_outbox(counter, unit);
                 continue;
             }
             let Some(message) = self.stored_message(seq, unit).await? else {
@@ -134,6 +134,7 @@ impl Actor {
         if let Some(outgoing) = self.outbox.get_mut(&counter) {
             outgoing.record.parcel = Some(parcel);
             outgoing.record.epoch = epoch;
+            outgoing.written = false;
         }
         self.write_outbox(counter, unit);
     }

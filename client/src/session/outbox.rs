@@ -331,7 +331,7 @@ impl Actor {
             }
             match outgoing.record.kind {
                 OutboxKind::Message(_) if outgoing.record.epoch != epoch || !active => {
-                    outgoing.record.parcel = None;
+                    outgoing.written &= outgoing.record.parcel.take().is_none();
                 }
                 OutboxKind::Proposal | OutboxKind::Repair if outgoing.record.epoch != epoch => {
                     dropped.push(*counter);

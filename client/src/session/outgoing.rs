@@ -16,15 +16,22 @@ pub(super) struct Outgoing {
     pub(super) ask: bool,
     /// The node has it (a commit that waits for its echo).
     pub(super) sent: bool,
+    /// Its row says what the record says.
+    pub(super) written: bool,
     /// On whose behalf.
     pub(super) by: Span,
 }
 
 impl Outgoing {
-    /// Something new for the node.
+    /// Something new for the node, whose row is written with it.
     pub(super) fn new(record: OutboxRecord) -> Self {
-        let (in_flight, paused, ask, sent) = (false, false, false, false);
-        Self { record, in_flight, paused, ask, sent, by: Span::current() }
+        let (in_flight, paused, ask, sent, written) = (false, false, false, false, true);
+        Self { record, in_flight, paused, ask, sent, written, by: Span::current() }
+    }
+
+    /// A message that waits: its row is written when it is known whether it can be encrypted now.
+    pub(super) fn unwritten(record: OutboxRecord) -> Self {
+        Self { written: false, ..Self::new(record) }
     }
 
     /// The link is another one, or the state was read again: the node may have what has bytes.

@@ -128,7 +128,7 @@ impl Actor {
             created_at_ms: unit.now_ms,
             size: u32::try_from(size).unwrap_or(u32::MAX),
         };
-        self.outbox.insert(counter, outgoing::Outgoing::new(record));
+        self.outbox.insert(counter, outgoing::Outgoing::unwritten(record));
         if let Some(bytes) = &mut unit.outbox_bytes {
             *bytes += size;
         }
@@ -155,8 +155,10 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) fn write_outbox(&self, counter: u64, unit: &mut Unit) {
-        if let Some(outgoing) = self.outbox.get(&counter) {
+    /// Writes the row of a send, unless it is as it should be: of thousands that wait most are.
+    pub(super) fn write_outbox(&mut self, counter: u64, unit: &mut Unit) {
+        if let Some(outgoing) = self.outbox.get_mut(&counter).filter(|outgoing| !outgoing.written) {
+            outgoing.written = true;
             unit.batch.outbox(self.owner, counter, &outgoing.record);
         }
     }

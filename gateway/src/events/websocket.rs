@@ -90,8 +90,7 @@ pub(crate) async fn upgrade(
         .on_upgrade(async move |mut socket| {
             match admit(&state, ready, &params, &mut socket).await {
                 Ok(stream) => stream.run(socket).await,
-                Err(End::Close(code, reason)) => stream::close(socket, code, reason).await,
-                Err(End::Gone) => {}
+                Err(end) => stream::close(socket, end).await,
             }
             drop((permit, task));
         })

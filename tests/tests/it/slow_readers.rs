@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -157,4 +158,48 @@ async fn those_that_never_read_are_closed_and_resume_without_gaps() {
             ear.ack(&frame).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_on_too_late_is_told_why_it_was_closed() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let query = |name: &str| format!("consumer={name}&types=message.received&groups={group}");
+    let mut late = mute(&bob, &query("late")).await;
+    // The control: it has as much to read, and reads it.
+    let mut prompt = Socket::open(&bob.api, &query("prompt")).await;
+    let filler = "x".repeat(SIZE);
+    for number in 0..MESSAGES {
+        alice.say(&group, &format!("{number} {filler}")).await;
+        let frame = prompt.event("message.received").await;
+        assert_eq!(number_of(&frame["event"]), number);
+        prompt.ack(&frame).await;
+    }
+    wait_for("the one that does not read to be given up", 3 * LONG, || async {
+        (connections(&bob).await["late"] == 0).then_some(())
+    })
+    .await;
+    prompt.ping().await;
+    // Longer than others get for their last frame.
+    tokio::time::sleep(3 * PAUSE).await;
+    let mut numbers = Vec::new();
+    let code = within("the close frame", LONG, async {
+        loop {
+            match late.next().await.expect("a close frame comes before the end").expect("a frame") {
+                Message::Text(text) => {
+                    let frame: Value = serde_json::from_str(&text).expect("JSON");
+                    if frame["type"] == "event" {
+                        numbers.push(number_of(&frame["event"]));
+                    }
+                }
+                Message::Close(close) => return close.map(|close| u16::from(close.code)),
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(code.await, Some(4008));
+    // What it got is whole and in order, and not everything: it was not the end that closed it.
+    assert!(numbers.len() < MESSAGES, "{numbers:?}");
+    assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
 }

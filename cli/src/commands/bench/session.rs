@@ -14,7 +14,7 @@ use crate::output::progress;
 use crate::shutdown::Signals;
 use floors::Floors;
 use quicproquo_client::Suite;
-use room::Room;
+use room::{Room, WINDOW};
 
 /// Bytes of a message.
 const BYTES: usize = 1024;
@@ -110,8 +110,9 @@ async fn measure_room(
     let (rate, bytes) = room.receive_all(listener, messages).await?;
     report.add(&name("receive after a start"), Row::rate(rate, floors.receive_rate()));
     report.add(&name("receive, writes"), Row::plain("B", bytes));
-    room.send_all(messages, true).await?;
-    let rate = room.take_all(messages).await?;
+    let pushed = messages.min(WINDOW);
+    room.send_all(pushed, true).await?;
+    let rate = room.take_all(pushed).await?;
     report.add(&name("receive"), Row::rate(rate, floors.receive_rate()));
     // Without a node nothing but the engine works.
     host.stop().await?;

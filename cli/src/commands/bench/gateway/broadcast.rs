@@ -8,7 +8,7 @@ use tokio_util::bytes::Bytes;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::super::Sample;
-use super::ear::{Ear, text_frame};
+use super::ear::{Ear, in_time, text_frame};
 use crate::clock::Stopwatch;
 use crate::exit::Failure;
 
@@ -52,7 +52,8 @@ impl Broadcast {
                 self.tell.send_replace(self.frame.clone());
                 Ok(())
             };
-            let (heard, ()) = tokio::try_join!(futures::future::try_join_all(hears), tell)?;
+            let hears = in_time(futures::future::try_join_all(hears));
+            let (heard, ()) = tokio::try_join!(hears, tell)?;
             rounds.push(heard.into());
         }
         Ok(rounds)

@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::super::Sample;
 use super::super::host::resident;
 use super::circle::{Bot, Circle, Load, message};
-use super::ear::Ear;
+use super::ear::{Ear, in_time};
 use crate::clock::Stopwatch;
 use crate::exit::Failure;
 use crate::rest::Rest;
@@ -76,7 +76,7 @@ impl Hall {
                 ear.hear().await?;
                 Ok(watch.nanos())
             });
-            let heard = futures::future::try_join_all(hears);
+            let heard = in_time(futures::future::try_join_all(hears));
             let said = circle.speaker().post(circle.messages(), &body);
             let (heard, _) = tokio::try_join!(heard, said)?;
             rounds.push(heard.into());
@@ -96,9 +96,13 @@ pub(super) async fn come_back(
     circle.speak(MISSED, Load::InFlight(READS)).await?;
     let watch = Stopwatch::start();
     let mut ear = Ear::open(gateway, &listener.token, Some(consumer)).await?;
-    for _ in 0..MISSED {
-        ear.hear().await?;
-    }
+    in_time(async {
+        for _ in 0..MISSED {
+            ear.hear().await?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(watch.nanos())
 }
 

@@ -1,9 +1,11 @@
 //! A WebSocket that costs its own side next to nothing: what is measured is the gateway.
 
+use std::borrow::Cow;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -18,6 +20,39 @@ const PIECE: usize = 16 * 1024;
 const UNACKNOWLEDGED: usize = 1000;
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
+
+/// What is read of the frame of a received message.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    event: Event<'a>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow)]
+    content: Content<'a>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+}
+
+/// Fails when nothing came in time.
+pub(super) async fn in_time<T>(
+    hearing: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let late = |_| Err(Failure::other("nothing came in time"));
+    timeout(PATIENCE, hearing).await.unwrap_or_else(late)
+}
 
 /// An open stream of events. It answers no pings, so it lives for a minute.
 #[derive(Debug)]
@@ -56,37 +91,36 @@ impl Ear {
             if let Some(end) = ear.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break ear.buffer.drain(..end + 4).collect::<Vec<u8>>();
             }
-            ear.read().await?;
+            in_time(ear.read()).await?;
         };
         if !head.starts_with(b"HTTP/1.1 101") {
             let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
             return Err(Failure::other(format!("no WebSocket: {line}")));
         }
-        ear.text(|_| Some(())).await?;
+        in_time(ear.text(|_| Some(()))).await?;
         // Sockets that only wait keep nothing.
         ear.buffer.shrink_to_fit();
         Ok(ear)
     }
 
-    /// The body of the next received message.
-    pub(super) async fn message(&mut self) -> Result<String, Failure> {
-        self.text(|text| {
-            let frame: Value = serde_json::from_slice(text).ok()?;
-            let event = &frame["event"];
-            let heard = event["type"] == "message.received";
-            heard.then(|| event["data"]["content"]["body"].as_str().map(str::to_owned))?
-        })
-        .await
+    /// Makes something of the body of the next received message.
+    pub(super) async fn message<T>(&mut self, of: impl Fn(&str) -> T) -> Result<T, Failure> {
+        let message = self.text(|text| {
+            let frame = is_message(text).then(|| serde_json::from_slice::<Frame>(text).ok())??;
+            Some(of(&frame.event.data.content.body))
+        });
+        in_time(message).await
     }
 
-    /// Waits for a received message, without looking into it.
+    /// Waits for a received message, without looking into it and however long it takes: a clock for
+    /// each of many would be paid by all.
     pub(super) async fn hear(&mut self) -> Result<(), Failure> {
         self.text(|text| is_message(text).then_some(())).await
     }
 
     /// The text of the next frame that has a received message.
     pub(super) async fn frame(&mut self) -> Result<Vec<u8>, Failure> {
-        self.text(|text| is_message(text).then(|| text.to_vec())).await
+        in_time(self.text(|text| is_message(text).then(|| text.to_vec()))).await
     }
 
     /// The first text of which `wanted` makes something; others are skipped.
@@ -108,10 +142,7 @@ impl Ear {
 
     async fn read(&mut self) -> Result<(), Failure> {
         // Before memory is taken for what comes.
-        timeout(PATIENCE, self.stream.readable())
-            .await
-            .map_err(|_| Failure::other("nothing came in time"))?
-            .map_err(Failure::other)?;
+        poll_fn(|cx| self.stream.poll_read_ready(cx)).await.map_err(Failure::other)?;
         self.buffer.reserve(PIECE);
         match self.stream.read_buf(&mut self.buffer).await {
             Ok(0) => Err(Failure::other("an event stream ended")),
