@@ -1,6 +1,5 @@
 //! The event log's doors: long poll, SSE, WebSocket and webhooks, and the consumers behind all.
 
-mod bell;
 mod close;
 mod consumers;
 mod filter;

@@ -3,21 +3,16 @@
 mod send;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
-use quicproquo_client::SessionError;
 use quicproquo_client::clock::now_ms;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::bell::Bell;
 use super::close::End;
 use super::consumers::Connection;
 use super::frames::{Incoming, Outgoing};
@@ -58,23 +53,6 @@ pub(crate) struct Stream {
     sends: FuturesUnordered<BoxFuture<'static, Outgoing>>,
     heartbeat: Interval,
     last_heard: Instant,
-}
-
-/// What interrupts the reading of the log.
-enum Heard {
-    /// It is time to ask for a sign of life.
-    Beat,
-    /// What became of a message.
-    Sent(Outgoing),
-    /// From the peer.
-    Frame(Option<Result<Message, axum::Error>>),
-}
-
-/// What is next.
-enum Turn {
-    Heard(Heard),
-    Read(Result<(), SessionError>),
-    Write,
 }
 
 impl Stream {
@@ -123,52 +101,41 @@ impl Stream {
         let expiry = sleep(left.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)));
         let (stopping, revoked) = (self.state.stopping.clone(), self.bot.grant.revoked.clone());
         let displaced = self.source.displaced();
-        let end = async {
-            tokio::select! {
-                biased;
-                () = revoked.cancelled() => End::TOKEN,
-                () = expiry => End::TOKEN,
-                () = displaced.cancelled() => End::DISPLACED,
-                () = stopping.cancelled() => End::RESTART,
-            }
-        };
-        let (mut end, bell) = (pin!(end), Bell::new());
         tokio::select! {
             biased;
-            end = poll_fn(|cx| bell.first(cx, |cx| end.as_mut().poll(cx))) => Err(end),
-            end = self.work(socket, &bell) => end,
+            () = revoked.cancelled() => Err(End::TOKEN),
+            () = expiry => Err(End::TOKEN),
+            () = displaced.cancelled() => Err(End::DISPLACED),
+            () = stopping.cancelled() => Err(End::RESTART),
+            end = self.work(socket) => end,
         }
     }
 
-    async fn work(&mut self, socket: &mut WebSocket, bell: &Bell) -> Result<(), End> {
+    async fn work(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let heartbeat_ms = u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default();
         let hello = Outgoing::hello(heartbeat_ms, self.source.cursor(), self.consumer.clone());
         feed(socket, hello.text()).await?;
         flush(socket).await?;
         loop {
-            let turn = {
-                let Self { heartbeat, sends, source, queue, .. } = &mut *self;
-                // In this order: what the peer has handled is known before leases are judged.
-                tokio::select! {
-                    biased;
-                    heard = poll_fn(|_| bell.second(|cx| listen(heartbeat, sends, socket, cx))) => {
-                        Turn::Heard(heard)
-                    }
-                    ready = source.ready(), if queue.is_empty() => Turn::Read(ready),
-                    () = std::future::ready(()), if !queue.is_empty() => Turn::Write,
+            // In this order: what the peer has handled is known before leases are judged.
+            tokio::select! {
+                biased;
+                _ = self.heartbeat.tick() => self.beat(socket).await?,
+                Some(result) = self.sends.next(), if !self.sends.is_empty() => {
+                    self.answer(socket, &result).await?;
                 }
-            };
-            match turn {
-                Turn::Heard(Heard::Beat) => self.beat(socket).await?,
-                Turn::Heard(Heard::Sent(result)) => self.answer(socket, &result).await?,
-                Turn::Heard(Heard::Frame(frame)) => self.receive(socket, frame).await?,
-                Turn::Read(ready) => {
+                frame = socket.recv(), if self.sends.len() < MAX_SENDS => {
+                    self.receive(socket, frame).await?;
+                }
+                ready = self.source.ready(), if self.queue.is_empty() => {
                     ready.map_err(|_| End::RESTART)?;
                     let page = self.source.next(PAGE).await;
                     self.queue.extend(page.map_err(|error| End::of_log(&error))?);
                     self.deliver(socket).await?;
                 }
-                Turn::Write => self.deliver(socket).await?,
+                () = std::future::ready(()), if !self.queue.is_empty() => {
+                    self.deliver(socket).await?;
+                }
             }
         }
     }
@@ -275,25 +242,6 @@ impl Stream {
         write(socket.feed(Message::Ping(Vec::new().into()))).await?;
         flush(socket).await
     }
-}
-
-/// The next interruption.
-fn listen(
-    heartbeat: &mut Interval,
-    sends: &mut FuturesUnordered<BoxFuture<'static, Outgoing>>,
-    socket: &mut WebSocket,
-    cx: &mut Context<'_>,
-) -> Poll<Heard> {
-    if heartbeat.poll_tick(cx).is_ready() {
-        return Poll::Ready(Heard::Beat);
-    }
-    if let Poll::Ready(Some(result)) = sends.poll_next_unpin(cx) {
-        return Poll::Ready(Heard::Sent(result));
-    }
-    if sends.len() < MAX_SENDS {
-        return socket.poll_next_unpin(cx).map(Heard::Frame);
-    }
-    Poll::Pending
 }
 
 /// The bot whose token is in the first frame.
