@@ -97,6 +97,9 @@ impl Identity {
     }
 
     /// Signs a message (Ed25519, 64 bytes).
+    ///
+    /// # Panics
+    /// When memory is exhausted.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         let mut signature = [0; 64];
         signature.copy_from_slice(self.pair.sign(message).as_ref());

@@ -70,7 +70,8 @@ impl<F: Future + Unpin> Future for Eager<F> {
             return Poll::Pending;
         }
         for _ in 0..POLLS {
-            signal.state.store(POLLED, Ordering::Release);
+            // A swap, so that what a wake up to here tells of is seen.
+            signal.state.swap(POLLED, Ordering::AcqRel);
             if let Poll::Ready(output) = Pin::new(&mut *inner).poll(&mut Context::from_waker(waker))
             {
                 return Poll::Ready(output);

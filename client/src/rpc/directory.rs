@@ -43,6 +43,9 @@ pub(super) fn stock(live: &Live, answer: Answer<Vec<Stock>>) {
     });
 }
 
+/// Bytes of packages that one claim may gather, 32 MiB: what a commit carries is less.
+const GATHERED: usize = if cfg!(test) { 20 * 1024 * 1024 } else { 32 * 1024 * 1024 };
+
 /// Claims a package of each. When they are too much for one answer the node takes none, and each half
 /// is claimed by itself.
 pub(super) fn claim(
@@ -80,6 +83,7 @@ async fn packages_of(
     asked: Asked,
 ) -> Result<Vec<Option<Vec<u8>>>, RpcError> {
     let mut claimed = Vec::with_capacity(identities.len());
+    let mut gathered = 0;
     let mut parts = vec![identities];
     let mut asked = Some(asked);
     while let Some(part) = parts.pop() {
@@ -89,7 +93,15 @@ async fn packages_of(
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([second, first]);
             }
-            packages => claimed.extend(packages?),
+            packages => {
+                let packages = packages?;
+                gathered += packages.iter().flatten().map(Vec::len).sum::<usize>();
+                if gathered > GATHERED {
+                    let text = format!("key packages of more than {GATHERED} bytes");
+                    return Err(RpcError::Coded { code: ErrorCode::TooLarge, text });
+                }
+                claimed.extend(packages);
+            }
         }
     }
     Ok(claimed)

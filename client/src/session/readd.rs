@@ -114,8 +114,9 @@ impl Actor {
         let bytes = dummy.and_then(|dummy| mls.encrypt(&identity, &dummy).ok());
         // The bytes may be kept only when the ratchet that made them will be.
         let Some(bytes) = bytes.filter(|_| mls.flush().is_ok()) else { return Ok(()) };
+        let suite = mls.suite();
         let to = recipients(mls, |key| *key == member);
-        let to = self.leaf_or_published(to);
+        let to = if suite == Suite::Envelope { self.leaf_or_published(to) } else { to };
         if let Err(error) = self.put_outgoing(group, OutboxKind::Repair, &bytes, to, unit) {
             tracing::warn!(%error, "where the group is cannot be shown");
         }

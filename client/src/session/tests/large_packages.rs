@@ -3,12 +3,17 @@
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::suite::Suite;
 
+use quicproquo_schemas::code::ErrorCode;
+
 use super::stranger::Stranger;
 use super::world::World;
+use crate::rpc::RpcError;
 
 /// Of these, nine are more than the 8 MiB of an answer.
 const BYTES: usize = 1_000_000;
 const OWNERS: usize = 19;
+/// Of these, all are more than one claim gathers.
+const TOO_MANY: usize = 22;
 /// An extension of no meaning.
 const PADDING: u16 = 0xf0c1;
 
@@ -32,6 +37,20 @@ async fn a_claim_that_is_too_large_for_one_answer_is_made_in_parts() {
         assert_eq!(package.as_ref().map(is_of), (number != OWNERS / 2).then_some(true));
     }
     assert!(claimer.packages(&owners, Suite::Envelope).await.iter().all(Option::is_none));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_gathers_no_more_than_its_bound() {
+    let world = World::new().await;
+    let mut owners = Vec::new();
+    for _ in 0..TOO_MANY {
+        let owner = Stranger::connect(&world).await;
+        owner.publish_these(vec![large_package(&owner.identity)]).await;
+        owners.push(owner.identity.key());
+    }
+    let claimer = Stranger::connect(&world).await;
+    let refused = claimer.try_packages(&owners, Suite::Envelope).await.unwrap_err();
+    assert!(matches!(&refused, RpcError::Coded { code: ErrorCode::TooLarge, .. }), "{refused}");
 }
 
 fn has(package: &[u8], owner: &IdentityKey) -> bool {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
-use crate::rpc::{Answer, Connector, Delivery, Driver, LinkEvent, LinkSpec, Request};
+use crate::rpc::{Answer, Connector, Delivery, Driver, LinkEvent, LinkSpec, Request, RpcError};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -131,9 +131,13 @@ impl Stranger {
     }
 
     async fn ask<T>(&self, make: impl FnOnce(Answer<T>) -> Request) -> T {
+        self.try_ask(make).await.unwrap()
+    }
+
+    async fn try_ask<T>(&self, make: impl FnOnce(Answer<T>) -> Request) -> Result<T, RpcError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(make(answer)).unwrap();
-        timeout(PATIENCE, answered).await.expect("an answer").unwrap().unwrap()
+        timeout(PATIENCE, answered).await.expect("an answer").unwrap()
     }
 
     /// Queues a payload for all of them.
@@ -155,7 +159,16 @@ impl Stranger {
 
     /// Claims a key package of each.
     pub(crate) async fn packages(&self, of: &[IdentityKey], suite: Suite) -> Vec<Option<Vec<u8>>> {
+        self.try_packages(of, suite).await.unwrap()
+    }
+
+    /// The same, or why the claim is refused.
+    pub(crate) async fn try_packages(
+        &self,
+        of: &[IdentityKey],
+        suite: Suite,
+    ) -> Result<Vec<Option<Vec<u8>>>, RpcError> {
         let (identities, ciphersuite) = (of.to_vec(), suite.code());
-        self.ask(|answer| Request::ClaimKeyPackages { identities, ciphersuite, answer }).await
+        self.try_ask(|answer| Request::ClaimKeyPackages { identities, ciphersuite, answer }).await
     }
 }
