@@ -1,6 +1,7 @@
 //! Rows of the queue that are kept back until all have come, and then handed over at once.
 
 use quicproquo_core::identity::IdentityKey;
+use quicproquo_schemas::limits::MAX_WINDOW_ROWS;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +19,9 @@ pub struct Dam {
 }
 
 impl Dam {
+    /// Rows that a node pushes before the first is acknowledged: more do not come.
+    pub const ROWS: usize = MAX_WINDOW_ROWS as usize;
+
     /// Opens a client behind a dam.
     ///
     /// # Errors
@@ -34,7 +38,7 @@ impl Dam {
         Ok(Self { client, waiting, open })
     }
 
-    /// Waits until so many rows are here.
+    /// Waits until so many rows are here, at most [`Dam::ROWS`].
     ///
     /// # Errors
     /// When the links are gone.

@@ -14,7 +14,8 @@ use crate::output::progress;
 use crate::shutdown::Signals;
 use floors::Floors;
 use quicproquo_client::Suite;
-use room::{Room, WINDOW};
+use quicproquo_client::bench::Dam;
+use room::Room;
 
 /// Bytes of a message.
 const BYTES: usize = 1024;
@@ -113,7 +114,7 @@ async fn measure_room(
     let (rate, bytes) = room.receive_all(listener, messages).await?;
     report.add(&name("receive after a start"), Row::rate(rate, floors.receive_rate()));
     report.add(&name("receive, writes"), Row::plain("B", bytes));
-    let pushed = messages.min(WINDOW);
+    let pushed = messages.min(Dam::ROWS);
     room.send_all(pushed, true).await?;
     let rate = room.take_all(pushed).await?;
     report.add(&name("receive"), Row::rate(rate, floors.receive_rate()));

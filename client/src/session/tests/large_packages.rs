@@ -2,7 +2,6 @@
 
 use quicproquo_core::identity::{Identity, IdentityKey};
 use quicproquo_core::suite::Suite;
-
 use quicproquo_schemas::code::ErrorCode;
 
 use super::stranger::Stranger;
@@ -20,15 +19,8 @@ const PADDING: u16 = 0xf0c1;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_is_too_large_for_one_answer_is_made_in_parts() {
     let world = World::new().await;
-    let mut owners = Vec::new();
-    for number in 0..OWNERS {
-        let owner = Stranger::connect(&world).await;
-        // Somebody in the middle has none.
-        if number != OWNERS / 2 {
-            owner.publish_these(vec![large_package(&owner.identity)]).await;
-        }
-        owners.push(owner.identity.key());
-    }
+    // Somebody in the middle has none.
+    let owners = owners(&world, OWNERS, Some(OWNERS / 2)).await;
     let claimer = Stranger::connect(&world).await;
     let packages = claimer.packages(&owners, Suite::Envelope).await;
     assert_eq!(packages.len(), OWNERS);
@@ -42,15 +34,23 @@ async fn a_claim_that_is_too_large_for_one_answer_is_made_in_parts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_gathers_no_more_than_its_bound() {
     let world = World::new().await;
-    let mut owners = Vec::new();
-    for _ in 0..TOO_MANY {
-        let owner = Stranger::connect(&world).await;
-        owner.publish_these(vec![large_package(&owner.identity)]).await;
-        owners.push(owner.identity.key());
-    }
+    let owners = owners(&world, TOO_MANY, None).await;
     let claimer = Stranger::connect(&world).await;
     let refused = claimer.try_packages(&owners, Suite::Envelope).await.unwrap_err();
     assert!(matches!(&refused, RpcError::Coded { code: ErrorCode::TooLarge, .. }), "{refused}");
+}
+
+/// So many with one large package each, but for one that may lack it.
+async fn owners(world: &World, count: usize, without: Option<usize>) -> Vec<IdentityKey> {
+    let mut owners = Vec::new();
+    for number in 0..count {
+        let owner = Stranger::connect(world).await;
+        if without != Some(number) {
+            owner.publish_these(vec![large_package(&owner.identity)]).await;
+        }
+        owners.push(owner.identity.key());
+    }
+    owners
 }
 
 fn has(package: &[u8], owner: &IdentityKey) -> bool {

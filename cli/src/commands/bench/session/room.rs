@@ -20,8 +20,6 @@ use crate::exit::Failure;
 /// Members that one commit adds.
 const ADDED: usize = 200;
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Rows that a node pushes before the first is acknowledged.
-pub(super) const WINDOW: usize = 256;
 
 /// The group and its two clients.
 pub(super) struct Room {
@@ -142,7 +140,7 @@ impl Room {
     }
 
     /// The listener comes back, and its rows are handed over to it when all are there: messages per
-    /// second until the last is in its log. They are at most [`WINDOW`].
+    /// second until the last is in its log. They are at most [`Dam::ROWS`].
     pub(super) async fn take_all(&self, count: usize) -> Result<f64, Failure> {
         let mut dam = Dam::open(self.config.clone()).await.map_err(Failure::other)?;
         let listener = dam.session(&self.listener.identity()).map_err(Failure::other)?;
