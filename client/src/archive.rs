@@ -8,9 +8,8 @@
 use std::fmt;
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
+use quicproquo_core::aead::{self, LONG_NONCE};
 use quicproquo_core::identity::IdentityKey;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -20,8 +19,7 @@ use crate::store::Exported;
 
 const MAGIC: &[u8] = b"qpq-archive\x01";
 const SALT: usize = 16;
-const NONCE: usize = 24;
-const HEADER: usize = MAGIC.len() + 1 + SALT + 12 + NONCE;
+const HEADER: usize = MAGIC.len() + 1 + SALT + 12 + LONG_NONCE;
 /// 64 MiB, three rounds, one lane: what RFC 9106 recommends where memory is short, with one lane.
 const COST: [u32; 3] = [64 * 1024, 3, 1];
 /// Archives of others may not ask for more: 1 GiB, 16 rounds, 16 lanes.
@@ -82,6 +80,7 @@ impl Archive {
         let ([kind], rest) = rest.split_at(1) else { return Err(ArchiveError::Unknown) };
         let (salt, rest) = rest.split_at(SALT);
         let (numbers, nonce) = rest.split_at(12);
+        let nonce = nonce.first_chunk().ok_or(ArchiveError::Unknown)?;
         let mut cost = [0; 3];
         for (number, bytes) in cost.iter_mut().zip(numbers.chunks(4)) {
             *number = u32::from_be_bytes(bytes.try_into().unwrap_or_default());
@@ -92,11 +91,9 @@ impl Archive {
         if cost.iter().zip(MOST).any(|(asked, most)| *asked > most) {
             return Err(ArchiveError::Unknown);
         }
-        let cipher = key.cipher(salt, cost).ok_or(ArchiveError::Unknown)?;
-        let plain = cipher
-            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: header })
-            .map(Zeroizing::new)
-            .map_err(|_| ArchiveError::Sealed)?;
+        let key = key.derive(salt, cost).ok_or(ArchiveError::Unknown)?;
+        let (key, nonce) = aead::extended(&key, nonce);
+        let plain = aead::open(&key, nonce, header, sealed).map_err(|_| ArchiveError::Sealed)?;
         let exported = ciborium::from_reader(plain.as_slice());
         exported.map(Self).map_err(|error| ArchiveError::Content(error.to_string()))
     }
@@ -118,21 +115,21 @@ impl Archive {
 
     pub(crate) fn seal(exported: &Exported, key: &ArchiveKey) -> Result<Vec<u8>, ArchiveError> {
         let internal = |error: String| ArchiveError::Session(SessionError::Internal(error));
-        let mut random = [0; SALT + NONCE];
-        getrandom::fill(&mut random).map_err(|error| internal(error.to_string()))?;
-        let (salt, nonce) = random.split_at(SALT);
+        let (mut salt, mut nonce) = ([0; SALT], [0; LONG_NONCE]);
+        for random in [&mut salt[..], &mut nonce] {
+            getrandom::fill(random).map_err(|error| internal(error.to_string()))?;
+        }
         let cost = if key.kind() == 0 { [0; 3] } else { COST };
         let numbers: Vec<u8> = cost.iter().flat_map(|number| number.to_be_bytes()).collect();
-        let mut bytes = [MAGIC, &[key.kind()], salt, &numbers, nonce].concat();
+        let header = [MAGIC, &[key.kind()], &salt, &numbers, &nonce].concat();
         let mut plain = Zeroizing::new(Vec::new());
         ciborium::into_writer(exported, &mut *plain)
             .map_err(|error| internal(error.to_string()))?;
-        let cipher = key.cipher(salt, cost).ok_or_else(|| internal("no key".to_owned()))?;
-        let payload = Payload { msg: &plain, aad: &bytes };
-        let sealed = cipher
-            .encrypt(XNonce::from_slice(nonce), payload)
+        let key = key.derive(&salt, cost).ok_or_else(|| internal("no key".to_owned()))?;
+        let (key, nonce) = aead::extended(&key, &nonce);
+        let mut bytes = header.clone();
+        aead::append(&key, nonce, &header, &plain, &mut bytes)
             .map_err(|error| internal(error.to_string()))?;
-        bytes.extend(sealed);
         Ok(bytes)
     }
 }
@@ -145,7 +142,11 @@ impl ArchiveKey {
         }
     }
 
-    fn cipher(&self, salt: &[u8], [memory, rounds, lanes]: [u32; 3]) -> Option<XChaCha20Poly1305> {
+    fn derive(
+        &self,
+        salt: &[u8],
+        [memory, rounds, lanes]: [u32; 3],
+    ) -> Option<Zeroizing<[u8; 32]>> {
         let mut key = Zeroizing::new([0; 32]);
         match self {
             Self::Key(given) => Hkdf::<Sha256>::new(Some(salt), given.as_slice())
@@ -158,7 +159,7 @@ impl ArchiveKey {
                     .ok()?;
             }
         }
-        Some(XChaCha20Poly1305::new((&*key).into()))
+        Some(key)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The bytes are cut into chunks of 64 KiB, each sealed with ChaCha20-Poly1305 in the STREAM
 //! construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015, in the `StreamBE32` flavour: nonce =
-//! 7 bytes of prefix, chunk number u32, last flag). The key is fresh for each file, so the prefix
+//! 7 bytes of prefix, chunk number u32 big-endian, last flag). The key is fresh for each file, so the prefix
 //! is zero. A chunk cannot be moved, left out or taken for the last one, and each can be opened
 //! alone. An empty file is one empty chunk.
 //!
@@ -14,13 +14,12 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use chacha20poly1305::aead::stream::{NewStream as _, StreamBE32, StreamPrimitive as _};
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::aead::{self, NONCE};
 use crate::id::{IdError, hex_text};
 
 /// Bytes of a chunk; the last one may have fewer.
@@ -54,17 +53,13 @@ impl FileKey {
         Self(bytes)
     }
 
-    fn stream(&self) -> StreamBE32<ChaCha20Poly1305> {
-        let aead = ChaCha20Poly1305::new(&self.0.into());
-        StreamBE32::from_aead(aead, &[0; 7].into())
-    }
-
     /// Seals a chunk in its place.
     ///
     /// # Panics
-    /// Never: a chunk is far from the cipher's limits.
+    /// When memory is exhausted; a chunk is far from the cipher's limits.
     pub fn seal(&self, number: u32, last: bool, chunk: &[u8]) -> Vec<u8> {
-        self.stream().encrypt(number, last, chunk).expect("a chunk within the cipher's limits")
+        aead::seal(&self.0, nonce(number, last), &[], chunk)
+            .expect("a chunk within the cipher's limits")
     }
 
     /// Opens a chunk in its place.
@@ -72,8 +67,16 @@ impl FileKey {
     /// # Errors
     /// [`Damaged`].
     pub fn open(&self, number: u32, last: bool, sealed: &[u8]) -> Result<Vec<u8>, Damaged> {
-        self.stream().decrypt(number, last, sealed).map_err(|_| Damaged)
+        let opened = aead::open(&self.0, nonce(number, last), &[], sealed);
+        opened.map(|mut chunk| std::mem::take(&mut *chunk)).map_err(|_| Damaged)
     }
+}
+
+fn nonce(number: u32, last: bool) -> [u8; NONCE] {
+    let mut nonce = [0; NONCE];
+    nonce[7..11].copy_from_slice(&number.to_be_bytes());
+    nonce[11] = last.into();
+    nonce
 }
 
 impl Drop for FileKey {
@@ -184,6 +187,20 @@ mod tests {
     fn sealed(size: u64) -> SealedFile {
         let blobs = vec![[7; 32]; usize::try_from(sealed_len(size).div_ceil(BLOB)).unwrap()];
         SealedFile { key: FileKey([1; 32]), blobs, size }
+    }
+
+    #[test]
+    fn chunks_are_those_of_another_implementation_of_the_construction() {
+        use chacha20poly1305::aead::stream::{NewStream as _, StreamBE32, StreamPrimitive as _};
+        use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _};
+
+        let key = FileKey::random();
+        let aead = ChaCha20Poly1305::new(&key.0.into());
+        let stream = StreamBE32::from_aead(aead, &[0; 7].into());
+        for (number, last) in [(0, false), (1, true), (258, false), (u32::MAX, true)] {
+            let theirs = stream.encrypt(number, last, &b"bytes"[..]).unwrap();
+            assert_eq!(key.seal(number, last, b"bytes"), theirs);
+        }
     }
 
     #[test]

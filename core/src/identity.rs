@@ -2,13 +2,13 @@
 
 mod claims;
 mod number;
+mod point;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use ed25519_dalek::{Signature, VerifyingKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
@@ -46,12 +46,17 @@ hex_text!(IdentityKey);
 #[error("signature does not verify")]
 pub struct BadSignature;
 
-/// Checks an Ed25519 signature strictly: small-order keys and malleable
-/// signatures are refused (`verify_strict`).
+/// Checks an Ed25519 signature (RFC 8032, section 5.1.7) strictly: keys that are not encoded as they
+/// should be, keys and points of small order and malleable signatures are refused.
+///
+/// # Errors
+/// When the signature is not one of this key for this message.
 pub fn verify(key: &IdentityKey, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-    let key = VerifyingKey::from_bytes(key.as_bytes()).map_err(|_| BadSignature)?;
-    let signature = Signature::from_slice(signature).map_err(|_| BadSignature)?;
-    key.verify_strict(message, &signature).map_err(|_| BadSignature)
+    let (point, _) = signature.split_first_chunk::<32>().ok_or(BadSignature)?;
+    if !point::is_strict(&key.0) || !point::is_strict(point) {
+        return Err(BadSignature);
+    }
+    UnparsedPublicKey::new(&ED25519, &key.0).verify(message, signature).map_err(|_| BadSignature)
 }
 
 /// An identity with its secret key, which is wiped when dropped.
@@ -149,6 +154,49 @@ mod tests {
         assert!(verify(&identity.key(), b"massage", &signature).is_err());
         assert!(verify(&Identity::generate().key(), b"message", &signature).is_err());
         assert!(verify(&identity.key(), b"message", &signature[..63]).is_err());
+    }
+
+    /// As `ed25519-dalek` has it with `verify_strict`, of signatures of all kinds.
+    #[test]
+    fn what_is_valid_another_strict_implementation_says_too() {
+        /// The order of the group (RFC 8032, section 5.1), little-endian.
+        const ORDER: [u8; 32] = [
+            0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9,
+            0xDE, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let strict = |key: &[u8; 32], signature: &[u8; 64]| {
+            ed25519_dalek::VerifyingKey::from_bytes(key).is_ok_and(|key| {
+                let signature = ed25519_dalek::Signature::from_bytes(signature);
+                key.verify_strict(b"message", &signature).is_ok()
+            })
+        };
+        let agree = |key: &[u8; 32], signature: &[u8; 64]| {
+            let valid = verify(&IdentityKey::new(*key), b"message", signature).is_ok();
+            assert_eq!(valid, strict(key, signature), "{key:02x?} {signature:02x?}");
+            valid
+        };
+        for _ in 0..50 {
+            let identity = Identity::generate();
+            let (key, signature) = (*identity.key().as_bytes(), identity.sign(b"message"));
+            assert!(agree(&key, &signature));
+            let mut malleated = signature;
+            let mut carry = 0;
+            for (byte, order) in malleated[32..].iter_mut().zip(ORDER) {
+                let sum = u16::from(*byte) + u16::from(order) + carry;
+                (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+            }
+            assert!(!agree(&key, &malleated));
+            for bit in 0..64 * 8 {
+                let mut other = signature;
+                other[bit / 8] ^= 1 << (bit % 8);
+                assert!(!agree(&key, &other));
+            }
+            for bit in 0..32 * 8 {
+                let mut other = key;
+                other[bit / 8] ^= 1 << (bit % 8);
+                assert!(!agree(&other, &signature));
+            }
+        }
     }
 
     /// The neutral element signs anything under a check that is lax.

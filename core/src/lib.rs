@@ -10,6 +10,7 @@
 //! [`MlsStore::take_writes`](provider::MlsStore::take_writes) returns in one
 //! transaction of its own.
 
+pub mod aead;
 pub mod attachment;
 pub mod content;
 mod credential;

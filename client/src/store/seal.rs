@@ -3,18 +3,15 @@
 //! A sealed value is `nonce 24 || ciphertext || tag 16`; the associated data is
 //! `version || table || 0x00 || row key`, so a value opens only where it was put.
 
-use chacha20poly1305::aead::{Aead, AeadInPlace as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use quicproquo_core::aead::{self, LONG_NONCE, TAG};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::key::{KEY, Key};
 
 const VERSION: u8 = 1;
-const NONCE: usize = 24;
-const TAG: usize = 16;
 
 /// A value does not open: wrong key, wrong place, or damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +20,7 @@ pub(crate) struct SealError;
 
 /// Seals and opens values; names rows by their HMAC.
 pub(crate) struct Sealer {
-    cipher: XChaCha20Poly1305,
+    rows: Key,
     names: Key,
 }
 
@@ -37,7 +34,7 @@ impl Sealer {
     pub(crate) fn new(master: &[u8; KEY]) -> Self {
         let rows = derive(master, b"quicproquo-rows-v1");
         let names = derive(master, b"quicproquo-row-names-v1");
-        Self { cipher: XChaCha20Poly1305::new((&*rows).into()), names }
+        Self { rows, names }
     }
 
     /// What hides names stays when the master key is replaced: names are part of row keys.
@@ -58,16 +55,13 @@ impl Sealer {
     /// # Panics
     /// When the operating system cannot give random bytes, or memory is exhausted.
     pub(crate) fn seal(&self, table: &str, row: &[u8], plain: &[u8]) -> Vec<u8> {
-        let mut sealed = Vec::with_capacity(NONCE + plain.len() + TAG);
-        sealed.resize(NONCE, 0);
-        getrandom::fill(&mut sealed).expect("the operating system gives random bytes");
-        sealed.extend_from_slice(plain);
-        let (nonce, text) = sealed.split_at_mut(NONCE);
-        let tag = self
-            .cipher
-            .encrypt_in_place_detached(XNonce::from_slice(nonce), &associated(table, row), text)
+        let mut nonce = [0; LONG_NONCE];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let mut sealed = Vec::with_capacity(LONG_NONCE + plain.len() + TAG);
+        sealed.extend_from_slice(&nonce);
+        let (key, nonce) = aead::extended(&self.rows, &nonce);
+        aead::append(&key, nonce, &associated(table, row), plain, &mut sealed)
             .expect("rows are far below the cipher's limit");
-        sealed.extend_from_slice(&tag);
         sealed
     }
 
@@ -77,12 +71,9 @@ impl Sealer {
         row: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(SealError)?;
-        let aad = associated(table, row);
-        self.cipher
-            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
-            .map(Zeroizing::new)
-            .map_err(|_| SealError)
+        let (nonce, sealed) = sealed.split_first_chunk().ok_or(SealError)?;
+        let (key, nonce) = aead::extended(&self.rows, nonce);
+        aead::open(&key, nonce, &associated(table, row), sealed).map_err(|_| SealError)
     }
 
     /// Hides what a row is called.

@@ -6,25 +6,23 @@
 //! content key has as AAD the version, the recipient's public key and the
 //! SHA-256 of the body, so that a prefix fits one recipient and one body.
 
-use chacha20poly1305::aead::{Aead as _, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit as _, Nonce};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{MAX_MLS_LEN, SealError, SealedV2, VERSION_2};
+use crate::aead::{self, NONCE, TAG};
 use crate::kem::combiner::{self, Key};
 use crate::kem::{HybridPublic, HybridSecret, KemError, ML_KEM_CIPHERTEXT_LEN, X25519_LEN};
 
-const ZERO_NONCE: [u8; 12] = [0; 12];
-const TAG_LEN: usize = 16;
+const ZERO_NONCE: [u8; NONCE] = [0; NONCE];
 const COMMITMENT_LEN: usize = 32;
 const LENGTH_LEN: usize = 4;
 const SMALLEST_BUCKET: usize = 256;
 const BUCKET_STEP: usize = 4096;
 /// Recipients from which on all processors seal; each takes some 80 us.
 const MANY: usize = 8;
-const LARGEST_BODY: usize = COMMITMENT_LEN + bucket(LENGTH_LEN + MAX_MLS_LEN) + TAG_LEN;
+const LARGEST_BODY: usize = COMMITMENT_LEN + bucket(LENGTH_LEN + MAX_MLS_LEN) + TAG;
 
 const SALT: &[u8] = b"quicproquo-envelope-v2-content";
 const COMMITMENT_INFO: &[u8] = b"quicproquo-envelope-v2-commitment";
@@ -60,12 +58,9 @@ pub(super) fn seal(recipients: &[&HybridPublic], mls: &[u8]) -> Result<SealedV2,
 fn prefix(recipient: &HybridPublic, content_key: &Key, digest: &[u8]) -> Result<Vec<u8>, KemError> {
     let kem = recipient.encapsulate()?;
     let kek = combiner::v2(&kem.shared, &kem.ephemeral, &kem.ciphertext, recipient);
-    let sealed = ChaCha20Poly1305::new(kek.as_slice().into())
-        .encrypt(
-            Nonce::from_slice(&ZERO_NONCE),
-            Payload { msg: content_key.as_slice(), aad: &key_aad(recipient, digest) },
-        )
-        .map_err(|_| KemError::Failed)?;
+    let aad = key_aad(recipient, digest);
+    let sealed =
+        aead::seal(&kek, ZERO_NONCE, &aad, content_key.as_slice()).map_err(|_| KemError::Failed)?;
     Ok([&[VERSION_2], kem.ephemeral.as_slice(), &kem.ciphertext, &sealed].concat())
 }
 
@@ -78,13 +73,8 @@ pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Ve
     let (ciphertext, sealed) = rest.split_at(ML_KEM_CIPHERTEXT_LEN);
     let shared = secret.decapsulate(ephemeral, ciphertext).ok()?;
     let kek = combiner::v2(&shared, ephemeral, ciphertext, secret.public());
-    let content_key = ChaCha20Poly1305::new(kek.as_slice().into())
-        .decrypt(
-            Nonce::from_slice(&ZERO_NONCE),
-            Payload { msg: sealed, aad: &key_aad(secret.public(), &Sha256::digest(body)) },
-        )
-        .map(Zeroizing::new)
-        .ok()?;
+    let aad = key_aad(secret.public(), &Sha256::digest(body));
+    let content_key = aead::open(&kek, ZERO_NONCE, &aad, sealed).ok()?;
     open_body(&content_key, body)
 }
 
@@ -104,10 +94,11 @@ fn seal_body(content_key: &[u8], mls: &[u8]) -> Result<Vec<u8>, SealError> {
 fn seal_padded(content_key: &[u8], padded: &[u8]) -> Result<Vec<u8>, SealError> {
     let commitment = combiner::hkdf32(SALT, content_key, &[COMMITMENT_INFO]);
     let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
-    let sealed = ChaCha20Poly1305::new(key.as_slice().into())
-        .encrypt(Nonce::from_slice(&ZERO_NONCE), Payload { msg: padded, aad: &[VERSION_2] })
+    let mut body = Vec::with_capacity(COMMITMENT_LEN + padded.len() + TAG);
+    body.extend_from_slice(commitment.as_slice());
+    aead::append(&key, ZERO_NONCE, &[VERSION_2], padded, &mut body)
         .map_err(|_| KemError::Failed)?;
-    Ok([commitment.as_slice(), &sealed].concat())
+    Ok(body)
 }
 
 fn open_body(content_key: &[u8], body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -117,10 +108,7 @@ fn open_body(content_key: &[u8], body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         return None;
     }
     let key = combiner::hkdf32(SALT, content_key, &[BODY_INFO]);
-    let padded = ChaCha20Poly1305::new(key.as_slice().into())
-        .decrypt(Nonce::from_slice(&ZERO_NONCE), Payload { msg: sealed, aad: &[VERSION_2] })
-        .map(Zeroizing::new)
-        .ok()?;
+    let padded = aead::open(&key, ZERO_NONCE, &[VERSION_2], sealed).ok()?;
     let (length, rest) = padded.split_at_checked(LENGTH_LEN)?;
     let length = usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()?;
     let (mls, padding) = rest.split_at_checked(length)?;

@@ -1,4 +1,5 @@
-//! Cryptography for openmls: that of its own provider, except that a signature is verified once.
+//! Cryptography for openmls: that of its own provider, except for what each message needs. Its cipher
+//! and the check of its signature are [ours](crate::aead), and a signature is verified once.
 //!
 //! All members of a group that live in one process verify the same signature of each message, which
 //! is half of what reading it costs. What has been verified is known by its digest
@@ -15,6 +16,9 @@ use openmls_traits::types::{
     HpkeKeyPair, KemOutput, SignatureScheme,
 };
 use sha2::{Digest as _, Sha256};
+
+use crate::aead;
+use crate::identity::{IdentityKey, verify};
 
 /// Signatures that are remembered, 32 bytes each.
 const REMEMBERED: usize = 4096;
@@ -81,7 +85,13 @@ impl OpenMlsCrypto for Crypto {
         if with(|verified| verified.known.contains(&digest)) {
             return Ok(());
         }
-        self.0.verify_signature(alg, data, pk, signature)?;
+        match alg {
+            SignatureScheme::ED25519 => {
+                let key = IdentityKey::from_slice(pk).map_err(|_| CryptoError::InvalidPublicKey)?;
+                verify(&key, data, signature).map_err(|_| CryptoError::InvalidSignature)?;
+            }
+            _ => self.0.verify_signature(alg, data, pk, signature)?,
+        }
         with(|verified| verified.add(digest));
         Ok(())
     }
@@ -134,7 +144,12 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.aead_encrypt(alg, key, data, nonce, aad)
+        match alg {
+            AeadType::Aes128Gcm => {
+                aead::seal_gcm(key, nonce, aad, data).map_err(|_| CryptoError::CryptoLibraryError)
+            }
+            _ => self.0.aead_encrypt(alg, key, data, nonce, aad),
+        }
     }
 
     fn aead_decrypt(
@@ -145,7 +160,12 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        self.0.aead_decrypt(alg, key, ct_tag, nonce, aad)
+        match alg {
+            AeadType::Aes128Gcm => aead::open_gcm(key, nonce, aad, ct_tag)
+                .map(|mut plain| std::mem::take(&mut *plain))
+                .map_err(|_| CryptoError::AeadDecryptionError),
+            _ => self.0.aead_decrypt(alg, key, ct_tag, nonce, aad),
+        }
     }
 
     fn signature_key_gen(&self, alg: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
