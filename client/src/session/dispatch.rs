@@ -81,6 +81,7 @@ impl Actor {
             | Input::Unpause { link, .. }
             | Input::Acked { link, .. }
             | Input::AckAgain { link }
+            | Input::AckDue { link }
             | Input::Drained { link, .. }
             | Input::DrainedLongEnough { link }
                 if link != self.uplink.number => {}
@@ -97,6 +98,7 @@ impl Actor {
             Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),
             Input::Acked { up_to, result, .. } => self.acked(up_to, &result),
             Input::AckAgain { .. } => self.ack_again(),
+            Input::AckDue { .. } => self.ack_due(),
             Input::Unpause { counter, .. } => self.unpause(counter),
             Input::Wake(group) => drop(unit.touched.insert(group)),
             Input::LinkOver => self.link_over(),

@@ -95,6 +95,10 @@ pub(super) enum Input {
         up_to: u64,
         result: Result<(), RpcError>,
     },
+    /// What has come may be acknowledged.
+    AckDue {
+        link: u64,
+    },
     /// An acknowledgement failed: again.
     AckAgain {
         link: u64,

@@ -42,6 +42,7 @@ impl Actor {
                 continue;
             }
             self.positions.received_up_to = row.seq;
+            self.count_row(row.bytes());
             match (row.content, hash) {
                 (RowContent::Gap(lost), _) => {
                     self.emit(unit, None, EventData::GapDetected { lost });
@@ -359,6 +360,13 @@ impl Actor {
 }
 
 impl Row {
+    fn bytes(&self) -> usize {
+        match &self.content {
+            RowContent::Payload(payload) => payload.len(),
+            RowContent::Gap(_) => 0,
+        }
+    }
+
     fn hash(&self) -> Option<[u8; 32]> {
         match &self.content {
             RowContent::Payload(payload) => Some(digest(payload)),

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::Identity;
 use quicproquo_schemas::id::{Instance, SendId};
+use quicproquo_schemas::limits::{MAX_WINDOW_ROWS, PUSH_WINDOW_BYTES};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,12 @@ use crate::model::LinkState;
 use crate::rpc::{Answer, Driver, LinkEvent, LinkSpec, Request, RpcError};
 
 const EVENTS: usize = 64;
+/// What a few rows wait for an acknowledgement, for more to come.
+const ACK_PAUSE: Duration = Duration::from_millis(20);
+/// A quarter of what a node pushes before it is acknowledged ([`MAX_WINDOW_ROWS`],
+/// [`PUSH_WINDOW_BYTES`]): so much is acknowledged at once.
+const ACK_ROWS: usize = MAX_WINDOW_ROWS as usize / 4;
+const ACK_BYTES: usize = PUSH_WINDOW_BYTES / 4;
 /// Longest time that the backlog holds up the outbox: under constant inflow it is never empty.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -147,14 +154,32 @@ impl Uplink {
     }
 }
 
-/// Acknowledgements of this link: one at a time, since each is a transaction of the node. What is
-/// received meanwhile goes into the next.
+/// Acknowledgements of this link: one at a time, since each is a transaction of the node, and not for
+/// each row: nobody waits for them but the rows that the window keeps back.
 #[derive(Debug, Default)]
 struct Acks {
     /// The node has taken it up to here.
     up_to: u64,
     /// One is on its way, or waits to be tried again.
     out: bool,
+    /// A pause has begun, after which one leaves.
+    paused: bool,
+    /// The pause is over.
+    due: bool,
+    /// Rows that have come since the last one left, and their bytes.
+    rows: usize,
+    bytes: usize,
+}
+
+impl Acks {
+    fn from(up_to: u64) -> Self {
+        Self { up_to, ..Self::default() }
+    }
+
+    /// Whether one is to leave now.
+    fn is_due(&self) -> bool {
+        self.due || self.rows >= ACK_ROWS || self.bytes >= ACK_BYTES
+    }
 }
 
 impl Actor {
@@ -162,10 +187,17 @@ impl Actor {
     /// left.
     pub(super) fn acknowledge(&mut self) -> bool {
         let (up_to, link) = (self.positions.received_up_to, self.uplink.number);
-        if !self.uplink.up || self.uplink.acks.out || up_to <= self.uplink.acks.up_to {
+        let acks = &mut self.uplink.acks;
+        if !self.uplink.up || acks.out || up_to <= acks.up_to {
             return false;
         }
-        self.uplink.acks.out = true;
+        if !acks.is_due() {
+            if !std::mem::replace(&mut acks.paused, true) {
+                self.after(ACK_PAUSE, Input::AckDue { link });
+            }
+            return false;
+        }
+        *acks = Acks { out: true, paused: acks.paused, ..Acks::from(acks.up_to) };
         let ack = |answer| Request::Ack { up_to, answer };
         let acked = move |result| Input::Acked { link, up_to, result };
         self.jobs.push(self.uplink.ask(ack, acked));
@@ -175,13 +207,29 @@ impl Actor {
     /// The next one leaves when this unit is durable.
     pub(super) fn acked(&mut self, up_to: u64, result: &Result<(), RpcError>) {
         match result {
-            Ok(()) => self.uplink.acks = Acks { up_to, out: false },
+            Ok(()) => {
+                self.uplink.acks.up_to = up_to;
+                self.uplink.acks.out = false;
+            }
             Err(_) => self.after(RETRY, Input::AckAgain { link: self.uplink.number }),
         }
     }
 
     pub(super) fn ack_again(&mut self) {
         self.uplink.acks.out = false;
+        self.uplink.acks.due = true;
+    }
+
+    /// The pause of acknowledgements is over.
+    pub(super) fn ack_due(&mut self) {
+        self.uplink.acks.paused = false;
+        self.uplink.acks.due = true;
+    }
+
+    /// A row has come.
+    pub(super) fn count_row(&mut self, bytes: usize) {
+        self.uplink.acks.rows += 1;
+        self.uplink.acks.bytes += bytes;
     }
 
     pub(super) fn link_up(&mut self, last_send: SendId, acked_up_to: u64, unit: &mut Unit) {
@@ -197,7 +245,7 @@ impl Actor {
         self.uplink.draining = true;
         self.uplink.number += 1;
         self.uplink.pace = Pace::new();
-        self.uplink.acks = Acks { up_to: acked_up_to, out: false };
+        self.uplink.acks = Acks::from(acked_up_to);
         self.after(DRAIN, Input::DrainedLongEnough { link: self.uplink.number });
         self.uplink.state = LinkState::Up;
         self.ask_drained();
