@@ -260,3 +260,36 @@ fn an_old_copy_whose_packages_alone_are_newer_can_be_invited() {
         judged(world).await;
     });
 }
+
+/// Each acknowledgement is a transaction of the node, and nobody waits for one until a part of the
+/// window is used up.
+#[test]
+fn rows_that_come_soon_after_each_other_are_acknowledged_together() {
+    fn acknowledged(world: &World) -> Vec<&str> {
+        let of_carol = "the node, of carol, takes an acknowledgement of row ";
+        let story = world.verdict.story.iter();
+        story.filter_map(|line| Some(line.split_once(of_carol)?.1)).collect()
+    }
+    block_on(async {
+        let mut world = World::new(0, 3).await;
+        let group = group(&mut world).await;
+        world.rest_well().await;
+        let before = acknowledged(&world).len();
+        for _ in 0..10 {
+            world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+            world.rest().await;
+        }
+        assert_eq!(acknowledged(&world).len(), before, "no time has passed");
+        for _ in 0..60 {
+            world.ask(BOB, Some(group.clone()), Kind::Send).await;
+            world.rest().await;
+        }
+        assert_eq!(acknowledged(&world).len(), before + 1, "64 rows have come");
+        world.rest_well().await;
+        let told = acknowledged(&world);
+        assert_eq!(told.len(), before + 2, "{}", world.verdict);
+        let rows: Vec<u64> = told[before..].iter().map(|row| row.parse().unwrap()).collect();
+        assert_eq!(rows[1] - rows[0], 6, "of 70 rows");
+        judged(world).await;
+    });
+}
