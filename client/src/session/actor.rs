@@ -197,7 +197,11 @@ impl Actor {
             if stop {
                 self.answer_waiting(&mut unit).await;
             }
-            if !self.finish(unit, &mut commands).await || stop {
+            if !self.finish(unit, &mut commands).await {
+                break;
+            }
+            if stop {
+                self.acknowledge_last().await;
                 break;
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{self, BoxFuture};
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::Identity;
 use quicproquo_schemas::id::{Instance, SendId};
@@ -30,6 +30,8 @@ const ACK_PAUSE: Duration = Duration::from_millis(20);
 /// [`PUSH_WINDOW_BYTES`]): so much is acknowledged at once.
 const ACK_ROWS: usize = MAX_WINDOW_ROWS as usize / 4;
 const ACK_BYTES: usize = PUSH_WINDOW_BYTES / 4;
+/// What the last one may take, when a session ends.
+const LAST_ACK: Duration = Duration::from_millis(500);
 /// Longest time that the backlog holds up the outbox: under constant inflow it is never empty.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -202,6 +204,18 @@ impl Actor {
         let acked = move |result| Input::Acked { link, up_to, result };
         self.jobs.push(self.uplink.ask(ack, acked));
         true
+    }
+
+    /// Before the link goes for good: what was read does not wait at the node until this session comes
+    /// back.
+    pub(super) async fn acknowledge_last(&mut self) {
+        let up_to = self.positions.received_up_to;
+        if !self.uplink.up || up_to <= self.uplink.acks.up_to {
+            return;
+        }
+        let ack = self.uplink.ask(|answer| Request::Ack { up_to, answer }, |_| Input::Nothing);
+        // What does not arrive comes again.
+        let _ = future::select(ack, self.clock.sleep(LAST_ACK)).await;
     }
 
     /// The next one leaves when this unit is durable.

@@ -192,7 +192,7 @@ impl World {
     }
 
     /// Whether a member wanted none of a group in the end; the last one there has nobody to tell.
-    fn declined(&self, index: usize, group: &GroupId) -> bool {
+    pub(super) fn declined(&self, index: usize, group: &GroupId) -> bool {
         let mut operations = self.operations.iter().rev();
         let last = operations.find(|it| {
             it.member == index

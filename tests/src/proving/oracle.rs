@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quicproquo_client::{
     ChangeState, EventData, GroupId, GroupInfo, GroupState, Idempotency, IdentityKey, LinkState,
-    Options, SessionError,
+    Options, Role, SessionError,
 };
 
 use super::operation::Kind;
@@ -210,7 +210,9 @@ impl World {
                     .beyond_help
                     .iter()
                     .any(|(it, lost)| lost == group && self.members[*it].key == *key);
-                if !unknown && !lost && active.iter().all(|(_, member, _)| member != key) {
+                let stays = self.is_admin_against_its_will(key, group, model);
+                if !unknown && !lost && !stays && active.iter().all(|(_, member, _)| member != key)
+                {
                     faults.push(format!("{} is in {room} and not there", self.name(key)));
                 }
             }
@@ -218,6 +220,20 @@ impl World {
         for fault in faults {
             self.fault(fault);
         }
+    }
+
+    /// Whether a member has declined and cannot go, because it was made the only admin meanwhile.
+    fn is_admin_against_its_will(
+        &self,
+        member: &IdentityKey,
+        group: &GroupId,
+        info: &GroupInfo,
+    ) -> bool {
+        let mut admins = info.members.iter().filter(|it| it.role == Role::Admin);
+        let alone =
+            admins.next().is_some_and(|it| it.identity == *member) && admins.next().is_none();
+        let index = self.members.iter().position(|it| it.key == *member);
+        alone && index.is_some_and(|index| self.declined(index, group))
     }
 
     fn knows(&self, member: &IdentityKey, group: &GroupId) -> bool {

@@ -140,7 +140,8 @@ fn an_invitation_out_of_an_old_copy_is_accepted_and_joined_again() {
         world.back_up(BOB).await;
         world.rest().await;
         world.ask(ALICE, Some(group.clone()), Kind::Send).await;
-        world.rest().await;
+        // Until Bob has acknowledged what the copy does not know.
+        world.rest_well().await;
         world.restore(BOB).await;
         world.crash(ALICE).await;
         world.rest().await;
