@@ -260,9 +260,9 @@ impl Client {
 
     /// Stops all sessions; what they have accepted is durable.
     pub async fn shutdown(&self) {
-        for session in self.sessions() {
-            session.stop().await;
-        }
+        let sessions = self.sessions();
+        // Each may wait for the node a moment.
+        futures::future::join_all(sessions.iter().map(Session::stop)).await;
         self.inner.tracker.close();
         self.inner.tracker.wait().await;
         self.inner.store.close().await;

@@ -127,6 +127,12 @@ impl Clock {
         Identity::generate()
     }
 
+    /// For the simulation: rows are acknowledged one by one.
+    #[inline]
+    pub(crate) fn acknowledges_at_once(&self) -> bool {
+        false
+    }
+
     /// For the simulation: something is being done until what this answers is dropped.
     #[inline]
     pub(crate) fn busy(&self) -> impl Send + Sync + use<> {}
@@ -160,6 +166,15 @@ impl Clock {
         match self {
             Self::System => Identity::generate(),
             Self::Simulated(process) => process.new_identity(),
+        }
+    }
+
+    /// Under every second seed rows are acknowledged one by one: so processes die between an
+    /// acknowledgement and what is sent with it too.
+    pub(crate) fn acknowledges_at_once(&self) -> bool {
+        match self {
+            Self::System => false,
+            Self::Simulated(process) => process.seed() % 2 == 1,
         }
     }
 

@@ -244,6 +244,10 @@ impl Process {
         self.simulation.now_ms()
     }
 
+    pub(crate) fn seed(&self) -> u64 {
+        self.simulation.ids.seed
+    }
+
     pub(crate) fn new_group(&self) -> GroupId {
         let id = self.simulation.ids.draw();
         GroupId::from_slice(&id).expect("a group id may have 32 bytes")

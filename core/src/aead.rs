@@ -1,8 +1,8 @@
 //! ChaCha20-Poly1305 (RFC 8439), XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), whose nonces of
 //! 24 bytes may be random, and for MLS AES-128-GCM (NIST SP 800-38D).
 //!
-//! The ciphers are those of AWS-LC, which take a quarter of the time of those in portable Rust
-//! (`docs/decisions/0083-ciphers.md`). A sealed value is `ciphertext || tag`.
+//! The ciphers are those of AWS-LC, which take a quarter of the time of those in portable Rust, short
+//! values of AES-128-GCM excepted (`docs/decisions/0083-ciphers.md`). A sealed value is `ciphertext || tag`.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
@@ -19,7 +19,7 @@ pub const LONG_NONCE: usize = 24;
 /// Bytes that sealing adds.
 pub const TAG: usize = 16;
 
-/// A value does not open, or cannot be sealed: it is longer than the cipher's limit (at least 64
+/// A value does not open, or cannot be sealed: it is longer than the cipher's limit (tens of
 /// GiB), or the key or the nonce has a wrong length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a sealed value does not open")]

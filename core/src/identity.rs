@@ -156,7 +156,7 @@ mod tests {
         assert!(verify(&identity.key(), b"message", &signature[..63]).is_err());
     }
 
-    /// As `ed25519-dalek` has it with `verify_strict`, of signatures of all kinds.
+    /// As `ed25519-dalek` has it with `verify_strict`: valid, malleated, and with each bit turned.
     #[test]
     fn what_is_valid_another_strict_implementation_says_too() {
         /// The order of the group (RFC 8032, section 5.1), little-endian.

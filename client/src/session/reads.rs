@@ -17,6 +17,16 @@ impl Session {
         self.store.groups(self.owner, &self.identity).await
     }
 
+    /// At which epoch each group is, also those that it does not tell of.
+    ///
+    /// # Errors
+    /// `StorageUnavailable`.
+    #[cfg(feature = "simulation")]
+    pub async fn epochs(&self) -> Result<std::collections::BTreeMap<GroupId, u64>, SessionError> {
+        let records = self.store.group_records(self.owner).await?;
+        Ok(records.into_iter().map(|(id, group)| (id, group.epoch)).collect())
+    }
+
     /// One visible group.
     ///
     /// # Errors

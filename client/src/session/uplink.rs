@@ -193,7 +193,7 @@ impl Actor {
         if !self.uplink.up || acks.out || up_to <= acks.up_to {
             return false;
         }
-        if !acks.is_due() {
+        if !acks.is_due() && !self.clock.acknowledges_at_once() {
             if !std::mem::replace(&mut acks.paused, true) {
                 self.after(ACK_PAUSE, Input::AckDue { link });
             }
@@ -206,8 +206,7 @@ impl Actor {
         true
     }
 
-    /// Before the link goes for good: what was read does not wait at the node until this session comes
-    /// back.
+    /// Before a session stops: what was read does not wait at the node until it comes back.
     pub(super) async fn acknowledge_last(&mut self) {
         let up_to = self.positions.received_up_to;
         if !self.uplink.up || up_to <= self.uplink.acks.up_to {
@@ -215,7 +214,7 @@ impl Actor {
         }
         let ack = self.uplink.ask(|answer| Request::Ack { up_to, answer }, |_| Input::Nothing);
         // What does not arrive comes again.
-        let _ = future::select(ack, self.clock.sleep(LAST_ACK)).await;
+        let _ = future::select(ack, self.clock.pause(LAST_ACK).boxed()).await;
     }
 
     /// The next one leaves when this unit is durable.
@@ -236,8 +235,10 @@ impl Actor {
 
     /// The pause of acknowledgements is over.
     pub(super) fn ack_due(&mut self) {
-        self.uplink.acks.paused = false;
-        self.uplink.acks.due = true;
+        let acks = &mut self.uplink.acks;
+        acks.paused = false;
+        // What had come was acknowledged before, if enough had.
+        acks.due = self.positions.received_up_to > acks.up_to;
     }
 
     /// A row has come.

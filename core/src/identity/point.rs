@@ -1,8 +1,8 @@
 //! Which encodings of points of edwards25519 a signature may use (RFC 8032, section 5.1.2: the `y`
 //! coordinate, little-endian, and the sign of `x` in the highest bit).
 //!
-//! The eight points of small order sign anything under a check that does not look for them, and an
-//! implementation may or may not take a `y` that is not below the prime: members would not agree on
+//! The eight points of small order sign anything under a check that does not look for them. A `y` that
+//! is not below the prime some implementations take and others do not, and members must agree on
 //! what is valid.
 
 /// `2^255 - 19`, the prime of the field.

@@ -259,7 +259,7 @@ impl World {
                 if matches!(event.data, EventData::MessageUndecryptable { .. })
                     && !(self.foul && is_refused(&event))
                 {
-                    let epochs = self.epochs(&session).await;
+                    let epochs = session.epochs().await.expect("groups");
                     self.members[index].undecryptable.push(epochs);
                 }
                 let said = super::story::said(self, &event);
@@ -268,23 +268,6 @@ impl World {
             }
             self.members[index].cursor = page.next;
         }
-    }
-
-    /// At which epochs the groups of a session are. Of those that it is invited to it does not tell:
-    /// at most one further than anybody else knows.
-    async fn epochs(&self, session: &Session) -> BTreeMap<GroupId, u64> {
-        let groups = session.groups().await.expect("groups");
-        let mut epochs: BTreeMap<_, _> =
-            groups.into_iter().map(|group| (group.id, group.epoch)).collect();
-        for invitation in session.invitations().await.expect("invitations") {
-            let mut newest = 0;
-            for (_, other) in self.members.iter().filter_map(|member| member.running.as_ref()) {
-                let known = other.group(&invitation.id).await;
-                newest = newest.max(known.map_or(0, |group| group.epoch));
-            }
-            epochs.entry(invitation.id).or_insert(newest + 1);
-        }
-        epochs
     }
 
     /// How many payloads a member has refused because their sender may not send them.
