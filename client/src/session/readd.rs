@@ -167,6 +167,11 @@ impl Actor {
         if let Some(slot) = self.groups.get_mut(&group) {
             slot.record.remember_removed(epoch, &removed, &now);
         }
+        // Whoever was added on the branch that we have left gets nothing of this one, and nobody here
+        // can read what it says.
+        for former in &removed {
+            self.tell_removed(&group, *former, 0, unit);
+        }
         if !added.is_empty() || !removed.is_empty() {
             let left = Vec::new();
             let data = EventData::GroupMembersChanged { epoch, by, added, removed, left };

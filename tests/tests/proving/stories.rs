@@ -294,3 +294,28 @@ fn rows_that_come_soon_after_each_other_are_acknowledged_together() {
         judged(world).await;
     });
 }
+
+/// Two branches, one of which has somebody whom the other one does not know. When that one loses, its
+/// new member is in no group that goes on, and is told so.
+#[test]
+fn who_was_added_on_a_branch_that_loses_is_told() {
+    // The hints are random.
+    for _ in 0..4 {
+        block_on(async {
+            let mut world = World::new(0, 3).await;
+            world.losses = true;
+            let [alice, bob, carol] = world.keys()[..] else { panic!("three members") };
+            let made = world.ask(CAROL, None, Kind::Create(vec![alice], Suite::Native)).await;
+            world.rest().await;
+            let group = world.operations[made].group.clone().expect("a group");
+            // Carol loses the commit of Alice, and makes another one.
+            world.sim.node().fill(&carol, true);
+            world.ask(ALICE, Some(group.clone()), Kind::Update).await;
+            world.rest().await;
+            world.sim.node().fill(&carol, false);
+            world.ask(CAROL, Some(group.clone()), Kind::Invite(vec![bob])).await;
+            world.rest().await;
+            judged(world).await;
+        });
+    }
+}
