@@ -89,7 +89,8 @@ impl Actor {
         unit.record_changed(group);
     }
 
-    /// Tells a former member, who says or asks for something, that it is none.
+    /// Tells a former member that it is none: one who says or asks for something, or was added on a
+    /// branch that has lost.
     pub(super) fn tell_removed(
         &mut self,
         group: &GroupId,
