@@ -42,7 +42,7 @@ impl Actor {
                 continue;
             }
             self.positions.received_up_to = row.seq;
-            self.count_row(row.bytes());
+            self.count_bytes(row.bytes());
             match (row.content, hash) {
                 (RowContent::Gap(lost), _) => {
                     self.emit(unit, None, EventData::GapDetected { lost });

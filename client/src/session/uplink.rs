@@ -28,7 +28,7 @@ const EVENTS: usize = 64;
 const ACK_PAUSE: Duration = Duration::from_millis(20);
 /// A quarter of what a node pushes before it is acknowledged ([`MAX_WINDOW_ROWS`],
 /// [`PUSH_WINDOW_BYTES`]): so much is acknowledged at once.
-const ACK_ROWS: usize = MAX_WINDOW_ROWS as usize / 4;
+const ACK_ROWS: u64 = MAX_WINDOW_ROWS as u64 / 4;
 const ACK_BYTES: usize = PUSH_WINDOW_BYTES / 4;
 /// What the last one may take, when a session ends.
 const LAST_ACK: Duration = Duration::from_millis(500);
@@ -168,8 +168,7 @@ struct Acks {
     paused: bool,
     /// The pause is over.
     due: bool,
-    /// Rows that have come since the last one left, and their bytes.
-    rows: usize,
+    /// Bytes of the rows that have come since the last one left.
     bytes: usize,
 }
 
@@ -178,9 +177,9 @@ impl Acks {
         Self { up_to, ..Self::default() }
     }
 
-    /// Whether one is to leave now.
-    fn is_due(&self) -> bool {
-        self.due || self.rows >= ACK_ROWS || self.bytes >= ACK_BYTES
+    /// Whether one for the rows up to here is to leave now.
+    fn is_due(&self, received_up_to: u64) -> bool {
+        self.due || received_up_to - self.up_to >= ACK_ROWS || self.bytes >= ACK_BYTES
     }
 }
 
@@ -193,7 +192,7 @@ impl Actor {
         if !self.uplink.up || acks.out || up_to <= acks.up_to {
             return false;
         }
-        if !acks.is_due() && !self.clock.acknowledges_at_once() {
+        if !acks.is_due(up_to) && !self.clock.acknowledges_at_once() {
             if !std::mem::replace(&mut acks.paused, true) {
                 self.after(ACK_PAUSE, Input::AckDue { link });
             }
@@ -241,9 +240,8 @@ impl Actor {
         acks.due = self.positions.received_up_to > acks.up_to;
     }
 
-    /// A row has come.
-    pub(super) fn count_row(&mut self, bytes: usize) {
-        self.uplink.acks.rows += 1;
+    /// A row of so many bytes has come.
+    pub(super) fn count_bytes(&mut self, bytes: usize) {
         self.uplink.acks.bytes += bytes;
     }
 
