@@ -38,6 +38,7 @@ pub(crate) mod command;
 mod commit;
 mod damage;
 mod delivery;
+mod departed;
 mod direct;
 mod dispatch;
 mod encrypt;

@@ -64,7 +64,7 @@ pub(crate) use bound::{Field, NOTHING, bind};
 pub(crate) use contacts::TrustRow;
 pub(crate) use contacts::{Handover, Names, Pin};
 pub(crate) use damage::{DamagedRow, Place};
-pub(crate) use groups::{Damage, GroupRecord, Lost, PendingCommit};
+pub(crate) use groups::{Added, Damage, GroupRecord, Lost, PendingCommit};
 pub(crate) use identities::{Halted, IdentityRecord, Owner, Positions};
 pub(crate) use intents::{IdempotencyRecord, IdempotencyTarget, IntentRecord, IntentSpec};
 pub(crate) use messages::{

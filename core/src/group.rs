@@ -50,7 +50,7 @@ pub use event::CommitSummary;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use forge::{Forgery, obey};
 pub use join::{JoinError, Joined, WelcomeInfo, welcome_key_package_refs};
-pub use notice::{BadNotice, RemovalNotice};
+pub use notice::{BadNotice, Removal, RemovalNotice};
 pub use process::{ProcessError, Processed, Undecryptable};
 pub use repair::{BadRequest, RepairError, RepairRequest};
 pub use roles::Unauthorized;

@@ -36,9 +36,7 @@ impl Actor {
     /// A group that we are not in; Welcomes without a place are not such.
     fn is_strange(&self, group: &[u8]) -> bool {
         let slot = GroupId::from_slice(group).ok().and_then(|group| self.groups.get(&group));
-        let over =
-            |state| matches!(state, GroupState::Left | GroupState::Removed | GroupState::Declined);
-        group != NO_PLACE && slot.is_none_or(|slot| over(slot.record.state))
+        group != NO_PLACE && slot.is_none_or(|slot| slot.record.is_over())
     }
 
     /// Whether so many bytes more may wait for a group.

@@ -6,7 +6,8 @@
 //! | own commit pending | apply what comes; messages wait; no second commit |
 //! | proposals of others stored | commit them; messages wait |
 //! | leaving | apply what comes; propose again after an epoch without us being removed |
-//! | left, removed, declined | nothing; payloads are dropped |
+//! | declined | apply what comes, and leave as above |
+//! | left, removed | nothing; who still sends payloads is told |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -128,8 +128,11 @@ impl Actor {
             Input::ShowEpoch { group, member, heard } => {
                 self.show_epoch(&group, member, heard, unit).await?;
             }
-            Input::TellRemoved { group, member, tries } => {
-                self.tell_removed(&group, member, tries, unit);
+            Input::TellRemoved { group, member, asked, tries } => {
+                self.tell_removed(&group, member, asked, tries, unit).await?;
+            }
+            Input::StillOut { group, due_ms, tries } => {
+                self.still_out(&group, due_ms, tries, unit).await?;
             }
             Input::Inquire => self.inquire(unit).await?,
             Input::Sweep => self.sweep(unit).await?,

@@ -140,6 +140,14 @@ pub(super) enum Input {
     TellRemoved {
         group: GroupId,
         member: IdentityKey,
+        asked: Option<[u8; 8]>,
+        tries: u32,
+    },
+    /// A group has gone on with us though we are out.
+    StillOut {
+        group: GroupId,
+        /// For which time it was set.
+        due_ms: u64,
         tries: u32,
     },
     /// Ask, after a gap, where groups are.

@@ -10,6 +10,7 @@ use quicproquo_core::identity::IdentityKey;
 use super::actor::Actor;
 use super::commit::Step;
 use super::input::Input;
+use super::outgoing::Outgoing;
 use super::recipients::recipients;
 use super::repair::OFTEN;
 use super::unit::Unit;
@@ -75,6 +76,7 @@ impl Actor {
             }
         }
         unit.record_changed(group);
+        self.addressed(group, unit);
         Ok(Ok(Step::Proposed))
     }
 
@@ -95,7 +97,15 @@ impl Actor {
             slot.record.state = GroupState::Active;
         }
         slot.record.leave_proposed = None;
+        slot.record.out_due_ms = 0;
         unit.record_changed(group);
+        let notice = |outgoing: &Outgoing| {
+            outgoing.record.group == *group && outgoing.record.kind == OutboxKind::Notice
+        };
+        let outbox = self.outbox.iter().filter(|(_, outgoing)| notice(outgoing));
+        for counter in outbox.map(|(counter, _)| *counter).collect::<Vec<_>>() {
+            self.drop_outgoing(counter, unit);
+        }
     }
 
     /// We are no longer a member: leaving is done, everything else failed.

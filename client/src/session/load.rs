@@ -75,6 +75,7 @@ impl Actor {
         self.damaged = damaged;
         self.plan_damaged();
         self.plan_commits();
+        self.plan_departures();
         self.plan_retries();
         self.hold_lost();
         self.recent.reset(self.positions.tail);

@@ -159,6 +159,7 @@ impl Actor {
         let removed = summary.removed.iter().filter(|key| !again(key));
         let removed: Vec<_> = removed.copied().collect();
         record.remember_removed(epoch, &removed, &added);
+        record.remember_added(epoch, &added, summary.by == own);
         if summary.self_removed {
             self.go_out(group, Some(summary.by), unit);
         } else if !added.is_empty() || !removed.is_empty() || summary.admins.is_some() {

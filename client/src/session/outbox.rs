@@ -200,7 +200,9 @@ impl Actor {
                 outgoing.sent = true;
                 outgoing.ask = false;
             }
-            OutboxKind::Proposal | OutboxKind::Repair => self.drop_outgoing(counter, unit),
+            OutboxKind::Proposal | OutboxKind::Repair | OutboxKind::Notice => {
+                self.drop_outgoing(counter, unit);
+            }
             OutboxKind::Welcome => {
                 self.send_rest(counter, results, unit);
                 self.drop_outgoing(counter, unit);
@@ -283,7 +285,7 @@ impl Actor {
                 let reason = format!("a Welcome was refused: {reason}");
                 self.emit(unit, Some(&group), EventData::GroupChangeFailed { reason });
             }
-            OutboxKind::Repair => self.drop_outgoing(counter, unit),
+            OutboxKind::Repair | OutboxKind::Notice => self.drop_outgoing(counter, unit),
             OutboxKind::Proposal => {
                 self.drop_outgoing(counter, unit);
                 self.withdraw(&group).await?;

@@ -40,16 +40,21 @@ impl Actor {
         let record = &slot.record;
         let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
         let known = record.role(&request.member).is_some() && request.member != own;
-        if record.role(&request.member).is_none() {
-            self.tell_removed(&group, request.member, 0, unit);
+        if record.suite == Suite::Envelope && !opened.sealed {
+            self.set_aside(opened.hash, &opened.mls, "downgrade", unit);
             return Ok(());
+        }
+        let declined = record.inviter.is_some_and(|(inviter, _)| inviter == request.member);
+        if record.is_over() && (record.role(&request.member).is_some() || declined) {
+            self.answer_out(&request, unit);
+            return Ok(());
+        }
+        if record.role(&request.member).is_none() {
+            let (member, nonce) = (request.member, request.nonce);
+            return self.tell_removed(&group, member, Some(nonce), 0, unit).await;
         }
         // Who is leaving serves too, after the others: it may need the one that is lost to go.
         if !record.is_member() || stale || !known {
-            return Ok(());
-        }
-        if record.suite == Suite::Envelope && !opened.sealed {
-            self.set_aside(opened.hash, &opened.mls, "downgrade", unit);
             return Ok(());
         }
         let (lost, heard) = (record.lost.is_some(), slot.heard);
@@ -135,10 +140,15 @@ impl Actor {
     }
 
     /// We are in the group again, with what was missed told as far as it shows.
-    pub(super) fn rejoined(&mut self, joined: Joined, info: WelcomeInfo, unit: &mut Unit) {
+    pub(super) async fn rejoined(
+        &mut self,
+        joined: Joined,
+        info: WelcomeInfo,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
         let group = info.group_id.clone();
         self.replace_rows(&group, joined.writes, unit);
-        let Some(slot) = self.groups.get_mut(&group) else { return };
+        let Some(slot) = self.groups.get_mut(&group) else { return Ok(()) };
         slot.restart(joined.group);
         let members: Vec<_> =
             info.members.iter().map(|member| (member.identity, member.role)).collect();
@@ -166,11 +176,13 @@ impl Actor {
         let removed: Vec<_> = before.iter().filter(|key| !now.contains(key)).copied().collect();
         if let Some(slot) = self.groups.get_mut(&group) {
             slot.record.remember_removed(epoch, &removed, &now);
+            slot.record.added.clear();
+            slot.record.watched_since = Some(epoch);
         }
         // Whoever was added on the branch that we have left gets nothing of this one, and nobody here
         // can read what it says.
         for former in &removed {
-            self.tell_removed(&group, *former, 0, unit);
+            self.tell_removed(&group, *former, None, 0, unit).await?;
         }
         if !added.is_empty() || !removed.is_empty() {
             let left = Vec::new();
@@ -185,6 +197,7 @@ impl Actor {
         self.renew(&group, unit);
         self.unbuffer(group.as_bytes(), unit);
         self.ask_names();
+        Ok(())
     }
 }
 

@@ -109,8 +109,7 @@ impl Actor {
             return self.repair_request(&opened, unit).await;
         }
         if RemovalNotice::is_notice(&opened.mls) {
-            self.removal_notice(&opened, unit);
-            return Ok(());
+            return self.removal_notice(&opened, unit).await;
         }
         let info = match guarded("frame", own.as_bytes(), || message_info(&opened.mls)) {
             Some(Ok(info)) => info,
@@ -195,9 +194,13 @@ impl Actor {
     /// A payload of a group that goes on without us. It may have overtaken the Welcome that
     /// brings us back.
     fn after_us(&mut self, group: &GroupId, info: &MessageInfo, opened: &Opened, unit: &mut Unit) {
-        let left = self.groups.get(group).map(|slot| slot.record.epoch);
-        if info.epoch > left {
+        let Some(slot) = self.groups.get(group) else { return };
+        let bare = slot.record.suite == Suite::Envelope && !opened.sealed;
+        if info.epoch < Some(slot.record.epoch) {
+            self.tell_former(group, unit);
+        } else if !bare {
             self.buffer(group.as_bytes(), opened, unit);
+            self.addressed(group, unit);
         }
     }
 
@@ -214,11 +217,15 @@ impl Actor {
                 if let Some(slot) = self.groups.get_mut(group) {
                     now = epoch == slot.record.epoch;
                     slot.heard += u64::from(now);
+                    if now {
+                        slot.doubts.unconfirmed = 0;
+                        slot.doubts.heard_in = Some(epoch);
+                    }
                 }
                 if now {
                     self.hear(group, sender, unit).await?;
                 } else {
-                    self.tell_removed(group, sender, 0, unit);
+                    self.tell_removed(group, sender, None, 0, unit).await?;
                 }
                 self.message(group, sender, epoch, &plaintext, hashes, unit);
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use quicproquo_core::group::{ProcessError, RepairRequest, Undecryptable};
 use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::message::{MessageInfo, message_info};
 
 use super::actor::Actor;
@@ -53,6 +54,16 @@ pub(super) struct Doubts {
     pub(super) held: bool,
     /// Former members that were told so.
     pub(super) told: Told,
+    /// The nonce of our newest request or inquiry.
+    pub(super) asked: Option<[u8; 8]>,
+    /// Signers of notices that were asked again.
+    pub(super) inquired: Told,
+    /// Who has asked where the group is that we are out of, with its nonce.
+    pub(super) asked_by: Option<(IdentityKey, [u8; 8])>,
+    /// The newest epoch in which somebody else was heard, since the start.
+    pub(super) heard_in: Option<u64>,
+    /// Suspicions that have ended because nobody confirmed them.
+    pub(super) unconfirmed: u32,
 }
 
 /// Where a group stands: its epoch, and the hint of its authenticator.
@@ -105,6 +116,8 @@ impl Actor {
                     let stale = lost.is_some_and(|lost| lost.stale);
                     if info.is_commit() || hint < own || stale {
                         self.lose(group, Why::Forked, seen, unit);
+                    } else {
+                        self.tell_former(group, unit);
                     }
                 }
                 None if *reason == Undecryptable::Aead => {
@@ -117,6 +130,11 @@ impl Actor {
                 }
                 _ => {}
             },
+            ProcessError::Undecryptable(Undecryptable::Aead | Undecryptable::EpochGone)
+                if info.epoch < Some(epoch) =>
+            {
+                self.tell_former(group, unit);
+            }
             _ => {}
         }
     }
@@ -179,7 +197,12 @@ impl Actor {
         let record = &mut slot.record;
         if let Some(lost) = &mut record.lost {
             lost.last_ms = now;
-            lost.stale |= stale;
+            if stale && !lost.stale {
+                // The answer to a former request may be known to another copy.
+                lost.stale = true;
+                lost.asked = 0;
+                unit.record_changed(group);
+            }
             if lost.seen != seen {
                 if seen.0 > lost.seen.0 {
                     lost.asked = lost.asked.min(1);
@@ -192,6 +215,10 @@ impl Actor {
         }
         if !record.is_member() {
             return;
+        }
+        if record.members.len() == 1 && !stale {
+            // Nobody is here who could lead us back.
+            return self.tell_former(group, unit);
         }
         tracing::warn!(reason = why.text(), "this group must be joined again");
         record.lost =
@@ -267,8 +294,10 @@ impl Actor {
         let Some(lost) = slot.record.lost.as_mut().filter(|_| up) else { return Ok(()) };
         lost.asked += 1;
         lost.asked_at_ms = now;
-        let (epoch, hint) = lost.seen;
+        let (mut epoch, mut hint) = lost.seen;
         let unanswered = lost.asked == OFTEN;
+        // The others may have missed what an old copy has seen, and be where it is itself.
+        let here = lost.stale && lost.asked > OFTEN && lost.asked.is_multiple_of(2);
         unit.record_changed(group);
         if unanswered {
             tracing::warn!("nobody adds us to a group again; we may have been removed from it");
@@ -276,6 +305,9 @@ impl Actor {
             self.emit(unit, Some(group), EventData::GroupNeedsReadd { reason });
         }
         let Some(mls) = self.mls(group).await? else { return Ok(()) };
+        if here {
+            (epoch, hint) = (mls.epoch(), Some(mls.hint()));
+        }
         let others = recipients(mls, |member| *member != identity.key());
         if others.is_empty() {
             // Nobody is there to be at another state, nor to add us again.
@@ -283,6 +315,7 @@ impl Actor {
             return Ok(());
         }
         let request = RepairRequest::sign(&identity, group, epoch, hint);
+        self.asked(group, &request);
         tracing::info!(epoch, "asking to be added to a group again");
         let kind = OutboxKind::Repair;
         if let Err(error) = self.put_outgoing(group, kind, request.as_bytes(), others, unit) {
@@ -296,6 +329,7 @@ impl Actor {
     pub(super) fn caught_up(&mut self, group: &GroupId, at: Place, unit: &mut Unit) {
         let Some(slot) = self.groups.get_mut(group) else { return };
         slot.doubts.failures = 0;
+        slot.doubts.unconfirmed = 0;
         let (epoch, hint) = at;
         let reached = |seen: (u64, Option<[u8; 8]>)| {
             epoch > seen.0 || (epoch == seen.0 && seen.1.is_none_or(|seen| seen == hint))
@@ -360,6 +394,10 @@ impl Actor {
             .collect();
         for group in over {
             self.recover(&group, "unconfirmed", unit);
+            if let Some(slot) = self.groups.get_mut(&group) {
+                slot.doubts.unconfirmed += 1;
+            }
+            self.tell_former(&group, unit);
         }
     }
 }

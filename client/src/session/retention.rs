@@ -71,6 +71,7 @@ impl Actor {
         slot.forgotten = true;
         let record = &mut slot.record;
         let mut changed = !record.ended.is_empty() || record.proposed.is_some();
+        changed |= record.lost.take().is_some();
         record.ended.clear();
         record.proposed = None;
         if record.state == GroupState::Declined {

@@ -58,6 +58,7 @@ impl Actor {
         }
         self.positions.replace_packages = true;
         self.replaced.clear();
+        unit.batch.doubt_key_packages(self.owner);
     }
 
     /// A message that has not left gets another counter.

@@ -12,6 +12,7 @@ use quicproquo_core::suite::Suite;
 use super::Hidden;
 use super::actor::Actor;
 use super::receive::{INTERNAL, reveal};
+use super::repair::Why;
 use super::slot::Slot;
 use super::unit::{Opened, Unit};
 use crate::error::SessionError;
@@ -68,7 +69,7 @@ impl Actor {
             Some(record) if Self::is_answer(record, &info) => {
                 let rejoin = || Group::rejoin(&self.identity, &opened.mls, rows);
                 match guarded("join", own.as_bytes(), rejoin) {
-                    Some(Ok(joined)) => self.rejoined(joined, info, unit),
+                    Some(Ok(joined)) => self.rejoined(joined, info, unit).await?,
                     failed => {
                         self.refuse_welcome(failed.and_then(Result::err).as_ref(), &opened, unit);
                     }
@@ -94,9 +95,19 @@ impl Actor {
             self.buffer(NO_PLACE, &opened, unit);
             return Ok(());
         }
+        // A later copy may have joined with the same Welcome, and what it has encrypted since must
+        // not be encrypted once more.
+        let doubtful =
+            unit.batch.doubts_packages || self.store.are_doubtful(self.owner, &references).await?;
         let join = || Group::join(&self.identity, &opened.mls, rows);
         match guarded("join", own.as_bytes(), join) {
-            Some(Ok(joined)) => self.joined(joined, info, known, unit),
+            Some(Ok(joined)) => {
+                let (group, seen) = (info.group_id.clone(), (info.epoch, None));
+                self.joined(joined, info, known, unit);
+                if doubtful {
+                    self.lose(&group, Why::OldCopy, seen, unit);
+                }
+            }
             failed => self.refuse_welcome(failed.and_then(Result::err).as_ref(), &opened, unit),
         }
         Ok(())
@@ -127,6 +138,7 @@ impl Actor {
             members: info.members.iter().map(|member| (member.identity, member.role)).collect(),
             inviter: Some((info.inviter, unit.now_ms)),
             known_group,
+            watched_since: Some(info.epoch),
             ..GroupRecord::fresh(info.suite, info.profile)
         };
         let slot = Slot { mls: Some(Box::new(joined.group)), ..Slot::new(record) };
@@ -245,7 +257,8 @@ impl Actor {
             _ => return Err(SessionError::InvitationNotFound),
         }
         slot.record.state = GroupState::Declined;
-        slot.record.lost = None;
+        // An old copy must not encrypt, not even that it goes.
+        slot.record.lost.take_if(|lost| !lost.stale);
         slot.hidden.clear();
         unit.batch.drop_hidden(self.owner, invitation);
         unit.record_changed(invitation);

@@ -39,6 +39,8 @@ pub(crate) struct Batch {
     scrub: bool,
     /// Events that were told before read otherwise now.
     rewrites: bool,
+    /// Key packages that it finds there are doubtful from now on.
+    pub(crate) doubts_packages: bool,
 }
 
 impl std::fmt::Debug for Batch {
@@ -49,7 +51,13 @@ impl std::fmt::Debug for Batch {
 
 impl Batch {
     pub(super) fn new(sealer: Arc<Sealer>) -> Self {
-        Self { sealer, statements: Vec::new(), scrub: false, rewrites: false }
+        Self {
+            sealer,
+            statements: Vec::new(),
+            scrub: false,
+            rewrites: false,
+            doubts_packages: false,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -176,6 +184,12 @@ impl Batch {
             "UPDATE key_packages SET last_resort = 2 WHERE owner = ? AND reference = ?",
             values![owner.0, reference],
         );
+    }
+
+    /// A later copy of this database may have used every package that is here.
+    pub(crate) fn doubt_key_packages(&mut self, owner: Owner) {
+        self.doubts_packages = true;
+        self.add("UPDATE key_packages SET doubtful = 1 WHERE owner = ?", values![owner.0]);
     }
 
     pub(crate) fn forget_key_package(&mut self, owner: Owner, reference: Vec<u8>) {

@@ -58,8 +58,27 @@ pub(crate) struct GroupRecord {
     /// Who was removed, the newest last, with the first epoch without it.
     #[serde(default)]
     pub(crate) removed: Vec<(IdentityKey, u64)>,
+    /// Who was added of late, the newest last.
+    #[serde(default)]
+    pub(crate) added: Vec<Added>,
+    /// The epoch since which all additions are known.
+    #[serde(default)]
+    pub(crate) watched_since: Option<u64>,
+    /// When others are told that we are out, unix milliseconds; 0: never.
+    #[serde(default)]
+    pub(crate) out_due_ms: u64,
     #[serde(skip)]
     pub(crate) damage: Damage,
+}
+
+/// Somebody who was added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Added {
+    pub(crate) member: IdentityKey,
+    /// The first epoch with it.
+    pub(crate) epoch: u64,
+    /// We have added it.
+    pub(crate) by_us: bool,
 }
 
 /// What is known of a group that has gone on without us, or seems to have.
@@ -157,6 +176,9 @@ impl GroupRecord {
             updated_at_ms: 0,
             removed_in: 0,
             removed: Vec::new(),
+            added: Vec::new(),
+            watched_since: None,
+            out_due_ms: 0,
             damage: Damage::None,
         }
     }
@@ -177,8 +199,13 @@ impl GroupRecord {
 
     /// Whether we are in it, accepted or not, and its state here is not broken.
     pub(crate) fn is_member(&self) -> bool {
-        use GroupState::{Active, Invited, Leaving, NeedsReadd};
-        matches!(self.state, Active | NeedsReadd | Leaving | Invited)
+        use GroupState::{Active, Declined, Invited, Leaving, NeedsReadd};
+        match self.state {
+            Active | NeedsReadd | Leaving | Invited => true,
+            // Until the others know.
+            Declined => !self.members.is_empty(),
+            _ => false,
+        }
     }
 
     /// It need not be joined again, or has been.

@@ -246,6 +246,22 @@ impl Store {
         Ok(query.fetch_all(&self.reads).await?)
     }
 
+    /// Whether a later copy of this database may have used one of these packages.
+    pub(crate) async fn are_doubtful(
+        &self,
+        owner: Owner,
+        references: &[Vec<u8>],
+    ) -> Result<bool, StoreError> {
+        let query = "SELECT doubtful FROM key_packages WHERE owner = ? AND reference = ?";
+        for reference in references {
+            let query = sqlx::query_scalar(query).bind(owner.0).bind(reference);
+            if query.fetch_optional(&self.reads).await?.unwrap_or(false) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(crate) async fn invite_policy(&self, owner: Owner) -> Result<InvitePolicy, StoreError> {
         let row: (Vec<u8>, String, Option<Vec<u8>>) = sqlx::query_as(
             "SELECT identity, invite_policy, policy_seal FROM identities WHERE id = ?",

@@ -35,6 +35,8 @@ pub(crate) enum OutboxKind {
     Welcome,
     /// A request to be added again, or what answers one without adding.
     Repair,
+    /// A notice that somebody is out.
+    Notice,
 }
 
 /// Bytes and whom they are for.

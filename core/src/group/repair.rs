@@ -35,6 +35,8 @@ pub struct RepairRequest {
     /// where members have forked, it names the branch. `None` (zeros) when none
     /// was seen.
     pub hint: Option<[u8; 8]>,
+    /// Random: what answers it names it.
+    pub nonce: [u8; 8],
     /// Who asks.
     pub member: IdentityKey,
     bytes: Vec<u8>,
@@ -88,7 +90,7 @@ impl RepairRequest {
         .concat();
         let signature = identity.sign(&[DOMAIN, &bytes].concat());
         bytes.extend(signature);
-        Self { group_id: group_id.clone(), epoch, hint, member: identity.key(), bytes }
+        Self { group_id: group_id.clone(), epoch, hint, nonce, member: identity.key(), bytes }
     }
 
     /// Reads a request and verifies its signature.
@@ -107,7 +109,7 @@ impl RepairRequest {
         let group_id = GroupId::from_slice(&group_id).map_err(|_| BadRequest)?;
         let epoch = take(&mut rest, 8)?.try_into().map_err(|_| BadRequest)?;
         let hint = take(&mut rest, 8)?.try_into().map_err(|_| BadRequest)?;
-        take(&mut rest, 8)?;
+        let nonce = take(&mut rest, 8)?.try_into().map_err(|_| BadRequest)?;
         let member = take(&mut rest, 32)?;
         let member = IdentityKey::from_slice(&member).map_err(|_| BadRequest)?;
         let signed = &bytes[..bytes.len() - rest.len()];
@@ -116,6 +118,7 @@ impl RepairRequest {
             group_id,
             epoch: u64::from_be_bytes(epoch),
             hint: Some(hint).filter(|hint| *hint != [0; 8]),
+            nonce,
             member,
             bytes: bytes.to_vec(),
         })

@@ -49,7 +49,8 @@ impl World {
                 }
                 [None]
                     if self.stands(operation.member, group).await != Some(GroupState::Active)
-                        || member.log.iter().any(|event| is_end(event, group)) => {}
+                        || member.log.iter().any(|event| is_end(event, group))
+                        || self.wanted_to_leave(operation.member, group, number) => {}
                 [] if self.beyond_help.contains(&(operation.member, group.clone())) => {}
                 _ => faults.push(format!("{text} of {} ended like this: {ends:?}", member.name)),
             }
@@ -93,7 +94,10 @@ impl World {
                     (Some(Stay { left }), 0) => {
                         let late = told.iter().enumerate().filter_map(|(place, epochs)| {
                             let epoch = *epochs.get(&said.group)?;
-                            (said.epoch + PAST_EPOCHS < epoch).then_some((epoch, place))
+                            // Who was heard after a commit needs no secrets of before it, unless
+                            // rows change places.
+                            let kept = if member.swapped { 0 } else { PAST_EPOCHS };
+                            (said.epoch + kept < epoch).then_some((epoch, place))
                         });
                         // The least late one: the others may be needed for younger messages.
                         if let Some((_, place)) = late.min() {
@@ -173,7 +177,10 @@ impl World {
             };
             *got.entry(*number).or_default() += 1;
             let sender = self.members[said.sender].key;
-            if (message.sender, message.epoch) != (sender, said.epoch) {
+            // An old copy does not know that its message was sent, and sends it once more under the
+            // same id.
+            let again = self.members[said.sender].restored;
+            if message.sender != sender || message.epoch != said.epoch && !again {
                 faults.push(format!("{name} hears m{number} as of another"));
             }
             let newest = newest.entry((said.group.clone(), sender)).or_default();
@@ -201,6 +208,17 @@ impl World {
                 && matches!(it.kind, Kind::Accept | Kind::Decline)
         });
         last.is_some_and(|it| matches!(it.kind, Kind::Decline))
+    }
+
+    /// Whether a member was told that it leaves, after it had said something; it may have come to be
+    /// the only admin since.
+    fn wanted_to_leave(&self, index: usize, group: &GroupId, said: usize) -> bool {
+        self.operations[said..].iter().any(|operation| {
+            operation.member == index
+                && operation.group.as_ref() == Some(group)
+                && operation.answer == Some(Ok(()))
+                && matches!(operation.kind, Kind::Leave)
+        })
     }
 
     /// Whether a member has made a group.

@@ -78,6 +78,7 @@ impl World {
     /// forgotten.
     pub async fn restore(&mut self, member: usize) {
         let Some(backup) = self.members[member].backup.take() else { return };
+        self.members[member].restored = true;
         self.crash(member).await;
         let it = &mut self.members[member];
         let (name, index) = (it.name, member);

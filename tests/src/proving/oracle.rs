@@ -162,13 +162,19 @@ impl World {
             }
         }
         // Who has lost the commit by which it was removed knows of the loss, and of no more.
-        let newest = active.iter().map(|(_, _, info)| info).max_by_key(|info| info.epoch).cloned();
-        let is_out = |key: &IdentityKey| {
-            newest.iter().any(|info| info.members.iter().all(|it| it.identity != *key))
-        };
-        active.retain(|(_, key, _)| {
+        let rosters: Vec<_> = active.iter().map(|(_, key, info)| (*key, info.clone())).collect();
+        let newest = rosters.iter().map(|(_, info)| info).max_by_key(|info| info.epoch);
+        let has =
+            |info: &GroupInfo, key: &IdentityKey| info.members.iter().any(|it| it.identity == *key);
+        let is_out = |key: &IdentityKey| newest.is_some_and(|info| !has(info, key));
+        let is_unknown =
+            |key: &IdentityKey| rosters.iter().all(|(it, info)| it == key || !has(info, key));
+        active.retain(|(_, key, info)| {
             let index = self.members.iter().position(|it| it.key == *key).unwrap_or_default();
-            let out = is_out(key) && self.is_disturbed_for(index);
+            // An old copy that knows of nobody else cannot ask anybody.
+            let alone = info.members.len() == 1 && self.members[index].restored;
+            let out = (is_out(key) || alone) && self.is_disturbed_for(index)
+                || is_unknown(key) && self.was_added_by_an_old_copy(key, group);
             if out {
                 lost.push(index);
             }
@@ -176,10 +182,18 @@ impl World {
         });
         for index in lost {
             // Whoever was removed, or has nobody left who knows the group, asks in vain.
-            let in_it = |info: &GroupInfo| {
-                info.members.iter().any(|it| it.identity == self.members[index].key)
+            let key = self.members[index].key;
+            let in_it = |info: &GroupInfo| info.members.iter().any(|it| it.identity == key);
+            let own = self.group_of(index, group).await;
+            let knows = |it: &IdentityKey| own.iter().any(|own| has(own, it));
+            // Nor can it be added where it has been before.
+            let restored = self.members[index].restored;
+            let behind =
+                |info: &GroupInfo| restored && own.iter().any(|own| info.epoch < own.epoch);
+            let serves = |(_, it, info): &(_, IdentityKey, GroupInfo)| {
+                in_it(info) && knows(it) && !behind(info)
             };
-            if active.iter().any(|(_, _, info)| in_it(info)) {
+            if active.iter().any(serves) {
                 faults.push(format!("{} is never added to {room} again", self.members[index].name));
             }
             self.beyond_help.push((index, group.clone()));
@@ -220,6 +234,24 @@ impl World {
         for fault in faults {
             self.fault(fault);
         }
+    }
+
+    /// A group as one of the members sees it.
+    async fn group_of(&self, index: usize, group: &GroupId) -> Option<GroupInfo> {
+        let (_, session) = self.members[index].running.as_ref()?;
+        session.group(group).await.ok()
+    }
+
+    /// Whether somebody has added a member who does not know any more that it has: the old copy
+    /// cannot tell it that it is alone.
+    fn was_added_by_an_old_copy(&self, member: &IdentityKey, group: &GroupId) -> bool {
+        self.operations.iter().any(|it| {
+            let adds = match &it.kind {
+                Kind::Create(keys, _) | Kind::Invite(keys) => keys.contains(member),
+                _ => false,
+            };
+            adds && it.forgotten && it.group.as_ref() == Some(group)
+        })
     }
 
     /// Whether a member has declined and cannot go, because it was made the only admin meanwhile.

@@ -73,6 +73,8 @@ impl World {
         for member in 0..self.members.len() {
             self.ask_again(member).await;
         }
+        // Where nothing has to arrive, all that is left is to read.
+        self.quiet().await;
         self.rest_well().await;
         self.accept_all().await;
         self.rest_well().await;

@@ -72,6 +72,8 @@ pub struct Member {
     pub(super) backup: Option<Backup>,
     /// Rows of its queue have changed places.
     pub(super) swapped: bool,
+    /// An old copy of its database was put in its place.
+    pub(super) restored: bool,
 }
 
 /// Runs a simulation on this thread.
@@ -129,6 +131,7 @@ impl World {
             cursor: Cursor::default(),
             backup: None,
             swapped: false,
+            restored: false,
         });
         self.quiet().await;
         self.rest().await;

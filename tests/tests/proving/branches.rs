@@ -1,0 +1,250 @@
+//! Members that are on branches of their own, or out of the group on one of them: each learns it.
+
+use quicproquo_client::simulation::Move;
+use quicproquo_client::{GroupId, GroupState, InvitePolicy, Role, Suite};
+use quicproquo_tests::proving::world::block_on;
+use quicproquo_tests::proving::{Kind, World};
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const CAROL: usize = 2;
+
+/// A world in which things get lost, and a group that the first member has made.
+async fn world_of(members: usize, others: usize) -> (World, GroupId) {
+    let mut world = World::new(0, members).await;
+    world.losses = true;
+    let others = world.keys()[1..=others].to_vec();
+    let made = world.ask(ALICE, None, Kind::Create(others, Suite::Native)).await;
+    world.rest().await;
+    let group = world.operations[made].group.clone().expect("a group");
+    (world, group)
+}
+
+/// Has a member change a group while the queue of another one is full.
+async fn unheard_by(world: &mut World, deaf: usize, by: usize, group: &GroupId, kind: Kind) {
+    let key = world.keys()[deaf];
+    world.sim.node().fill(&key, true);
+    world.ask(by, Some(group.clone()), kind).await;
+    world.rest().await;
+    world.sim.node().fill(&key, false);
+}
+
+async fn stand(world: &World, group: &GroupId, expected: &[Option<GroupState>]) {
+    for (index, expected) in expected.iter().enumerate() {
+        let stands = world.stands(index, group).await;
+        assert_eq!(stands, *expected, "{}: {}", world.members[index].name, world.verdict);
+    }
+}
+
+async fn judged(mut world: World) {
+    world.settle().await;
+    world.judge().await;
+    world.end().await.assert_clean("at the end");
+}
+
+/// Alice has missed Bob's commit when she removes him: he is on a branch of equal length, on which
+/// nobody but him and her is. With her next word or his, he learns that he is out.
+#[test]
+fn who_is_removed_on_another_branch_learns_it_when_it_speaks() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        let bob = world.keys()[BOB];
+        unheard_by(&mut world, ALICE, BOB, &group, Kind::Update).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![bob])).await;
+        world.rest().await;
+        stand(&world, &group, &[Some(GroupState::Active); 2]).await;
+        world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.rest_well().await;
+        stand(&world, &group, &[Some(GroupState::Active), Some(GroupState::Removed)]).await;
+        judged(world).await;
+    });
+}
+
+/// The same, and Bob's branch is longer, and somebody whom nobody else knows is on it.
+#[test]
+fn who_was_added_on_a_longer_branch_of_former_members_learns_that_it_is_out() {
+    block_on(async {
+        let (mut world, group) = world_of(3, 1).await;
+        let [_, bob, carol] = world.keys()[..] else { panic!("three members") };
+        world.ask(ALICE, Some(group.clone()), Kind::Promote(bob, Role::Admin)).await;
+        world.rest().await;
+        unheard_by(&mut world, ALICE, BOB, &group, Kind::Update).await;
+        unheard_by(&mut world, ALICE, BOB, &group, Kind::Invite(vec![carol])).await;
+        unheard_by(&mut world, ALICE, BOB, &group, Kind::Update).await;
+        unheard_by(&mut world, BOB, ALICE, &group, Kind::Remove(vec![bob])).await;
+        stand(&world, &group, &[Some(GroupState::Active); 3]).await;
+        world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.rest_well().await;
+        let out = Some(GroupState::Removed);
+        stand(&world, &group, &[Some(GroupState::Active), out, out]).await;
+        judged(world).await;
+    });
+}
+
+/// A proposal to leave that nobody gets is said again in another way.
+#[test]
+fn a_proposal_to_leave_that_is_lost_is_not_the_last_word() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        unheard_by(&mut world, ALICE, BOB, &group, Kind::Leave).await;
+        stand(&world, &group, &[Some(GroupState::Active), Some(GroupState::Leaving)]).await;
+        world.rest_well().await;
+        stand(&world, &group, &[Some(GroupState::Active), Some(GroupState::Left)]).await;
+        judged(world).await;
+    });
+}
+
+/// Bob says once more that he wants to go, and that is held up until he has gone and was added
+/// again: he stays.
+#[test]
+fn a_notice_from_before_a_member_was_added_again_puts_nobody_out() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        let bob = world.keys()[BOB];
+        unheard_by(&mut world, ALICE, BOB, &group, Kind::Leave).await;
+        let of_bob = |a_move: &Move| matches!(a_move, Move::Serve(of) if *of == bob);
+        for _ in 0..3 {
+            world.sim.advance_to(world.sim.now_ms() + 1800 * 1000);
+            world.rest_but(of_bob).await;
+        }
+        world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![bob])).await;
+        world.rest_but(of_bob).await;
+        stand(&world, &group, &[Some(GroupState::Active), Some(GroupState::Left)]).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![bob])).await;
+        world.rest_but(of_bob).await;
+        stand(&world, &group, &[Some(GroupState::Active); 2]).await;
+        let sends = |world: &World| {
+            let sent = |line: &&String| line.contains("of bob, takes send");
+            world.verdict.story.iter().filter(sent).count()
+        };
+        let before = sends(&world);
+        world.rest_well().await;
+        assert!(sends(&world) > before, "the notice was held up: {}", world.verdict);
+        stand(&world, &group, &[Some(GroupState::Active); 2]).await;
+        judged(world).await;
+    });
+}
+
+/// Who declines an invitation to a group that has gone on without it is let go.
+#[test]
+fn who_declines_after_a_commit_that_it_has_missed_is_let_go() {
+    block_on(async {
+        let (mut world, group) = world_of(3, 1).await;
+        let carol = world.keys()[CAROL];
+        let (_, session) = world.members[CAROL].running.as_ref().expect("a session");
+        session.set_invite_policy(InvitePolicy::Ask).await.expect("a policy");
+        world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+        world.rest().await;
+        unheard_by(&mut world, CAROL, ALICE, &group, Kind::Update).await;
+        world.ask(CAROL, Some(group.clone()), Kind::Decline).await;
+        world.rest_well().await;
+        world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.rest_well().await;
+        let (_, session) = world.members[ALICE].running.as_ref().expect("a session");
+        let members = session.group(&group).await.expect("a group").members;
+        assert!(members.iter().all(|member| member.identity != carol), "{}", world.verdict);
+        judged(world).await;
+    });
+}
+
+/// Carol and Bob have seen him go by a commit that Alice has missed; if her branch is the one that
+/// wins, he is a member there still, and is removed there as well.
+#[test]
+fn who_has_left_on_a_branch_that_loses_is_let_go_by_the_other_one() {
+    // The hints are random.
+    for _ in 0..4 {
+        block_on(async {
+            let (mut world, group) = world_of(3, 2).await;
+            let alice = world.keys()[ALICE];
+            world.sim.node().fill(&alice, true);
+            world.ask(BOB, Some(group.clone()), Kind::Leave).await;
+            // Carol's turn comes.
+            world.rest_well().await;
+            world.sim.node().fill(&alice, false);
+            world.ask(ALICE, Some(group.clone()), Kind::Update).await;
+            world.rest().await;
+            world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+            world.rest_well().await;
+            judged(world).await;
+        });
+    }
+}
+
+/// The only admin has removed Bob, and is led back to a branch where he is a member still. It cannot
+/// tell whether he was added again there, and asks him.
+#[test]
+fn who_was_removed_on_a_branch_that_loses_is_removed_on_the_other_one() {
+    // The hints are random.
+    for _ in 0..4 {
+        block_on(async {
+            let (mut world, group) = world_of(3, 2).await;
+            let bob = world.keys()[BOB];
+            unheard_by(&mut world, CAROL, ALICE, &group, Kind::Remove(vec![bob])).await;
+            world.ask(CAROL, Some(group.clone()), Kind::Update).await;
+            world.rest().await;
+            world.ask(CAROL, Some(group.clone()), Kind::Send).await;
+            world.rest_well().await;
+            world.ask(CAROL, Some(group.clone()), Kind::Send).await;
+            world.rest_well().await;
+            let active = Some(GroupState::Active);
+            stand(&world, &group, &[active, Some(GroupState::Removed), active]).await;
+            let (_, session) = world.members[ALICE].running.as_ref().expect("a session");
+            let members = session.group(&group).await.expect("a group").members;
+            assert!(members.iter().all(|member| member.identity != bob), "{}", world.verdict);
+            judged(world).await;
+        });
+    }
+}
+
+/// Bob's later copy has joined with a Welcome, and has spoken; the earlier one gets the same
+/// Welcome. It must not encrypt with the keys of the other one.
+#[test]
+fn a_welcome_that_a_later_copy_may_have_used_is_not_spoken_with() {
+    block_on(async {
+        let mut world = World::new(0, 2).await;
+        world.losses = true;
+        let bob = world.keys()[BOB];
+        world.back_up(BOB).await;
+        world.rest().await;
+        let made = world.ask(ALICE, None, Kind::Create(vec![bob], Suite::Native)).await;
+        world.rest().await;
+        let group = world.operations[made].group.clone().expect("a group");
+        world.sim.node().repeat_row(&bob);
+        for _ in 0..3 {
+            world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        }
+        world.rest_but(|a_move| matches!(a_move, Move::Push(to, _) if *to == bob)).await;
+        world.restore(BOB).await;
+        world.rest_well().await;
+        stand(&world, &group, &[Some(GroupState::Active); 2]).await;
+        let said = world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.rest_well().await;
+        assert!(world.heard_by(ALICE).contains(&said), "{}", world.verdict);
+        judged(world).await;
+    });
+}
+
+/// Alice is an old copy, and her queue still has a commit of her later copy; Bob has missed all of those: he
+/// is where she is, and not where she has seen that others must be.
+#[test]
+fn an_old_copy_that_has_seen_more_than_the_others_is_added_where_they_are() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        let alice = world.keys()[ALICE];
+        world.back_up(ALICE).await;
+        world.rest().await;
+        let bob = world.keys()[BOB];
+        world.sim.node().fill(&bob, true);
+        world.ask(ALICE, Some(group.clone()), Kind::Update).await;
+        world.rest().await;
+        world.sim.advance_to(world.sim.now_ms() + 1000);
+        world.rest().await;
+        world.ask(ALICE, Some(group.clone()), Kind::Update).await;
+        world.rest_but(|a_move| matches!(a_move, Move::Push(to, _) if *to == alice)).await;
+        world.sim.node().fill(&bob, false);
+        world.restore(ALICE).await;
+        world.rest_well().await;
+        stand(&world, &group, &[Some(GroupState::Active); 2]).await;
+        judged(world).await;
+    });
+}
