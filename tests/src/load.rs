@@ -10,7 +10,7 @@ mod ledger;
 mod producer;
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -88,6 +88,8 @@ struct Shared {
     /// The end.
     over: CancellationToken,
     producing: Arc<AtomicUsize>,
+    /// No acknowledgements, for a while.
+    held: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -125,6 +127,7 @@ pub struct Load {
     settling: CancellationToken,
     over: CancellationToken,
     producing: Arc<AtomicUsize>,
+    held: Arc<AtomicBool>,
     patience: Duration,
     thread: Option<JoinHandle<()>>,
 }
@@ -136,7 +139,16 @@ impl Load {
         let (settling, over) = (CancellationToken::new(), CancellationToken::new());
         let producing = Arc::new(AtomicUsize::new(usize::from(spec.producers)));
         let patience = spec.patience;
-        let mut load = Self { ledger, settling, over, producing, patience, thread: None };
+        let held = Arc::new(AtomicBool::new(false));
+        let mut load = Self {
+            ledger,
+            settling,
+            over,
+            producing,
+            held: Arc::clone(&held),
+            patience,
+            thread: None,
+        };
         let (ledger, producing) = (Arc::clone(&load.ledger), Arc::clone(&load.producing));
         let (settling, over) = (load.settling.clone(), load.over.clone());
         let run = move || {
@@ -144,7 +156,8 @@ impl Load {
             LocalSet::new().block_on(&runtime.expect("a runtime"), async move {
                 let recipients = (0..spec.recipients).map(|n| recipient(n).identity()).collect();
                 let dialer = Dialer::new(target, IDLE);
-                let shared = Shared { spec, dialer, recipients, ledger, settling, over, producing };
+                let shared =
+                    Shared { spec, dialer, recipients, ledger, settling, over, producing, held };
                 everybody(Rc::new(shared)).await;
             });
         };
@@ -156,6 +169,11 @@ impl Load {
     /// What is written down so far.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// Keeps those that have rows pushed from acknowledging any, or no longer.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// Rows that the node has taken so far.

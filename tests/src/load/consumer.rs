@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -72,6 +73,10 @@ impl Consumer {
                 }
                 () = sleep(QUIET), if !quiet => quiet = true,
                 () = link.closed() => return Err(Fault::Gone("closed".to_owned())),
+            }
+            if self.shared.held.load(Ordering::Relaxed) {
+                quiet = false;
+                continue;
             }
             let many = waiting.len() >= keep + UNACKNOWLEDGED;
             if waiting.len() > keep && (many || quiet || self.rng.bool()) {

@@ -92,10 +92,13 @@ async fn cut(
         })
         .await;
         sleep(Duration::from_millis(rng.u64(PAUSE))).await;
+        // A fast node would have all of them acknowledged before the disk is copied.
+        load.hold(true);
         let promised = promised(&load);
         let remains = disk.cut();
         let acknowledged: Vec<u64> =
             load.ledger().queues().iter().map(|queue| queue.acknowledging).collect();
+        load.hold(false);
         let left = left(&remains, &logs.path().join("image.log"), recipients).await;
         let mut missing = 0;
         for ((promised, left), acknowledged) in promised.iter().zip(&left).zip(&acknowledged) {
