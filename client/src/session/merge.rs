@@ -131,6 +131,11 @@ impl Actor {
         if summary.self_removed && summary.added.iter().any(|member| member.identity == own) {
             // On our request: the Welcome leads back.
             self.lose(group, Why::MissedCommit, (epoch, None), unit);
+            let slot = self.groups.get_mut(group);
+            if let Some(lost) = slot.and_then(|slot| slot.record.lost.as_mut()) {
+                // Also when we have caught up since we asked: this answers it.
+                lost.asked = lost.asked.max(1);
+            }
             return Ok(());
         }
         let Some(slot) = self.groups.get_mut(group) else {

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::actor::Actor;
+use super::repair::{Why, seen};
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::guard::guarded;
@@ -196,11 +197,17 @@ impl Actor {
     fn after_us(&mut self, group: &GroupId, info: &MessageInfo, opened: &Opened, unit: &mut Unit) {
         let Some(slot) = self.groups.get(group) else { return };
         let bare = slot.record.suite == Suite::Envelope && !opened.sealed;
+        let (over, lost) = (slot.record.is_over(), slot.record.lost.is_some());
         if info.epoch < Some(slot.record.epoch) {
             self.tell_former(group, unit);
         } else if !bare {
             self.buffer(group.as_bytes(), opened, unit);
-            self.addressed(group, unit);
+            if over {
+                self.addressed(group, unit);
+            } else if lost {
+                // The Welcome after the commit that has added us again may be lost.
+                self.lose(group, Why::MissedCommit, seen(info), unit);
+            }
         }
     }
 

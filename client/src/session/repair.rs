@@ -403,7 +403,7 @@ impl Actor {
 }
 
 /// Where the sender of a message is: who commits is in the next epoch, whose hint is not known.
-fn seen(info: &MessageInfo) -> (u64, Option<[u8; 8]>) {
+pub(super) fn seen(info: &MessageInfo) -> (u64, Option<[u8; 8]>) {
     let epoch = info.epoch.unwrap_or_default();
     if info.is_commit() { (epoch.saturating_add(1), None) } else { (epoch, info.hint) }
 }

@@ -118,9 +118,10 @@ impl World {
 fn tells(event: &Event, of: &GroupId) -> bool {
     match &event.data {
         EventData::GapDetected { .. } => true,
-        EventData::GroupForked { .. } | EventData::GroupNeedsReadd { .. } => {
-            event.group.as_ref() == Some(of)
-        }
+        // By nobody: told by a notice.
+        EventData::GroupForked { .. }
+        | EventData::GroupNeedsReadd { .. }
+        | EventData::GroupLeft { by: None, .. } => event.group.as_ref() == Some(of),
         _ => false,
     }
 }
