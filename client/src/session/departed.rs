@@ -5,18 +5,17 @@
 //! knows it. A notice that we sign ourselves says it to those who may remove us. What it says of
 //! epochs is our own: the headers of payloads are nobody's word.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use quicproquo_core::group::{Removal, RemovalNotice, RepairRequest};
 use quicproquo_core::id::GroupId;
+use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::suite::Suite;
 
 use super::actor::Actor;
 use super::input::Input;
 use super::outbox::RETRY;
-use super::outgoing::Outgoing;
-use super::recipients::{Recipients, SealFor, recipients};
+use super::recipients::{SealFor, recipients};
 use super::removed::TRIES;
 use super::unit::Unit;
 use crate::model::GroupState;
@@ -79,7 +78,7 @@ impl Actor {
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let now = unit.now_ms;
-        let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
+        let Some(slot) = self.groups.get(group) else { return Ok(()) };
         let record = &slot.record;
         // Another timer may have come since.
         if record.out_due_ms == 0 || record.out_due_ms != due_ms {
@@ -88,23 +87,27 @@ impl Actor {
         let (leaving, over) = (record.is_leaving(), record.is_over());
         let (lost, epoch) = (record.lost.is_some(), record.epoch);
         let isolated = record.state == GroupState::Isolated;
-        let own_notice = |outgoing: &Outgoing| {
-            outgoing.record.group == *group && outgoing.record.kind == OutboxKind::Notice
-        };
+        let told = self.who_lets_us_go(group, now);
         // What was said before may not have left yet.
-        let waits = !self.uplink.up || self.outbox.values().any(own_notice);
-        let mut to = Some(Vec::new());
+        let waits = !self.uplink.up || !self.notices(group).is_empty();
+        let mut to = Vec::new();
         if leaving && !lost && !waits {
-            to = Some(self.who_lets_us_go(group, now).await?);
+            let mls = self.mls(group).await?;
+            to = mls.map_or(to, |mls| recipients(mls, |key| told.contains(key)));
         } else if over && !waits {
-            to = self.who_has_let_us_go(group, tries, now);
+            let unknown = self.without_keys(group, &told);
+            if !unknown.is_empty() && tries < TRIES {
+                for member in unknown {
+                    self.ask_key(member);
+                }
+                let (group, tries) = (group.clone(), tries + 1);
+                self.after(RETRY, Input::StillOut { group, due_ms, tries });
+                return Ok(());
+            }
+            let known = told.iter().filter(|key| !unknown.contains(key));
+            to = known.map(|key| (*key, SealFor::Nobody)).collect();
         }
-        let Some(to) = to else {
-            let (group, tries) = (group.clone(), tries + 1);
-            self.after(RETRY, Input::StillOut { group, due_ms, tries });
-            return Ok(());
-        };
-        let again = leaving || isolated || over && to.is_empty();
+        let again = !told.is_empty() && (leaving || isolated || over && to.is_empty());
         let mut answers = None;
         if let Some(slot) = self.groups.get_mut(group) {
             slot.record.out_due_ms = if again { now + PATIENCE_MS } else { 0 };
@@ -115,46 +118,39 @@ impl Actor {
             self.plan_still_out(group, PATIENCE_MS);
         }
         let removal = Removal { epoch, answers, ..Removal::default() };
-        let identity = Arc::clone(&self.identity);
-        let notice = RemovalNotice::sign(&identity, group, identity.key(), removal);
+        let notice = RemovalNotice::sign(&self.identity, group, self.identity.key(), removal);
         for to in to {
             self.put_notice(&notice, to, unit);
         }
         Ok(())
     }
 
-    async fn who_lets_us_go(
-        &mut self,
-        group: &GroupId,
-        now: u64,
-    ) -> Result<Recipients, StoreError> {
-        let Some(slot) = self.groups.get(group) else { return Ok(Vec::new()) };
-        let admins = slot.record.some_admins(&self.identity.key(), now);
-        let mls = self.mls(group).await?;
-        Ok(mls.map_or(Vec::new(), |mls| recipients(mls, |key| admins.contains(key))))
-    }
-
-    /// `None`: it is tried again when keys are known.
-    fn who_has_let_us_go(&mut self, group: &GroupId, tries: u32, now: u64) -> Option<Recipients> {
-        let slot = self.groups.get(group)?;
-        let (record, own) = (&slot.record, self.identity.key());
-        let asker = slot.doubts.asked_by.map(|(asker, _)| asker);
-        let mut told = asker.map_or_else(|| record.some_admins(&own, now), |asker| vec![asker]);
+    /// Who has asked, or some of those who may remove us.
+    fn who_lets_us_go(&self, group: &GroupId, now: u64) -> Vec<IdentityKey> {
+        let Some(slot) = self.groups.get(group) else { return Vec::new() };
+        if let Some((asker, _)) = slot.doubts.asked_by {
+            return vec![asker];
+        }
+        let mut told = slot.record.some_admins(&self.identity.key(), now);
         if told.is_empty() {
             // Of what was declined nothing else is known.
-            told.extend(record.inviter.map(|(inviter, _)| inviter));
+            told.extend(slot.record.inviter.map(|(inviter, _)| inviter));
         }
-        let sealed = record.suite == Suite::Envelope;
-        let (known, unknown): (Vec<_>, Vec<_>) = told
-            .into_iter()
-            .partition(|key| !sealed || matches!(self.published.get(key), Some(Some(_))));
-        if !unknown.is_empty() && tries < TRIES {
-            for member in unknown {
-                self.ask_key(member);
-            }
-            return None;
-        }
-        Some(known.into_iter().map(|key| (key, SealFor::Nobody)).collect())
+        told
+    }
+
+    /// To whom nothing can be sealed in a group that we have no state of.
+    fn without_keys(&self, group: &GroupId, told: &[IdentityKey]) -> Vec<IdentityKey> {
+        let sealed = self.groups.get(group).is_some_and(|it| it.record.suite == Suite::Envelope);
+        told.iter().filter(|key| sealed && !self.knows_key(key)).copied().collect()
+    }
+
+    /// Notices about members of a group that have not left yet.
+    pub(super) fn notices(&self, group: &GroupId) -> Vec<u64> {
+        let notices = self.outbox.iter().filter(|(_, outgoing)| {
+            outgoing.record.group == *group && outgoing.record.kind == OutboxKind::Notice
+        });
+        notices.map(|(counter, _)| *counter).collect()
     }
 
     /// A member says that it is out, or wants to be: it is removed, if it may be and nobody was

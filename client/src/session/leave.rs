@@ -10,7 +10,6 @@ use quicproquo_core::identity::IdentityKey;
 use super::actor::Actor;
 use super::commit::Step;
 use super::input::Input;
-use super::outgoing::Outgoing;
 use super::recipients::recipients;
 use super::repair::OFTEN;
 use super::unit::Unit;
@@ -99,11 +98,7 @@ impl Actor {
         slot.record.leave_proposed = None;
         slot.record.out_due_ms = 0;
         unit.record_changed(group);
-        let notice = |outgoing: &Outgoing| {
-            outgoing.record.group == *group && outgoing.record.kind == OutboxKind::Notice
-        };
-        let outbox = self.outbox.iter().filter(|(_, outgoing)| notice(outgoing));
-        for counter in outbox.map(|(counter, _)| *counter).collect::<Vec<_>>() {
+        for counter in self.notices(group) {
             self.drop_outgoing(counter, unit);
         }
     }

@@ -55,6 +55,11 @@ impl Actor {
         }
     }
 
+    /// Whether somebody's published key is here.
+    pub(super) fn knows_key(&self, identity: &IdentityKey) -> bool {
+        matches!(self.published.get(identity), Some(Some(_)))
+    }
+
     /// Whoever asks where the group is may be an old copy, without the private half of the key that
     /// is in its leaf now: it has published one of its own. Each of the two is tried in turn.
     pub(super) fn leaf_or_published(&mut self, asker: Recipients) -> Recipients {

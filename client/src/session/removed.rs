@@ -39,7 +39,7 @@ const ASKED: usize = 3;
 /// How often a key is asked for that a notice needs.
 pub(super) const TRIES: u32 = 5;
 
-/// When former members were told, unix milliseconds; not kept over a restart.
+/// When somebody was told or asked something, unix milliseconds; not kept over a restart.
 pub(super) type Told = BTreeMap<IdentityKey, u64>;
 
 impl GroupRecord {
@@ -78,7 +78,7 @@ impl GroupRecord {
         self.added.drain(..over);
     }
 
-    /// Whether a member has been in since before an epoch, as far as that is known.
+    /// Whether a member is known not to have been added since an epoch.
     pub(super) fn is_in_since(&self, epoch: u64, member: &IdentityKey) -> bool {
         let watched = self.watched_since.is_some_and(|since| since <= epoch);
         let recent = self.epoch.checked_sub(epoch).is_some_and(|ago| ago < ADDED_FOR);
@@ -173,17 +173,19 @@ impl Actor {
         let sure = record.members.len() == 1 || slot.doubts.unconfirmed > 0;
         let answers = asked.filter(|_| sure);
         let (epoch, sealed) = (record.epoch, record.suite == Suite::Envelope);
+        let told = tries == 0 && self.was_told(group, &member, now);
         // An answer costs who asks as much as us.
-        if tries == 0 && answers.is_none() && self.was_told(group, &member, now) {
+        if told && answers.is_none() {
             return Ok(());
         }
         if let Some(slot) = self.groups.get_mut(group) {
             slot.doubts.told.retain(|_, at| *at + TOLD_FOR_MS > now);
             slot.doubts.told.insert(member, now);
         }
-        if sealed && !matches!(self.published.get(&member), Some(Some(_))) {
+        if sealed && !self.knows_key(&member) {
             self.ask_key(member);
-            if tries < TRIES {
+            // One that was told is being tried already.
+            if tries < TRIES && !told {
                 let (group, tries) = (group.clone(), tries + 1);
                 self.after(RETRY, Input::TellRemoved { group, member, asked, tries });
             }
@@ -225,7 +227,7 @@ impl Actor {
             }
         };
         let group = &notice.group_id;
-        let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
+        let Some(slot) = self.groups.get(group) else { return Ok(()) };
         let record = &slot.record;
         if !record.is_member() {
             return Ok(());

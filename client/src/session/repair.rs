@@ -56,7 +56,7 @@ pub(super) struct Doubts {
     pub(super) told: Told,
     /// The nonce of our newest request or inquiry.
     pub(super) asked: Option<[u8; 8]>,
-    /// Signers of notices that were asked again.
+    /// Signers of notices that were not believed, and asked.
     pub(super) inquired: Told,
     /// Who has asked where the group is that we are out of, with its nonce.
     pub(super) asked_by: Option<(IdentityKey, [u8; 8])>,

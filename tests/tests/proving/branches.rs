@@ -1,7 +1,7 @@
 //! Members that are on branches of their own, or out of the group on one of them: each learns it.
 
 use quicproquo_client::simulation::Move;
-use quicproquo_client::{GroupId, GroupState, InvitePolicy, Role, Suite};
+use quicproquo_client::{Event, EventData, GroupId, GroupState, InvitePolicy, Role, Suite};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, World};
 
@@ -34,6 +34,13 @@ async fn stand(world: &World, group: &GroupId, expected: &[Option<GroupState>]) 
         let stands = world.stands(index, group).await;
         assert_eq!(stands, *expected, "{}: {}", world.members[index].name, world.verdict);
     }
+}
+
+/// Whether a group, as a member sees it, has somebody in it.
+async fn has(world: &World, index: usize, group: &GroupId, member: usize) -> bool {
+    let (_, session) = world.members[index].running.as_ref().expect("a session");
+    let members = session.group(group).await.expect("a group").members;
+    members.iter().any(|it| it.identity == world.members[member].key)
 }
 
 async fn judged(mut world: World) {
@@ -140,9 +147,7 @@ fn who_declines_after_a_commit_that_it_has_missed_is_let_go() {
         world.rest_well().await;
         world.ask(BOB, Some(group.clone()), Kind::Send).await;
         world.rest_well().await;
-        let (_, session) = world.members[ALICE].running.as_ref().expect("a session");
-        let members = session.group(&group).await.expect("a group").members;
-        assert!(members.iter().all(|member| member.identity != carol), "{}", world.verdict);
+        assert!(!has(&world, ALICE, &group, CAROL).await, "{}", world.verdict);
         judged(world).await;
     });
 }
@@ -165,9 +170,28 @@ fn who_has_left_on_a_branch_that_loses_is_let_go_by_the_other_one() {
             world.rest().await;
             world.ask(ALICE, Some(group.clone()), Kind::Send).await;
             world.rest_well().await;
+            assert!(!has(&world, ALICE, &group, BOB).await, "{}", world.verdict);
             judged(world).await;
         });
     }
+}
+
+/// Alice has removed Bob, who does not know it, and has left a group in which nobody else was: she
+/// still tells him.
+#[test]
+fn who_was_the_last_still_tells_whom_it_has_removed() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        let bob = world.keys()[BOB];
+        unheard_by(&mut world, BOB, ALICE, &group, Kind::Remove(vec![bob])).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Leave).await;
+        world.rest().await;
+        stand(&world, &group, &[Some(GroupState::Left), Some(GroupState::Active)]).await;
+        world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.rest_well().await;
+        stand(&world, &group, &[Some(GroupState::Left), Some(GroupState::Removed)]).await;
+        judged(world).await;
+    });
 }
 
 /// The only admin has removed Bob, and is led back to a branch where he is a member still. It cannot
@@ -188,9 +212,7 @@ fn who_was_removed_on_a_branch_that_loses_is_removed_on_the_other_one() {
             world.rest_well().await;
             let active = Some(GroupState::Active);
             stand(&world, &group, &[active, Some(GroupState::Removed), active]).await;
-            let (_, session) = world.members[ALICE].running.as_ref().expect("a session");
-            let members = session.group(&group).await.expect("a group").members;
-            assert!(members.iter().all(|member| member.identity != bob), "{}", world.verdict);
+            assert!(!has(&world, ALICE, &group, BOB).await, "{}", world.verdict);
             judged(world).await;
         });
     }
@@ -245,6 +267,41 @@ fn an_old_copy_that_has_seen_more_than_the_others_is_added_where_they_are() {
         world.restore(ALICE).await;
         world.rest_well().await;
         stand(&world, &group, &[Some(GroupState::Active); 2]).await;
+        judged(world).await;
+    });
+}
+
+/// The same where it declines: not even that it goes is encrypted, and the group learns it.
+#[test]
+fn a_welcome_that_a_later_copy_may_have_used_is_declined_without_a_word() {
+    block_on(async {
+        let mut world = World::new(0, 2).await;
+        world.losses = true;
+        let [alice, bob] = world.keys()[..] else { panic!("two members") };
+        let (_, session) = world.members[BOB].running.as_ref().expect("a session");
+        session.set_invite_policy(InvitePolicy::Ask).await.expect("a policy");
+        world.back_up(BOB).await;
+        world.rest().await;
+        let made = world.ask(ALICE, None, Kind::Create(vec![bob], Suite::Native)).await;
+        world.rest().await;
+        let group = world.operations[made].group.clone().expect("a group");
+        world.sim.node().repeat_row(&bob);
+        // The later copy proposes to leave, with the first key of its ratchet, and Alice cannot commit
+        // that yet.
+        let of_alice = |a_move: &Move| matches!(a_move, Move::Serve(of) if *of == alice);
+        world.ask(BOB, Some(group.clone()), Kind::Accept).await;
+        world.ask(BOB, Some(group.clone()), Kind::Leave).await;
+        let of_both =
+            |a_move: &Move| of_alice(a_move) || matches!(a_move, Move::Push(to, _) if *to == bob);
+        world.rest_but(of_both).await;
+        world.restore(BOB).await;
+        world.rest_but(of_alice).await;
+        world.ask(BOB, Some(group.clone()), Kind::Decline).await;
+        world.rest_but(of_alice).await;
+        let read = |event: &Event| !matches!(event.data, EventData::MessageUndecryptable { .. });
+        assert!(world.members[ALICE].log.iter().all(read), "{}", world.verdict);
+        world.rest_well().await;
+        assert!(!has(&world, ALICE, &group, BOB).await, "{}", world.verdict);
         judged(world).await;
     });
 }
