@@ -26,6 +26,7 @@ pub(crate) use hidden::Hidden;
 use recent::Recent;
 
 mod actor;
+mod arrived;
 pub mod attachments;
 mod blobs;
 mod budget;

@@ -60,13 +60,17 @@ impl GroupId {
 pub struct MessageId([u8; 16]);
 
 impl MessageId {
-    /// A new random id.
+    /// A new id: a version 7 UUID (RFC 9562, section 5.7) of this time, unix milliseconds, with 74
+    /// random bits. Ids of the same time lie together in an index.
     ///
     /// # Panics
     /// When the operating system cannot give random bytes.
-    pub fn random() -> Self {
+    pub fn at(unix_ms: u64) -> Self {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+        getrandom::fill(&mut bytes[6..]).expect("the operating system gives random bytes");
+        bytes[..6].copy_from_slice(&unix_ms.to_be_bytes()[2..]);
+        bytes[6] = 0x70 | bytes[6] & 0x0f;
+        bytes[8] = 0x80 | bytes[8] & 0x3f;
         Self(bytes)
     }
 
@@ -138,10 +142,22 @@ mod tests {
         let group = GroupId::random();
         assert_eq!(group.to_string().parse::<GroupId>().unwrap(), group);
         assert_eq!(group.as_bytes().len(), 32);
-        let message = MessageId::random();
+        let message = MessageId::at(1_700_000_000_000);
         let json = serde_json::to_string(&message).unwrap();
         assert_eq!(json, format!("\"{message}\""));
         assert_eq!(serde_json::from_str::<MessageId>(&json).unwrap(), message);
+    }
+
+    /// The example of RFC 9562, appendix A.6, but for its random bits.
+    #[test]
+    fn ids_of_messages_begin_with_their_time() {
+        let id = MessageId::at(0x017F_22E2_79B0);
+        assert_eq!(id.to_string()[..13], *"017f22e279b07");
+        assert_eq!(id.as_bytes()[8] >> 6, 0b10);
+        let others: std::collections::BTreeSet<_> = (0..100).map(|_| MessageId::at(7)).collect();
+        assert_eq!(others.len(), 100);
+        assert!(MessageId::at(6) < others.first().copied().unwrap());
+        assert!(MessageId::at(8) > others.last().copied().unwrap());
     }
 
     #[test]

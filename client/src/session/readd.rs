@@ -105,7 +105,7 @@ impl Actor {
         let now = unit.now_ms;
         let Some(mls) = self.mls(group).await? else { return Ok(()) };
         let dummy = Content {
-            id: MessageId::random(),
+            id: MessageId::at(now),
             kind: "dummy".to_owned(),
             body: serde_json::Value::Object(serde_json::Map::new()),
             relates_to: None,

@@ -7,10 +7,10 @@ use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::message::{MessageInfo, MessageKind, message_info};
 use quicproquo_core::suite::Suite;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::actor::Actor;
+use super::arrived::{Arrived, digest};
 use super::repair::{Why, seen};
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
@@ -35,28 +35,39 @@ impl Actor {
     /// Rows of our queue, in order.
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
         unit.received = true;
-        let hashes: Vec<Option<[u8; 32]>> = rows.iter().map(Row::hash).collect();
-        let payloads: Vec<[u8; 32]> = hashes.iter().flatten().copied().collect();
-        let seen = self.store.seen(self.owner, &payloads)?;
-        for (row, hash) in rows.into_iter().zip(hashes) {
+        let mut arrived = Vec::with_capacity(rows.len());
+        for row in rows {
             if row.seq <= self.positions.received_up_to {
                 continue;
             }
             self.positions.received_up_to = row.seq;
             self.count_bytes(row.bytes());
-            match (row.content, hash) {
-                (RowContent::Gap(lost), _) => {
+            arrived.push(match row.content {
+                RowContent::Gap(lost) => Arrived::Gap(lost),
+                RowContent::Payload(payload) => self.open(payload),
+            });
+        }
+        let names: Vec<_> = arrived.iter().map(Arrived::names).collect();
+        let seen = self.store.seen(self.owner, &names.concat())?;
+        for (arrived, names) in arrived.into_iter().zip(names) {
+            if let Some(name) = names.last() {
+                if names.iter().any(|name| seen.contains(name)) || !unit.seen.insert(*name) {
+                    continue;
+                }
+                unit.batch.inbox(self.owner, *name, unit.now_ms);
+            }
+            match arrived {
+                Arrived::Opened(opened) => {
+                    self.opened(opened, unit).await?;
+                    self.replay(unit).await?;
+                }
+                Arrived::Foul { hash, payload, reason } => {
+                    self.set_aside(hash, &payload, reason, unit);
+                }
+                Arrived::Gap(lost) => {
                     self.emit(unit, None, EventData::GapDetected { lost });
                     self.plan_inquiry();
                 }
-                (RowContent::Payload(payload), Some(hash)) => {
-                    if seen.contains(&hash) || !unit.seen.insert(hash) {
-                        continue;
-                    }
-                    unit.batch.inbox(self.owner, hash, unit.now_ms);
-                    self.payload(payload, hash, unit).await?;
-                }
-                (RowContent::Payload(_), None) => {}
             }
         }
         if self.uplink.draining {
@@ -65,34 +76,25 @@ impl Actor {
         Ok(())
     }
 
-    async fn payload(
-        &mut self,
-        payload: Vec<u8>,
-        hash: [u8; 32],
-        unit: &mut Unit,
-    ) -> Result<(), StoreError> {
-        let opened = match envelope::kind(&payload) {
+    /// What can be done with a payload without its group.
+    fn open(&self, payload: Vec<u8>) -> Arrived {
+        let hash = digest(&payload);
+        let reason = match envelope::kind(&payload) {
             PayloadKind::BareMls | PayloadKind::RepairRequest | PayloadKind::RemovalNotice => {
-                Opened { mls: Zeroizing::new(payload), sealed: false, hash }
+                let mls = Zeroizing::new(payload);
+                return Arrived::Opened(Opened { mls, sealed: false, hash });
             }
             PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
                 let open = || envelope::open(&self.hybrid, &payload);
                 match guarded("envelope", self.identity.key().as_bytes(), open) {
-                    Some(Ok(mls)) => Opened { mls, sealed: true, hash },
-                    failed => {
-                        let reason = if failed.is_some() { "envelope" } else { INTERNAL };
-                        self.set_aside(hash, &payload, reason, unit);
-                        return Ok(());
-                    }
+                    Some(Ok(mls)) => return Arrived::Opened(Opened { mls, sealed: true, hash }),
+                    Some(Err(_)) => "envelope",
+                    None => INTERNAL,
                 }
             }
-            PayloadKind::Unknown => {
-                self.set_aside(hash, &payload, "malformed", unit);
-                return Ok(());
-            }
+            PayloadKind::Unknown => "malformed",
         };
-        self.opened(opened, unit).await?;
-        self.replay(unit).await
+        Arrived::Foul { hash, payload, reason }
     }
 
     /// Takes payloads whose time has come.
@@ -380,13 +382,6 @@ impl Row {
             RowContent::Gap(_) => 0,
         }
     }
-
-    fn hash(&self) -> Option<[u8; 32]> {
-        match &self.content {
-            RowContent::Payload(payload) => Some(digest(payload)),
-            RowContent::Gap(_) => None,
-        }
-    }
 }
 
 /// A hidden message becomes a visible one.
@@ -411,8 +406,4 @@ pub(super) fn reveal(message: Message) -> StoredMessage {
             damaged: false,
         },
     }
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }

@@ -89,7 +89,7 @@ impl Actor {
         check(&message)?;
         let (profile, suite, epoch) = (slot.record.profile, slot.record.suite, slot.record.epoch);
         let recipients = u32::try_from(slot.record.members.len() - 1).unwrap_or(u32::MAX);
-        let id = MessageId::random();
+        let id = MessageId::at(unit.now_ms);
         let content = MessageContent {
             kind: message.kind,
             body: message.body,

@@ -9,12 +9,18 @@ use super::tables::{Cell, cells};
 
 /// The migration that made messages and outbox ordinary tables.
 const ANEW: i64 = 8;
+/// The migration that lays together what a message changes for all its receivers.
+const BY_TIME: i64 = 10;
 /// Bytes of the sealed content of a message of 1 KiB.
 const CONTENT: usize = 1150;
 
 async fn before() -> SqliteConnection {
+    older_than(ANEW).await
+}
+
+async fn older_than(version: i64) -> SqliteConnection {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version < ANEW) {
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version < version) {
         apply(&mut connection, migration).await;
     }
     connection
@@ -26,7 +32,11 @@ async fn apply(connection: &mut SqliteConnection, migration: &Migration) {
 }
 
 async fn migrate(connection: &mut SqliteConnection) {
-    let migration = MIGRATIONS.iter().find(|migration| migration.version == ANEW).unwrap();
+    migrate_to(ANEW, connection).await;
+}
+
+async fn migrate_to(version: i64, connection: &mut SqliteConnection) {
+    let migration = MIGRATIONS.iter().find(|migration| migration.version == version).unwrap();
     apply(connection, migration).await;
 }
 
@@ -97,4 +107,35 @@ async fn a_content_of_a_kilobyte_takes_no_page_of_its_own() {
     let empty = pages(&mut connection).await;
     fill(&mut connection, 1, rows).await;
     assert!(pages(&mut connection).await - empty < rows);
+}
+
+#[tokio::test]
+async fn the_inbox_knows_what_it_knew_and_is_swept_by_age() {
+    let mut connection = older_than(BY_TIME).await;
+    connection
+        .execute("INSERT INTO inbox VALUES (2, x'07', 5), (1, x'07', 4), (1, x'03', 6)")
+        .await
+        .unwrap();
+    let query = "SELECT owner, hash, seen_at FROM inbox ORDER BY owner, hash";
+    let kept = all(&mut connection, query).await;
+    assert_eq!(kept.len(), 3);
+    migrate_to(BY_TIME, &mut connection).await;
+    assert_eq!(all(&mut connection, query).await, kept);
+    let twice = "INSERT INTO inbox VALUES (x'07', 2, 9)";
+    assert!(connection.execute(twice).await.is_err(), "the key is one still");
+
+    let plans = [
+        ("DELETE FROM inbox WHERE owner = 1 AND seen_at < 5", "inbox_by_age (seen_at<?)"),
+        ("SELECT 1 FROM inbox WHERE owner = 1 AND hash = x'07'", "(hash=? AND owner=?)"),
+        (
+            "SELECT 1 FROM messages WHERE owner = 1 AND group_id = x'01' AND message_id = x'02'",
+            "messages_by_id (message_id=? AND group_id=? AND owner=?)",
+        ),
+    ];
+    for (query, by) in plans {
+        let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let plan = sqlx::query(plan).fetch_one(&mut connection).await.unwrap();
+        let plan: String = plan.get("detail");
+        assert!(plan.contains(by), "{query}: {plan}");
+    }
 }

@@ -79,7 +79,7 @@ async fn filled(store: &Store) -> (Owner, IdentityKey) {
             own,
             group: group.clone(),
             sender,
-            id: MessageId::random(),
+            id: MessageId::at(9),
             epoch: 3,
             received_at_ms: 7,
             recipients: u32::from(own),
