@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use quicproquo_core::content::{Content, Version};
 use quicproquo_core::envelope::seal_v2;
 use quicproquo_core::group::{Forgery, Group, GroupParams, RepairRequest, Role};
-use quicproquo_core::id::GroupId;
+use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::Identity;
 use quicproquo_core::kem::HybridSecret;
 use quicproquo_core::suite::{Profile, Suite};
+use sha2::{Digest as _, Sha256};
 
 use super::stranger::Stranger;
 use super::told;
@@ -171,11 +173,11 @@ fn lure(stranger: &Stranger, id: &GroupId, suite: Suite, package: &[u8]) -> Vec<
     staged.welcome.unwrap()
 }
 
-/// Seals a Welcome anew, so that it is not known by the hash of its payload.
-async fn resealed(bob: &Session, welcome: &[u8]) -> Vec<u8> {
+/// Seals a payload anew, so that it is not known by the hash of its payload.
+async fn resealed(bob: &Session, payload: &[u8]) -> Vec<u8> {
     let key = bob.identity();
     let keys = bob.store.hybrid_keys(bob.owner, key.as_bytes()).await.unwrap();
-    let sealed = seal_v2(&[keys[0].public()], welcome).unwrap();
+    let sealed = seal_v2(&[keys[0].public()], payload).unwrap();
     [sealed.prefixes[0].as_slice(), &sealed.body].concat()
 }
 
@@ -230,4 +232,43 @@ async fn a_replayed_or_hijacking_welcome_changes_nothing() {
     assert!(world::all(&alice).await.iter().all(|event| !set_aside("mls")(&event.data)));
     client.shutdown().await;
     other.shutdown().await;
+}
+
+/// A member has the bytes that others get in their envelopes. It sends them bare and ahead, and
+/// once more in an envelope of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_heard_once_whatever_it_comes_in() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let (bob, mallory) = (bot(&client, "bob").await, bot(&client, "mallory").await);
+    let group = meet(Suite::Envelope, &mallory, &[&bob]).await;
+    let eve = Stranger::connect(&world).await;
+    let (mut mls, own) = stolen(&mallory, &group).await.unwrap();
+    let mut said = |body: &str| {
+        let content = Content {
+            id: MessageId::at(now_secs() * 1000),
+            kind: "text".to_owned(),
+            body: serde_json::json!({"body": body}),
+            relates_to: None,
+            sent_at_ms: Some(now_secs() * 1000),
+        };
+        mls.encrypt(&own, &content.encode(Version::V2).unwrap()).unwrap()
+    };
+    let (first, former, last) = (said("once"), said("known before"), said("last"));
+    let to = [bob.identity()];
+    eve.send(&to, &first).await;
+    refused(&bob, "downgrade", 1).await;
+    eve.send(&to, &resealed(&bob, &first).await).await;
+    heard(&bob, "once").await;
+    eve.send(&to, &resealed(&bob, &first).await).await;
+    // A former version has noted the envelope.
+    let known = resealed(&bob, &former).await;
+    let mut batch = bob.store.batch();
+    batch.inbox(bob.owner, Sha256::digest(&known).into(), 1);
+    bob.store.write(batch).await.unwrap();
+    eve.send(&to, &known).await;
+    eve.send(&to, &resealed(&bob, &last).await).await;
+    assert_eq!(heard(&bob, "last").await, ["once", "last"]);
+    assert_eq!(told(&bob, set_aside("mls")).await, 0);
+    client.shutdown().await;
 }
