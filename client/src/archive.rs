@@ -1,9 +1,10 @@
 //! Sealed archives of an identity: everything its database knows of it, for another database.
 //!
-//! `"qpq-archive" || version 1 || kind || salt 16 || memory u32 || rounds u32 || lanes u32 ||
+//! `"qpq-archive" || version 2 || kind || salt 16 || memory u32 || rounds u32 || lanes u32 ||
 //! nonce 24 || XChaCha20-Poly1305(CBOR)`; all before the ciphertext is its associated data. The key
 //! is drawn from the given key (kind 0, HKDF-SHA256) or from the passphrase (kind 1, Argon2id,
-//! RFC 9106, with the parameters that the archive names; memory in KiB).
+//! RFC 9106, with the parameters that the archive names; memory in KiB). Version 1, which is read
+//! too, has an event for each received message; programs that read that version alone need these.
 
 use std::fmt;
 
@@ -17,7 +18,8 @@ use zeroize::Zeroizing;
 use crate::error::SessionError;
 use crate::store::Exported;
 
-const MAGIC: &[u8] = b"qpq-archive\x01";
+const MAGIC: &[u8] = b"qpq-archive\x02";
+const FORMER_MAGIC: &[u8] = b"qpq-archive\x01";
 const SALT: usize = 16;
 const HEADER: usize = MAGIC.len() + 1 + SALT + 12 + LONG_NONCE;
 /// 64 MiB, three rounds, one lane: what RFC 9106 recommends where memory is short, with one lane.
@@ -76,7 +78,8 @@ impl Archive {
     /// `Unknown`, `Sealed`, `Content`.
     pub fn open(bytes: &[u8], key: &ArchiveKey) -> Result<Self, ArchiveError> {
         let (header, sealed) = bytes.split_at_checked(HEADER).ok_or(ArchiveError::Unknown)?;
-        let rest = header.strip_prefix(MAGIC).ok_or(ArchiveError::Unknown)?;
+        let rest = header.strip_prefix(MAGIC).or_else(|| header.strip_prefix(FORMER_MAGIC));
+        let rest = rest.ok_or(ArchiveError::Unknown)?;
         let ([kind], rest) = rest.split_at(1) else { return Err(ArchiveError::Unknown) };
         let (salt, rest) = rest.split_at(SALT);
         let (numbers, nonce) = rest.split_at(12);

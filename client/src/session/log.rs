@@ -47,16 +47,33 @@ impl Actor {
         unit.tell(size, || Event { cursor, occurred_at_ms: at_ms, group, data });
     }
 
-    /// Appends an event about a stored message at a position that was taken for it.
-    pub(super) fn append_message(
+    /// Appends an event about an own message.
+    pub(super) fn append_about(
         &mut self,
+        unit: &mut Unit,
+        kind: &'static str,
+        message: &StoredMessage,
+    ) {
+        let (seq, at_ms) = (self.next_seq(), unit.now_ms);
+        unit.batch.message_event(self.owner, seq, kind, &message.group, at_ms, message.seq);
+        self.tell_message(unit, seq, at_ms, kind, message);
+    }
+
+    /// Appends a received message, whose row is its event.
+    pub(super) fn append_received(&mut self, unit: &mut Unit, message: &mut StoredMessage) {
+        message.seq = self.next_seq();
+        unit.batch.message(self.owner, message);
+        self.tell_message(unit, message.seq, message.received_at_ms, "message.received", message);
+    }
+
+    fn tell_message(
+        &self,
         unit: &mut Unit,
         seq: u64,
         at_ms: u64,
         kind: &'static str,
         message: &StoredMessage,
     ) {
-        unit.batch.message_event(self.owner, seq, kind, &message.group, at_ms, message.seq);
         let size = weight(&message.content.body);
         // What cannot be told from here is read.
         let Some(data) = unit.told.is_some().then(|| {

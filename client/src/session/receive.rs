@@ -343,20 +343,17 @@ impl Actor {
             },
         };
         if visible {
-            self.received(stored, unit.now_ms, unit);
+            self.received(stored, unit);
         } else {
             let message = stored.into_whole_message(&self.identity.key(), &self.names);
             self.emit(unit, Some(group), EventData::MessageReceived(message));
         }
     }
 
-    /// Appends a received message and its event.
-    pub(super) fn received(&mut self, mut message: StoredMessage, at: u64, unit: &mut Unit) {
-        let seq = self.next_seq();
-        message.seq = seq;
-        unit.batch.message(self.owner, &message);
-        self.append_message(unit, seq, at, "message.received", &message);
-        self.delete_target(&message, at, unit);
+    /// Appends a received message, and does what it says.
+    pub(super) fn received(&mut self, mut message: StoredMessage, unit: &mut Unit) {
+        self.append_received(unit, &mut message);
+        self.delete_target(&message, message.received_at_ms, unit);
     }
 
     /// Keeps a payload that cannot be read, and says so.

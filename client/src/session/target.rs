@@ -121,10 +121,9 @@ impl Actor {
         if message.content.kind == TYPING {
             return;
         }
-        let (event_seq, now) = (self.next_seq(), unit.now_ms);
-        self.append_message(unit, event_seq, now, event, message);
+        self.append_about(unit, event, message);
         if event == "message.sent" {
-            self.delete_target(message, now, unit);
+            self.delete_target(message, unit.now_ms, unit);
         }
     }
 

@@ -235,7 +235,7 @@ impl Actor {
         unit.batch.drop_hidden(self.owner, invitation);
         for Hidden { at_ms: at, data, .. } in hidden {
             match data {
-                EventData::MessageReceived(message) => self.received(reveal(message), at, unit),
+                EventData::MessageReceived(message) => self.received(reveal(message), unit),
                 data => self.append(unit, Some(invitation), at, data),
             }
         }

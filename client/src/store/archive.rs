@@ -1,5 +1,7 @@
 //! All rows of an identity, opened, and their way into another database.
 
+use std::collections::HashSet;
+
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::provider::{group_scope, key_package_scope};
 use rusqlite::{Connection, params_from_iter};
@@ -17,6 +19,8 @@ use super::upgrade::{self, Former};
 use super::{Halted, IdentityRecord, Overlay, Owner, Store, StoreError, mls};
 use crate::model::InvitePolicy;
 
+/// The type of the event that a received message is.
+const RECEIVED: &str = "message.received";
 /// What is not carried over: the new database has its own.
 const OWN: [&str; 3] = ["id", "halted", "halted_seal"];
 
@@ -32,6 +36,8 @@ pub(crate) struct Exported {
     /// Its row of `identities`.
     row: Cells,
     hybrid_keys: Vec<Cells>,
+    /// Of received messages `events` has those whose own row was damaged. Archives of version 1 have
+    /// all.
     tables: Vec<(String, Vec<Cells>)>,
     /// Scope, key, value.
     mls: Vec<(ByteBuf, ByteBuf, ByteBuf)>,
@@ -78,7 +84,7 @@ impl Store {
         let key = identity.as_bytes();
         let rows = self.rows_of("identities", "id", owner).await?;
         let row = rows.first().map(tables::cells).transpose()?.unwrap_or_default();
-        let row = opened(&self.sealer, "identities", &SEED, key, row);
+        let row = opened(&self.sealer, "identities", &SEED, key, &row);
         let mut row = row.ok_or_else(|| StoreError::Row("identities", "the seed".into()))?;
         if !tables::open(&self.sealer, &IDENTITY[..1], key, &mut row) {
             row.retain(|(column, _)| column != "policy_seal");
@@ -90,7 +96,7 @@ impl Store {
         let mut hybrid_keys = Vec::new();
         for row in self.rows_of("hybrid_keys", "owner", owner).await? {
             let row = tables::cells(&row)?;
-            hybrid_keys.extend(opened(&self.sealer, "hybrid_keys", &SECRET, key, row));
+            hybrid_keys.extend(opened(&self.sealer, "hybrid_keys", &SECRET, key, &row));
         }
         let mut exported = Exported {
             identity,
@@ -101,12 +107,20 @@ impl Store {
             tables: Vec::with_capacity(TABLES.len()),
             mls: Vec::new(),
         };
+        let mut gone = Vec::new();
         for table in &TABLES {
             let mut rows = Vec::new();
             for row in self.rows_of(table.name, "owner", owner).await? {
                 let row = tables::cells(&row)?;
                 let row_key = Table::row_key(owner.0, &table.key_of(&row));
-                rows.extend(opened(&self.sealer, table.name, table.sealed, &row_key, row));
+                match opened(&self.sealer, table.name, table.sealed, &row_key, &row) {
+                    Some(row) => rows.push(row),
+                    None if table.name == "messages" => gone.extend(gone_message(&row)),
+                    None => {}
+                }
+            }
+            if table.name == "events" {
+                rows.append(&mut gone);
             }
             for scope in scopes(table.name, &rows) {
                 match self.mls_scope(owner, &scope, &Overlay::default()).await {
@@ -178,17 +192,37 @@ fn opened(
     table: &'static str,
     columns: &[Sealed],
     row_key: &[u8],
-    mut row: Cells,
+    as_stored: &Cells,
 ) -> Option<Cells> {
-    let mut whole = row.clone();
-    if tables::open(sealer, columns, row_key, &mut whole) {
-        row = whole;
-    } else {
+    let mut row = as_stored.clone();
+    if !tables::open(sealer, columns, row_key, &mut row) {
         tracing::error!(table, "a damaged row is not exported");
+        row.clone_from(as_stored);
         upgrade::distrusted(table, &mut row)?;
     }
     row.retain(|(name, _)| !OWN.contains(&name.as_str()));
     Some(row)
+}
+
+/// The event that says that a received message is gone.
+fn gone_message(row: &Cells) -> Option<Cells> {
+    let copied = |from: &str, to: &str| Some((to.to_owned(), cell(row, from)?.clone()));
+    let received = matches!(cell(row, "seal"), None | Some(Cell::Null));
+    received.then_some(())?;
+    Some(vec![
+        copied("owner", "owner")?,
+        copied("seq", "seq")?,
+        ("kind".to_owned(), Cell::Text(RECEIVED.to_owned())),
+        copied("group_id", "group_id")?,
+        copied("received_at", "occurred_at")?,
+        copied("seq", "message")?,
+    ])
+}
+
+/// Whether a row of `events` repeats a received message, as archives of version 1 have it.
+fn repeats(row: &Cells, messages: &HashSet<i64>) -> bool {
+    let received = matches!(cell(row, "kind"), Some(Cell::Text(kind)) if kind == RECEIVED);
+    received && matches!(cell(row, "seq"), Some(Cell::Int(seq)) if messages.contains(seq))
 }
 
 /// Writes an exported identity, for the writer.
@@ -214,10 +248,16 @@ pub(super) fn insert(
         put(connection, "hybrid_keys", row)?;
     }
     let mut former = Former { own: key.to_vec(), ..Former::default() };
+    let messages = exported.tables.iter().filter(|(name, _)| name == "messages");
+    let messages = messages.flat_map(|(_, rows)| rows).filter_map(|row| match cell(row, "seq") {
+        Some(Cell::Int(seq)) => Some(*seq),
+        _ => None,
+    });
+    let messages: HashSet<i64> = messages.collect();
     for (name, rows) in &exported.tables {
         let table = TABLES.iter().find(|table| table.name == name);
         let table = table.ok_or_else(|| StoreError::Row("archive", format!("table {name}")))?;
-        for row in rows {
+        for row in rows.iter().filter(|row| name != "events" || !repeats(row, &messages)) {
             let mut row = owned(row.clone(), owner);
             former.note(&row);
             former.complete(table.name, &mut row);

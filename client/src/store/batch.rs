@@ -263,7 +263,7 @@ impl Batch {
         size
     }
 
-    /// An event about a stored message; ignored when that message was.
+    /// An event about an own message; ignored when that message was.
     pub(crate) fn message_event(
         &mut self,
         owner: Owner,

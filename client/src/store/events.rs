@@ -7,13 +7,43 @@ use quicproquo_core::identity::IdentityKey;
 use serde::{Deserialize, Serialize};
 
 use super::damage::{DamagedRow, Place, intact};
+use super::messages::Received;
 use super::seal::Sealer;
-use super::{Owner, Store, StoreError, int, record, uint};
+use super::{Owner, Store, StoreError, StoredMessage, int, record, uint};
 use crate::error::SessionError;
 use crate::event::{Cursor, Event, EventData, EventPage, TYPING_LIVES_MS};
 use crate::session::Hidden;
 
-type Row = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
+/// An entry of the log.
+struct Row {
+    seq: u64,
+    at_ms: u64,
+    group: Option<Vec<u8>>,
+    is: Is,
+}
+
+/// What an entry is.
+enum Is {
+    /// A received message; `None`: its row does not read.
+    Received(Option<Box<StoredMessage>>),
+    /// Of this type, about the message at this position.
+    About(String, u64),
+    /// Sealed data of its own.
+    Data(Vec<u8>),
+    /// What it was is gone.
+    Nothing,
+}
+
+impl Row {
+    fn received(&self) -> Option<&StoredMessage> {
+        if let Is::Received(message) = &self.is { message.as_deref() } else { None }
+    }
+
+    /// The position of the message that it is about.
+    fn about(&self) -> Option<u64> {
+        if let Is::About(_, message) = self.is { Some(message) } else { None }
+    }
+}
 
 /// The sealed part of an event that carries its own data.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,31 +71,23 @@ impl Store {
         if after.0 < self.forgotten_up_to(owner).await? {
             return Err(SessionError::CursorExpired);
         }
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT seq, kind, group_id, occurred_at, message, data FROM events \
-             WHERE owner = ? AND seq > ? AND seq <= ? \
-             AND NOT (kind = 'member.typing' AND occurred_at < ?) ORDER BY seq LIMIT ?",
-        )
-        .bind(owner.0)
-        .bind(int(after.0))
-        .bind(int(tail.0))
-        .bind(int(now_ms.saturating_sub(TYPING_LIVES_MS)))
-        .bind(limit.clamp(1, 1000))
-        .fetch_all(&self.reads)
-        .await
-        .map_err(StoreError::from)?;
+        let limit = limit.clamp(1, 1000);
+        let rows = self.log_between(owner, after, tail, limit, now_ms).await?;
         let messages = self.messages_of(owner, &rows).await?;
-        let senders = messages.values().map(|message| message.sender).collect();
+        let received = rows.iter().filter_map(Row::received);
+        let senders = messages.values().chain(received).map(|message| message.sender).collect();
         let names = self.names_of(owner, senders).await?;
-        let full = rows.len() == limit.clamp(1, 1000) as usize;
-        let last = rows.last().map(|row| Cursor(uint(row.0)));
+        let full = rows.len() == limit as usize;
+        let last = rows.last().map(|row| Cursor(row.seq));
         let mut items = Vec::with_capacity(rows.len());
-        for (seq, kind, group, occurred_at, message, sealed) in rows {
-            let seq = uint(seq);
-            let mut group = group.and_then(|id| GroupId::from_slice(&id).ok());
-            let mut at = uint(occurred_at);
-            let data = match (message, sealed) {
-                (Some(message), _) => match messages.get(&uint(message)).cloned() {
+        for Row { seq, at_ms, group, is } in rows {
+            let (mut group, mut at) = (group.and_then(|id| GroupId::from_slice(&id).ok()), at_ms);
+            let data = match is {
+                Is::Received(Some(message)) => {
+                    EventData::MessageReceived(message.into_message(own, &names))
+                }
+                Is::Received(None) | Is::Nothing => lost(owner, seq),
+                Is::About(kind, message) => match messages.get(&message).cloned() {
                     Some(stored) if !stored.fits(&kind, seq) => lost(owner, seq),
                     Some(stored) => {
                         group = Some(stored.group.clone());
@@ -76,20 +98,70 @@ impl Store {
                     // Both were deleted since the page was read.
                     None => continue,
                 },
-                (None, Some(sealed)) => match self.event_row(owner, seq, &sealed)? {
+                Is::Data(sealed) => match self.event_row(owner, seq, &sealed)? {
                     Some(row) => {
                         (group, at) = row.beside.unwrap_or((group, at));
                         row.data
                     }
                     None => EventData::damaged(&sealed),
                 },
-                (None, None) => lost(owner, seq),
             };
             items.push(Event { cursor: Cursor(seq), occurred_at_ms: at, group, data });
         }
         // Positions of queued own messages carry no event, so a short page reaches the tail.
         let next = last.filter(|_| full).unwrap_or(tail);
         Ok(EventPage { items, next })
+    }
+
+    /// The first entries of the log after a position: a received message is its own entry, every
+    /// other one is a row of `events`.
+    async fn log_between(
+        &self,
+        owner: Owner,
+        after: Cursor,
+        up_to: Cursor,
+        limit: u32,
+        now_ms: u64,
+    ) -> Result<Vec<Row>, StoreError> {
+        type Found = (i64, String, Option<Vec<u8>>, i64, Option<i64>, Option<Vec<u8>>);
+        let events: Vec<Found> = sqlx::query_as(
+            "SELECT seq, kind, group_id, occurred_at, message, data FROM events \
+             WHERE owner = ? AND seq > ? AND seq <= ? \
+             AND NOT (kind = 'member.typing' AND occurred_at < ?) ORDER BY seq LIMIT ?",
+        )
+        .bind(owner.0)
+        .bind(int(after.0))
+        .bind(int(up_to.0))
+        .bind(int(now_ms.saturating_sub(TYPING_LIVES_MS)))
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        let mut rows: Vec<Row> = events
+            .into_iter()
+            .map(|(seq, kind, group, at, message, data)| {
+                let is = match (message, data) {
+                    (Some(message), _) => Is::About(kind, uint(message)),
+                    (None, Some(sealed)) => Is::Data(sealed),
+                    (None, None) => Is::Nothing,
+                };
+                Row { seq: uint(seq), at_ms: uint(at), group, is }
+            })
+            .collect();
+        // Among many own messages those received are not looked for beyond the page.
+        let full = rows.len() == limit as usize;
+        let end = rows.last().filter(|_| full).map_or(up_to.0, |row| row.seq);
+        for received in self.received_between(owner, after.0, end, limit).await? {
+            let Received { seq, at_ms, group, message } = received;
+            rows.push(Row {
+                seq,
+                at_ms,
+                group: Some(group),
+                is: Is::Received(message.map(Box::new)),
+            });
+        }
+        rows.sort_by_key(|row| row.seq);
+        rows.truncate(limit as usize);
+        Ok(rows)
     }
 
     /// What a row says; `None`: it is damaged.
@@ -118,8 +190,8 @@ impl Store {
         &self,
         owner: Owner,
         rows: &[Row],
-    ) -> Result<HashMap<u64, super::StoredMessage>, StoreError> {
-        let positions = || rows.iter().filter_map(|row| row.4).map(uint);
+    ) -> Result<HashMap<u64, StoredMessage>, StoreError> {
+        let positions = || rows.iter().filter_map(Row::about);
         let (Some(first), Some(last)) = (positions().min(), positions().max()) else {
             return Ok(HashMap::new());
         };
@@ -200,3 +272,6 @@ pub(super) fn seal_hidden(
 ) -> Vec<u8> {
     record::seal(sealer, "hidden_events", &hidden_row(owner, group, n), data)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
-//! Messages: one row each, own and received; events point at them. Rows stay as they came: what a
-//! message has become since is gathered when it is read (`state.rs`).
+//! Messages: one row each, own and received. A received message is its own entry of the event log;
+//! events about own ones point at them. Rows stay as they came: what a message has become since is
+//! gathered when it is read (`state.rs`).
 
 use quicproquo_core::attachment::SealedFile;
 use quicproquo_core::content::RelatesTo;
@@ -53,6 +54,16 @@ pub(crate) struct StoredMessage {
     /// When its sender deleted it, unix milliseconds; then the content is empty.
     pub(crate) deleted_at_ms: Option<u64>,
     pub(crate) content: MessageContent,
+}
+
+/// A received message as the event that it is.
+pub(super) struct Received {
+    /// Its position in the event log.
+    pub(super) seq: u64,
+    pub(super) at_ms: u64,
+    pub(super) group: Vec<u8>,
+    /// `None`: its row does not read.
+    pub(super) message: Option<StoredMessage>,
 }
 
 /// The sealed part of a message row.
@@ -197,6 +208,37 @@ impl Store {
             .fetch_all(&self.reads)
             .await?;
         self.message_rows(owner, &rows).await
+    }
+
+    /// The first received messages after a position.
+    pub(super) async fn received_between(
+        &self,
+        owner: Owner,
+        after: u64,
+        up_to: u64,
+        limit: u32,
+    ) -> Result<Vec<Received>, StoreError> {
+        let rows = sqlx::query(select!(
+            "WHERE owner = ? AND seq > ? AND seq <= ? AND seal IS NULL ORDER BY seq LIMIT ?"
+        ))
+        .bind(owner.0)
+        .bind(int(after))
+        .bind(int(up_to))
+        .bind(limit)
+        .fetch_all(&self.reads)
+        .await?;
+        let mut received = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let seq = row.try_get::<i64, _>("seq")?;
+            let read = self.message_row(owner, row).await;
+            received.push(Received {
+                seq: uint(seq),
+                at_ms: uint(row.try_get("received_at")?),
+                group: row.try_get("group_id")?,
+                message: intact("messages", owner, seq, read)?,
+            });
+        }
+        Ok(received)
     }
 
     /// Those of the rows that read.

@@ -11,6 +11,8 @@ use super::tables::{Cell, cells};
 const ANEW: i64 = 8;
 /// The migration that lays together what a message changes for all its receivers.
 const BY_TIME: i64 = 10;
+/// The migration that makes a received message its own entry of the log.
+const RECEIVED: i64 = 11;
 /// Bytes of the sealed content of a message of 1 KiB.
 const CONTENT: usize = 1150;
 
@@ -138,4 +140,29 @@ async fn the_inbox_knows_what_it_knew_and_is_swept_by_age() {
         let plan: String = plan.get("detail");
         assert!(plan.contains(by), "{query}: {plan}");
     }
+}
+
+#[tokio::test]
+async fn a_received_message_is_its_own_event_and_a_lost_one_keeps_its_own() {
+    let mut connection = older_than(RECEIVED).await;
+    fill(&mut connection, 1, 3).await;
+    connection
+        .execute(
+            "INSERT INTO events (owner, seq, kind, occurred_at, message, data) VALUES \
+             (1, 1, 'message.received', 4, 1, NULL), (1, 3, 'message.received', 4, 3, NULL), \
+             (1, 4, 'message.sent', 4, 2, NULL), (1, 5, 'message.received', 4, 5, NULL), \
+             (1, 6, 'group.joined', 4, NULL, x'00'), (2, 1, 'message.received', 4, 1, NULL)",
+        )
+        .await
+        .unwrap();
+    migrate_to(RECEIVED, &mut connection).await;
+    let left = sqlx::query("SELECT owner, seq FROM events ORDER BY owner, seq");
+    let left: Vec<(i64, i64)> = left
+        .fetch_all(&mut connection)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    assert_eq!(left, [(1, 4), (1, 5), (1, 6), (2, 1)]);
 }

@@ -25,26 +25,32 @@ impl Store {
         before: u64,
         now: u64,
     ) -> Result<Option<OldEvents>, StoreError> {
-        let first_kept: Option<i64> = sqlx::query_scalar(
-            "SELECT seq FROM events WHERE owner = ? AND occurred_at BETWEEN ? AND ? \
-             ORDER BY seq LIMIT 1",
+        let (before, ahead) = (int(before), int(now + AHEAD_MS));
+        let old = |at: i64| at < before || at > ahead;
+        let mut log: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT seq, occurred_at FROM events WHERE owner = ? ORDER BY seq LIMIT ?",
         )
         .bind(owner.0)
-        .bind(int(before))
-        .bind(int(now + AHEAD_MS))
-        .fetch_optional(&self.reads)
-        .await?;
-        let (count, last): (i64, Option<i64>) = sqlx::query_as(
-            "SELECT COUNT(*), MAX(seq) FROM \
-             (SELECT seq FROM events WHERE owner = ? AND seq < ? ORDER BY seq LIMIT ?)",
-        )
-        .bind(owner.0)
-        .bind(first_kept.unwrap_or(i64::MAX))
         .bind(AT_ONCE)
-        .fetch_one(&self.reads)
+        .fetch_all(&self.reads)
         .await?;
-        let more = count >= i64::from(AT_ONCE);
-        Ok(last.map(|last| OldEvents { up_to: uint(last), more }))
+        let end =
+            log.last().filter(|_| log.len() >= AT_ONCE as usize).map_or(i64::MAX, |row| row.0);
+        let received: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT seq, received_at FROM messages \
+             WHERE owner = ? AND seq <= ? AND seal IS NULL ORDER BY seq LIMIT ?",
+        )
+        .bind(owner.0)
+        .bind(end)
+        .bind(AT_ONCE)
+        .fetch_all(&self.reads)
+        .await?;
+        log.extend(received);
+        log.sort_unstable();
+        log.truncate(AT_ONCE as usize);
+        let count = log.iter().take_while(|(_, at)| old(*at)).count();
+        let more = count >= AT_ONCE as usize;
+        Ok(log[..count].last().map(|(last, _)| OldEvents { up_to: uint(*last), more }))
     }
 
     /// The position up to which events are deleted.

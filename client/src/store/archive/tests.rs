@@ -147,16 +147,49 @@ async fn damaged_rows_stay_behind_and_all_others_come() {
     let options = sqlx::sqlite::SqliteConnectOptions::new();
     let mut connection =
         options.filename(dirs[0].path().join("client.db")).connect().await.unwrap();
-    for damage in ["UPDATE events SET data = x'00' WHERE seq = 2", "UPDATE mls SET value = x'00'"] {
+    for damage in [
+        "UPDATE events SET data = x'00' WHERE seq = 2",
+        "UPDATE messages SET content = x'00' WHERE seq = 6",
+        "UPDATE mls SET value = x'00'",
+    ] {
         sqlx::query(damage).execute(&mut connection).await.unwrap();
     }
     let exported = from.export(owner, identity).await.unwrap();
     assert_eq!(exported.mls.len(), 0);
     let record = to.import(exported).await.unwrap();
-    let tail = crate::event::Cursor(3);
-    let page =
-        to.events(record.owner, &identity, crate::event::Cursor(0), tail, 10, 0).await.unwrap();
-    assert_eq!(page.items.iter().map(|event| event.cursor.0).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(log(&to, record.owner, &identity).await, [(1, false), (3, false), (6, true)]);
+}
+
+/// Positions of the log, and whether it says that what was there is damaged.
+async fn log(store: &Store, owner: Owner, own: &IdentityKey) -> Vec<(u64, bool)> {
+    let (from, to) = (crate::event::Cursor(0), crate::event::Cursor(6));
+    let page = store.events(owner, own, from, to, 10, 0).await.unwrap();
+    let damaged = |data: &EventData| matches!(data, EventData::MessageUndecryptable { reason, .. } if reason == "damaged");
+    page.items.iter().map(|event| (event.cursor.0, damaged(&event.data))).collect()
+}
+
+#[tokio::test]
+async fn a_received_message_of_a_former_archive_is_one_event() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (from, to) = (open(dirs[0].path()).await, open(dirs[1].path()).await);
+    let (owner, identity) = filled(&from).await;
+    let before = log(&from, owner, &identity).await;
+    let mut exported = from.export(owner, identity).await.unwrap();
+    let own = |name: &str, cell| (name.to_owned(), cell);
+    // As they are written with version 1: for one that is here, and for one that was damaged.
+    for seq in [4, 6] {
+        events(&mut exported).push(vec![
+            own("owner", Cell::Int(owner.0)),
+            own("seq", Cell::Int(seq)),
+            own("kind", Cell::Text("message.received".to_owned())),
+            own("occurred_at", Cell::Int(7)),
+            own("message", Cell::Int(seq)),
+        ]);
+    }
+    let record = to.import(exported).await.unwrap();
+    let mut expected = before;
+    expected.insert(3, (4, true));
+    assert_eq!(log(&to, record.owner, &identity).await, expected);
 }
 
 fn events(exported: &mut Exported) -> &mut Vec<Cells> {

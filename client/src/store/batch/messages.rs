@@ -6,11 +6,12 @@ use quicproquo_core::identity::IdentityKey;
 use super::super::messages::{Class, seal_delivery, state_text, target};
 use super::super::tables::CONTENT;
 use super::super::{Owner, StoredMessage, record};
-use super::{Batch, Value};
+use super::{Batch, Statement, Value};
 use crate::model::DeliveryState;
 
 impl Batch {
-    /// Ignored when this sender has used this message id in this group before.
+    /// Ignored when this sender has used this message id in this group before. A received message is
+    /// its own entry of the event log.
     pub(crate) fn message(&mut self, owner: Owner, message: &StoredMessage) {
         let content = &message.content;
         let row = message.associated(owner);
@@ -22,11 +23,12 @@ impl Batch {
             .then(|| seal_delivery(&self.sealer, owner, *seq, &state, *epoch, *recipients));
         let attachment = content.sealed_file().map(|file| file.id().as_bytes().to_vec());
         let target = target(&content.kind, content.relates_to.as_ref());
-        self.add(
-            "INSERT OR IGNORE INTO messages (owner, seq, group_id, sender, message_id, epoch, \
+        self.statements.push(Statement {
+            sql: "INSERT OR IGNORE INTO messages (owner, seq, group_id, sender, message_id, epoch, \
              received_at, recipients, state, content, class, target, attachment, seal) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values![
+            once: (!message.own).then_some(*seq),
+            values: values![
                 owner.0,
                 *seq,
                 message.group.as_bytes(),
@@ -42,7 +44,7 @@ impl Batch {
                 attachment,
                 seal,
             ],
-        );
+        });
     }
 
     /// What has become of an own message.

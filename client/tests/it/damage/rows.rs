@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use quicproquo_client::{
-    Client, DeliveryState, EventData, GroupState, HistoryQuery, Options, Session, SessionError,
-    Suite,
+    Client, DeliveryState, Event, EventData, GroupState, HistoryQuery, Options, Session,
+    SessionError, Suite,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
@@ -326,17 +326,26 @@ async fn an_event_whose_message_is_lost_says_so() {
         alice.send(group.clone(), text(said), patient()).await.unwrap();
     }
     heard(&bob, "two").await;
-    let before = all(&bob).await;
+    until(&alice, |event| matches!(event, EventData::MessageSent(_))).await;
+    let before = [all(&alice).await, all(&bob).await];
+    client.shutdown().await;
     other.shutdown().await;
 
     let lost = "DELETE FROM messages WHERE seq = (SELECT MIN(seq) FROM messages)";
-    execute(&world, "b", lost).await;
-    let (other, bob) = reopen(&world, "b", &bob).await;
-    let after = all(&bob).await;
-    assert_eq!(after.len(), before.len());
-    let told = before.iter().zip(&after).filter(|(was, is)| was.data != is.data);
-    let told: Vec<_> = told.map(|(was, is)| (was.cursor, is)).collect();
-    assert!(matches!(told[..], [(at, is)] if is.cursor == at && is_damaged(&is.data)), "{told:?}");
-    client.shutdown().await;
-    other.shutdown().await;
+    execute(&world, "a", lost).await;
+    let broken =
+        "UPDATE messages SET message_id = x'01' WHERE seq = (SELECT MIN(seq) FROM messages)";
+    execute(&world, "b", broken).await;
+    for (name, of, before) in [("a", &alice, &before[0]), ("b", &bob, &before[1])] {
+        let (client, again) = reopen(&world, name, of).await;
+        let after = all(&again).await;
+        assert_eq!(after.len(), before.len());
+        let told = before.iter().zip(&after).filter(|(was, is)| was.data != is.data);
+        let told: Vec<_> = told.collect();
+        let [(was, is)] = told[..] else { panic!("{told:?}") };
+        let place = |event: &Event| (event.cursor, event.occurred_at_ms, event.group.clone());
+        assert_eq!(place(was), place(is));
+        assert!(is_damaged(&is.data), "{told:?}");
+        client.shutdown().await;
+    }
 }
