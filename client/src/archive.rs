@@ -117,6 +117,14 @@ impl Archive {
     }
 
     pub(crate) fn seal(exported: &Exported, key: &ArchiveKey) -> Result<Vec<u8>, ArchiveError> {
+        Self::seal_as(MAGIC, exported, key)
+    }
+
+    fn seal_as(
+        magic: &[u8],
+        exported: &Exported,
+        key: &ArchiveKey,
+    ) -> Result<Vec<u8>, ArchiveError> {
         let internal = |error: String| ArchiveError::Session(SessionError::Internal(error));
         let (mut salt, mut nonce) = ([0; SALT], [0; LONG_NONCE]);
         for random in [&mut salt[..], &mut nonce] {
@@ -124,7 +132,7 @@ impl Archive {
         }
         let cost = if key.kind() == 0 { [0; 3] } else { COST };
         let numbers: Vec<u8> = cost.iter().flat_map(|number| number.to_be_bytes()).collect();
-        let header = [MAGIC, &[key.kind()], &salt, &numbers, &nonce].concat();
+        let header = [magic, &[key.kind()], &salt, &numbers, &nonce].concat();
         let mut plain = Zeroizing::new(Vec::new());
         ciborium::into_writer(exported, &mut *plain)
             .map_err(|error| internal(error.to_string()))?;
@@ -189,6 +197,18 @@ mod tests {
             let another_kind = if key.kind() == 0 { passphrase("right") } else { given(1) };
             assert!(matches!(Archive::open(&bytes, &another_kind), Err(ArchiveError::Sealed)));
         }
+    }
+
+    #[test]
+    fn former_archives_open_and_later_ones_do_not() {
+        let key = ArchiveKey::Key(Zeroizing::new([1; 32]));
+        let opened = |magic| {
+            let bytes = Archive::seal_as(magic, &exported(), &key).unwrap();
+            Archive::open(&bytes, &key).map(|archive| archive.identity())
+        };
+        assert_eq!(opened(b"qpq-archive\x01").unwrap(), exported().identity);
+        assert_eq!(opened(MAGIC).unwrap(), exported().identity);
+        assert!(matches!(opened(b"qpq-archive\x03"), Err(ArchiveError::Unknown)));
     }
 
     #[test]
