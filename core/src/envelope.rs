@@ -20,6 +20,7 @@ mod v2;
 #[cfg(test)]
 mod tests;
 
+pub use v2::Sealing;
 use zeroize::Zeroizing;
 
 use crate::group::{RemovalNotice, RepairRequest};
@@ -99,10 +100,10 @@ pub fn seal_v1(recipient: &HybridPublic, mls: &[u8]) -> Result<Vec<u8>, SealErro
     v1::seal(recipient, mls)
 }
 
-/// Seals MLS bytes for many recipients: one prefix each, one body for all.
+/// Seals MLS bytes for many recipients: one prefix each, one body for all. [`Sealing`] does it with
+/// help.
 pub fn seal_v2(recipients: &[&HybridPublic], mls: &[u8]) -> Result<SealedV2, SealError> {
-    check_length(mls)?;
-    v2::seal(recipients, mls)
+    Sealing::new(recipients.iter().copied().cloned().collect(), mls)?.finish()
 }
 
 /// Opens an envelope of either version with the first of `secrets` that fits;

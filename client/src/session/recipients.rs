@@ -1,6 +1,9 @@
 //! Whom a payload is for, and what the node gets for them.
 
-use quicproquo_core::envelope;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
+
+use quicproquo_core::envelope::{self, SealError, SealedV2, Sealing};
 use quicproquo_core::group::Group;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::kem::HybridPublic;
@@ -8,6 +11,12 @@ use quicproquo_core::suite::Suite;
 use serde_bytes::ByteBuf;
 
 use crate::store::Parcel;
+
+/// Recipients from which on idle processors help to seal; each takes some 35 us.
+const MANY: usize = 8;
+/// Those of this process; to ask the system takes longer than to seal.
+static PROCESSORS: LazyLock<usize> =
+    LazyLock::new(|| available_parallelism().map_or(1, usize::from));
 
 /// Whose key a payload is sealed for.
 #[derive(Debug, Clone)]
@@ -41,16 +50,16 @@ pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<P
         return Ok(Parcel::to(recipients, mls.to_vec()));
     }
     let (mut members, mut keys, mut alone) = (Vec::new(), Vec::new(), Vec::new());
-    for (recipient, seal) in &recipients {
+    for (recipient, seal) in recipients {
         match seal {
             SealFor::Leaf(key) => {
-                members.push(*recipient);
+                members.push(recipient);
                 keys.push(key);
             }
             // All of what it gets stands before a body that it does not get.
             SealFor::Published(key) => {
-                let whole = envelope::seal_v1(key, mls).map_err(|error| error.to_string())?;
-                alone.push((*recipient, ByteBuf::from(whole)));
+                let whole = envelope::seal_v1(&key, mls).map_err(|error| error.to_string())?;
+                alone.push((recipient, ByteBuf::from(whole)));
             }
             SealFor::Nobody => return Err(format!("{recipient} has no hybrid key")),
         }
@@ -58,8 +67,22 @@ pub(super) fn wrap(suite: Suite, mls: &[u8], recipients: Recipients) -> Result<P
     if keys.is_empty() {
         return Ok(Parcel::to(alone, Vec::new()));
     }
-    let sealed = envelope::seal_v2(&keys, mls).map_err(|error| error.to_string())?;
+    let sealed = seal(keys, mls).map_err(|error| error.to_string())?;
     let prefixes = sealed.prefixes.into_iter().map(ByteBuf::from);
     let recipients = members.into_iter().zip(prefixes).chain(alone).collect();
     Ok(Parcel::to(recipients, sealed.body))
+}
+
+/// Seals for all. Threads of the runtime help where they come to it; nothing waits for them, so that on a
+/// busy machine the caller does it alone.
+fn seal(keys: Vec<HybridPublic>, mls: &[u8]) -> Result<SealedV2, SealError> {
+    let helpers = (*PROCESSORS - 1).min(keys.len() / MANY);
+    let sealing = Arc::new(Sealing::new(keys, mls)?);
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        for _ in 0..helpers {
+            let sealing = Arc::clone(&sealing);
+            runtime.spawn_blocking(move || sealing.help());
+        }
+    }
+    sealing.finish()
 }

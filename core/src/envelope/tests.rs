@@ -59,16 +59,28 @@ fn opens_with_any_secret_it_was_sealed_for() {
     }
 }
 
-/// Also when several threads seal.
+/// Also when several threads seal, and when one of them stops in the middle.
 #[test]
 fn each_of_many_recipients_gets_its_own_prefix() {
     let secrets: Vec<_> = (0..30).map(|_| HybridSecret::generate().unwrap()).collect();
-    let recipients: Vec<_> = secrets.iter().map(HybridSecret::public).collect();
-    let sealed = seal_v2(&recipients, b"mls").unwrap();
-    assert_eq!(sealed.prefixes.len(), secrets.len());
-    for (secret, prefix) in secrets.iter().zip(&sealed.prefixes) {
-        let payload = [prefix.as_slice(), &sealed.body].concat();
-        assert_eq!(*open(std::slice::from_ref(secret), &payload).unwrap(), b"mls");
+    let recipients: Vec<_> = secrets.iter().map(|secret| secret.public().clone()).collect();
+    for helpers in 0..4 {
+        let sealing = Sealing::new(recipients.clone(), b"mls").unwrap();
+        for _ in 0..helpers {
+            sealing.begin_with_one();
+        }
+        let sealed = std::thread::scope(|scope| {
+            for _ in 0..helpers {
+                scope.spawn(|| sealing.help());
+            }
+            sealing.finish().unwrap()
+        });
+        assert_eq!(sealing.finish().unwrap(), sealed, "what is sealed stays");
+        assert_eq!(sealed.prefixes.len(), secrets.len());
+        for (secret, prefix) in secrets.iter().zip(&sealed.prefixes) {
+            let payload = [prefix.as_slice(), &sealed.body].concat();
+            assert_eq!(*open(std::slice::from_ref(secret), &payload).unwrap(), b"mls");
+        }
     }
 }
 

@@ -6,7 +6,10 @@
 //! content key has as AAD the version, the recipient's public key and the
 //! SHA-256 of the body, so that a prefix fits one recipient and one body.
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -20,8 +23,6 @@ const COMMITMENT_LEN: usize = 32;
 const LENGTH_LEN: usize = 4;
 const SMALLEST_BUCKET: usize = 256;
 const BUCKET_STEP: usize = 4096;
-/// Recipients from which on all processors seal; each takes some 80 us.
-const MANY: usize = 8;
 const LARGEST_BODY: usize = COMMITMENT_LEN + bucket(LENGTH_LEN + MAX_MLS_LEN) + TAG;
 
 const SALT: &[u8] = b"quicproquo-envelope-v2-content";
@@ -40,20 +41,77 @@ const fn bucket(len: usize) -> usize {
     }
 }
 
-pub(super) fn seal(recipients: &[&HybridPublic], mls: &[u8]) -> Result<SealedV2, SealError> {
-    let mut content_key: Key = Zeroizing::new([0; 32]);
-    getrandom::fill(content_key.as_mut_slice()).map_err(|_| KemError::Failed)?;
-    let body = seal_body(content_key.as_slice(), mls)?;
-    let digest = Sha256::digest(&body);
-    let seal_one = |recipient: &&HybridPublic| prefix(recipient, &content_key, &digest);
-    let prefixes = if recipients.len() < MANY {
-        recipients.iter().map(seal_one).collect::<Result<_, KemError>>()?
-    } else {
-        recipients.par_iter().map(seal_one).collect::<Result<_, KemError>>()?
-    };
-    Ok(SealedV2 { prefixes, body })
+/// An envelope of version 2 in the making: while one thread makes it, others may help, each by
+/// sealing for whoever is next.
+pub struct Sealing {
+    content_key: Key,
+    body: Vec<u8>,
+    digest: [u8; 32],
+    recipients: Vec<HybridPublic>,
+    /// The first recipient that nobody has begun with.
+    next: AtomicUsize,
+    prefixes: Vec<OnceLock<Vec<u8>>>,
 }
 
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealing({} bytes for {})", self.body.len(), self.recipients.len())
+    }
+}
+
+impl Sealing {
+    /// Begins with what is the same for all recipients.
+    ///
+    /// # Errors
+    /// `TooLong`, `Kem`.
+    pub fn new(recipients: Vec<HybridPublic>, mls: &[u8]) -> Result<Self, SealError> {
+        super::check_length(mls)?;
+        let mut content_key: Key = Zeroizing::new([0; 32]);
+        getrandom::fill(content_key.as_mut_slice()).map_err(|_| KemError::Failed)?;
+        let body = seal_body(content_key.as_slice(), mls)?;
+        let digest = Sha256::digest(&body).into();
+        let prefixes = recipients.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { content_key, body, digest, recipients, next: AtomicUsize::new(0), prefixes })
+    }
+
+    /// Seals for one recipient after the other, until somebody has begun with each.
+    pub fn help(&self) {
+        // Only who takes which depends on the number; what is sealed is published by its cell.
+        while let n = self.next.fetch_add(1, Ordering::Relaxed)
+            && n < self.recipients.len()
+        {
+            // Who finishes tries again, and tells.
+            let _ = self.prefix(n);
+        }
+    }
+
+    /// Seals for all that are left, and gives the envelope. Waits for nobody: what a helper has begun
+    /// with and not ended is done here again.
+    ///
+    /// # Errors
+    /// `Kem`.
+    pub fn finish(&self) -> Result<SealedV2, SealError> {
+        self.help();
+        let prefixes = (0..self.recipients.len()).map(|n| self.prefix(n).cloned());
+        Ok(SealedV2 { prefixes: prefixes.collect::<Result<_, _>>()?, body: self.body.clone() })
+    }
+
+    /// As a helper does that is stopped before it has sealed.
+    #[cfg(test)]
+    pub(super) fn begin_with_one(&self) {
+        self.next.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn prefix(&self, n: usize) -> Result<&Vec<u8>, KemError> {
+        let cell = &self.prefixes[n];
+        if let Some(sealed) = cell.get() {
+            return Ok(sealed);
+        }
+        // Not in the cell, where others would wait for it. Each one has a key of its own.
+        let sealed = prefix(&self.recipients[n], &self.content_key, &self.digest)?;
+        Ok(cell.get_or_init(|| sealed))
+    }
+}
 /// The content key, sealed for one recipient and one body.
 fn prefix(recipient: &HybridPublic, content_key: &Key, digest: &[u8]) -> Result<Vec<u8>, KemError> {
     let kem = recipient.encapsulate()?;
