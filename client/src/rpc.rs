@@ -66,6 +66,15 @@ pub(crate) enum DeliveryResult {
     Full,
 }
 
+/// What became of a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// One per delivery, in order.
+    pub(crate) results: Vec<DeliveryResult>,
+    /// The position that our own queue was to give next; 0: the node does not say.
+    pub(crate) own_next: u64,
+}
+
 /// One row of our queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -94,11 +103,11 @@ pub(crate) enum Request {
         id: SendId,
         deliveries: Vec<Delivery>,
         body: Vec<u8>,
-        answer: Answer<Vec<DeliveryResult>>,
+        answer: Answer<Sent>,
     },
     SendResult {
         id: SendId,
-        answer: Answer<Option<Vec<DeliveryResult>>>,
+        answer: Answer<Option<Sent>>,
     },
     Ack {
         up_to: u64,

@@ -61,6 +61,7 @@ mod outbox;
 mod outgoing;
 mod pace;
 mod published;
+mod reach;
 mod readd;
 mod reads;
 mod receive;

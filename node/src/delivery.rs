@@ -17,7 +17,7 @@ use crate::auth::Caller;
 use crate::rates::OverRate;
 use crate::server::Shared;
 use crate::store::write::{
-    Ack, Channel, Delivered, Enqueue, Multicast, QueueWrite, QueueWritten, Sender,
+    Ack, Channel, Enqueue, Multicast, QueueWrite, QueueWritten, Sender, Sent,
 };
 use crate::store::{Page, QueuedRow, StoreError};
 use crate::writer::WriteError;
@@ -76,10 +76,7 @@ pub(crate) async fn enqueue(
 
 /// Queues one row for each recipient, all or none; a banned one counts as full. `send.request` and
 /// the bans are filled in here. To be polled first in the order of [`order::Order::enter`].
-pub(crate) async fn send(
-    shared: &Shared,
-    mut send: Multicast,
-) -> Result<Vec<Delivered>, DeliveryError> {
+pub(crate) async fn send(shared: &Shared, mut send: Multicast) -> Result<Sent, DeliveryError> {
     room_on_disk(shared).inspect_err(|_| send.turn.refuse(ErrorCode::StorageFull))?;
     let prefixes = send.deliveries.iter().map(|to| to.prefix.len()).sum::<usize>();
     let bytes = (prefixes + send.body.len()) as u64;
@@ -92,7 +89,7 @@ pub(crate) async fn send(
         to.banned = shared.banned.contains(&to.recipient);
     }
     match shared.writer.submit(QueueWrite::Multicast(send)).await? {
-        QueueWritten::Sent(results) => Ok(results),
+        QueueWritten::Sent(sent) => Ok(sent),
         _ => Err(WriteError::Failed.into()),
     }
 }

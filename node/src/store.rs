@@ -39,8 +39,8 @@ pub use operate::{IdentityInfo, InviteInfo, NameInfo};
 pub(crate) use operate::{NewInvite, Operate};
 use plan::{Effects, Ids, Loaded, ShareKey, Shares, Strangers, Wanted};
 use write::{
-    Admit, Channel, Claim, ClaimName, Deletion, Delivered, Publish, PutBlob, PutHybridKey,
-    ReleaseBlob, Sender,
+    Admit, Channel, Claim, ClaimName, Deletion, Publish, PutBlob, PutHybridKey, ReleaseBlob,
+    Sender, Sent,
 };
 
 /// Shared bytes of a payload.
@@ -132,12 +132,7 @@ pub(crate) trait QueueReads: Send + Sync + 'static {
         page: Page,
     ) -> Read<'_, Vec<QueuedRow>>;
     /// Results of a send that are kept at `now`.
-    fn send_result(
-        &self,
-        sender: IdentityKey,
-        id: SendId,
-        now: u64,
-    ) -> Read<'_, Option<Vec<Delivered>>>;
+    fn send_result(&self, sender: IdentityKey, id: SendId, now: u64) -> Read<'_, Option<Sent>>;
     /// Counts all queues. The cost grows with their number.
     fn totals(&self) -> Read<'_, Totals>;
 }

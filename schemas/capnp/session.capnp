@@ -46,11 +46,14 @@ interface Session {
   # ttlSecs 0: the default.
   # After one was refused for now (QUEUE_FULL, STORAGE_FULL, RATE_LIMITED, INTERNAL), those with a
   # higher counter are refused too, until it comes again or is asked about.
+  # ownNext: the position that the caller's own queue was to give next when this was queued. Of
+  # two sends that share recipients, another one came first if its row for the caller is below
+  # ownNext. 0: not known.
   send @4 (id :SendId, deliveries :List(Delivery), body :Data, channelId :Data, ttlSecs :UInt32)
-      -> (results :List(DeliveryResult));
+      -> (results :List(DeliveryResult), ownNext :UInt64);
 
   # What became of a send. One that was refused for now need not come again then.
-  sendResult @5 (id :SendId) -> (known :Bool, results :List(DeliveryResult));
+  sendResult @5 (id :SendId) -> (known :Bool, results :List(DeliveryResult), ownNext :UInt64);
 
   # The node pushes from the oldest unacknowledged row on, within the window. One at a time:
   # a second call replaces the first. Dropping the subscription ends it.

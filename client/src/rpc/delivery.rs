@@ -4,14 +4,14 @@ use quicproquo_schemas::id::SendId;
 use quicproquo_schemas::session_capnp::{delivery_result, send_id};
 
 use super::link::Live;
-use super::{Answer, Delivery, DeliveryResult};
+use super::{Answer, Delivery, DeliveryResult, Sent};
 
 pub(super) fn send(
     live: &Live,
     id: SendId,
     deliveries: &[Delivery],
     body: &[u8],
-    answer: Answer<Vec<DeliveryResult>>,
+    answer: Answer<Sent>,
 ) {
     let mut request = live.session.send_request();
     let mut params = request.get();
@@ -27,12 +27,18 @@ pub(super) fn send(
     }
     let promise = request.send().promise;
     tokio::task::spawn_local(async move {
-        let result = async { results(promise.await?.get()?.get_results()?) }.await;
+        let result = async {
+            let response = promise.await?;
+            let sent = response.get()?;
+            let (results, own_next) = (results(sent.get_results()?)?, sent.get_own_next());
+            Ok(Sent { results, own_next })
+        };
+        let result: Result<_, capnp::Error> = result.await;
         let _ = answer.send(result.map_err(Into::into));
     });
 }
 
-pub(super) fn send_result(live: &Live, id: SendId, answer: Answer<Option<Vec<DeliveryResult>>>) {
+pub(super) fn send_result(live: &Live, id: SendId, answer: Answer<Option<Sent>>) {
     let mut request = live.session.send_result_request();
     set_id(request.get().init_id(), id);
     let promise = request.send().promise;
@@ -40,7 +46,11 @@ pub(super) fn send_result(live: &Live, id: SendId, answer: Answer<Option<Vec<Del
         let result = async {
             let response = promise.await?;
             let known = response.get()?;
-            if known.get_known() { results(known.get_results()?).map(Some) } else { Ok(None) }
+            if !known.get_known() {
+                return Ok(None);
+            }
+            let (results, own_next) = (results(known.get_results()?)?, known.get_own_next());
+            Ok(Some(Sent { results, own_next }))
         };
         let result: Result<_, capnp::Error> = result.await;
         let _ = answer.send(result.map_err(Into::into));

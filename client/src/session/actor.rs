@@ -26,6 +26,7 @@ use super::command::{Asked, Command};
 use super::input::Input;
 use super::outgoing::Outgoing;
 use super::published::Published;
+use super::reach::Reach;
 use super::recent::Recent;
 use super::said::Said;
 use super::slot::Slot;
@@ -76,6 +77,7 @@ pub(super) struct Actor {
     pub(super) groups: BTreeMap<GroupId, Slot>,
     pub(super) outbox: BTreeMap<u64, Outgoing>,
     pub(super) said: Said,
+    pub(super) reach: Reach,
     /// Groups in which messages wait for room in the outbox.
     pub(super) backlog: BTreeSet<GroupId>,
     pub(super) intents: BTreeMap<u64, IntentRecord>,
@@ -144,6 +146,7 @@ impl Actor {
             groups: BTreeMap::new(),
             outbox: BTreeMap::new(),
             said: Said::default(),
+            reach: Reach::default(),
             backlog: BTreeSet::new(),
             intents: BTreeMap::new(),
             last_intent: 0,
@@ -371,7 +374,7 @@ impl Actor {
         let health = Health {
             link: self.uplink.state.clone(),
             stock: stock.collect(),
-            outbox: self.outbox.values().filter(|outgoing| !outgoing.sent).count() as u64,
+            outbox: self.outbox.values().filter(|outgoing| outgoing.is_open()).count() as u64,
             groups: self.groups.values().filter(member).count() as u64,
             clock_ahead_secs: self.uplink.clock_ahead,
         };

@@ -79,6 +79,7 @@ impl Actor {
             Input::Sent { link, .. }
             | Input::SendResult { link, .. }
             | Input::Unpause { link, .. }
+            | Input::NoRows { link, .. }
             | Input::Acked { link, .. }
             | Input::AckAgain { link }
             | Input::AckDue { link }
@@ -116,7 +117,12 @@ impl Actor {
             Input::Names { identity, result } => self.names_known(identity, result),
             Input::HybridKey { identity, result } => self.hybrid_key(identity, result, unit),
             Input::IntentWaited(n) => self.intent_waited(n, unit),
-            Input::SendWaited(counter) => self.send_waited(counter, unit).await?,
+            Input::SendWaited(seq) => self.send_waited(seq, unit).await?,
+            Input::RowsLate => self.rows_late(),
+            Input::NoRows { up_to, result: Ok(true), .. } => {
+                self.judge_waiting(up_to, unit).await?;
+            }
+            Input::UpdateKeys(group) => self.update_if_old(&group, unit),
             Input::NameWaited(name) => self.name_waited(&name, unit),
             Input::CommitProposals { group, epoch } => {
                 self.commit_proposals(&group, epoch, unit).await?;
@@ -142,6 +148,7 @@ impl Actor {
                 self.retry_isolated(&group, retries, unit).await?;
             }
             Input::Drained { .. }
+            | Input::NoRows { .. }
             | Input::AskDrained
             | Input::OpenLink
             | Input::Nothing

@@ -21,6 +21,7 @@ impl Actor {
         group: &GroupId,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
+        self.say_again(group, unit);
         let waiting: Vec<(u64, u64)> = self
             .outbox
             .iter()
@@ -42,7 +43,11 @@ impl Actor {
         let slot = self.groups.get(group);
         let isolated = slot.is_some_and(|slot| slot.record.state == GroupState::Isolated);
         let lacking = active && !isolated && self.lacks_keys(group, &[]).await?;
-        if isolated || lacking || (active && !self.can_encrypt(group).await?) {
+        if isolated
+            || lacking
+            || self.has_unjudged(group)
+            || (active && !self.can_encrypt(group).await?)
+        {
             for (counter, _) in waiting {
                 self.write_outbox(counter, unit);
             }
@@ -128,7 +133,7 @@ impl Actor {
         if recipients == 0 {
             self.outbox.remove(&counter);
             unit.batch.drop_outbox(self.owner, counter);
-            self.message_sent(counter, message, unit);
+            self.message_sent(message, unit);
             return;
         }
         if let Some(outgoing) = self.outbox.get_mut(&counter) {

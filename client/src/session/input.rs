@@ -9,7 +9,7 @@ use quicproquo_core::suite::Suite;
 use super::Reply;
 use super::command::Asked;
 use super::key_packages::Made;
-use crate::rpc::{DeliveryResult, LinkEvent, RpcError, Stock};
+use crate::rpc::{LinkEvent, RpcError, Sent, Stock};
 
 type Resolved = Option<(IdentityKey, Vec<u8>)>;
 
@@ -21,13 +21,13 @@ pub(super) enum Input {
     Sent {
         counter: u64,
         link: u64,
-        result: Result<Vec<DeliveryResult>, RpcError>,
+        result: Result<Sent, RpcError>,
     },
     /// The node said what became of a send.
     SendResult {
         counter: u64,
         link: u64,
-        result: Result<Option<Vec<DeliveryResult>>, RpcError>,
+        result: Result<Option<Sent>, RpcError>,
     },
     /// Whether rows wait beyond what we have.
     Drained {
@@ -78,7 +78,7 @@ pub(super) enum Input {
     },
     /// A caller has waited long enough.
     IntentWaited(u64),
-    /// A caller has waited long enough.
+    /// A caller has waited long enough for the message at this position.
     SendWaited(u64),
     /// A name claim has waited long enough for the link.
     NameWaited(String),
@@ -87,6 +87,16 @@ pub(super) enum Input {
         group: GroupId,
         epoch: u64,
     },
+    /// Rows that messages wait for have not come.
+    RowsLate,
+    /// Whether rows are there that messages wait for, up to this one.
+    NoRows {
+        up_to: u64,
+        link: u64,
+        result: Result<bool, RpcError>,
+    },
+    /// Replace our keys in a group, if they are old.
+    UpdateKeys(GroupId),
     /// Ask again whether rows wait.
     AskDrained,
     /// The node has taken an acknowledgement.

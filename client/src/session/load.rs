@@ -1,5 +1,6 @@
 //! Reading the state of a session out of its database.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use quicproquo_core::id::GroupId;
@@ -55,6 +56,7 @@ impl Actor {
         }
         self.last_resorts = self.store.last_resorts(self.owner).await?;
         self.outbox.clear();
+        self.reach.clear();
         self.said.clear();
         for (counter, record) in self.store.outbox(self.owner, &mut damaged).await? {
             let mut outgoing = Outgoing::new(record);
@@ -138,9 +140,10 @@ impl Actor {
                 let _ = reply.send(Err(SessionError::StorageUnavailable));
             }
         }
-        for (counter, waiting) in sends {
-            if self.outbox.contains_key(&counter) {
-                self.waits.sends.insert(counter, waiting);
+        let messages: HashSet<u64> = self.outbox.values().filter_map(Outgoing::message).collect();
+        for (seq, waiting) in sends {
+            if messages.contains(&seq) {
+                self.waits.sends.insert(seq, waiting);
                 continue;
             }
             for (reply, _) in waiting {
@@ -156,8 +159,8 @@ impl Actor {
             self.intent_waited(n, unit);
         }
         let sends: Vec<u64> = self.waits.sends.keys().copied().collect();
-        for counter in sends {
-            if let Err(error) = self.send_waited(counter, unit).await {
+        for seq in sends {
+            if let Err(error) = self.send_waited(seq, unit).await {
                 tracing::warn!(%error, "a send that waits cannot be read");
             }
         }

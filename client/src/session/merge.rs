@@ -147,6 +147,7 @@ impl Actor {
             record.removed_in = epoch;
         }
         slot.heard_from.clear();
+        record.begin_epoch(unit.row.unwrap_or(self.positions.received_up_to), past_epochs);
         record.ended.push(unit.now_ms);
         let over = record.ended.len().saturating_sub(past_epochs);
         record.ended.drain(..over);

@@ -21,7 +21,7 @@ use super::recipients::{Recipients, wrap};
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
-use crate::rpc::{Delivery, DeliveryResult, Request, RpcError};
+use crate::rpc::{Delivery, DeliveryResult, Request, RpcError, Sent};
 use crate::store::{GroupRecord, IntentSpec, OutboxKind, OutboxRecord, Parcel, StoreError};
 
 /// After a queue was full.
@@ -96,7 +96,7 @@ impl Actor {
     pub(super) async fn sent(
         &mut self,
         counter: u64,
-        result: Result<Vec<DeliveryResult>, RpcError>,
+        result: Result<Sent, RpcError>,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let Some(outgoing) = self.outbox.get_mut(&counter) else {
@@ -108,13 +108,14 @@ impl Actor {
         };
         outgoing.in_flight = false;
         match result {
-            Ok(results) => {
+            Ok(sent) => {
                 self.uplink.pace.accepted();
-                let full = results.iter().filter(|result| **result == DeliveryResult::Full).count();
+                let is_full = |result: &&DeliveryResult| **result == DeliveryResult::Full;
+                let full = sent.results.iter().filter(is_full).count();
                 if full > 0 {
                     tracing::warn!(full, "queues are full; their owners will see a gap");
                 }
-                self.delivered(counter, &results, unit).await
+                self.delivered(counter, &sent, unit).await
             }
             Err(RpcError::Unavailable(_)) => {
                 self.hold(counter);
@@ -127,7 +128,7 @@ impl Actor {
     pub(super) async fn send_result(
         &mut self,
         counter: u64,
-        result: Result<Option<Vec<DeliveryResult>>, RpcError>,
+        result: Result<Option<Sent>, RpcError>,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         if result.is_ok() {
@@ -141,7 +142,7 @@ impl Actor {
         };
         outgoing.in_flight = false;
         match result {
-            Ok(Some(results)) => return self.delivered(counter, &results, unit).await,
+            Ok(Some(sent)) => return self.delivered(counter, &sent, unit).await,
             Ok(None) => {
                 // Final: the fence refuses the Session that might have sent it.
                 outgoing.ask = false;
@@ -189,7 +190,7 @@ impl Actor {
     async fn delivered(
         &mut self,
         counter: u64,
-        results: &[DeliveryResult],
+        sent: &Sent,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
         let Some(outgoing) = self.outbox.get_mut(&counter) else {
@@ -204,16 +205,10 @@ impl Actor {
                 self.drop_outgoing(counter, unit);
             }
             OutboxKind::Welcome => {
-                self.send_rest(counter, results, unit);
+                self.send_rest(counter, &sent.results, unit);
                 self.drop_outgoing(counter, unit);
             }
-            OutboxKind::Message(seq) => {
-                let message = self.stored_message(seq, unit).await?;
-                self.drop_outgoing(counter, unit);
-                if let Some(message) = message {
-                    self.message_sent(counter, message, unit);
-                }
-            }
+            OutboxKind::Message(_) => self.taken(counter, sent.own_next, unit).await?,
         }
         Ok(())
     }

@@ -163,6 +163,7 @@ impl Actor {
         record.leave_proposed = None;
         record.proposed = None;
         record.ended.clear();
+        record.commits.clear();
         record.recover();
         if let Some(pending) = pending {
             self.drop_outgoing(pending.counter, unit);

@@ -42,14 +42,16 @@ impl Actor {
             }
             self.positions.received_up_to = row.seq;
             self.count_bytes(row.bytes());
-            arrived.push(match row.content {
+            let content = match row.content {
                 RowContent::Gap(lost) => Arrived::Gap(lost),
                 RowContent::Payload(payload) => self.open(payload),
-            });
+            };
+            arrived.push((row.seq, content));
         }
-        let names: Vec<_> = arrived.iter().map(Arrived::names).collect();
+        let names: Vec<_> = arrived.iter().map(|(_, row)| row.names()).collect();
         let seen = self.store.seen(self.owner, &names.concat())?;
-        for (arrived, names) in arrived.into_iter().zip(names) {
+        for ((position, arrived), names) in arrived.into_iter().zip(names) {
+            unit.row = Some(position);
             if let Some(name) = names.last() {
                 if names.iter().any(|name| seen.contains(name)) || !unit.seen.insert(*name) {
                     continue;
@@ -70,6 +72,8 @@ impl Actor {
                 }
             }
         }
+        unit.row = None;
+        self.judge_waiting(self.positions.received_up_to, unit).await?;
         if self.uplink.draining {
             self.ask_drained();
         }

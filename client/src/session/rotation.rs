@@ -1,6 +1,6 @@
 //! Keys that are replaced in time: the hybrid key of the identity, and our keys in each group.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
@@ -11,7 +11,7 @@ use super::input::Input;
 use super::unit::Unit;
 use crate::model::GroupState;
 use crate::rpc::Request;
-use crate::store::{IntentSpec, StoreError};
+use crate::store::{GroupRecord, IntentSpec, StoreError};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 /// A hybrid key is replaced after 7 days, and so are our keys in a group.
@@ -22,8 +22,19 @@ const KEPT_MS: u64 = 105 * DAY_MS;
 /// Our keys in a group are replaced after so many own messages, counted from the start of the
 /// session.
 const MESSAGES: u32 = 1_000;
+/// Members who replace their keys at the same time leave so much time between them, on average.
+const UPDATES_APART: Duration = Duration::from_secs(3);
 /// Past epochs that are kept at most.
 const PAST_EPOCHS: u64 = 3;
+
+impl GroupRecord {
+    /// Whether our keys in it are to be replaced.
+    fn has_old_keys(&self, now_ms: u64) -> bool {
+        let may = matches!(self.state, GroupState::Active | GroupState::Invited);
+        let known = self.updated_at_ms > 0;
+        may && known && self.lost.is_none() && self.updated_at_ms + REPLACED_MS <= now_ms
+    }
+}
 
 impl Actor {
     /// Replaces what is due, and forgets former hybrid keys.
@@ -72,29 +83,57 @@ impl Actor {
     /// Groups in which our keys are old get new ones, each on a day of its own.
     fn update_old_keys(&mut self, unit: &mut Unit) {
         let now = unit.now_ms;
-        let updating: BTreeSet<GroupId> = self
-            .intents
-            .values()
-            .filter(|intent| intent.spec == IntentSpec::Update)
-            .map(|intent| intent.group.clone())
-            .collect();
         let mut due = Vec::new();
         for (group, slot) in &mut self.groups {
-            if slot.record.state != GroupState::Active || slot.record.lost.is_some() {
-                continue;
-            }
             if slot.record.updated_at_ms == 0 {
+                if slot.record.state != GroupState::Active || slot.record.lost.is_some() {
+                    continue;
+                }
                 // Joined or made since the last look.
                 let spread = u64::from(group.as_bytes().first().copied().unwrap_or_default());
                 slot.record.updated_at_ms = now - REPLACED_MS / 256 * spread.min(255);
                 unit.records.insert(group.clone());
-            } else if slot.record.updated_at_ms + REPLACED_MS <= now && !updating.contains(group) {
+            } else if slot.record.has_old_keys(now) {
                 due.push(group.clone());
             }
         }
         for group in due {
-            self.intend(group, IntentSpec::Update, None, unit);
+            self.plan_update(&group, unit);
         }
+    }
+
+    /// Our keys in a group that we have joined are those of a package that others may hold too.
+    pub(super) fn update_soon(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get_mut(group) else { return };
+        slot.record.updated_at_ms = unit.now_ms.saturating_sub(REPLACED_MS).max(1);
+        unit.record_changed(group);
+        self.plan_update(group, unit);
+    }
+
+    /// Members whose keys grew old together do not commit together: each waits for a part of a time
+    /// that grows with the group, so that what others say meanwhile is not overtaken by one commit
+    /// after the other.
+    fn plan_update(&mut self, group: &GroupId, unit: &mut Unit) {
+        let Some(slot) = self.groups.get(group) else { return };
+        let others = u32::try_from(slot.record.members.len()).unwrap_or(u32::MAX).saturating_sub(2);
+        let part = u32::from(self.identity.key().as_bytes()[0]);
+        let pause = UPDATES_APART * others / 256 * part;
+        if pause.is_zero() {
+            return self.update_if_old(group, unit);
+        }
+        self.after(pause, Input::UpdateKeys(group.clone()));
+    }
+
+    /// Our turn to replace our keys, if they are still the old ones.
+    pub(super) fn update_if_old(&mut self, group: &GroupId, unit: &mut Unit) {
+        let old = self.groups.get(group).is_some_and(|it| it.record.has_old_keys(unit.now_ms));
+        if old && !self.is_updating(group) {
+            self.intend(group.clone(), IntentSpec::Update, None, unit);
+        }
+    }
+
+    fn is_updating(&self, group: &GroupId) -> bool {
+        self.intents.values().any(|it| it.group == *group && it.spec == IntentSpec::Update)
     }
 
     /// Counts an own message, and replaces our keys after many.
@@ -103,8 +142,7 @@ impl Actor {
         slot.said += 1;
         if slot.said >= MESSAGES && slot.record.state == GroupState::Active {
             slot.said = 0;
-            let updating = |spec: &IntentSpec| *spec == IntentSpec::Update;
-            if !self.intents.values().any(|it| it.group == *group && updating(&it.spec)) {
+            if !self.is_updating(group) {
                 self.intend(group.clone(), IntentSpec::Update, None, unit);
             }
         }

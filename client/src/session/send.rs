@@ -51,14 +51,14 @@ impl Actor {
         let wait = options.wait;
         match self.stage_message(&group, message, options, unit) {
             Err(error) => unit.reply(reply, Err(error)),
-            Ok((seq, counter)) => {
+            Ok(seq) => {
                 unit.touched.insert(group);
                 if wait.is_zero() {
                     let result = self.message_now(seq, unit).await;
                     unit.reply(reply, result.map(|value| Outcome { value, replayed: false }));
                 } else {
-                    self.waits.sends.entry(counter).or_default().push((reply, false));
-                    self.after(wait, Input::SendWaited(counter));
+                    self.waits.sends.entry(seq).or_default().push((reply, false));
+                    self.after(wait, Input::SendWaited(seq));
                 }
             }
         }
@@ -71,7 +71,7 @@ impl Actor {
         message: Outgoing,
         options: Options,
         unit: &mut Unit,
-    ) -> Result<(u64, u64), SessionError> {
+    ) -> Result<u64, SessionError> {
         if let Some(error) = self.refusal() {
             return Err(error);
         }
@@ -135,20 +135,15 @@ impl Actor {
         if size <= KEPT {
             unit.plain.insert(seq, plain);
         }
-        Ok((seq, counter))
+        Ok(seq)
     }
 
     pub(super) async fn send_waited(
         &mut self,
-        counter: u64,
+        seq: u64,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let waiting = self.waits.sends.remove(&counter).unwrap_or_default();
-        let kind = self.outbox.get(&counter).map(|outgoing| outgoing.record.kind);
-        let Some(OutboxKind::Message(seq)) = kind else {
-            return Ok(());
-        };
-        for (reply, replayed) in waiting {
+        for (reply, replayed) in self.waits.sends.remove(&seq).unwrap_or_default() {
             let result = self.message_now(seq, unit).await;
             unit.reply(reply, result.map(|value| Outcome { value, replayed }));
         }

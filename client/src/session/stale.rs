@@ -13,7 +13,7 @@ use super::outgoing::Outgoing;
 use super::repair::Why;
 use super::unit::Unit;
 use crate::event::EventData;
-use crate::store::OutboxKind;
+use crate::store::{OutboxKind, OutboxRecord};
 
 /// Key packages are replaced at most once in so long for a Welcome that cannot be read, in
 /// milliseconds.
@@ -61,18 +61,15 @@ impl Actor {
         unit.batch.doubt_key_packages(self.owner);
     }
 
-    /// A message that has not left gets another counter.
-    fn renumber(&mut self, counter: u64, unit: &mut Unit) {
+    /// A message that is to be encrypted, for the first time or again, gets another counter.
+    pub(super) fn renumber(&mut self, counter: u64, unit: &mut Unit) {
         let Some(outgoing) = self.outbox.get(&counter) else { return };
-        let mut record = outgoing.record.clone();
-        record.parcel = None;
+        let record = OutboxRecord { parcel: None, ..outgoing.record.clone() };
+        let by = outgoing.by.clone();
         self.drop_outgoing(counter, unit);
         let new = self.next_counter();
         unit.batch.outbox(self.owner, new, &record);
-        self.outbox.insert(new, Outgoing::new(record));
-        if let Some(waiting) = self.waits.sends.remove(&counter) {
-            self.waits.sends.insert(new, waiting);
-        }
+        self.outbox.insert(new, Outgoing { by, ..Outgoing::new(record) });
     }
 
     /// A Welcome was for a package whose private half is not here. A newer copy that has sent and

@@ -54,6 +54,8 @@ pub(super) struct Unit {
     pub(super) upload_hybrid: bool,
     /// Rows came in, so there is something to acknowledge.
     pub(super) received: bool,
+    /// The row of our queue that is being processed.
+    pub(super) row: Option<u64>,
     /// What is remembered of the link has changed.
     pub(super) moved: bool,
     /// Events of this unit, when somebody reads along.
@@ -88,6 +90,7 @@ impl Unit {
             publish: None,
             upload_hybrid: false,
             received: false,
+            row: None,
             moved: false,
             told: None,
             outbox_bytes: None,

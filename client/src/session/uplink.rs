@@ -250,6 +250,7 @@ impl Actor {
         let last_send =
             Some(last_send.counter).filter(|_| last_send.incarnation == self.incarnation);
         self.outbox.values_mut().for_each(Outgoing::relink);
+        self.reach.clear();
         if self.positions.are_behind(last_send, acked_up_to) {
             self.start_over(last_send.unwrap_or_default(), acked_up_to, unit);
         }

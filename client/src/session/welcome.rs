@@ -180,7 +180,7 @@ impl Actor {
     ) {
         if last_resort {
             // Others may hold the same package: replace it, and our keys in this group.
-            self.intend(group.clone(), IntentSpec::Update, None, unit);
+            self.update_soon(group, unit);
             self.rotate_last_resort(suite);
         }
         for reference in references {

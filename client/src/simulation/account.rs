@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::node::{Link, State};
 use crate::rpc::{
-    Answer, Delivery, DeliveryResult, Request, Row, RowContent, RpcError, Stock, refuse,
+    Answer, Delivery, DeliveryResult, Request, Row, RowContent, RpcError, Sent, Stock, refuse,
 };
 
 /// Tells a session what it has asked for.
@@ -24,7 +24,7 @@ pub(super) struct Account {
     /// The newest row that was pushed on any link.
     pub(super) ever_pushed: u64,
     pub(super) last_send: SendId,
-    sends: HashMap<SendId, Vec<DeliveryResult>>,
+    sends: HashMap<SendId, Sent>,
     packages: BTreeMap<u16, Packages>,
     names: Vec<String>,
     /// The published key; empty: none.
@@ -86,6 +86,11 @@ impl Account {
     pub(super) fn begin_session(&mut self) {
         self.ghosts.clear();
         self.refused.clear();
+    }
+
+    /// Of key packages only those of last resort are left.
+    pub(super) fn keep_last_resorts(&mut self) {
+        self.packages.values_mut().for_each(|packages| packages.one_time.clear());
     }
 
     /// Nobody can add the identity until it has published again.
@@ -210,13 +215,13 @@ impl State {
         id: SendId,
         deliveries: &[Delivery],
         body: &[u8],
-    ) -> (String, Result<Vec<DeliveryResult>, RpcError>) {
+    ) -> (String, Result<Sent, RpcError>) {
         let counter = id.counter;
         let account = self.account(from);
         let held = account.refused.range(..counter).next().is_some();
         account.refused.remove(&counter);
-        if let Some(results) = account.sends.get(&id) {
-            return (format!("knows send {counter} already"), Ok(results.clone()));
+        if let Some(sent) = account.sends.get(&id) {
+            return (format!("knows send {counter} already"), Ok(sent.clone()));
         }
         if held || account.refusing > 0 {
             account.refusing = account.refusing.saturating_sub(u32::from(!held));
@@ -229,6 +234,7 @@ impl State {
             return (format!("refuses send {counter} for now"), Err(coded(ErrorCode::QueueFull)));
         }
         account.last_send = account.last_send.max(id);
+        let own_next = account.newest + 1;
         let mut results = Vec::with_capacity(deliveries.len());
         for Delivery { recipient, prefix, include_body } in deliveries {
             let account = self.account(recipient);
@@ -244,9 +250,10 @@ impl State {
             account.append(RowContent::Payload(payload));
             results.push(DeliveryResult::Queued);
         }
-        self.account(from).sends.insert(id, results.clone());
+        let sent = Sent { results, own_next };
+        self.account(from).sends.insert(id, sent.clone());
         let to: Vec<_> = deliveries.iter().map(|to| self.name(&to.recipient)).collect();
-        (format!("takes send {counter} for {}", to.join(", ")), Ok(results))
+        (format!("takes send {counter} for {}", to.join(", ")), Ok(sent))
     }
 }
 

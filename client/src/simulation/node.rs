@@ -154,6 +154,11 @@ impl FakeNode {
         self.state().account(identity).full = full;
     }
 
+    /// Whoever claims a key package of an identity gets its last-resort one.
+    pub fn keep_last_resorts(&self, identity: &IdentityKey) {
+        self.state().account(identity).keep_last_resorts();
+    }
+
     /// No key package of an identity is left.
     pub fn forget_key_packages(&self, identity: &IdentityKey) {
         self.state().account(identity).forget_key_packages();

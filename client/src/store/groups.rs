@@ -40,6 +40,10 @@ pub(crate) struct GroupRecord {
     /// newest last.
     #[serde(default)]
     pub(crate) ended: Vec<u64>,
+    /// At which rows of our queue the newest epochs began, and how many past ones could be read from
+    /// then on, the newest last.
+    #[serde(default)]
+    pub(crate) commits: Vec<(u64, u8)>,
     /// The state in which it was isolated, until it is well again.
     #[serde(default)]
     pub(crate) isolated_from: Option<GroupState>,
@@ -170,6 +174,7 @@ impl GroupRecord {
             leave_proposed: None,
             proposed: None,
             ended: Vec::new(),
+            commits: Vec::new(),
             isolated_from: None,
             lost: None,
             forked: None,

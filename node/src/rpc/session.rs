@@ -223,7 +223,9 @@ impl session::Server for SessionServer {
         };
         drop(params);
         let sent = wire(delivery::send(shared, send).await)?;
-        put_results(results.get().init_results(length(&sent)), &sent);
+        let mut results = results.get();
+        results.set_own_next(sent.own_next);
+        put_results(results.init_results(length(&sent.results)), &sent.results);
         Ok(())
     }
 
@@ -244,7 +246,8 @@ impl session::Server for SessionServer {
         let mut results = results.get();
         results.set_known(kept.is_some());
         let kept = kept.unwrap_or_default();
-        put_results(results.init_results(length(&kept)), &kept);
+        results.set_own_next(kept.own_next);
+        put_results(results.init_results(length(&kept.results)), &kept.results);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::plan::{
     Effects, ExpiredRow, IdentityRow, Ids, Loaded, NewDigest, NewRow, NewSend, QueueRow, RowMeta,
     SendRow, Share, ShareKey, Shares, Strangers, Wanted,
 };
-use super::write::{Channel, ClaimName, Delivered, Package, Sender};
+use super::write::{Channel, ClaimName, Package, Sender, Sent};
 use super::{
     Bytes, InviteInfo, Page, QueueBackend, QueueReads, QueuedRow, Read, RowContent, StoreError,
     StoredToken, SuiteStock, Totals,
@@ -330,16 +330,11 @@ impl QueueReads for Memory {
         ready(Ok(self.tables().page(recipient, page, of))).boxed()
     }
 
-    fn send_result(
-        &self,
-        sender: IdentityKey,
-        id: SendId,
-        now: u64,
-    ) -> Read<'_, Option<Vec<Delivered>>> {
+    fn send_result(&self, sender: IdentityKey, id: SendId, now: u64) -> Read<'_, Option<Sent>> {
         let tables = self.tables();
         let kept = tables.sends.get(&(sender, id)).filter(|send| send.expires_at > now);
         let kept: Option<SendRow> = kept.map(|send| send.row.clone());
-        ready(Ok(kept.map(|row| row.results))).boxed()
+        ready(Ok(kept.map(|row| row.sent))).boxed()
     }
 
     fn totals(&self) -> Read<'_, Totals> {

@@ -18,7 +18,7 @@ use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
 use super::Bytes;
 use super::Refusal;
-use super::write::{Channel, Delivered, QueueWrite, QueueWritten, Sender};
+use super::write::{Channel, QueueWrite, QueueWritten, Sender, Sent};
 pub(crate) use batch::QueueHalf;
 #[cfg(test)]
 pub(crate) use tally::Volume;
@@ -137,7 +137,7 @@ impl RowMeta {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SendRow {
     pub(crate) request: [u8; 32],
-    pub(crate) results: Vec<Delivered>,
+    pub(crate) sent: Sent,
 }
 
 /// A row that has expired.

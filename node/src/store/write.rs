@@ -323,6 +323,15 @@ pub(crate) enum Delivered {
     Full,
 }
 
+/// What became of a send.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// One per delivery, in order.
+    pub(crate) results: Vec<Delivered>,
+    /// The position that the sender's own queue was to give next; 0: not known.
+    pub(crate) own_next: u64,
+}
+
 /// The new Session of an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Authenticated {
@@ -337,8 +346,7 @@ pub(crate) enum QueueWritten {
     Authenticated(Authenticated),
     /// Position of an enqueued row.
     Seq(u64),
-    /// One per delivery, in order.
-    Sent(Vec<Delivered>),
+    Sent(Sent),
     /// Whether kept records are left, which the same request removes.
     Deleted {
         more: bool,

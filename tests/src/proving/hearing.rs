@@ -8,9 +8,6 @@ use super::operation::{Kind, Operation};
 use super::oracle::Changes;
 use super::world::World;
 
-/// Epochs whose secrets members keep besides the one they are in.
-const PAST_EPOCHS: u64 = 3;
-
 /// A message that was sent.
 pub(super) struct Said {
     sender: usize,
@@ -62,8 +59,9 @@ impl World {
         sent
     }
 
-    /// Who was a member when a message was encrypted has it once, and from each sender in order,
-    /// or was told of a loss that is allowed. Nobody else has it.
+    /// Who was a member when a message was encrypted for the last time has it once, and from each
+    /// sender in order. Nobody else has it. What could not be read came again, unless rows have
+    /// changed places.
     pub(super) fn judge_receivers(
         &mut self,
         sent: &BTreeMap<usize, Said>,
@@ -94,13 +92,10 @@ impl World {
                     (Some(Stay { left }), 0) => {
                         let late = told.iter().enumerate().filter_map(|(place, epochs)| {
                             let epoch = *epochs.get(&said.group)?;
-                            // Who was heard after a commit needs no secrets of before it, unless
-                            // rows change places.
-                            let kept = if member.swapped { 0 } else { PAST_EPOCHS };
-                            (said.epoch + kept < epoch).then_some((epoch, place))
+                            (said.epoch < epoch).then_some((epoch, place))
                         });
                         // The least late one: the others may be needed for younger messages.
-                        if let Some((_, place)) = late.min() {
+                        if let Some((_, place)) = late.min().filter(|_| member.swapped) {
                             told.swap_remove(place);
                             self.verdict.told_losses += 1;
                         } else if left.is_none() && !went {
@@ -111,6 +106,14 @@ impl World {
                     (None, _) => {
                         faults.push(format!("{} hears {text}, as a stranger", member.name));
                     }
+                }
+            }
+            // What came again was encrypted in the epoch of the others, or later.
+            for (_, said) in sent.iter().filter(|(number, _)| got.contains_key(number)) {
+                let known = |epochs: &BTreeMap<GroupId, u64>| epochs.get(&said.group).copied();
+                let first = told.iter().position(|it| known(it).is_some_and(|it| it <= said.epoch));
+                if let Some(place) = first {
+                    told.swap_remove(place);
                 }
             }
             if !told.is_empty() && !self.losses {

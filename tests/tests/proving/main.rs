@@ -8,6 +8,7 @@ mod crash_points;
 mod failing_writes;
 mod life;
 mod model;
+mod overtaken;
 mod races;
 mod seeds;
 mod sequences;

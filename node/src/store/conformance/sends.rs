@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::write::Delivered::Queued;
-use crate::store::write::{Authenticated, Delivered, QueueWrite};
+use crate::store::write::{Authenticated, Delivered, QueueWrite, Sent};
 use crate::writer::WriteError;
 
 on_each_queue_backend!(
@@ -14,8 +14,9 @@ on_each_queue_backend!(
     only_the_live_session_sends_and_acknowledges,
 );
 
-fn sent(results: &[Delivered]) -> QueueWritten {
-    QueueWritten::Sent(results.to_vec())
+/// `own_next` is the next position of the sender's queue before the send.
+fn sent(results: &[Delivered], own_next: u64) -> QueueWritten {
+    QueueWritten::Sent(Sent { results: results.to_vec(), own_next })
 }
 
 async fn a_lower_incarnation_or_attempt_is_refused_and_anything_else_takes_over(
@@ -56,8 +57,8 @@ async fn a_multicast_is_ordered_alike_in_all_queues_and_its_body_is_shared(
             QueueWrite::Multicast(multicast(1, session, 2, &[3, 2, 1], b"second")),
         ])
         .await;
-    assert_eq!(answers[0], Ok(sent(&[Queued(1), Queued(1), Queued(1)])));
-    assert_eq!(answers[2], Ok(sent(&[Queued(2), Queued(3), Queued(2)])));
+    assert_eq!(answers[0], Ok(sent(&[Queued(1), Queued(1), Queued(1)], 1)));
+    assert_eq!(answers[2], Ok(sent(&[Queued(2), Queued(3), Queued(2)], 2)));
     for recipient in [1, 3] {
         let payload = |body: &[u8]| is(&[&[recipient], body].concat());
         let expected = [(1, payload(b"first")), (2, payload(b"second"))];
@@ -77,16 +78,18 @@ async fn a_multicast_is_ordered_alike_in_all_queues_and_its_body_is_shared(
 
 async fn a_send_id_is_replayed_word_for_word(mut rig: QueueRig<impl QueueBackend>) {
     let session = rig.session(1).await;
+    rig.one(enqueue(9, 1, b"before")).await.unwrap();
     let send = multicast(1, session, 7, &[2], b"once");
     let id = send.id;
     assert_eq!(rig.reads.send_result(key(1), id, rig.now).await.unwrap(), None);
     let twice = [QueueWrite::Multicast(send.clone()), QueueWrite::Multicast(send.clone())];
-    let expected = Ok(sent(&[Delivered::Queued(1)]));
+    let expected = Ok(sent(&[Delivered::Queued(1)], 2));
     assert_eq!(rig.batch(&twice).await, [expected.clone(), expected.clone()]);
+    rig.one(enqueue(9, 1, b"after")).await.unwrap();
     assert_eq!(rig.one(QueueWrite::Multicast(send.clone())).await, expected);
     assert_eq!(rig.rows(2).await.len(), 1);
     let kept = rig.reads.send_result(key(1), id, rig.now).await.unwrap();
-    assert_eq!(kept, Some(vec![Delivered::Queued(1)]));
+    assert_eq!(kept, Some(Sent { results: vec![Delivered::Queued(1)], own_next: 2 }));
 
     let other = Multicast { request: [0; 32], ..send.clone() };
     assert!(matches!(rig.one(QueueWrite::Multicast(other)).await, Err(Refusal::BadSendId(_))));
@@ -137,7 +140,7 @@ async fn a_full_recipient_is_said_and_a_full_sender_stops_the_send(
     let session = rig.session(1).await;
     rig.batch(&[enqueue(8, 2, b"a"), enqueue(9, 3, b"c")]).await;
     let send = multicast(1, session, 1, &[2, 4], b"x");
-    let expected = Ok(sent(&[Delivered::Full, Delivered::Queued(1)]));
+    let expected = Ok(sent(&[Delivered::Full, Delivered::Queued(1)], 1));
     assert_eq!(rig.one(QueueWrite::Multicast(send.clone())).await, expected);
     let two = rig.session(2).await;
     rig.one(ack(2, two, 1)).await.unwrap();

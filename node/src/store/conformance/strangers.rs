@@ -1,8 +1,8 @@
 //! Recipients that have never been here, pairs, and queues of the deleted.
 
 use super::*;
-use crate::store::write::DeleteQueue;
 use crate::store::write::Delivered::{Full, Queued};
+use crate::store::write::{DeleteQueue, Sent};
 
 on_each_queue_backend!(
     a_sender_has_so_many_rows_waiting_for_strangers,
@@ -78,7 +78,7 @@ async fn a_multicast_counts_as_it_goes(mut rig: QueueRig<impl QueueBackend>) {
     let send = multicast(1, session, 1, &[10, 2, 11, 12, 1], b"x");
     let sent = rig.one(QueueWrite::Multicast(send)).await;
     let results = vec![Queued(1), Queued(1), Queued(1), Full, Queued(1)];
-    assert_eq!(sent, Ok(QueueWritten::Sent(results)));
+    assert_eq!(sent, Ok(QueueWritten::Sent(Sent { results, own_next: 1 })));
     assert!(rig.rows(12).await.is_empty());
 }
 
@@ -87,7 +87,8 @@ async fn bytes_of_a_multicast_count_as_it_goes(mut rig: QueueRig<impl QueueBacke
     let session = rig.session(1).await;
     let send = multicast(1, session, 1, &[10, 11, 12, 1], &[7; 49]);
     let sent = rig.one(QueueWrite::Multicast(send)).await;
-    assert_eq!(sent, Ok(QueueWritten::Sent(vec![Queued(1), Queued(1), Full, Queued(1)])));
+    let results = vec![Queued(1), Queued(1), Full, Queued(1)];
+    assert_eq!(sent, Ok(QueueWritten::Sent(Sent { results, own_next: 1 })));
 }
 
 async fn a_pair_has_its_own_limit(mut rig: QueueRig<impl QueueBackend>) {
@@ -137,7 +138,7 @@ async fn a_deleted_queue_leaves_only_its_position(mut rig: QueueRig<impl QueueBa
     rig.one(ack(1, 1, 4)).await.unwrap();
     assert!(rig.rows(1).await.is_empty() && rig.rows(2).await.is_empty());
     let send = QueueWrite::Multicast(multicast(1, 1, 1, &[1, 2], b"new"));
-    let sent = QueueWritten::Sent(vec![Queued(5), Queued(3)]);
+    let sent = QueueWritten::Sent(Sent { results: vec![Queued(5), Queued(3)], own_next: 5 });
     assert_eq!(rig.one(send).await, Ok(sent));
 }
 

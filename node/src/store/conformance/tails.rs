@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::delivery::waiters::Waiters;
-use crate::store::write::Delivered;
+use crate::store::write::Sent;
 use crate::store::{QueuedRow, Read, Totals};
 
 on_each_queue_backend!(
@@ -27,7 +27,7 @@ impl QueueReads for Shut {
         panic!("the store is read")
     }
 
-    fn send_result(&self, _: IdentityKey, _: SendId, _: u64) -> Read<'_, Option<Vec<Delivered>>> {
+    fn send_result(&self, _: IdentityKey, _: SendId, _: u64) -> Read<'_, Option<Sent>> {
         panic!("the store is read")
     }
 

@@ -4,7 +4,7 @@ use quicproquo_schemas::id::{ChannelId, IdentityKey, Instance, SendId};
 
 use crate::store::StoreError;
 use crate::store::plan::{IdentityRow, NewRow, QueueRow, RowMeta, SendRow, Share};
-use crate::store::write::{Channel, Delivered, Sender};
+use crate::store::write::{Channel, Delivered, Sender, Sent};
 
 /// Key in `state` of the number of commits.
 pub(super) const COMMITS: &[u8] = b"commits";
@@ -221,7 +221,8 @@ pub(super) fn is_over(value: &[u8], now: u64) -> bool {
     value.first_chunk::<8>().is_some_and(|bytes| u64::from_be_bytes(*bytes) <= now)
 }
 
-/// The kept result of a send: nine bytes per delivery, 0 queued or 1 full, and the position.
+/// The kept result of a send: nine bytes per delivery, 0 queued or 1 full, and the position; behind
+/// them 2 and the next position of the sender's own queue, which sends of former versions lack.
 pub(super) fn get_send(value: &[u8]) -> Result<SendRow, StoreError> {
     let mut reader = Reader { value, at: 8 };
     let request = reader.take()?;
@@ -229,22 +230,27 @@ pub(super) fn get_send(value: &[u8]) -> Result<SendRow, StoreError> {
     if !rest.is_empty() {
         return Err(damaged());
     }
-    let results = entries.iter().map(|[status, seq @ ..]| match status {
-        0 => Delivered::Queued(u64::from_be_bytes(*seq)),
-        _ => Delivered::Full,
-    });
-    Ok(SendRow { request, results: results.collect() })
+    let mut sent = Sent::default();
+    for [status, seq @ ..] in entries {
+        let seq = u64::from_be_bytes(*seq);
+        match status {
+            0 => sent.results.push(Delivered::Queued(seq)),
+            2 => sent.own_next = seq,
+            _ => sent.results.push(Delivered::Full),
+        }
+    }
+    Ok(SendRow { request, sent })
 }
 
 pub(super) fn put_send(row: &SendRow, expires_at: u64) -> Vec<u8> {
-    let mut value = Vec::with_capacity(40 + row.results.len() * 9);
+    let mut value = Vec::with_capacity(49 + row.sent.results.len() * 9);
     value.extend(expires_at.to_be_bytes());
     value.extend(row.request);
-    for result in &row.results {
-        let (status, seq) = match result {
-            Delivered::Queued(seq) => (0, *seq),
-            Delivered::Full => (1, 0),
-        };
+    let results = row.sent.results.iter().map(|result| match result {
+        Delivered::Queued(seq) => (0, *seq),
+        Delivered::Full => (1, 0),
+    });
+    for (status, seq) in results.chain([(2, row.sent.own_next)]) {
         value.push(status);
         value.extend(seq.to_be_bytes());
     }

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Opened, Place, codec};
 use crate::store::plan::RowMeta;
-use crate::store::write::{Channel, Delivered};
+use crate::store::write::{Channel, Sent};
 use crate::store::{Bytes, Page, QueueReads, QueuedRow, Read, RowContent, StoreError, Totals};
 
 /// The reading end.
@@ -61,16 +61,11 @@ impl QueueReads for LsmReads {
         })
     }
 
-    fn send_result(
-        &self,
-        sender: IdentityKey,
-        id: SendId,
-        now: u64,
-    ) -> Read<'_, Option<Vec<Delivered>>> {
+    fn send_result(&self, sender: IdentityKey, id: SendId, now: u64) -> Read<'_, Option<Sent>> {
         self.run(move |view| {
             let kept = view.snapshot.get(&view.opened.kept, codec::send(&sender, id))?;
             kept.filter(|value| !codec::is_over(value, now))
-                .map(|value| Ok(codec::get_send(&value)?.results))
+                .map(|value| Ok(codec::get_send(&value)?.sent))
                 .transpose()
         })
     }

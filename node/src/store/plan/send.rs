@@ -8,7 +8,7 @@ use quicproquo_schemas::limits::DEDUP_GRACE_SECS;
 use super::queue::{Incoming, Room};
 use super::{NewSend, Planner, SendRow, Share};
 use crate::store::Refusal;
-use crate::store::write::{Delivered, Delivery, Multicast, QueueWritten, Sender};
+use crate::store::write::{Delivered, Delivery, Multicast, QueueWritten, Sender, Sent};
 
 impl Delivery {
     /// Payload bytes of the row.
@@ -28,7 +28,7 @@ impl Planner<'_> {
         let key = (request.sender, request.id);
         if let Some(kept) = self.loaded.sends.get(&key) {
             return if kept.request == request.request {
-                Ok(QueueWritten::Sent(kept.results.clone()))
+                Ok(QueueWritten::Sent(kept.sent.clone()))
             } else {
                 Err(Refusal::BadSendId("the send id was used for another send"))
             };
@@ -55,6 +55,7 @@ impl Planner<'_> {
         let body = (sharers > 0 && !request.body.is_empty())
             .then(|| self.put_body(Arc::clone(&request.body), sharers));
         let expires_at = self.now + self.ttl(request.ttl_secs);
+        let own_next = self.loaded.queues.get(&request.sender).map_or(1, |own| own.next_seq);
         let results: Vec<Delivered> = request
             .deliveries
             .iter()
@@ -78,7 +79,8 @@ impl Planner<'_> {
 
         identity.last_send = identity.last_send.max(request.id);
         self.put_identity(request.sender, identity);
-        let row = SendRow { request: request.request, results: results.clone() };
+        let sent = Sent { results, own_next };
+        let row = SendRow { request: request.request, sent: sent.clone() };
         self.loaded.sends.insert(key, row.clone());
         self.effects.sends.push(NewSend {
             sender: request.sender,
@@ -86,7 +88,7 @@ impl Planner<'_> {
             row,
             expires_at: expires_at + u64::from(DEDUP_GRACE_SECS),
         });
-        Ok(QueueWritten::Sent(results))
+        Ok(QueueWritten::Sent(sent))
     }
 
     /// The room of each delivery. Each recipient comes once, so that only what waits for

@@ -30,6 +30,7 @@ impl Wanted {
             QueueWrite::Multicast(request) => {
                 self.identities.insert(request.sender);
                 self.sends.insert((request.sender, request.id));
+                self.queues.insert(request.sender);
                 self.queues.extend(request.deliveries.iter().map(|to| to.recipient));
             }
             QueueWrite::Ack(request) => {
