@@ -54,6 +54,7 @@ pub use notice::{BadNotice, Removal, RemovalNotice};
 pub use process::{ProcessError, Processed, Undecryptable};
 pub use repair::{BadRequest, RepairError, RepairRequest};
 pub use roles::Unauthorized;
+pub use windows::past_epochs;
 
 use crate::credential::identity_of;
 use crate::extension::{StandardContext, hybrid_of};

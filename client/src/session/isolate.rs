@@ -110,6 +110,7 @@ impl Actor {
         if slot.record.state != GroupState::Isolated {
             slot.record.isolated_from = None;
             slot.retries = 0;
+            self.judge_again(group);
             unit.record_changed(group);
             let data = EventData::GroupRepaired { reason: "readable".into() };
             self.append(unit, Some(group), unit.now_ms, data);

@@ -147,7 +147,9 @@ impl Actor {
             record.removed_in = epoch;
         }
         slot.heard_from.clear();
-        record.begin_epoch(unit.row.unwrap_or(self.positions.received_up_to), past_epochs);
+        // Others process the commit as a group of the former size.
+        let kept = past_epochs.min(quicproquo_core::group::past_epochs(record.members.len()));
+        record.begin_epoch(unit.row, kept);
         record.ended.push(unit.now_ms);
         let over = record.ended.len().saturating_sub(past_epochs);
         record.ended.drain(..over);

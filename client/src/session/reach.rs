@@ -14,12 +14,16 @@ use quicproquo_core::suite::Profile;
 use super::actor::Actor;
 use super::input::Input;
 use super::unit::Unit;
+use crate::model::GroupState;
 use crate::rpc::Request;
 use crate::store::{GroupRecord, StoreError};
 
 /// After so long the node is asked whether the rows that are waited for are there at all: they may
 /// have been fetched by somebody else.
 const LATE: Duration = Duration::from_secs(5);
+
+/// Stands for the epoch of a message that was encrypted before we were added to its group again.
+const ORPHAN: u64 = u64::MAX;
 
 /// Messages that the node has and whose rows before them have not all come.
 #[derive(Debug, Default)]
@@ -41,13 +45,13 @@ impl Reach {
 }
 
 impl GroupRecord {
-    /// Another epoch begins with the row of our queue at `position`, from which so many past ones
-    /// can be read.
-    pub(super) fn begin_epoch(&mut self, position: u64, past_epochs: usize) {
+    /// Another epoch begins with this row of our queue, from which so many past ones can be read.
+    pub(super) fn begin_epoch(&mut self, row: Option<u64>, past_epochs: usize) {
         /// Far more than are ever kept.
         const COMMITS: usize = 16;
         let past_epochs = u8::try_from(past_epochs).unwrap_or(u8::MAX);
-        self.commits.push((position, past_epochs));
+        // Where a commit came that had to wait is not known: before everything, to be sure.
+        self.commits.push((row.unwrap_or_default(), past_epochs));
         let over = self.commits.len().saturating_sub(COMMITS);
         self.commits.drain(..over);
     }
@@ -55,6 +59,13 @@ impl GroupRecord {
     /// Whether what was encrypted in `epoch`, and queued before our row `own_next`, came when no
     /// member could read that epoch any more. `None`: not known.
     fn is_too_late(&self, epoch: u64, own_next: u64) -> Option<bool> {
+        if epoch > self.epoch {
+            return None;
+        }
+        if epoch < self.joined_in {
+            // Of a former stay: who has come since is not to read it.
+            return Some(false);
+        }
         let since = usize::try_from(self.epoch.saturating_sub(epoch)).unwrap_or(usize::MAX);
         let unknown = since.saturating_sub(self.commits.len());
         let known = &self.commits[self.commits.len().saturating_sub(since)..];
@@ -137,8 +148,15 @@ impl Actor {
         let Some(outgoing) = self.outbox.get(&counter) else { return Ok(()) };
         let Some(seq) = outgoing.message() else { return Ok(()) };
         let (group, epoch) = (outgoing.record.group.clone(), outgoing.record.epoch);
-        let now = self.groups.get(&group).map(|slot| slot.record.epoch);
-        if now.is_some_and(|now| now != epoch) {
+        let record = self.groups.get(&group).map(|slot| &slot.record);
+        if record.is_some_and(|record| record.state == GroupState::Isolated) {
+            // Commits wait unread. The node is asked again when the group is well.
+            if let Some(outgoing) = self.outbox.get_mut(&counter) {
+                (outgoing.sent, outgoing.ask) = (true, false);
+            }
+            return Ok(());
+        }
+        if record.is_some_and(|record| record.epoch != epoch) {
             // What was said since has waited for this one.
             unit.touched.insert(group.clone());
             if self.was_missed(&group, epoch, own_next) {
@@ -156,6 +174,28 @@ impl Actor {
             self.message_sent(message, unit);
         }
         Ok(())
+    }
+
+    /// The group is well again: what was not judged meanwhile is asked about.
+    pub(super) fn judge_again(&mut self, group: &GroupId) {
+        for outgoing in self.outbox.values_mut() {
+            if outgoing.record.group == *group && outgoing.message().is_some() && outgoing.sent {
+                outgoing.relink();
+            }
+        }
+        self.reach.again.remove(group);
+    }
+
+    /// Another state takes the place of the one that these messages were encrypted with.
+    pub(super) fn orphan(&mut self, group: &GroupId, unit: &mut Unit) {
+        let owner = self.owner;
+        for (counter, outgoing) in &mut self.outbox {
+            let left = outgoing.record.parcel.is_some() && outgoing.message().is_some();
+            if outgoing.record.group == *group && left {
+                outgoing.record.epoch = ORPHAN;
+                unit.batch.outbox(owner, *counter, &outgoing.record);
+            }
+        }
     }
 
     fn was_missed(&self, group: &GroupId, epoch: u64, own_next: u64) -> bool {
@@ -199,5 +239,66 @@ impl Actor {
         for (_, counter, _) in messages.drain(first..) {
             self.renumber(counter, unit);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quicproquo_core::suite::Suite;
+
+    /// A group in this epoch, whose newest epochs began at these rows.
+    fn group(epoch: u64, rows: &[u64], past_epochs: usize) -> GroupRecord {
+        let mut record = GroupRecord::fresh(Suite::Native, Profile::Standard);
+        record.epoch = epoch;
+        for row in rows {
+            record.begin_epoch(Some(*row), past_epochs);
+        }
+        record
+    }
+
+    #[test]
+    fn the_commits_before_a_message_decide() {
+        let record = group(5, &[10, 20, 30, 40, 50], 3);
+        // Encrypted in epoch 0: unreadable once the fourth commit has come.
+        for (own_next, too_late) in [(0, false), (40, false), (41, true), (u64::MAX, true)] {
+            assert_eq!(record.is_too_late(0, own_next), Some(too_late), "before row {own_next}");
+        }
+        assert_eq!(record.is_too_late(1, 50), Some(false));
+        assert_eq!(record.is_too_late(1, 51), Some(true));
+        assert_eq!(record.is_too_late(2, u64::MAX), Some(false));
+        assert_eq!(record.is_too_late(5, u64::MAX), Some(false));
+    }
+
+    /// The commit by which a large group becomes a small one is processed by a large one.
+    #[test]
+    fn of_large_groups_fewer_epochs_can_be_read() {
+        let mut record = group(2, &[10, 20], 1);
+        assert_eq!(record.is_too_late(0, 20), Some(false));
+        assert_eq!(record.is_too_late(0, 21), Some(true));
+        record.begin_epoch(Some(30), 3);
+        record.epoch = 3;
+        assert_eq!(record.is_too_late(1, 31), Some(false));
+        assert_eq!(record.is_too_late(0, 31), Some(true));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_claimed() {
+        let rows: Vec<u64> = (1..=40).map(|n| n * 10).collect();
+        let record = group(40, &rows, 3);
+        assert_eq!(record.commits.len(), 16);
+        // The 20 commits after epoch 20 are known but for the first four.
+        assert_eq!(record.is_too_late(20, 245), None);
+        assert_eq!(record.is_too_late(20, 251), Some(true));
+        // A commit of which it is not known where it came counts as one before.
+        let mut record = group(3, &[10, 20, 30], 3);
+        record.begin_epoch(None, 3);
+        record.epoch = 4;
+        assert_eq!(record.is_too_late(0, 31), Some(true));
+        assert_eq!(record.is_too_late(0, 30), Some(false));
+        // Encrypted with a state that is gone.
+        assert_eq!(record.is_too_late(ORPHAN, 31), None);
+        record.joined_in = 2;
+        assert_eq!(record.is_too_late(1, u64::MAX), Some(false));
     }
 }

@@ -148,6 +148,7 @@ impl Actor {
     ) -> Result<(), StoreError> {
         let group = info.group_id.clone();
         self.replace_rows(&group, joined.writes, unit);
+        self.orphan(&group, unit);
         let Some(slot) = self.groups.get_mut(&group) else { return Ok(()) };
         slot.restart(joined.group);
         let members: Vec<_> =
@@ -164,6 +165,7 @@ impl Actor {
         record.proposed = None;
         record.ended.clear();
         record.commits.clear();
+        record.joined_in = info.epoch;
         record.recover();
         if let Some(pending) = pending {
             self.drop_outgoing(pending.counter, unit);

@@ -23,9 +23,21 @@ const KEPT_MS: u64 = 105 * DAY_MS;
 /// session.
 const MESSAGES: u32 = 1_000;
 /// Members who replace their keys at the same time leave so much time between them, on average.
-const UPDATES_APART: Duration = Duration::from_secs(3);
+const UPDATES_APART_MS: u64 = 3_000;
+/// Who is late waits for its turn so long at most.
+const LATE_MS: u64 = 10_000;
+/// Between two looks, in milliseconds.
+const SWEEP_MS: u64 = 3600 * 1000;
 /// Past epochs that are kept at most.
 const PAST_EPOCHS: u64 = 3;
+
+/// Members whose keys grow old together do not commit together: each waits for a part of a time that
+/// grows with the group, so that what others say is not overtaken by one commit after the other.
+fn turn_ms(record: &GroupRecord, own: &IdentityKey) -> u64 {
+    let others = record.members.len().saturating_sub(2) as u64;
+    let [part, ..] = *own.as_bytes();
+    others * UPDATES_APART_MS * u64::from(part) / 256
+}
 
 impl GroupRecord {
     /// Whether our keys in it are to be replaced.
@@ -82,7 +94,7 @@ impl Actor {
 
     /// Groups in which our keys are old get new ones, each on a day of its own.
     fn update_old_keys(&mut self, unit: &mut Unit) {
-        let now = unit.now_ms;
+        let (now, own) = (unit.now_ms, self.identity.key());
         let mut due = Vec::new();
         for (group, slot) in &mut self.groups {
             if slot.record.updated_at_ms == 0 {
@@ -91,9 +103,11 @@ impl Actor {
                 }
                 // Joined or made since the last look.
                 let spread = u64::from(group.as_bytes().first().copied().unwrap_or_default());
-                slot.record.updated_at_ms = now - REPLACED_MS / 256 * spread.min(255);
+                let made = now - REPLACED_MS / 256 * spread.min(255);
+                slot.record.updated_at_ms = made + turn_ms(&slot.record, &own);
                 unit.records.insert(group.clone());
-            } else if slot.record.has_old_keys(now) {
+            }
+            if slot.record.has_old_keys(now + SWEEP_MS) {
                 due.push(group.clone());
             }
         }
@@ -105,23 +119,23 @@ impl Actor {
     /// Our keys in a group that we have joined are those of a package that others may hold too.
     pub(super) fn update_soon(&mut self, group: &GroupId, unit: &mut Unit) {
         let Some(slot) = self.groups.get_mut(group) else { return };
-        slot.record.updated_at_ms = unit.now_ms.saturating_sub(REPLACED_MS).max(1);
+        let due = unit.now_ms + turn_ms(&slot.record, &self.identity.key());
+        slot.record.updated_at_ms = due.saturating_sub(REPLACED_MS).max(1);
         unit.record_changed(group);
         self.plan_update(group, unit);
     }
 
-    /// Members whose keys grew old together do not commit together: each waits for a part of a time
-    /// that grows with the group, so that what others say meanwhile is not overtaken by one commit
-    /// after the other.
+    /// Replaces our keys in a group when they are old: at once, or soon if that was a while ago, as
+    /// all may have come back together.
     fn plan_update(&mut self, group: &GroupId, unit: &mut Unit) {
         let Some(slot) = self.groups.get(group) else { return };
-        let others = u32::try_from(slot.record.members.len()).unwrap_or(u32::MAX).saturating_sub(2);
-        let part = u32::from(self.identity.key().as_bytes()[0]);
-        let pause = UPDATES_APART * others / 256 * part;
-        if pause.is_zero() {
+        let due = slot.record.updated_at_ms + REPLACED_MS;
+        let late = turn_ms(&slot.record, &self.identity.key()).min(LATE_MS);
+        let pause = due.checked_sub(unit.now_ms).unwrap_or(late);
+        if pause == 0 {
             return self.update_if_old(group, unit);
         }
-        self.after(pause, Input::UpdateKeys(group.clone()));
+        self.after(Duration::from_millis(pause), Input::UpdateKeys(group.clone()));
     }
 
     /// Our turn to replace our keys, if they are still the old ones.

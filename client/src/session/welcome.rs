@@ -139,6 +139,7 @@ impl Actor {
             inviter: Some((info.inviter, unit.now_ms)),
             known_group,
             watched_since: Some(info.epoch),
+            joined_in: info.epoch,
             ..GroupRecord::fresh(info.suite, info.profile)
         };
         let slot = Slot { mls: Some(Box::new(joined.group)), ..Slot::new(record) };

@@ -235,6 +235,7 @@ impl State {
         }
         account.last_send = account.last_send.max(id);
         let own_next = account.newest + 1;
+        let own_next = if self.old { 0 } else { own_next };
         let mut results = Vec::with_capacity(deliveries.len());
         for Delivery { recipient, prefix, include_body } in deliveries {
             let account = self.account(recipient);

@@ -38,6 +38,7 @@ pub(super) struct State {
     accounts: BTreeMap<IdentityKey, Account>,
     pub(super) names: BTreeMap<String, (IdentityKey, Vec<u8>)>,
     called: BTreeMap<IdentityKey, String>,
+    pub(super) old: bool,
 }
 
 /// A link of a session.
@@ -63,6 +64,7 @@ impl FakeNode {
             accounts: BTreeMap::new(),
             names: BTreeMap::new(),
             called: BTreeMap::new(),
+            old: false,
         };
         Self { state: Arc::new(Mutex::new(state)), links }
     }
@@ -152,6 +154,11 @@ impl FakeNode {
     /// Nothing is taken for a full queue: its owner gets a gap, senders are told.
     pub fn fill(&self, identity: &IdentityKey, full: bool) {
         self.state().account(identity).full = full;
+    }
+
+    /// From now on it says of no send what came before it, as nodes of former versions.
+    pub fn be_old(&self) {
+        self.state().old = true;
     }
 
     /// Whoever claims a key package of an identity gets its last-resort one.

@@ -44,6 +44,9 @@ pub(crate) struct GroupRecord {
     /// then on, the newest last.
     #[serde(default)]
     pub(crate) commits: Vec<(u64, u8)>,
+    /// The epoch in which we have joined, or were added again; 0: we have made the group.
+    #[serde(default)]
+    pub(crate) joined_in: u64,
     /// The state in which it was isolated, until it is well again.
     #[serde(default)]
     pub(crate) isolated_from: Option<GroupState>,
@@ -175,6 +178,7 @@ impl GroupRecord {
             proposed: None,
             ended: Vec::new(),
             commits: Vec::new(),
+            joined_in: 0,
             isolated_from: None,
             lost: None,
             forked: None,

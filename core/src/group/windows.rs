@@ -31,7 +31,8 @@ pub(super) fn ratchet() -> SenderRatchetConfiguration {
     SenderRatchetConfiguration::new(OUT_OF_ORDER, FORWARD)
 }
 
-pub(super) const fn past_epochs(members: usize) -> usize {
+/// How many past epochs members of a group of this size keep at most.
+pub const fn past_epochs(members: usize) -> usize {
     if members > LARGE { PAST_EPOCHS_LARGE } else { PAST_EPOCHS }
 }
 

@@ -8,6 +8,9 @@ use super::operation::{Kind, Operation};
 use super::oracle::Changes;
 use super::world::World;
 
+/// Epochs whose secrets members keep besides the one they are in.
+const PAST_EPOCHS: u64 = 3;
+
 /// A message that was sent.
 pub(super) struct Said {
     sender: usize,
@@ -61,7 +64,8 @@ impl World {
 
     /// Who was a member when a message was encrypted for the last time has it once, and from each
     /// sender in order. Nobody else has it. What could not be read came again, unless rows have
-    /// changed places.
+    /// changed places or its sender was removed before it came: who stays alone commits without
+    /// the queue.
     pub(super) fn judge_receivers(
         &mut self,
         sent: &BTreeMap<usize, Said>,
@@ -69,14 +73,17 @@ impl World {
     ) {
         let mut faults = Vec::new();
         for index in 0..self.members.len() {
-            let got = self.heard(index, sent, &mut faults);
+            let got = self.heard(index, sent, changes, &mut faults);
             let member = &self.members[index];
             let mut told = member.undecryptable.clone();
             for (number, said) in sent.iter().filter(|(_, said)| said.sender != index) {
                 let text = Operation::text(*number);
                 let none = Changes::new();
                 let changes = changes.get(&said.group).unwrap_or(&none);
-                let stay = stay(&member.key, self.made(index, &said.group), said.epoch, changes);
+                let was_in = |it: usize| {
+                    let key = &self.members[it].key;
+                    stay(key, self.made(it, &said.group), said.epoch, changes)
+                };
                 let count = got.get(number).copied().unwrap_or_default();
                 if self.is_disturbed(&said.group) {
                     if count > 1 {
@@ -87,15 +94,18 @@ impl World {
                 // The last member leaves without a commit.
                 let went = member.log.iter().any(|event| is_end(event, &said.group))
                     || self.declined(index, &said.group);
-                match (stay, count) {
+                match (was_in(index), count) {
                     (Some(_), 1) | (None, 0) => {}
                     (Some(Stay { left }), 0) => {
                         let late = told.iter().enumerate().filter_map(|(place, epochs)| {
                             let epoch = *epochs.get(&said.group)?;
                             (said.epoch < epoch).then_some((epoch, place))
                         });
+                        let parted = was_in(said.sender).and_then(|stay| stay.left);
+                        let gone = |at: u64| parted.is_some_and(|parted| parted <= at);
                         // The least late one: the others may be needed for younger messages.
-                        if let Some((_, place)) = late.min().filter(|_| member.swapped) {
+                        let late = late.filter(|(at, _)| member.swapped || gone(*at)).min();
+                        if let Some((_, place)) = late {
                             told.swap_remove(place);
                             self.verdict.told_losses += 1;
                         } else if left.is_none() && !went {
@@ -108,11 +118,14 @@ impl World {
                     }
                 }
             }
-            // What came again was encrypted in the epoch of the others, or later.
-            for (_, said) in sent.iter().filter(|(number, _)| got.contains_key(number)) {
+            // What came again was encrypted first when the others still had more commits before
+            // them than epochs are kept, and now in their epoch or a later one.
+            for (number, said) in sent.iter().filter(|(number, _)| got.contains_key(number)) {
+                let asked = self.operations[*number].epoch;
+                let between = asked + PAST_EPOCHS + 1..=said.epoch;
                 let known = |epochs: &BTreeMap<GroupId, u64>| epochs.get(&said.group).copied();
-                let first = told.iter().position(|it| known(it).is_some_and(|it| it <= said.epoch));
-                if let Some(place) = first {
+                let fits = |it: &_| known(it).is_some_and(|it| between.contains(&it));
+                if let Some(place) = told.iter().position(fits) {
                     told.swap_remove(place);
                 }
             }
@@ -163,6 +176,7 @@ impl World {
         &self,
         index: usize,
         sent: &BTreeMap<usize, Said>,
+        changes: &HashMap<GroupId, Changes>,
         faults: &mut Vec<String>,
     ) -> BTreeMap<usize, usize> {
         let name = self.members[index].name;
@@ -182,8 +196,14 @@ impl World {
             let sender = self.members[said.sender].key;
             // An old copy does not know that its message was sent, and sends it once more under the
             // same id.
-            let again = self.members[said.sender].restored;
-            if message.sender != sender || message.epoch != said.epoch && !again {
+            let copy = self.members[said.sender].restored;
+            // Nor does who was removed and comes back know what was read of what it had said.
+            let made = self.made(said.sender, &said.group);
+            let left = changes
+                .get(&said.group)
+                .and_then(|changes| stay(&sender, made, message.epoch, changes)?.left);
+            let back = left.is_some_and(|left| left <= said.epoch);
+            if message.sender != sender || message.epoch != said.epoch && !copy && !back {
                 faults.push(format!("{name} hears m{number} as of another"));
             }
             let newest = newest.entry((said.group.clone(), sender)).or_default();

@@ -17,6 +17,8 @@ pub struct Operation {
     pub kind: Kind,
     /// Where.
     pub group: Option<GroupId>,
+    /// The epoch of the group when it was asked for.
+    pub epoch: u64,
     /// The answer; none yet when a crash has swallowed it.
     pub answer: Option<Result<(), SessionError>>,
     /// An old copy of its member's database knows nothing of it.
@@ -64,7 +66,12 @@ impl World {
     /// A member asks for something and is answered, or dies.
     pub async fn ask(&mut self, member: usize, group: Option<GroupId>, kind: Kind) -> usize {
         let number = self.operations.len();
-        self.operations.push(Operation { member, kind, group, answer: None, forgotten: false });
+        let epoch = match &group {
+            Some(group) => self.epoch(member, group).await.unwrap_or_default(),
+            None => 0,
+        };
+        let (answer, forgotten) = (None, false);
+        self.operations.push(Operation { member, kind, group, epoch, answer, forgotten });
         self.members[member].unanswered.push_back(number);
         self.ask_again(member).await;
         self.quiet().await;

@@ -109,12 +109,9 @@ impl World {
     }
 
     /// The epoch of a group, as a member sees it.
-    ///
-    /// # Panics
-    /// When it does not know the group.
-    pub async fn epoch(&self, member: usize, group: &GroupId) -> u64 {
-        let (_, session) = self.members[member].running.as_ref().expect("it lives");
-        session.group(group).await.expect("the group").epoch
+    pub async fn epoch(&self, member: usize, group: &GroupId) -> Option<u64> {
+        let (_, session) = self.members[member].running.as_ref()?;
+        session.group(group).await.ok().map(|group| group.epoch)
     }
 
     /// Where a member stands in a group.
