@@ -303,17 +303,28 @@ impl Crowd {
             sleep(Duration::from_millis(250)).await;
         }
         for room in &self.rooms {
-            let mut groups = Vec::new();
-            for &bot in room.members.iter().chain(&room.guests) {
-                let path = format!("/v1/groups/{}", room.group);
-                let group = self.bots[bot].api.get(&path).await;
-                if group.status == 200 && group.json()["state"] == "active" {
-                    groups.push((bot, group.json()));
+            // Members replace their keys in their turn, also when all is said.
+            while let Err(wrong) = agree(&self.views(room).await) {
+                if Instant::now() > deadline {
+                    return Err(wrong);
                 }
+                sleep(Duration::from_millis(250)).await;
             }
-            agree(&groups)?;
         }
         Ok(())
+    }
+
+    /// A room as each of its members sees it.
+    async fn views(&self, room: &Room) -> Vec<(usize, serde_json::Value)> {
+        let mut groups = Vec::new();
+        for &bot in room.members.iter().chain(&room.guests) {
+            let path = format!("/v1/groups/{}", room.group);
+            let group = self.bots[bot].api.get(&path).await;
+            if group.status == 200 && group.json()["state"] == "active" {
+                groups.push((bot, group.json()));
+            }
+        }
+        groups
     }
 
     /// Judges what was said and heard so far.

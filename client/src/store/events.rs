@@ -88,7 +88,7 @@ impl Store {
                 }
                 Is::Received(None) | Is::Nothing => lost(owner, seq),
                 Is::About(kind, message) => match messages.get(&message).cloned() {
-                    Some(stored) if !stored.fits(&kind, seq) => lost(owner, seq),
+                    Some(stored) if !stored.fits(&kind) => lost(owner, seq),
                     Some(stored) => {
                         group = Some(stored.group.clone());
                         let message = stored.into_message(own, &names);

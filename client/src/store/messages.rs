@@ -112,12 +112,11 @@ impl StoredMessage {
         bind(&record::row(owner.0, self.seq), fixed.into_iter().chain(more))
     }
 
-    /// Whether an event of this kind at this position is about it.
-    pub(super) fn fits(&self, kind: &str, seq: u64) -> bool {
+    /// Whether an event of this kind, of those that have rows of their own, is about it.
+    pub(super) fn fits(&self, kind: &str) -> bool {
         match (kind, &self.delivery) {
             // What is damaged may be anything.
             _ if self.content.damaged => true,
-            ("message.received", _) => !self.own && seq == self.seq,
             ("message.sent", DeliveryState::Sent)
             | ("message.failed", DeliveryState::Failed { .. }) => self.own,
             _ => false,

@@ -184,7 +184,7 @@ impl QueueBackend for Lsm {
     }
 
     async fn load(&mut self, wanted: &Wanted, now: u64) -> Result<Loaded, StoreError> {
-        load::load(&self.place.opened()?, &self.heads, wanted, now)
+        load::load(&self.place.opened()?, &mut self.heads, wanted, now)
     }
 
     async fn load_shares(&mut self, wanted: &[ShareKey]) -> Result<Shares, StoreError> {

@@ -64,8 +64,8 @@ impl World {
 
     /// Who was a member when a message was encrypted for the last time has it once, and from each
     /// sender in order. Nobody else has it. What could not be read came again, unless rows have
-    /// changed places or its sender was removed before it came: who stays alone commits without
-    /// the queue.
+    /// changed places, its sender was removed before it came (who stays alone commits without the
+    /// queue), or its receiver was, and is back.
     pub(super) fn judge_receivers(
         &mut self,
         sent: &BTreeMap<usize, Said>,
@@ -102,7 +102,8 @@ impl World {
                             (said.epoch < epoch).then_some((epoch, place))
                         });
                         let parted = was_in(said.sender).and_then(|stay| stay.left);
-                        let gone = |at: u64| parted.is_some_and(|parted| parted <= at);
+                        // Who comes back has no secrets of its former stay.
+                        let gone = |at: u64| parted.into_iter().chain(left).any(|left| left <= at);
                         // The least late one: the others may be needed for younger messages.
                         let late = late.filter(|(at, _)| member.swapped || gone(*at)).min();
                         if let Some((_, place)) = late {
@@ -118,12 +119,17 @@ impl World {
                     }
                 }
             }
-            // What came again was encrypted first when the others still had more commits before
-            // them than epochs are kept, and now in their epoch or a later one.
-            for (number, said) in sent.iter().filter(|(number, _)| got.contains_key(number)) {
-                let asked = self.operations[*number].epoch;
-                let between = asked + PAST_EPOCHS + 1..=said.epoch;
-                let known = |epochs: &BTreeMap<GroupId, u64>| epochs.get(&said.group).copied();
+            // What came again was encrypted first more epochs before than are kept, and now in the
+            // epoch of the others or a later one; unless its sender had to go meanwhile, and was
+            // told that it has failed.
+            for (number, operation) in self.operations.iter().enumerate() {
+                let again = match sent.get(&number) {
+                    Some(said) => got.contains_key(&number).then_some(said.epoch),
+                    None => matches!(operation.kind, Kind::Send).then_some(u64::MAX),
+                };
+                let (Some(again), Some(group)) = (again, &operation.group) else { continue };
+                let between = operation.epoch + PAST_EPOCHS + 1..=again;
+                let known = |epochs: &BTreeMap<GroupId, u64>| epochs.get(group).copied();
                 let fits = |it: &_| known(it).is_some_and(|it| between.contains(&it));
                 if let Some(place) = told.iter().position(fits) {
                     told.swap_remove(place);

@@ -1,4 +1,4 @@
-//! Counters of queues that were changed lately, so that the next batch need not look them up.
+//! Counters of queues that were used lately, so that the next batch need not look them up.
 //!
 //! They follow a batch before it is committed: when one fails, all are forgotten.
 
@@ -27,6 +27,14 @@ impl Heads {
 
     pub(super) fn get(&self, recipient: &IdentityKey) -> Option<QueueRow> {
         self.0.get(recipient).copied()
+    }
+
+    /// Keeps what was looked up.
+    pub(super) fn keep(&mut self, recipient: IdentityKey, queue: QueueRow) {
+        if self.0.len() >= QUEUES {
+            self.clear();
+        }
+        self.0.insert(recipient, queue);
     }
 
     /// Follows a batch that is about to be committed.

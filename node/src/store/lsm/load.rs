@@ -12,7 +12,7 @@ use crate::store::write::Sender;
 
 pub(super) fn load(
     opened: &Opened,
-    heads: &Heads,
+    heads: &mut Heads,
     wanted: &Wanted,
     now: u64,
 ) -> Result<Loaded, StoreError> {
@@ -23,8 +23,10 @@ pub(super) fn load(
         }
     }
     for key in &wanted.queues {
-        let head = heads.get(key).map_or_else(|| queue(opened, key), |head| Ok(Some(head)));
-        if let Some(queue) = head? {
+        if let Some(head) = heads.get(key) {
+            loaded.queues.insert(*key, head);
+        } else if let Some(queue) = queue(opened, key)? {
+            heads.keep(*key, queue);
             loaded.queues.insert(*key, queue);
         }
     }

@@ -331,5 +331,8 @@ async fn counters_in_memory_are_those_of_the_store_and_not_too_many() {
     assert_eq!(heads.len(), 4_096);
     heads.apply(&many(5_000));
     assert_eq!(heads.len(), 0);
+    heads.apply(&many(4_096));
+    heads.keep(RECIPIENT, row);
+    assert_eq!(heads.len(), 1);
     half.backend.close();
 }
