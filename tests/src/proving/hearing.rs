@@ -119,18 +119,16 @@ impl World {
                     }
                 }
             }
-            // What came again was encrypted first more epochs before than are kept, and now in the
-            // epoch of the others or a later one; unless its sender had to go meanwhile, and was
-            // told that it has failed.
+            // What came again was asked for more epochs before than are kept, and so was what has
+            // failed because its sender had to go meanwhile.
             for (number, operation) in self.operations.iter().enumerate() {
+                let oldest = operation.epoch + PAST_EPOCHS + 1;
                 let again = match sent.get(&number) {
-                    Some(said) => got.contains_key(&number).then_some(said.epoch),
-                    None => matches!(operation.kind, Kind::Send).then_some(u64::MAX),
+                    Some(said) => said.epoch >= oldest,
+                    None => matches!(operation.kind, Kind::Send),
                 };
-                let (Some(again), Some(group)) = (again, &operation.group) else { continue };
-                let between = operation.epoch + PAST_EPOCHS + 1..=again;
-                let known = |epochs: &BTreeMap<GroupId, u64>| epochs.get(group).copied();
-                let fits = |it: &_| known(it).is_some_and(|it| between.contains(&it));
+                let Some(group) = operation.group.as_ref().filter(|_| again) else { continue };
+                let fits = |it: &BTreeMap<_, _>| it.get(group).is_some_and(|it| *it >= oldest);
                 if let Some(place) = told.iter().position(fits) {
                     told.swap_remove(place);
                 }
