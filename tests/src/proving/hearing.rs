@@ -120,17 +120,21 @@ impl World {
                 }
             }
             // What came again was asked for more epochs before than are kept, and so was what has
-            // failed because its sender had to go meanwhile.
+            // failed because its sender had to go meanwhile; it may have been overtaken once more.
             for (number, operation) in self.operations.iter().enumerate() {
-                let oldest = operation.epoch + PAST_EPOCHS + 1;
-                let again = match sent.get(&number) {
-                    Some(said) => said.epoch >= oldest,
-                    None => matches!(operation.kind, Kind::Send),
+                let newest = match (sent.get(&number), &operation.kind) {
+                    (Some(said), _) => said.epoch,
+                    (None, Kind::Send) => u64::MAX,
+                    (None, _) => continue,
                 };
-                let Some(group) = operation.group.as_ref().filter(|_| again) else { continue };
-                let fits = |it: &BTreeMap<_, _>| it.get(group).is_some_and(|it| *it >= oldest);
-                if let Some(place) = told.iter().position(fits) {
+                let Some(group) = &operation.group else { continue };
+                let mut oldest = operation.epoch + PAST_EPOCHS + 1;
+                while oldest <= newest {
+                    let epochs = told.iter().map(|epochs| epochs.get(group).copied());
+                    let late = epochs.enumerate().filter(|(_, epoch)| *epoch >= Some(oldest));
+                    let Some((place, _)) = late.min_by_key(|(_, epoch)| *epoch) else { break };
                     told.swap_remove(place);
+                    oldest += PAST_EPOCHS + 1;
                 }
             }
             if !told.is_empty() && !self.losses {
