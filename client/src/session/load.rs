@@ -23,7 +23,7 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 /// Reloads closer together than this are slowed down, in milliseconds.
 const RELOADS_APART_MS: u64 = 10_000;
 /// Between two sweeps.
-const SWEEP_PAUSE: Duration = Duration::from_hours(1);
+pub(super) const SWEEP_PAUSE: Duration = Duration::from_hours(1);
 /// Secrets of an epoch are kept for 24 h after its end at most, in milliseconds.
 const EPOCH_KEPT_MS: u64 = 24 * 3600 * 1000;
 /// A payload cannot come again after this, in milliseconds.

@@ -66,12 +66,12 @@ impl GroupRecord {
             // Of a former stay: who has come since is not to read it.
             return Some(false);
         }
-        let since = usize::try_from(self.epoch.saturating_sub(epoch)).unwrap_or(usize::MAX);
+        let since = usize::try_from(self.epoch - epoch).unwrap_or(usize::MAX);
         let unknown = since.saturating_sub(self.commits.len());
         let known = &self.commits[self.commits.len().saturating_sub(since)..];
-        let before = known.iter().take_while(|(position, _)| *position < own_next);
+        let mut before = known.iter().take_while(|(position, _)| *position < own_next);
         let mut passed = unknown;
-        let too_late = before.into_iter().any(|(_, past_epochs)| {
+        let too_late = before.any(|(_, past_epochs)| {
             passed += 1;
             passed > usize::from(*past_epochs)
         });

@@ -8,6 +8,7 @@ use quicproquo_core::kem::HybridSecret;
 
 use super::actor::Actor;
 use super::input::Input;
+use super::load::SWEEP_PAUSE;
 use super::unit::Unit;
 use crate::model::GroupState;
 use crate::rpc::Request;
@@ -26,8 +27,6 @@ const MESSAGES: u32 = 1_000;
 const UPDATES_APART_MS: u64 = 3_000;
 /// Who is late waits for its turn so long at most.
 const LATE_MS: u64 = 10_000;
-/// Between two looks, in milliseconds.
-const SWEEP_MS: u64 = 3600 * 1000;
 /// Past epochs that are kept at most.
 const PAST_EPOCHS: u64 = 3;
 
@@ -107,7 +106,7 @@ impl Actor {
                 slot.record.updated_at_ms = made + turn_ms(&slot.record, &own);
                 unit.records.insert(group.clone());
             }
-            if slot.record.has_old_keys(now + SWEEP_MS) {
+            if slot.record.has_old_keys(now + SWEEP_PAUSE.as_secs() * 1000) {
                 due.push(group.clone());
             }
         }
