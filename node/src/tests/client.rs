@@ -174,6 +174,7 @@ impl Client {
         Ok(Session {
             calls: answer.get_session()?,
             incarnation: who.incarnation,
+            own_next: std::cell::Cell::default(),
             last_send: SendId { incarnation: last.get_incarnation(), counter: last.get_counter() },
             acked_up_to: answer.get_acked_up_to(),
         })
@@ -323,6 +324,8 @@ pub(crate) struct Session {
     pub(super) calls: session::Client,
     pub(super) last_send: SendId,
     pub(super) acked_up_to: u64,
+    /// What the last answer to a send said came before it.
+    pub(super) own_next: std::cell::Cell<u64>,
     incarnation: u64,
 }
 
@@ -369,6 +372,7 @@ impl Session {
         }
         params.set_body(body);
         let answer = request.send().promise.await?;
+        self.own_next.set(answer.get()?.get_own_next());
         Ok(sent(answer.get()?.get_results()?))
     }
 
@@ -379,6 +383,7 @@ impl Session {
         id.set_counter(counter);
         let answer = request.send().promise.await.unwrap();
         let answer = answer.get().unwrap();
+        self.own_next.set(answer.get_own_next());
         answer.get_known().then(|| sent(answer.get_results().unwrap()))
     }
 

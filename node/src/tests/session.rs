@@ -50,12 +50,21 @@ fn a_send_id_is_answered_word_for_word_and_never_means_two_sends() {
         assert_eq!(session.send_result(7).await, Some(first));
         let other = session.send(7, &[&bob], b"", b"twice").await;
         assert_eq!(code(other), ErrorCode::BadSendId);
+        // What came before it is told by its place among the sender's own rows.
+        let mut places = Vec::new();
+        for (counter, to) in [(8, &alice), (9, &bob), (7, &bob)] {
+            session.send(counter, &[to], b"", b"once").await.unwrap();
+            places.push(session.own_next.get());
+        }
+        assert!(session.send_result(9).await.is_some());
+        places.push(session.own_next.get());
+        assert_eq!(places, [1, 2, 1, 2]);
         let session = client.authenticate(&Who { attempt: 2, ..alice.clone() }).await.unwrap();
-        assert_eq!((session.last_send.incarnation, session.last_send.counter), (1, 7));
-        let twice = session.send(8, &[&bob, &bob], b"", b"x").await;
+        assert_eq!((session.last_send.incarnation, session.last_send.counter), (1, 9));
+        let twice = session.send(10, &[&bob, &bob], b"", b"x").await;
         assert_eq!(code(twice), ErrorCode::BadRequest);
-        assert_eq!(code(session.send(8, &[], b"", b"x").await), ErrorCode::Empty);
-        assert_eq!(code(session.send(8, &[&bob], b"", b"").await), ErrorCode::Empty);
+        assert_eq!(code(session.send(10, &[], b"", b"x").await), ErrorCode::Empty);
+        assert_eq!(code(session.send(10, &[&bob], b"", b"").await), ErrorCode::Empty);
         node.stop().await;
     });
 }

@@ -9,9 +9,10 @@ use quicproquo_schemas::id::{IdentityKey, Instance, SendId};
 
 use super::*;
 use crate::delivery::order::Order;
-use crate::store::plan::{QueueHalf, QueueLimits};
+use crate::store::plan::{QueueHalf, QueueLimits, SendRow};
 use crate::store::write::{
-    Authenticate, Delivery, Enqueue, Multicast, QueueWrite, QueueWritten, Remove, Sender,
+    Authenticate, Delivered, Delivery, Enqueue, Multicast, QueueWrite, QueueWritten, Remove,
+    Sender, Sent,
 };
 use crate::store::{Page, QueueReads, RowContent};
 use crate::writer::Half;
@@ -335,4 +336,16 @@ async fn counters_in_memory_are_those_of_the_store_and_not_too_many() {
     heads.keep(RECIPIENT, row);
     assert_eq!(heads.len(), 1);
     half.backend.close();
+}
+
+/// A send of a former version was kept without the place of its sender.
+#[test]
+fn kept_sends_of_former_versions_read() {
+    let results = vec![Delivered::Queued(7), Delivered::Full];
+    let row = SendRow { request: [3; 32], sent: Sent { results, own_next: 9 } };
+    let value = codec::put_send(&row, NOW);
+    assert_eq!(codec::get_send(&value).unwrap(), row);
+    let former = codec::get_send(&value[..value.len() - 9]).unwrap();
+    assert_eq!((former.sent.results, former.sent.own_next), (row.sent.results, 0));
+    assert!(codec::get_send(&value[..value.len() - 1]).is_err());
 }
