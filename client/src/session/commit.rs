@@ -86,6 +86,10 @@ impl Actor {
             if slot.is_some_and(waits) {
                 return Ok(());
             }
+            // What is still to come of the backlog may be what the intent wants, or undo it.
+            if self.uplink.draining && slot.is_some_and(|slot| slot.record.epoch > 0) {
+                return Ok(());
+            }
             // An old copy can still be left, and whoever is lost be added again.
             let blocked = slot.is_some_and(Slot::blocks);
             let may = |spec: &IntentSpec| {

@@ -91,9 +91,7 @@ impl Actor {
                 self.send_result(counter, result, unit).await?;
             }
             Input::Drained { result: Ok(true), .. } | Input::DrainedLongEnough { .. } => {
-                self.uplink.draining = false;
-                self.doubt_buffered(unit);
-                self.plan_asks(unit.now_ms);
+                self.backlog_read(unit);
             }
             Input::Drained { result: Err(_), .. } => self.after(RETRY, Input::AskDrained),
             Input::AskDrained if self.uplink.up && self.uplink.draining => self.ask_drained(),

@@ -267,9 +267,21 @@ impl Actor {
         let stock = |answer| Request::KeyPackageStock { answer };
         let input = |result| Input::Stock { replaced: None, result };
         self.jobs.push(self.uplink.ask(stock, input));
-        let intents: Vec<_> = self.intents.values().map(|intent| intent.group.clone()).collect();
-        self.uplink.wake.extend(intents);
+        self.wake_intents();
         self.ask_names();
+    }
+
+    /// Lets every group with an open intent go on.
+    fn wake_intents(&mut self) {
+        self.uplink.wake.extend(self.intents.values().map(|intent| intent.group.clone()));
+    }
+
+    /// The backlog of this link is read, or has taken too long.
+    pub(super) fn backlog_read(&mut self, unit: &mut Unit) {
+        self.uplink.draining = false;
+        self.wake_intents();
+        self.doubt_buffered(unit);
+        self.plan_asks(unit.now_ms);
     }
 
     /// Displaced, or the task of the link is gone.

@@ -3,6 +3,7 @@
 //! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
 
 mod ages;
+mod backlog;
 mod branches;
 mod crash_points;
 mod failing_writes;
