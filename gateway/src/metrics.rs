@@ -169,16 +169,11 @@ impl Metrics {
     }
 
     /// Counts a reader of the log until it has gone.
-    pub(crate) fn stream(&self, door: Door) -> InFlight {
-        let open = self.streams.get_or_create(&AtDoor { door }).clone();
+    pub(crate) fn reader(&self, door: Door) -> ReaderCounts {
+        let open = self.streams.get_or_create_owned(&AtDoor { door });
         open.inc();
-        InFlight(open)
-    }
-
-    /// Counts an event that is handed to a reader who was waiting for it.
-    pub(crate) fn delivered(&self, door: Door, occurred_at_ms: u64) {
-        let took = Duration::from_millis(now_ms().saturating_sub(occurred_at_ms));
-        self.deliveries.get_or_create(&AtDoor { door }).observe(took.as_secs_f64());
+        let deliveries = self.deliveries.get_or_create_owned(&AtDoor { door });
+        ReaderCounts { _open: InFlight(open), deliveries }
     }
 
     /// The page, in the text format of `OpenMetrics` 1.0.
@@ -228,8 +223,7 @@ pub fn metrics_example() -> String {
     let metrics = Metrics::new();
     metrics.answered(&http::Method::GET, "/v1/me", 200, Duration::ZERO);
     for door in [Door::WebSocket, Door::Sse, Door::Poll, Door::Matrix] {
-        drop(metrics.stream(door));
-        metrics.delivered(door, now_ms());
+        metrics.reader(door).delivered(now_ms());
     }
     for (link, _) in LINKS {
         metrics.bots.get_or_create(&Link { link }).set(0);
@@ -247,6 +241,21 @@ pub(crate) struct InFlight(Gauge);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// A reader of the log, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ReaderCounts {
+    _open: InFlight,
+    deliveries: Histogram,
+}
+
+impl ReaderCounts {
+    /// Counts an event that is handed to a reader who was waiting for it.
+    pub(crate) fn delivered(&self, occurred_at_ms: u64) {
+        let took = Duration::from_millis(now_ms().saturating_sub(occurred_at_ms));
+        self.deliveries.observe(took.as_secs_f64());
     }
 }
 

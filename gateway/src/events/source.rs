@@ -9,7 +9,7 @@ use super::consumers::{Connection, Delivery, Terms};
 use super::filter::Filter;
 use super::frames::Outgoing;
 use crate::auth::{Bot, Scope};
-use crate::metrics::{Door, InFlight};
+use crate::metrics::{Door, ReaderCounts};
 use crate::model::{EventDto, Wanted};
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
@@ -65,9 +65,7 @@ pub(crate) struct Source {
     idle: bool,
     /// What comes next was waited for.
     waited: bool,
-    state: AppState,
-    door: Door,
-    _open: InFlight,
+    counts: ReaderCounts,
 }
 
 #[derive(Debug)]
@@ -123,9 +121,7 @@ impl Source {
             from,
             idle: false,
             waited: false,
-            state: state.clone(),
-            door,
-            _open: state.metrics.stream(door),
+            counts: state.metrics.reader(door),
         })
     }
 
@@ -138,7 +134,7 @@ impl Source {
         let waited = std::mem::take(&mut self.waited);
         let count = |event: &Event| {
             if waited {
-                self.state.metrics.delivered(self.door, event.occurred_at_ms);
+                self.counts.delivered(event.occurred_at_ms);
             }
         };
         match &mut self.from {

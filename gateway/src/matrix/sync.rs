@@ -21,7 +21,7 @@ use super::translate::{Room, Translation, is_in};
 use crate::auth::Scope;
 use crate::events::Filter as Limits;
 use crate::extract::Params;
-use crate::metrics::Door;
+use crate::metrics::{Door, ReaderCounts};
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
@@ -48,8 +48,8 @@ pub(super) async fn sync(
     caller.bot.need(Scope::MessagesRead)?;
     let filter = Filter::load(&state, &caller, params.filter.as_deref()).await?;
     let limits = Limits::parse(None, None, &caller.bot.grant)?;
-    let _open = state.metrics.stream(Door::Matrix);
-    let reader = Reader { caller: &caller, state: &state, filter, limits };
+    let counts = state.metrics.reader(Door::Matrix);
+    let reader = Reader { caller: &caller, state: &state, filter, limits, counts };
     let full = params.full_state.as_deref() == Some("true");
     // Some clients say so before the first sync.
     match params.since.as_deref().filter(|since| !since.is_empty()) {
@@ -67,6 +67,7 @@ struct Reader<'a> {
     state: &'a AppState,
     filter: Filter,
     limits: Limits,
+    counts: ReaderCounts,
 }
 
 impl Reader<'_> {
@@ -158,7 +159,7 @@ impl Reader<'_> {
                     return Ok(done);
                 }
                 if waited {
-                    self.state.metrics.delivered(Door::Matrix, event.occurred_at_ms);
+                    self.counts.delivered(event.occurred_at_ms);
                 }
                 translation.take(event).await?;
             }
