@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod circle;
+mod crowd;
 mod doors;
 mod ear;
 mod echo;

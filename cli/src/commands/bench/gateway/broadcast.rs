@@ -8,15 +8,15 @@ use tokio_util::bytes::Bytes;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::super::Sample;
-use super::ear::{Ear, in_time, text_frame};
-use crate::clock::Stopwatch;
+use super::crowd::Crowd;
+use super::ear::{Ear, text_frame};
 use crate::exit::Failure;
 
 /// Connections that hear nothing but what they are told.
 pub(super) struct Broadcast {
     tell: watch::Sender<Bytes>,
     frame: Bytes,
-    ears: Vec<Ear>,
+    crowd: Crowd,
     _serving: Vec<AbortOnDropHandle<()>>,
 }
 
@@ -36,25 +36,18 @@ impl Broadcast {
             let told = tasks.spawn(repeat(stream, tell.subscribe()));
             serving.push(AbortOnDropHandle::new(told));
         }
-        Ok(Self { tell, frame: text_frame(text).into(), ears, _serving: serving })
+        Ok(Self { tell, frame: text_frame(text).into(), crowd: Crowd::of(ears), _serving: serving })
     }
 
     /// Nanoseconds until each has it, one time after the other.
     pub(super) async fn hear(&mut self, count: usize) -> Result<Vec<Sample>, Failure> {
         let mut rounds = Vec::new();
         for _ in 0..count {
-            let watch = Stopwatch::start();
-            let hears = self.ears.iter_mut().map(|ear| async move {
-                ear.hear().await?;
-                Ok::<_, Failure>(watch.nanos())
-            });
             let tell = async {
                 self.tell.send_replace(self.frame.clone());
                 Ok(())
             };
-            let hears = in_time(futures::future::try_join_all(hears));
-            let (heard, ()) = tokio::try_join!(hears, tell)?;
-            rounds.push(heard.into());
+            rounds.push(self.crowd.hear(tell).await?);
         }
         Ok(rounds)
     }

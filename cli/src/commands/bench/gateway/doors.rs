@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::super::Sample;
 use super::super::host::resident;
 use super::circle::{Bot, Circle, Load, message};
+use super::crowd::Crowd;
 use super::ear::{Ear, in_time};
 use crate::clock::Stopwatch;
 use crate::exit::Failure;
@@ -31,7 +32,7 @@ async fn open(gateway: SocketAddr, bot: &Bot, count: usize) -> Result<Vec<Ear>, 
 
 /// Many sockets of one bot.
 pub(super) struct Hall {
-    ears: Vec<Ear>,
+    crowd: Crowd,
     /// Memory of this process for each, in KiB, while nothing happens: the gateway's end of the
     /// connection, and a little of the bench's.
     pub(super) kib_each: f64,
@@ -50,16 +51,15 @@ impl Hall {
         tokio::time::sleep(Duration::from_millis(200)).await;
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let kib_each = (resident() - before) * 1024.0 / (count - count / 10) as f64;
-        Ok(Self { ears, kib_each })
+        Ok(Self { crowd: Crowd::of(ears), kib_each })
     }
 
     /// The text of a frame that has a message; every socket has it then.
     pub(super) async fn frame(&mut self, circle: &Circle) -> Result<Vec<u8>, Failure> {
         let body = message(0);
         let said = circle.speaker().post(circle.messages(), &body);
-        let frames = futures::future::try_join_all(self.ears.iter_mut().map(Ear::frame));
-        let (mut frames, _) = tokio::try_join!(frames, said)?;
-        frames.pop().ok_or_else(|| Failure::other("no sockets"))
+        let (frame, _) = tokio::try_join!(self.crowd.frame(), said)?;
+        Ok(frame)
     }
 
     /// Nanoseconds from the call until each socket has the message, one message after the other.
@@ -71,15 +71,8 @@ impl Hall {
         let mut rounds = Vec::new();
         for n in 0..count {
             let body = message(n);
-            let watch = Stopwatch::start();
-            let hears = self.ears.iter_mut().map(|ear| async move {
-                ear.hear().await?;
-                Ok(watch.nanos())
-            });
-            let heard = in_time(futures::future::try_join_all(hears));
-            let said = circle.speaker().post(circle.messages(), &body);
-            let (heard, _) = tokio::try_join!(heard, said)?;
-            rounds.push(heard.into());
+            let said = async { circle.speaker().post(circle.messages(), &body).await.map(drop) };
+            rounds.push(self.crowd.hear(said).await?);
         }
         Ok(rounds)
     }
