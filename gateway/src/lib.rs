@@ -13,6 +13,9 @@ pub mod door;
 mod error;
 mod events;
 mod extract;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod idempotency;
 mod matrix;

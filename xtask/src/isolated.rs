@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 const LOOM: &str = "node/loom";
-const FUZZ: [&str; 3] = ["core/fuzz", "client/fuzz", "node/fuzz"];
+const FUZZ: [&str; 4] = ["core/fuzz", "client/fuzz", "node/fuzz", "gateway/fuzz"];
 
 /// Explores the loom models of the node's concurrent cores.
 pub(crate) fn loom() -> Result<()> {

@@ -65,7 +65,7 @@ enum Task {
     Loom,
     /// Run the fuzzers; needs cargo-fuzz.
     Fuzz {
-        /// One of `core`, `client` or `node`'s `fuzz/fuzz_targets`; all of them when absent.
+        /// One of `core`, `client`, `node` or `gateway`'s `fuzz/fuzz_targets`; all of them when absent.
         target: Option<String>,
         /// Seconds for each target.
         #[arg(long, default_value_t = 60)]

@@ -1,0 +1,6 @@
+//! See `quicproquo_gateway::fuzzing::ws_frame`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| quicproquo_gateway::fuzzing::ws_frame(data));
