@@ -47,7 +47,7 @@ impl Answer {
         let body = self.expect(status);
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
         let kind = body["type"].as_str().unwrap_or_default();
-        assert!(kind.ends_with(slug), "type is {kind}, expected ..{slug}: {}", self.text);
+        assert_eq!(kind, format!("urn:quicproquo:problem:{slug}"), "{}", self.text);
         assert_eq!(body["status"], status, "{}", self.text);
         for field in ["title", "instance"] {
             assert!(body[field].is_string(), "a problem has a {field}: {}", self.text);

@@ -49,7 +49,7 @@ async fn mistakes_get_the_right_problem() {
     api.get("/v1/bots").await.expect_problem(403, "bot-token-refused");
 
     // What does not exist.
-    api.get("/v1/nothing").await.expect_problem(404, "not-found");
+    api.get("/v1/nothing").await.expect_problem(404, "route-not-found");
     api.get(&format!("/v1/groups/{nowhere}")).await.expect_problem(404, "group-not-found");
     api.get(&format!("{send}/{}", "00".repeat(16))).await.expect_problem(404, "message-not-found");
     let unknown = api.post("/v1/groups", &json!({ "name": "x", "members": ["nobody-here"] })).await;
