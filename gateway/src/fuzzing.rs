@@ -27,9 +27,17 @@ pub fn rest_json(bytes: &[u8]) {
 fn takes(bytes: &[u8]) -> bool {
     let Some((which, text)) = bytes.split_first() else { return false };
     match which % 19 {
-        0 => body::<NewMessage>(text).is_some_and(|message| {
-            message.parse().inspect_err(refused).is_ok_and(|message| !message.kind.is_empty())
-        }),
+        0 => match body::<NewMessage>(text).map(NewMessage::parse) {
+            Some(Ok(message)) => {
+                assert!(!message.kind.is_empty(), "a message has a type");
+                true
+            }
+            Some(Err(problem)) => {
+                refused(&problem);
+                false
+            }
+            None => false,
+        },
         1 => body::<MessageEdit>(text).is_some(),
         2 => body::<NewReaction>(text).is_some(),
         3 => body::<ReadMarker>(text).is_some(),
