@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{book, codegen, install, isolated, openapi, reference, sdk, shell, sources, tidy};
+use crate::{
+    book, codegen, install, isolated, openapi, problems, reference, sdk, shell, sources, tidy,
+};
 use tally::Tally;
 
 /// Runs every step, stops at the first that fails, and prints how long each took. The last line
@@ -23,6 +25,7 @@ pub(crate) fn run(install: bool) -> Result<()> {
     gate.step("openapi", || openapi::run(true))?;
     gate.step("sdk", || sdk::run(true))?;
     gate.step("reference", || reference::run(true))?;
+    gate.step("problems", || problems::run(true))?;
     gate.step("docs", docs)?;
     gate.step("book", book::run)?;
     gate.step("loom", isolated::loom)?;

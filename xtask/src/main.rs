@@ -8,6 +8,7 @@ mod isolated;
 mod long;
 mod mutants;
 mod openapi;
+mod problems;
 mod reference;
 mod sdk;
 mod shell;
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::Openapi { check } => openapi::run(check),
         Task::Sdk { check } => sdk::run(check),
-        Task::Reference { check } => reference::run(check),
+        Task::Reference { check } => reference::run(check).and_then(|()| problems::run(check)),
         Task::Book => book::run(),
         Task::Tidy => tidy::run(),
         Task::Ci { install } => ci::run(install),
