@@ -16,6 +16,7 @@ pub(crate) use consumers::{Connection, Consumers, Delivery, Standing, Terms, rea
 pub(crate) use filter::Filter;
 pub(crate) use frames::{Incoming, Outgoing};
 pub(crate) use poll::poll;
+pub(crate) use source::with_ends;
 pub(crate) use sse::{LAST_EVENT_ID, sse, wants_sse};
 pub(crate) use ticket::Tickets;
 pub(crate) use websocket::{Caller, upgrade};

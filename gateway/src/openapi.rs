@@ -2,6 +2,7 @@
 
 mod examples;
 mod finish;
+mod headers;
 mod responses;
 #[cfg(test)]
 mod tests;

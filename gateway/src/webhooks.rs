@@ -128,15 +128,29 @@ impl Webhooks {
 
     /// Disables a webhook whose target wants nothing more. Its events wait in the log.
     async fn disable(&self, state: &AppState, webhook_id: &str, reason: &str) {
+        let change = |settings: &mut Settings| {
+            settings.state = WebhookState::Disabled;
+            settings.reason = Some(reason.to_owned());
+        };
+        self.note(state, webhook_id, change).await;
+    }
+
+    /// Tells the owner of a webhook that goes on that it has lost something.
+    async fn note_loss(&self, state: &AppState, webhook_id: &str, reason: &str) {
+        let change = |settings: &mut Settings| settings.reason = Some(reason.to_owned());
+        self.note(state, webhook_id, change).await;
+    }
+
+    /// Keeps what the gateway itself has changed.
+    async fn note(&self, state: &AppState, webhook_id: &str, change: impl FnOnce(&mut Settings)) {
         let row = {
             let mut all = self.lock();
             let Some(hook) = all.get_mut(webhook_id) else { return };
-            hook.row.settings.state = WebhookState::Disabled;
-            hook.row.settings.reason = Some(reason.to_owned());
+            change(&mut hook.row.settings);
             hook.row.clone()
         };
         if let Err(error) = state.store.put_webhook(&row, None).await {
-            tracing::error!(%error, "cannot write that a webhook is disabled");
+            tracing::error!(%error, "cannot write how a webhook goes on");
         }
     }
 

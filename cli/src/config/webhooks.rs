@@ -82,3 +82,29 @@ fn parse(targets: &[String]) -> Result<WebhookTargets, Failure> {
     WebhookTargets::parse(targets)
         .map_err(|error| Failure::usage(format!("http.webhooks.targets: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retries(text: &str) -> Result<Vec<Duration>, String> {
+        let file = toml::from_str(text).unwrap();
+        let loaded = Webhooks::load(WebhooksLayer::default(), file);
+        let webhooks = loaded.map_err(|failure| failure.to_string())?;
+        let mut config = GatewayConfig::new("data");
+        webhooks.apply(&mut config).map_err(|failure| failure.to_string())?;
+        Ok(config.webhook_retries)
+    }
+
+    #[test]
+    fn pauses_are_those_of_standard_webhooks_unless_others_are_given() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let hours = [2, 5, 10, 14, 20, 24].map(|count| minutes(60 * count));
+        let first = [Duration::from_secs(5), minutes(5), minutes(30)];
+        assert_eq!(retries(""), Ok([first.as_slice(), &hours].concat()));
+        assert_eq!(retries("retries = [\"1s\", \"2m\"]"), Ok(vec![minutes(1) / 60, minutes(2)]));
+        assert_eq!(retries("retries = []"), Ok(Vec::new()));
+        let ten = format!("retries = [{}]", "\"1s\",".repeat(10));
+        assert!(retries(&ten).unwrap_err().contains("at most 9"));
+    }
+}

@@ -163,5 +163,5 @@ function tokenTable(bot, tokens, place, signal) {
         await showDetail(place, bot.bot_id, signal);
       } catch (error) { notice(error.message, true); }
     } }, "Revoke")]);
-  return table("Who may act as this bot", ["Token", "May", "Issued", "Ends", ""], rows);
+  return table("Who may act as this bot", ["Token", "May", "Issued", "Ends", "Revoke"], rows);
 }

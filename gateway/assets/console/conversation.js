@@ -14,7 +14,7 @@ export class Conversation {
     this.seen = new Set();
     this.replyTo = null;
     this.title = element("h2");
-    this.list = element("ol", { role: "log", "aria-label": "Messages", tabindex: "0" });
+    this.list = element("div", { role: "log", "aria-label": "Messages", tabindex: "0" });
     this.older = element("button", { type: "button", class: "plain", hidden: true, onclick: () => this.loadOlder() }, "Earlier messages");
     place.replaceChildren(this.title, this.older, this.list, this.form());
     this.setGroup(group);
@@ -132,7 +132,7 @@ export class Conversation {
     const state = mine ? states[message.delivery.state] : undefined;
     const warning = message.security.trust === "changed" ? "another key than before" : undefined;
     const marks = [state, warning, message.edited_at ? "edited" : undefined].filter(Boolean);
-    return element("li", { class: mine ? "message mine" : "message" },
+    return element("article", { class: mine ? "message mine" : "message" },
       element("div", { class: "about" }, element("b", {}, name), when(message.sent_at),
         ...marks.map((mark) => element("span", {}, mark)),
         element("button", { type: "button", onclick: () => this.answer(message), "aria-label": `Answer ${name}` }, "Answer")),

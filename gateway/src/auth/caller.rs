@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use quicproquo_client::clock::now_ms;
+use http::{Extensions, HeaderMap};
 use quicproquo_client::{GroupId, Session};
 
 use super::{Grant, Scope, Token};
@@ -69,7 +68,9 @@ impl FromRequestParts<AppState> for Bot {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        Self::of_token(state, &presented(&parts.headers)?)
+        let bot = Self::of_token(state, &presented(&parts.headers)?)?;
+        parts.extensions.insert(Arc::clone(&bot.grant));
+        Ok(bot)
     }
 }
 
@@ -85,14 +86,20 @@ impl Bot {
             return Err(Problem::new(Kind::AdminTokenRefused));
         }
         let grant = state.tokens.find(&hash).ok_or(Problem::new(Kind::TokenInvalid))?;
-        if grant.is_expired(now_ms()) {
-            return Err(Problem::new(Kind::TokenExpired));
-        }
+        grant.check()?;
         let record = state.bots.find(&grant.bot_id).ok_or(Problem::new(Kind::TokenInvalid))?;
         let session =
             state.client.session(&record.identity).ok_or(Problem::new(Kind::BotStopped))?;
         Ok(Self { record, grant, session })
     }
+}
+
+/// What the token of a request permits may be over when its body has come at last.
+///
+/// # Errors
+/// As [`Grant::check`].
+pub(crate) fn still_valid(extensions: &Extensions) -> Result<(), Problem> {
+    extensions.get::<Arc<Grant>>().map_or(Ok(()), |grant| grant.check())
 }
 
 /// The token of a request, from `Authorization` or, for browsers, the WebSocket subprotocols.

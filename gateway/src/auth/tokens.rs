@@ -56,6 +56,17 @@ impl Grant {
         self.expires_at_ms.is_some_and(|end| end <= now_ms)
     }
 
+    /// Refuses what is valid no more.
+    ///
+    /// # Errors
+    /// `TokenInvalid` when it was revoked, `TokenExpired`.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        if self.revoked.is_cancelled() {
+            return Err(Problem::new(Kind::TokenInvalid));
+        }
+        if self.is_expired(now_ms()) { Err(Problem::new(Kind::TokenExpired)) } else { Ok(()) }
+    }
+
     /// Waits until it is valid no more: revoked, or over.
     pub(crate) async fn ended(&self) {
         let over = async {

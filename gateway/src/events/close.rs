@@ -31,6 +31,7 @@ impl End {
         match problem.kind() {
             Kind::TokenMissing | Kind::TokenInvalid | Kind::TokenExpired => Self::TOKEN,
             Kind::ScopeMissing | Kind::GroupNotAllowed | Kind::AdminTokenRefused => Self::FORBIDDEN,
+            Kind::CursorExpired => Self::EXPIRED,
             Kind::BotStopped => Self::RESTART,
             kind if kind.status().is_client_error() => Self::REFUSED,
             _ => Self::INTERNAL,

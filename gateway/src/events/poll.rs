@@ -52,15 +52,7 @@ pub(crate) async fn poll(
 
 /// `next` is always there: a poller goes on from it even when nothing came.
 fn answer(items: Vec<EventDto>, next: Cursor, params: &PollParams) -> Reply<List<EventDto>> {
-    let mut link = format!("/v1/events?after={next}");
-    for (name, value) in [("types", &params.types), ("groups", &params.groups)] {
-        if let Some(value) = value {
-            link.push('&');
-            link.push_str(name);
-            link.push('=');
-            link.push_str(value);
-        }
-    }
+    let link = params.next_page(next);
     let reply = Reply::new(StatusCode::OK, List { items, next: Some(next.to_string()) });
     // A consumer's next page is where its acknowledgements are, not behind a cursor.
     reply.next_page(params.consumer.is_none().then_some(link))

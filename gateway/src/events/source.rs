@@ -92,6 +92,7 @@ impl Source {
         let tail = bot.session.tail();
         let position = wanted.after.unwrap_or(*tail.borrow());
         let from = match wanted.consumer {
+            None if position > *tail.borrow() => return Err(Problem::new(Kind::CursorInvalid)),
             None => From::Log { position, filter },
             Some(name) => {
                 let most = limit.unwrap_or(wanted.prefetch);

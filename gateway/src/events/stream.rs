@@ -236,9 +236,17 @@ impl Stream {
     }
 
     async fn beat(&mut self, socket: &mut WebSocket) -> Result<(), End> {
-        if self.last_heard.elapsed() > SILENCE {
+        let now = Instant::now();
+        // While so much is being sent, nothing is read from the socket.
+        if self.sends.len() >= MAX_SENDS {
+            self.last_heard = now;
+        }
+        let end = self.last_heard + SILENCE;
+        if end <= now {
             return Err(End::Gone);
         }
+        // Who has answered nothing by then is not given a whole beat more.
+        self.heartbeat.reset_at(end.min(now + HEARTBEAT));
         write(socket.feed(Message::Ping(Vec::new().into()))).await?;
         flush(socket).await
     }

@@ -6,13 +6,15 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use futures::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
-use http::{HeaderMap, HeaderName};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, Uri};
 use quicproquo_client::{Idempotency, Options};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::{CONTROL_LIMIT, parse_json};
+use crate::auth::still_valid;
 use crate::idempotency::fingerprint;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
@@ -61,10 +63,11 @@ impl<T: DeserializeOwned, const LIMIT: usize> FromRequest<AppState> for Mutation
         let if_epoch = if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers)?;
         let bytes = read_all(&parts.headers, body, LIMIT).await?;
+        still_valid(&parts.extensions)?;
         check_media_type(&parts.headers, &bytes)?;
         let idempotency = key.map(|key| Idempotency {
             key,
-            fingerprint: fingerprint(parts.method.as_str(), parts.uri.path(), &bytes),
+            fingerprint: fingerprint(parts.method.as_str(), &target(&parts.uri), &bytes),
         });
         // Only types without fields read from `{}`: others report what is missing.
         let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
@@ -80,6 +83,7 @@ pub(crate) struct Raw<const LIMIT: u64> {
     /// What makes the request safe to repeat.
     pub(crate) key: Option<String>,
     body: axum::body::BodyDataStream,
+    extensions: Extensions,
     seen: u64,
     until: Instant,
 }
@@ -92,7 +96,8 @@ impl<const LIMIT: u64> FromRequest<AppState> for Raw<LIMIT> {
         let key = idempotency_key(&parts.headers)?;
         check_declared(&parts.headers, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
         let until = Instant::now() + RAW_TIMEOUT;
-        Ok(Self { headers: parts.headers, key, body: body.into_data_stream(), seen: 0, until })
+        let Parts { headers, extensions, .. } = parts;
+        Ok(Self { headers, key, body: body.into_data_stream(), extensions, seen: 0, until })
     }
 }
 
@@ -101,9 +106,10 @@ impl<const LIMIT: u64> Raw<LIMIT> {
     ///
     /// # Errors
     /// `TooLarge`, `RequestTimeout` when nothing comes for 30 s, or not all in 10 minutes,
-    /// `RequestInvalid` when the connection breaks.
+    /// `RequestInvalid` when the connection breaks; `TokenInvalid`, `TokenExpired`.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         let part = self.part().await?;
+        still_valid(&self.extensions)?;
         self.seen += part.as_ref().map_or(0, |part| part.len() as u64);
         if self.seen <= LIMIT {
             return Ok(part);
@@ -214,6 +220,21 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(Some(key.to_owned()))
 }
 
+/// The path with the query that says what is to be done. How long to wait is not part of that: a
+/// repetition may wait longer.
+fn target(uri: &Uri) -> String {
+    let query = uri.query().unwrap_or_default().split('&');
+    let parts: Vec<_> = query.filter(|part| !part.is_empty() && !is_wait(part)).collect();
+    if parts.is_empty() {
+        return uri.path().to_owned();
+    }
+    format!("{}?{}", uri.path(), parts.join("&"))
+}
+
+fn is_wait(part: &str) -> bool {
+    part.split('=').next() == Some("wait")
+}
+
 /// `If-Match: "<epoch>"`, as given in `ETag`.
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(IF_MATCH) else {
@@ -237,6 +258,15 @@ mod tests {
     fn headers(name: &str, value: &str) -> HeaderMap {
         let name: HeaderName = name.parse().unwrap();
         [(name, value.parse().unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn a_repetition_may_wait_longer_and_asks_for_the_same() {
+        let target = |text: &str| target(&text.parse().unwrap());
+        assert_eq!(target("/v1/groups"), "/v1/groups");
+        assert_eq!(target("/v1/groups?wait=10"), "/v1/groups");
+        assert_eq!(target("/v1/x?wait=1&consumer=main&"), "/v1/x?consumer=main");
+        assert_ne!(target("/v1/x?consumer=main"), target("/v1/x?consumer=other"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 
+use crate::auth::still_valid;
 use crate::extract::{CONTENT_LIMIT, parse_json, read_all};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -17,6 +18,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read_all(&parts.headers, body, CONTENT_LIMIT).await?;
+        still_valid(&parts.extensions)?;
         let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
         Ok(Self(parse_json(text)?))
     }

@@ -18,7 +18,7 @@ pub(crate) struct NewBot {
     name: String,
     /// An invite of the node's operator, where the node asks for one and the gateway has none or
     /// this bot shall use another.
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     invite: Option<String>,
 }
 
@@ -95,16 +95,17 @@ pub(crate) enum WantedState {
 }
 
 /// What happens to invitations as they come.
+// Variants without fields would take any.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
 #[schema(as = InvitePolicy)]
 pub(crate) enum InvitePolicyDto {
     /// They are kept until the bot answers them.
-    Ask,
+    Ask {},
     /// All are accepted.
-    All,
+    All {},
     /// All are declined.
-    None,
+    None {},
     /// Those by some identities are accepted, the others kept.
     Allow {
         /// The identities, 64 hexadecimal digits each.
@@ -116,9 +117,9 @@ impl InvitePolicyDto {
     /// For the engine.
     pub(crate) fn parse(self) -> Result<InvitePolicy, Problem> {
         Ok(match self {
-            Self::Ask => InvitePolicy::Ask,
-            Self::All => InvitePolicy::All,
-            Self::None => InvitePolicy::None,
+            Self::Ask {} => InvitePolicy::Ask,
+            Self::All {} => InvitePolicy::All,
+            Self::None {} => InvitePolicy::None,
             Self::Allow { identities } => {
                 let parse = |(index, text): (usize, String)| {
                     text.parse::<IdentityKey>().map_err(|_| {
@@ -137,9 +138,9 @@ impl InvitePolicyDto {
 impl From<InvitePolicy> for InvitePolicyDto {
     fn from(policy: InvitePolicy) -> Self {
         match policy {
-            InvitePolicy::Ask => Self::Ask,
-            InvitePolicy::All => Self::All,
-            InvitePolicy::None => Self::None,
+            InvitePolicy::Ask => Self::Ask {},
+            InvitePolicy::All => Self::All {},
+            InvitePolicy::None => Self::None {},
             InvitePolicy::Allow(identities) => {
                 Self::Allow { identities: identities.iter().map(ToString::to_string).collect() }
             }

@@ -7,7 +7,7 @@ use super::query::limit;
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 
-/// The longest id.
+/// The longest id or name.
 const MAX_CURSOR: usize = 64;
 
 /// A page of items.
@@ -33,16 +33,16 @@ impl<T> List<T> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
     /// Only what comes after this cursor: the `next` of the page before.
-    #[param(pattern = "^[0-9a-z_]{1,64}$", example = "bot_1f0c9a77e03b5d42")]
+    #[param(pattern = "^[0-9A-Za-z._-]{1,64}$", example = "bot_1f0c9a77e03b5d42")]
     after: Option<String>,
-    /// At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
-    /// is whole.
+    /// At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+    /// the list is whole.
     #[param(minimum = 1, maximum = 1_000, example = 100)]
     limit: Option<u32>,
 }
 
 impl PageParams {
-    /// The list at a path, whole as it comes, or a page of it; each item with its id. What is added
+    /// The list at a path, whole as it comes, or a page of it; each item with its id or name. What is added
     /// or removed between two pages moves nothing else.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl PageParams {
         }
         let limit = limit(self.limit, 100, 1000)? as usize;
         let after = self.after.as_deref().unwrap_or_default();
-        let known = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'_');
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let is_cursor = (1..=MAX_CURSOR).contains(&after.len()) && after.bytes().all(known);
         if self.after.is_some() && !is_cursor {
             return Err(Problem::new(Kind::CursorInvalid).at("after", "not a cursor of this list"));
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(page(Some("b"), Some(2)), (vec![3], None));
         assert_eq!(page(Some("_"), None), (vec![1, 2, 3], None));
         assert_eq!(page(Some("aa"), Some(1)), (vec![2], Some("b".to_owned())));
-        for (after, limit) in [(None, Some(0)), (Some(""), None), (Some("A"), Some(1))] {
+        for (after, limit) in [(None, Some(0)), (Some(""), None), (Some("a b"), Some(1))] {
             let bad = PageParams { after: after.map(str::to_owned), limit };
             assert!(bad.reply("/v1/x", [("a".to_owned(), 1)]).is_err(), "{bad:?}");
         }

@@ -85,7 +85,10 @@ pub(crate) struct HistoryParams {
     until: Option<String>,
     /// Only messages of these types, separated by commas, at most 16.
     #[serde(rename = "type")]
-    #[param(example = "text,file")]
+    #[param(
+        example = "text,file",
+        pattern = r"^[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*(,[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*){0,15}$"
+    )]
     kind: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Parameters of the event log's doors.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use quicproquo_client::Cursor;
@@ -49,9 +50,9 @@ pub(crate) struct PollParams {
     limit: Option<u32>,
     /// Only these types, separated by commas.
     #[param(example = "message.received,group.joined")]
-    pub(crate) types: Option<String>,
+    types: Option<String>,
     /// Only events about these groups (ids), separated by commas.
-    pub(crate) groups: Option<String>,
+    groups: Option<String>,
     /// Go on where this consumer has acknowledged, instead of `after`. A consumer that is new
     /// begins at `after`, or at the tail.
     pub(crate) consumer: Option<String>,
@@ -82,6 +83,27 @@ impl PollParams {
     pub(crate) fn wanted(&self) -> Result<Wanted<'_>, Problem> {
         let Self { after, types, groups, consumer, lease, prefetch, .. } = self;
         wanted([after, types, groups, consumer], *lease, *prefetch)
+    }
+
+    /// The path and query of what comes after this answer.
+    pub(crate) fn next_page(&self, next: Cursor) -> String {
+        let numbers =
+            [self.timeout, self.limit.map(u64::from)].map(|one| one.map(|n| n.to_string()));
+        let [timeout, limit] = &numbers;
+        let parameters = [
+            ("timeout", timeout),
+            ("limit", limit),
+            ("types", &self.types),
+            ("groups", &self.groups),
+        ];
+        let mut target = format!("/v1/events?after={next}");
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                // Writing to a String cannot fail.
+                let _ = write!(target, "&{name}={value}");
+            }
+        }
+        target
     }
 }
 

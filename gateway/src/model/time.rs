@@ -20,10 +20,10 @@ pub(crate) fn rfc3339(ms: u64) -> String {
     )
 }
 
-/// RFC 3339 with any offset as unix milliseconds.
+/// RFC 3339 with any offset as unix milliseconds; what was before 1970 is 0.
 pub(crate) fn parse_time(text: &str) -> Option<u64> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
+    u64::try_from(at.unix_timestamp_nanos().max(0) / 1_000_000).ok()
 }
 
 #[cfg(test)]
@@ -36,6 +36,7 @@ mod tests {
         assert_eq!(rfc3339(1_795_489_058_007), "2026-11-24T02:57:38.007Z");
         assert_eq!(parse_time("2026-11-24T02:57:38.007Z"), Some(1_795_489_058_007));
         assert_eq!(parse_time("2026-11-24T03:57:38.007+01:00"), Some(1_795_489_058_007));
+        assert_eq!(parse_time("1969-12-31T23:59:59.999Z"), Some(0));
         assert_eq!(parse_time("yesterday"), None);
         assert!(rfc3339(u64::MAX).starts_with("9999-12-31T"));
     }

@@ -117,7 +117,9 @@ pub(crate) struct WebhookDto {
     replies: bool,
     /// Whether events are delivered.
     state: WebhookState,
-    /// Why the gateway disabled it: `gone` (the target answered 410).
+    /// Why the gateway disabled it: `gone` (the target answered 410); or what it has lost while it
+    /// goes on: `events_expired` (events grew too old to be delivered). `null` again once the state
+    /// is set.
     #[schema(required = true)]
     reason: Option<String>,
     /// The key of the `v1a` signatures (Ed25519).

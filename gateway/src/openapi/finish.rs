@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{examples, responses, unions};
+use super::{examples, headers, responses, unions};
 
 const SCHEMAS: &str = "#/components/schemas/";
 
@@ -31,11 +31,14 @@ pub(super) fn finish(mut document: Value) -> Value {
     name_requests(&mut document);
     nullable_references(&mut document["components"]["schemas"]);
     parameters(&mut document);
+    patterns(&mut document["components"]["schemas"]);
     optional_bodies(&mut document);
     files(&mut document["paths"]);
     schema_examples(&mut document["components"]["schemas"]);
     examples::add(&mut document);
     responses::share(&mut document);
+    headers::describe(&mut document);
+    scopes(&mut document);
     document
 }
 
@@ -181,7 +184,7 @@ fn nullable_references(value: &mut Value) {
 /// How values of parameters look that do not say so themselves.
 const PATTERNS: [(&str, &str); 5] = [
     ("Idempotency-Key", "^[!-~]([ -~]{0,253}[!-~])?$"),
-    ("If-Match", r#"^(\*|"[0-9]{1,19}")$"#),
+    ("If-Match", r#"^("[0-9]{1,19}"|[*])$"#),
     ("Last-Event-ID", CURSOR),
     ("after", CURSOR),
     ("before", CURSOR),
@@ -207,6 +210,34 @@ fn parameters(document: &mut Value) {
     }
 }
 
+/// How texts look that are called so, in whichever body.
+const TEXTS: [(&str, &str); 8] = [
+    ("message_id", "^[0-9a-f]{32}$"),
+    ("reply_to", "^[0-9a-f]{32}$"),
+    ("group_id", "^[0-9a-f]{64}$"),
+    ("identity", "^[0-9a-f]{64}$"),
+    ("identities", "^[0-9a-f]{64}$"),
+    ("cursor", CURSOR),
+    ("consumer", "^[0-9A-Za-z._-]{1,64}$"),
+    // Of a request; the members of an answer are objects.
+    ("members", "^([0-9a-f]{64}|[a-z0-9._-]{1,63})$"),
+];
+
+/// Gives the fields of bodies their patterns.
+fn patterns(value: &mut Value) {
+    let fields = value.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        let Some((_, pattern)) = TEXTS.iter().find(|(known, _)| known == name) else { continue };
+        let field = if field.get("items").is_some() { &mut field["items"] } else { field };
+        let kind = &field["type"];
+        let is_text = kind == "string" || kind.as_array().is_some_and(|all| all[0] == "string");
+        if is_text && field.get("pattern").is_none() {
+            field["pattern"] = (*pattern).into();
+        }
+    }
+    each(value, patterns);
+}
+
 /// A body that may be `{}` may be absent as well.
 fn optional_bodies(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
@@ -218,6 +249,22 @@ fn optional_bodies(document: &mut Value) {
         {
             operation["requestBody"]["required"] = false.into();
         }
+    }
+}
+
+/// The scopes that a token needs, which `security` lists, are said where people read.
+fn scopes(document: &mut Value) {
+    for (_, _, operation) in operations(document) {
+        let needed = operation["security"][0]["bot_token"].as_array().into_iter().flatten();
+        let named = needed.filter_map(Value::as_str).map(|scope| format!("`{scope}`"));
+        let named: Vec<_> = named.collect();
+        let text = match named.as_slice() {
+            [] => continue,
+            [scope] => format!("The token needs the scope {scope}."),
+            more => format!("The token needs the scopes {}.", more.join(" and ")),
+        };
+        let before = operation["description"].as_str().map(|text| format!("{text}\n\n"));
+        operation["description"] = format!("{}{text}", before.unwrap_or_default()).into();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers: problems that many routes share are described once, with every kind they can have.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -7,10 +9,9 @@ use super::examples;
 use super::finish::{object, operations};
 use crate::problem::{Kind, MEDIA_TYPE};
 
-/// Gives problems their examples, puts those that occur more than once into the components, and
-/// names the headers of answers.
+/// Gives problems their examples, and puts those that occur more than once into the components.
 pub(super) fn share(document: &mut Value) {
-    let mut shared = Map::new();
+    let mut found: BTreeMap<String, Vec<(Value, u32)>> = BTreeMap::new();
     for (_, _, operation) in operations(document) {
         let takes = |header: &str| {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -33,20 +34,32 @@ pub(super) fn share(document: &mut Value) {
             };
             if response["content"].get(MEDIA_TYPE).is_some() {
                 response["content"][MEDIA_TYPE]["examples"] = kinds(status);
-                let name = name(status);
-                let first = shared.entry(name.clone()).or_insert_with(|| response.clone());
-                if *first == *response {
-                    *response = json!({ "$ref": format!("#/components/responses/{name}") });
+                let same = found.entry(name(status)).or_default();
+                match same.iter_mut().find(|(known, _)| known == response) {
+                    Some((_, times)) => *times += 1,
+                    None => same.push((response.clone(), 1)),
                 }
-            } else if status.is_success() && once {
-                response["headers"]["Idempotency-Replayed"] = json!({
-                    "description": "`true` when an earlier request with the same key did the work.",
-                    "schema": { "type": "string", "enum": ["true"] },
-                });
+            }
+        }
+    }
+    // Of the texts for one status the usual one.
+    let usual = found.into_iter().filter_map(|(name, texts)| {
+        texts.into_iter().max_by_key(|(_, times)| *times).map(|(response, _)| (name, response))
+    });
+    let shared: Map<_, _> = usual.collect();
+    for (_, _, operation) in operations(document) {
+        for (_, response) in object(&mut operation["responses"]) {
+            if let Some((name, _)) = shared.iter().find(|(_, usual)| *usual == response) {
+                *response = json!({ "$ref": format!("#/components/responses/{name}") });
             }
         }
     }
     document["components"]["responses"] = Value::Object(shared);
+}
+
+/// The status whose problem has this name among the components.
+pub(super) fn status(wanted: &str) -> Option<StatusCode> {
+    Kind::ALL.iter().map(|kind| kind.status()).find(|status| name(*status) == wanted)
 }
 
 /// `Not Found` as `NotFound`.

@@ -121,6 +121,9 @@ const EVENTS: [(&str, &str, &str); 20] = [
     ("session.displaced", "SessionDisplaced", "Another instance runs this identity."),
 ];
 
+/// Unions of requests, whose variants take no other fields.
+const CLOSED: [&str; 1] = ["InvitePolicy"];
+
 /// A type of a bot's own: words with dots between them.
 const OWN_TYPE: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$";
 
@@ -174,6 +177,9 @@ fn tagged(schemas: &mut Map<String, Value>) {
         let variants = variants.into_iter().map(|mut schema| {
             let tag = schema["properties"][&field]["enum"][0].as_str().unwrap_or_default();
             let (name, tag) = (format!("{parent}{}", pascal(tag)), tag.to_owned());
+            if CLOSED.contains(&parent.as_str()) {
+                schema["additionalProperties"] = false.into();
+            }
             if schema["required"].as_array().is_some_and(|required| required.len() == 1) {
                 schema["examples"] = json!([{ &field: tag }]);
             }

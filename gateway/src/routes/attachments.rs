@@ -39,7 +39,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
         description = "The file, of any media type."
     ),
     responses((status = 201, body = AttachmentDto, description = "The attachment."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn upload_attachment(
     bot: Bot,
@@ -89,16 +89,29 @@ pub(crate) async fn upload(
     responses(
         (
             status = 200, body = [u8], content_type = "application/octet-stream",
-            description = "The file, with its own media type."
+            description = "The file, with its own media type.",
+            headers(
+                ("ETag" = String, description = "Names the file; it never changes."),
+                ("Content-Disposition" = String, description = "`attachment`, with its name."),
+                ("Accept-Ranges" = String, description = "`bytes`.")
+            )
         ),
         (
             status = 206, body = [u8], content_type = "application/octet-stream",
-            description = "The part of it that was asked for."
+            description = "The part of it that was asked for.",
+            headers(
+                ("ETag" = String, description = "Names the file; it never changes."),
+                ("Content-Disposition" = String, description = "`attachment`, with its name."),
+                ("Accept-Ranges" = String, description = "`bytes`.")
+            )
         ),
-        (status = 304, description = "It is the one named in `If-None-Match`."),
+        (
+            status = 304, description = "It is the one named in `If-None-Match`.",
+            headers(("ETag" = String, description = "Names the file; it never changes."))
+        ),
         Denied, Unsatisfied
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn download_attachment(
     bot: Bot,

@@ -9,7 +9,9 @@ use crate::auth::{Bot, Scope};
 use crate::events::read_again;
 use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::idempotency::once;
-use crate::model::{ConsumerDto, ConsumerParams, EventDto, List, ParkedDto, ParkedParams, rfc3339};
+use crate::model::{
+    ConsumerDto, ConsumerParams, EventDto, List, PageParams, ParkedDto, ParkedParams, rfc3339,
+};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
@@ -17,17 +19,19 @@ use crate::state::AppState;
 
 /// List the bot's named consumers.
 #[utoipa::path(
-    get, path = "/v1/events/consumers", tag = "events",
+    get, path = "/v1/events/consumers", tag = "events", params(PageParams),
     responses((status = 200, body = List<ConsumerDto>, description = "By name."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn list_consumers(
     bot: Bot,
     State(state): State<AppState>,
+    Params(page): Params<PageParams>,
 ) -> Result<Reply<List<ConsumerDto>>, Problem> {
     bot.need(Scope::MessagesRead)?;
     let all = state.consumers.visible(&bot).into_iter();
-    Ok(Reply::ok(List::whole(all.map(|(name, at)| ConsumerDto::new(name, &at.standing())))))
+    let items = all.map(|(name, at)| (name.clone(), ConsumerDto::new(name, &at.standing())));
+    page.reply("/v1/events/consumers", items)
 }
 
 /// Delete a named consumer: its place is forgotten and its connections end.
@@ -35,7 +39,7 @@ pub(crate) async fn list_consumers(
     delete, path = "/v1/events/consumers/{consumer}", tag = "events",
     params(("consumer" = String, Path, description = "The consumer's name."), Idempotent),
     responses((status = 204, description = "It is deleted."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn delete_consumer(
     bot: Bot,
@@ -55,7 +59,7 @@ pub(crate) async fn delete_consumer(
 #[utoipa::path(
     get, path = "/v1/events/parked", tag = "events", params(ParkedParams),
     responses((status = 200, body = List<ParkedDto>, description = "What is set aside."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn list_parked(
     bot: Bot,
@@ -98,7 +102,7 @@ pub(crate) async fn list_parked(
         ConsumerParams, Idempotent
     ),
     responses((status = 202, description = "It will be delivered again."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn replay_parked(
     bot: Bot,

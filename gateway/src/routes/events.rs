@@ -39,7 +39,7 @@ use crate::state::AppState;
         )),
         Denied, Expired
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn list_events(
     bot: Bot,
@@ -67,8 +67,8 @@ pub(crate) async fn list_events(
 /// cursor expired, 4413 too large.
 #[utoipa::path(
     get, path = "/v1/events/ws", tag = "events", params(StreamParams),
-    responses((status = 101, description = "The stream begins."), Denied, Upgrade),
-    security(("bot_token" = []))
+    responses((status = 101, description = "The stream begins."), Denied, Expired, Upgrade),
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn stream_events(
     caller: Caller,
@@ -91,7 +91,7 @@ pub(crate) async fn stream_events(
 #[utoipa::path(
     post, path = "/v1/events/ticket", tag = "events",
     responses((status = 201, body = TicketDto, description = "The ticket."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn issue_ticket(
     bot: Bot,
@@ -106,7 +106,7 @@ pub(crate) async fn issue_ticket(
 #[utoipa::path(
     post, path = "/v1/events/ack", tag = "events", params(Idempotent), request_body = Ack,
     responses((status = 200, body = ConsumerPosition, description = "Where it is now."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn acknowledge_events(
     bot: Bot,
@@ -134,7 +134,7 @@ pub(crate) async fn acknowledge_events(
 #[utoipa::path(
     post, path = "/v1/events/extend", tag = "events", params(Idempotent), request_body = Extend,
     responses((status = 200, body = Extended, description = "Which were too late."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn extend_leases(
     bot: Bot,

@@ -23,7 +23,7 @@ use crate::reply::Reply;
         (status = 202, body = ChangeDto, description = "Durable here, not yet at the node."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn create_group(
     bot: Bot,
@@ -48,7 +48,7 @@ pub(crate) async fn create_group(
 #[utoipa::path(
     get, path = "/v1/groups", tag = "groups", params(PageParams),
     responses((status = 200, body = List<GroupDto>, description = "The groups."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:read"]))
 )]
 pub(crate) async fn list_groups(
     bot: Bot,
@@ -65,7 +65,7 @@ pub(crate) async fn list_groups(
     get, path = "/v1/groups/{group_id}", tag = "groups",
     params(("group_id" = String, Path, description = "The group's id.")),
     responses((status = 200, body = GroupDto, description = "The group."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:read"]))
 )]
 pub(crate) async fn get_group(
     bot: Bot,
@@ -82,7 +82,7 @@ pub(crate) async fn get_group(
     get, path = "/v1/groups/{group_id}/health", tag = "groups",
     params(("group_id" = String, Path, description = "The group's id.")),
     responses((status = 200, body = GroupHealthDto, description = "How it does."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:read"]))
 )]
 pub(crate) async fn get_group_health(
     bot: Bot,
@@ -103,7 +103,7 @@ pub(crate) async fn get_group_health(
         (status = 202, body = ChangeDto, description = "Durable here, its commit is on its way."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn change_group(
     bot: Bot,
@@ -125,7 +125,7 @@ pub(crate) async fn change_group(
         (status = 202, body = ChangeDto, description = "Asked for; another member commits it."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn leave_group(
     bot: Bot,
@@ -147,7 +147,7 @@ pub(crate) async fn leave_group(
         (status = 202, body = ChangeDto, description = "Durable here, its commit is on its way."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn update_keys(
     bot: Bot,

@@ -35,7 +35,7 @@ pub(crate) async fn get_identity(
     params(("identity" = String, Path, description = "An identity or a name."), Idempotent),
     request_body = Verification,
     responses((status = 200, body = KnownIdentityDto, description = "The identity."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["identity:manage"]))
 )]
 pub(crate) async fn verify_identity(
     bot: Bot,

@@ -16,7 +16,7 @@ use crate::reply::Reply;
     responses(
         (status = 200, body = List<InvitationDto>, description = "The invitations."), Denied
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["invitations:manage"]))
 )]
 pub(crate) async fn list_invitations(
     bot: Bot,
@@ -33,7 +33,7 @@ pub(crate) async fn list_invitations(
     post, path = "/v1/invitations/{invitation_id}/accept", tag = "invitations",
     params(("invitation_id" = String, Path, description = "The invitation's id."), Idempotent),
     responses((status = 200, body = GroupDto, description = "The group."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["invitations:manage"]))
 )]
 pub(crate) async fn accept_invitation(
     bot: Bot,
@@ -64,7 +64,7 @@ pub(crate) async fn accept(bot: &Bot, invitation: &GroupId) -> Result<(GroupInfo
     post, path = "/v1/invitations/{invitation_id}/decline", tag = "invitations",
     params(("invitation_id" = String, Path, description = "The invitation's id."), Idempotent),
     responses((status = 204, description = "It is declined."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["invitations:manage"]))
 )]
 pub(crate) async fn decline_invitation(
     bot: Bot,

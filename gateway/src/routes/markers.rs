@@ -18,7 +18,7 @@ use crate::reply::Reply;
     put, path = "/v1/groups/{group_id}/typing", tag = "messages", request_body = Typing,
     params(("group_id" = String, Path, description = "The group's id."), SendWait, Guarded),
     responses((status = 204, description = "It is on its way."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn put_typing(
     bot: Bot,
@@ -41,7 +41,7 @@ pub(crate) async fn put_typing(
     put, path = "/v1/groups/{group_id}/read", tag = "messages", request_body = ReadMarker,
     params(("group_id" = String, Path, description = "The group's id."), SendWait, Guarded),
     responses((status = 200, body = MessageDto, description = "The read marker."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn put_read(
     bot: Bot,

@@ -17,7 +17,7 @@ use crate::reply::Reply;
     get, path = "/v1/groups/{group_id}/members", tag = "members",
     params(("group_id" = String, Path, description = "The group's id."), PageParams),
     responses((status = 200, body = List<MemberDto>, description = "The members."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:read"]))
 )]
 pub(crate) async fn list_members(
     bot: Bot,
@@ -41,7 +41,7 @@ pub(crate) async fn list_members(
         (status = 202, body = ChangeDto, description = "Durable here, its commit is on its way."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn add_members(
     bot: Bot,
@@ -70,7 +70,7 @@ pub(crate) async fn add_members(
         (status = 202, body = ChangeDto, description = "Durable here, its commit is on its way."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn change_member(
     bot: Bot,
@@ -99,7 +99,7 @@ pub(crate) async fn change_member(
         (status = 202, body = ChangeDto, description = "Durable here, its commit is on its way."),
         Refused
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["groups:manage"]))
 )]
 pub(crate) async fn remove_member(
     bot: Bot,

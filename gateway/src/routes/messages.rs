@@ -37,7 +37,7 @@ use crate::reply::Reply;
     )),
     params(("group_id" = String, Path, description = "The group's id."), SendWait, Guarded),
     responses((status = 201, body = MessageDto, description = "The message."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn send_message(
     bot: Bot,
@@ -64,7 +64,7 @@ pub(crate) async fn send_message(
         (status = 200, body = List<MessageDto>, description = "A page of history."),
         Denied, Expired
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn list_messages(
     bot: Bot,
@@ -88,7 +88,7 @@ pub(crate) async fn list_messages(
         ("message_id" = String, Path, description = "The message's id.")
     ),
     responses((status = 200, body = MessageDto, description = "The message."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:read"]))
 )]
 pub(crate) async fn get_message(
     bot: Bot,
@@ -111,7 +111,7 @@ pub(crate) async fn get_message(
         SendWait, Guarded
     ),
     responses((status = 200, body = MessageDto, description = "The message."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn edit_message(
     bot: Bot,
@@ -139,7 +139,7 @@ pub(crate) async fn edit_message(
         SendWait, Guarded
     ),
     responses((status = 200, body = MessageDto, description = "What is left of it."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn delete_message(
     bot: Bot,

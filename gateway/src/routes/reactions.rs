@@ -23,7 +23,7 @@ use crate::reply::Reply;
         SendWait, Guarded
     ),
     responses((status = 200, body = MessageDto, description = "The reaction."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn put_reaction(
     bot: Bot,
@@ -52,7 +52,7 @@ pub(crate) async fn put_reaction(
         SendWait, Guarded
     ),
     responses((status = 200, body = MessageDto, description = "What takes it back."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["messages:send"]))
 )]
 pub(crate) async fn delete_reaction(
     bot: Bot,

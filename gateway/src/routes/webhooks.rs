@@ -8,13 +8,14 @@ use http::StatusCode;
 use quicproquo_client::clock::now_ms;
 
 use crate::auth::{Bot, Scope};
+use crate::events::with_ends;
 use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::idempotency::{Begin, begin_own, once};
 use crate::model::{
-    DeliveryParams, List, NewWebhook, Replay, Replayed, WebhookChange, WebhookCreated,
+    DeliveryParams, List, NewWebhook, PageParams, Replay, Replayed, WebhookChange, WebhookCreated,
     WebhookDeliveryDto, WebhookDto, check_description, join_groups, join_types,
 };
-use crate::openapi::{Denied, Idempotent, Refused};
+use crate::openapi::{Denied, Expired, Idempotent, Refused};
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::reply::Reply;
@@ -29,8 +30,8 @@ use crate::webhooks::{Keys, Settings, WebhookState, consumer_name};
 /// (`http.webhooks.targets`).
 #[utoipa::path(
     post, path = "/v1/webhooks", tag = "webhooks", params(Idempotent), request_body = NewWebhook,
-    responses((status = 201, body = WebhookCreated, description = "The webhook."), Refused),
-    security(("bot_token" = []))
+    responses((status = 201, body = WebhookCreated, description = "The webhook."), Refused, Expired),
+    security(("bot_token" = ["webhooks:manage", "messages:read"]))
 )]
 pub(crate) async fn create_webhook(
     bot: Bot,
@@ -46,7 +47,9 @@ pub(crate) async fn create_webhook(
     let new = request.body;
     let after = new.after()?.unwrap_or(*bot.session.tail().borrow());
     // A cursor that is not of this log is told here, not by silence later.
-    bot.session.events(after, 1).await?;
+    if let Err(error) = bot.session.events(after, 1).await {
+        return Err(with_ends(error, &bot).await);
+    }
     let may_send = bot.grant.scopes.contains(&Scope::MessagesSend);
     let settings = Settings {
         url: check_url(&state, &new.url)?,
@@ -73,21 +76,25 @@ pub(crate) async fn create_webhook(
     Ok(Reply::new(StatusCode::CREATED, answer).into_response())
 }
 
-/// List the bot's webhooks, the oldest first.
+/// List the bot's webhooks.
+///
+/// The oldest first; a page of them in the order of their ids.
 #[utoipa::path(
-    get, path = "/v1/webhooks", tag = "webhooks",
+    get, path = "/v1/webhooks", tag = "webhooks", params(PageParams),
     responses((status = 200, body = List<WebhookDto>, description = "The webhooks."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["webhooks:manage"]))
 )]
 pub(crate) async fn list_webhooks(
     bot: Bot,
     State(state): State<AppState>,
+    Params(page): Params<PageParams>,
 ) -> Result<Reply<List<WebhookDto>>, Problem> {
     bot.need(Scope::WebhooksManage)?;
     let mut rows = state.webhooks.of_bot(&bot.record.bot_id);
     rows.retain(|row| within_limits(&bot, &row.settings).is_ok());
-    let items: Vec<_> = rows.iter().map(|row| show(&state, row)).collect::<Result<_, _>>()?;
-    Ok(Reply::ok(List::whole(items)))
+    let named = |row: &WebhookRow| Ok((row.webhook_id.clone(), show(&state, row)?));
+    let items: Vec<_> = rows.iter().map(named).collect::<Result<_, Problem>>()?;
+    page.reply("/v1/webhooks", items)
 }
 
 /// Show a webhook.
@@ -95,7 +102,7 @@ pub(crate) async fn list_webhooks(
     get, path = "/v1/webhooks/{webhook_id}", tag = "webhooks",
     params(("webhook_id" = String, Path, description = "The webhook's id.")),
     responses((status = 200, body = WebhookDto, description = "The webhook."), Denied),
-    security(("bot_token" = []))
+    security(("bot_token" = ["webhooks:manage"]))
 )]
 pub(crate) async fn get_webhook(
     bot: Bot,
@@ -115,7 +122,7 @@ pub(crate) async fn get_webhook(
     params(("webhook_id" = String, Path, description = "The webhook's id."), Idempotent),
     request_body = WebhookChange,
     responses((status = 200, body = WebhookDto, description = "The webhook as it is now."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["webhooks:manage", "messages:read"]))
 )]
 pub(crate) async fn change_webhook(
     bot: Bot,
@@ -166,7 +173,7 @@ async fn change(
     delete, path = "/v1/webhooks/{webhook_id}", tag = "webhooks",
     params(("webhook_id" = String, Path, description = "The webhook's id."), Idempotent),
     responses((status = 204, description = "It is deleted."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["webhooks:manage"]))
 )]
 pub(crate) async fn delete_webhook(
     bot: Bot,
@@ -189,7 +196,7 @@ pub(crate) async fn delete_webhook(
     responses(
         (status = 200, body = List<WebhookDeliveryDto>, description = "The deliveries."), Denied
     ),
-    security(("bot_token" = []))
+    security(("bot_token" = ["webhooks:manage"]))
 )]
 pub(crate) async fn list_deliveries(
     bot: Bot,
@@ -205,9 +212,11 @@ pub(crate) async fn list_deliveries(
     let page: Vec<_> = found.into_iter().take(limit).collect();
     let next = page.last().filter(|_| more).map(|(n, ..)| format!("d{n}"));
     let items = page.into_iter().map(|(_, cursor, report)| WebhookDeliveryDto::new(cursor, report));
-    let link = next
-        .as_ref()
-        .map(|next| format!("/v1/webhooks/{webhook_id}/deliveries?before={next}&limit={limit}"));
+    let link = next.as_ref().map(|next| {
+        let state = params.state.map(|state| format!("&state={}", state.as_str()));
+        let query = format!("before={next}&limit={limit}{}", state.unwrap_or_default());
+        format!("/v1/webhooks/{webhook_id}/deliveries?{query}")
+    });
     Ok(Reply::ok(List { items: items.collect(), next }).next_page(link))
 }
 
@@ -220,7 +229,7 @@ pub(crate) async fn list_deliveries(
     params(("webhook_id" = String, Path, description = "The webhook's id."), Idempotent),
     request_body = Replay,
     responses((status = 202, body = Replayed, description = "How many come again."), Refused),
-    security(("bot_token" = []))
+    security(("bot_token" = ["webhooks:manage"]))
 )]
 pub(crate) async fn replay_deliveries(
     bot: Bot,

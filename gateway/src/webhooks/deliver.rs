@@ -1,10 +1,12 @@
 //! One attempt: a POST to a target that was checked, to an address that was checked.
 
 use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use quicproquo_client::clock::now_secs;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -75,7 +77,12 @@ impl Sender {
     /// # Errors
     /// What keeps the HTTP client from being made.
     pub(super) fn new(url: &str, targets: &WebhookTargets) -> Result<Self, reqwest::Error> {
-        let pinned = Url::parse(url).ok().map(|url| Pinned { url, targets: targets.clone() });
+        Self::with(url, targets, look_up)
+    }
+
+    fn with(url: &str, targets: &WebhookTargets, look_up: LookUp) -> Result<Self, reqwest::Error> {
+        let pinned = Url::parse(url).ok();
+        let pinned = pinned.map(|url| Pinned { url, targets: targets.clone(), look_up });
         let mut builder = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
@@ -169,6 +176,14 @@ fn failure(error: &reqwest::Error) -> Failure {
 struct Pinned {
     url: Url,
     targets: WebhookTargets,
+    look_up: LookUp,
+}
+
+/// The addresses of a name, with a port.
+type LookUp = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+fn look_up(name: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
 }
 
 impl Resolve for Pinned {
@@ -176,8 +191,7 @@ impl Resolve for Pinned {
         let pinned = self.clone();
         Box::pin(async move {
             let port = pinned.url.port_or_known_default().unwrap_or_default();
-            let found = tokio::net::lookup_host((name.as_str(), port)).await?;
-            let found: Vec<SocketAddr> = found.collect();
+            let found = (pinned.look_up)(name.as_str().to_owned(), port).await?;
             // One address that may not be met spoils the name.
             if found.iter().any(|address| !pinned.targets.lets(&pinned.url, address.ip())) {
                 return Err(Refusal::Address.into());
@@ -186,3 +200,6 @@ impl Resolve for Pinned {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) replies: bool,
     /// Whether events are delivered.
     pub(crate) state: WebhookState,
-    /// Why it was disabled by the gateway.
+    /// Why it was disabled by the gateway, or what it has lost.
     pub(crate) reason: Option<String>,
 }
 

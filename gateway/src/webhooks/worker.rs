@@ -141,6 +141,7 @@ impl Worker {
             return false;
         };
         tracing::warn!(webhook = %self.row.webhook_id, "events are too old to be delivered");
+        self.state.webhooks.note_loss(&self.state, &self.row.webhook_id, "events_expired").await;
         consumer.acknowledge(Some(&oldest.to_string()), &[], tail).is_ok()
     }
 
@@ -215,7 +216,7 @@ impl Worker {
         let Done { cursor, attempt, mut report, outcome } = done;
         let pause = match outcome {
             Ok(()) | Err(Failure::Gone) => None,
-            Err(_) => self.pause(attempt),
+            Err(_) => pause(&self.state.retries, attempt, random::bytes::<1>()[0]),
         };
         if let (Err(failure), None) = (outcome, pause)
             && failure != Failure::Gone
@@ -240,19 +241,41 @@ impl Worker {
         }
         true
     }
+}
 
-    /// The pause after an attempt, up to a tenth longer, so that targets are not met by all at
-    /// once when they come back; none after the last.
-    fn pause(&self, attempt: u32) -> Option<Duration> {
-        let nth = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
-        let pause = *self.state.retries.get(nth)?;
-        let part = u32::from(random::bytes::<1>()[0]);
-        Some(pause + pause.mul_f64(f64::from(part) / 2560.0))
-    }
+/// The pause after an attempt, up to a tenth longer by `part`, so that targets are not met by all
+/// at once when they come back; none after the last.
+fn pause(retries: &[Duration], attempt: u32, part: u8) -> Option<Duration> {
+    let nth = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+    let pause = *retries.get(nth)?;
+    Some(pause + pause.mul_f64(f64::from(part) / 2560.0))
 }
 
 /// What an event is called at a target: the same at each attempt.
 pub(super) fn delivery_id(webhook_id: &str, cursor: Cursor) -> String {
     let hash = Sha256::digest(format!("{webhook_id} {cursor}"));
     format!("msg_{}", hex::encode(&hash[..12]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_up_to_a_tenth_longer_and_end_with_the_last() {
+        let retries = [Duration::from_secs(5), Duration::from_mins(5), Duration::from_hours(24)];
+        for (attempt, exact) in (1..).zip(retries) {
+            let pauses = (0..=u8::MAX).map(|part| pause(&retries, attempt, part).unwrap());
+            let pauses: Vec<_> = pauses.collect();
+            assert_eq!(pauses[0], exact, "never shorter");
+            assert!(pauses.is_sorted_by(|a, b| a < b), "each part has its own");
+            let longest = pauses[255];
+            assert!(longest < exact + exact / 10 && longest > exact + exact / 11, "{longest:?}");
+        }
+        // The first attempt and three more: then the event is set aside.
+        for attempt in [4, 5, u32::MAX] {
+            assert_eq!(pause(&retries, attempt, 0), None, "{attempt}");
+        }
+        assert_eq!(pause(&[], 1, 0), None, "one attempt and no more");
+    }
 }

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use super::SET_ASIDE_BYTES;
 use crate::error::SessionError;
 use crate::event::{Cursor, EventData};
-use crate::model::{DeliveryState, GroupState, HistoryQuery, Options};
+use crate::model::{DeliveryState, GroupState, HistoryQuery, Idempotency, Options};
 use crate::session::Session;
 use crate::session::tests::world::{
     World, bot, group_of, heard, meet, patient, text, texts, until,
@@ -236,4 +236,64 @@ async fn payloads_set_aside_take_so_many_bytes() {
     store.write(batch).await.unwrap();
     assert_eq!(nonces(&world.path().join("a"), "set_aside", "payload").await.len(), 1);
     client.shutdown().await;
+}
+
+/// The answers that an identity still knows by their keys.
+async fn asked(dir: &Path) -> i64 {
+    let options = SqliteConnectOptions::new().filename(dir.join("client.db")).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let sql = "SELECT count(*) FROM idempotency";
+    let count = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+/// Makes everything that was asked for so many hours older.
+async fn age(dir: &Path, hours: i64) {
+    let options = SqliteConnectOptions::new().filename(dir.join("client.db"));
+    let mut connection = options.connect().await.unwrap();
+    for sql in [
+        "UPDATE idempotency SET created_at = created_at - ?",
+        "UPDATE intents SET created_at = created_at - ?",
+    ] {
+        sqlx::query(sql).bind(hours * 3_600_000).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+/// Two days, of which one is promised.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_is_known_by_its_key_for_two_days() {
+    let world = World::new().await;
+    let (first, second) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+    let keyed = |key: &str| {
+        let idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [7; 32] });
+        Options { idempotency, ..patient() }
+    };
+    let said = alice.send(group.clone(), text("once"), keyed("message")).await.unwrap();
+    let changed = alice.update_keys(group.clone(), keyed("intent")).await.unwrap();
+    assert!(!said.replayed && !changed.replayed);
+    let epoch = changed.value.group.epoch;
+    first.shutdown().await;
+    let dir = world.path().join("a");
+    assert_eq!(asked(&dir).await, 2);
+
+    // Of both ages there is something when the old ones are looked for.
+    age(&dir, 2).await;
+    let (first, alice) = reopen(&world, "a", Duration::from_hours(1000)).await;
+    alice.send(group.clone(), text("later"), keyed("younger")).await.unwrap();
+    first.shutdown().await;
+    age(&dir, 47).await;
+    let (first, alice) = reopen(&world, "a", Duration::from_hours(1000)).await;
+    wait("the older keys to be gone", async || (asked(&dir).await == 1).then_some(())).await;
+    let later = alice.send(group.clone(), text("later"), keyed("younger")).await.unwrap();
+    assert!(later.replayed, "47 hours are not two days");
+    let again = alice.send(group.clone(), text("once"), keyed("message")).await.unwrap();
+    assert!(!again.replayed && again.value.id != said.value.id, "49 hours are more");
+    let changed = alice.update_keys(group.clone(), keyed("intent")).await.unwrap();
+    assert!(!changed.replayed && changed.value.group.epoch == epoch + 1);
+    first.shutdown().await;
+    second.shutdown().await;
 }

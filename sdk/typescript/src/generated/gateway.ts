@@ -52,6 +52,8 @@ export interface paths {
          * @description The body is the file as it is, at most 100 MiB, its media type in `Content-Type`, its name in
          *     `Content-Disposition` or `filename`. It is encrypted as it comes; the node gets what it cannot
          *     read, and keeps it for 30 days. Whoever receives the message gets the key with it.
+         *
+         *     The token needs the scope `messages:send`.
          */
         post: operations["upload_attachment"];
         delete?: never;
@@ -71,6 +73,8 @@ export interface paths {
          * Download a file that was sent or received.
          * @description Each part is checked before it is given out; an answer that ends early is not complete. `Range`
          *     gives a part of it. Whatever the file says it is, browsers save it and do not show it.
+         *
+         *     The token needs the scope `messages:read`.
          */
         get: operations["download_attachment"];
         put?: never;
@@ -224,6 +228,8 @@ export interface paths {
          *     With `Accept: text/event-stream` the answer is a stream of server-sent events that does not end:
          *     each has the event as `data` and its cursor as `id`, and a reader that comes back with
          *     `Last-Event-ID` misses nothing.
+         *
+         *     The token needs the scope `messages:read`.
          */
         get: operations["list_events"];
         put?: never;
@@ -243,7 +249,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Acknowledge events for a named consumer. */
+        /**
+         * Acknowledge events for a named consumer.
+         * @description The token needs the scope `messages:read`.
+         */
         post: operations["acknowledge_events"];
         delete?: never;
         options?: never;
@@ -258,7 +267,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the bot's named consumers. */
+        /**
+         * List the bot's named consumers.
+         * @description The token needs the scope `messages:read`.
+         */
         get: operations["list_consumers"];
         put?: never;
         post?: never;
@@ -278,7 +290,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete a named consumer: its place is forgotten and its connections end. */
+        /**
+         * Delete a named consumer: its place is forgotten and its connections end.
+         * @description The token needs the scope `messages:read`.
+         */
         delete: operations["delete_consumer"];
         options?: never;
         head?: never;
@@ -297,6 +312,8 @@ export interface paths {
         /**
          * Give deliveries of a named consumer more time.
          * @description The lease of each delivery's group begins again. `gone` lists those whose lease was over.
+         *
+         *     The token needs the scope `messages:read`.
          */
         post: operations["extend_leases"];
         delete?: never;
@@ -312,7 +329,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List events that were delivered to a named consumer ten times in vain, oldest first. */
+        /**
+         * List events that were delivered to a named consumer ten times in vain, oldest first.
+         * @description The token needs the scope `messages:read`.
+         */
         get: operations["list_parked"];
         put?: never;
         post?: never;
@@ -335,6 +355,8 @@ export interface paths {
          * Deliver an event that was set aside again.
          * @description It comes to the consumer with `replayed`, and its attempts begin anew. To throw it away instead,
          *     acknowledge its `delivery_id`.
+         *
+         *     The token needs the scope `messages:read`.
          */
         post: operations["replay_parked"];
         delete?: never;
@@ -355,6 +377,8 @@ export interface paths {
         /**
          * Get a ticket for a browser's WebSocket.
          * @description It stands for the caller's token, once, within 30 s: `GET /v1/events/ws?ticket=...`.
+         *
+         *     The token needs the scope `messages:read`.
          */
         post: operations["issue_ticket"];
         delete?: never;
@@ -380,6 +404,8 @@ export interface paths {
          *     `qpq.token.<token>`, or offers `qpq.v1` and sends `auth {token}` first. Close codes: 1012
          *     restart, 4008 too slow, 4401 token, 4403 scope, 4408 no token in time, 4409 displaced, 4410
          *     cursor expired, 4413 too large.
+         *
+         *     The token needs the scope `messages:read`.
          */
         get: operations["stream_events"];
         put?: never;
@@ -397,10 +423,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the groups the bot is or was in, the most recently changed first. */
+        /**
+         * List the groups the bot is or was in, the most recently changed first.
+         * @description The token needs the scope `groups:read`.
+         */
         get: operations["list_groups"];
         put?: never;
-        /** Create a group and invite its first members. */
+        /**
+         * Create a group and invite its first members.
+         * @description The token needs the scope `groups:manage`.
+         */
         post: operations["create_group"];
         delete?: never;
         options?: never;
@@ -415,14 +447,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a group and its members. */
+        /**
+         * Show a group and its members.
+         * @description The token needs the scope `groups:read`.
+         */
         get: operations["get_group"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change a group's name or topic. */
+        /**
+         * Change a group's name or topic.
+         * @description The token needs the scope `groups:manage`.
+         */
         patch: operations["change_group"];
         trace?: never;
     };
@@ -433,7 +471,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show how a group does. */
+        /**
+         * Show how a group does.
+         * @description The token needs the scope `groups:read`.
+         */
         get: operations["get_group_health"];
         put?: never;
         post?: never;
@@ -452,7 +493,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Leave a group. Another member commits it; until then the state is `leaving`. */
+        /**
+         * Leave a group. Another member commits it; until then the state is `leaving`.
+         * @description The token needs the scope `groups:manage`.
+         */
         post: operations["leave_group"];
         delete?: never;
         options?: never;
@@ -467,10 +511,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List a group's members. */
+        /**
+         * List a group's members.
+         * @description The token needs the scope `groups:read`.
+         */
         get: operations["list_members"];
         put?: never;
-        /** Add members, all by one commit. */
+        /**
+         * Add members, all by one commit.
+         * @description The token needs the scope `groups:manage`.
+         */
         post: operations["add_members"];
         delete?: never;
         options?: never;
@@ -488,11 +538,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove a member. */
+        /**
+         * Remove a member.
+         * @description The token needs the scope `groups:manage`.
+         */
         delete: operations["remove_member"];
         options?: never;
         head?: never;
-        /** Change a member's role. */
+        /**
+         * Change a member's role.
+         * @description The token needs the scope `groups:manage`.
+         */
         patch: operations["change_member"];
         trace?: never;
     };
@@ -508,6 +564,8 @@ export interface paths {
          * @description Edited messages have their new content, deleted ones none, and reactions are with the message
          *     they are about. What changes or marks another message (`reaction`, `edit`, `delete`, `read`) is
          *     listed only when `type` asks for it.
+         *
+         *     The token needs the scope `messages:read`.
          */
         get: operations["list_messages"];
         put?: never;
@@ -515,6 +573,8 @@ export interface paths {
          * Send a message.
          * @description The answer is durable: `delivery.state` says whether it is at the node already (`sent`) or
          *     still here (`queued`).
+         *
+         *     The token needs the scope `messages:send`.
          */
         post: operations["send_message"];
         delete?: never;
@@ -530,7 +590,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show one message as it is now. */
+        /**
+         * Show one message as it is now.
+         * @description The token needs the scope `messages:read`.
+         */
         get: operations["get_message"];
         put?: never;
         post?: never;
@@ -538,6 +601,8 @@ export interface paths {
          * Delete an own message.
          * @description Tells the group, where its content goes; that somebody has read or kept it cannot be undone. The
          *     answer is what is left of the message; its `delivery` is that of the deletion.
+         *
+         *     The token needs the scope `messages:send`.
          */
         delete: operations["delete_message"];
         options?: never;
@@ -546,6 +611,8 @@ export interface paths {
          * Edit an own message.
          * @description Sends the new content to the group, where it takes the place of the former one. The answer is
          *     the message as it is now; its `delivery` is that of the change.
+         *
+         *     The token needs the scope `messages:send`.
          */
         patch: operations["edit_message"];
         trace?: never;
@@ -562,12 +629,16 @@ export interface paths {
          * React to a message.
          * @description The answer is the message of type `reaction` that carries it. Reacting twice with the same key
          *     is reacting once.
+         *
+         *     The token needs the scope `messages:send`.
          */
         put: operations["put_reaction"];
         post?: never;
         /**
          * Take a reaction back.
          * @description The answer is the message that carries that: a `reaction` with `"active": false`.
+         *
+         *     The token needs the scope `messages:send`.
          */
         delete: operations["delete_reaction"];
         options?: never;
@@ -586,6 +657,8 @@ export interface paths {
         /**
          * Tell the group how far the bot has read.
          * @description The answer is the message of type `read` that carries it.
+         *
+         *     The token needs the scope `messages:send`.
          */
         put: operations["put_read"];
         post?: never;
@@ -607,6 +680,8 @@ export interface paths {
          * Say that the bot is writing, or has stopped.
          * @description Others get the event `member.typing`, which passes: no log keeps it for longer than 30 seconds,
          *     and it does not go out when it cannot go out by then.
+         *
+         *     The token needs the scope `messages:send`.
          */
         put: operations["put_typing"];
         post?: never;
@@ -625,7 +700,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Replace the bot's key material in a group, so that a stolen copy becomes useless. */
+        /**
+         * Replace the bot's key material in a group, so that a stolen copy becomes useless.
+         * @description The token needs the scope `groups:manage`.
+         */
         post: operations["update_keys"];
         delete?: never;
         options?: never;
@@ -666,6 +744,8 @@ export interface paths {
          * @description A person has compared the safety number by another way, or a program that another way vouches
          *     for. From then on its messages and its place in groups say `verified`, until one of its names
          *     turns out to have been another's.
+         *
+         *     The token needs the scope `identity:manage`.
          */
         put: operations["verify_identity"];
         post?: never;
@@ -682,7 +762,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List invitations that are not answered, the oldest first. */
+        /**
+         * List invitations that are not answered, the oldest first.
+         * @description The token needs the scope `invitations:manage`.
+         */
         get: operations["list_invitations"];
         put?: never;
         post?: never;
@@ -701,7 +784,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Accept an invitation: the group appears, and what was said in it since. */
+        /**
+         * Accept an invitation: the group appears, and what was said in it since.
+         * @description The token needs the scope `invitations:manage`.
+         */
         post: operations["accept_invitation"];
         delete?: never;
         options?: never;
@@ -718,7 +804,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Decline an invitation and leave its group. */
+        /**
+         * Decline an invitation and leave its group.
+         * @description The token needs the scope `invitations:manage`.
+         */
         post: operations["decline_invitation"];
         delete?: never;
         options?: never;
@@ -750,7 +839,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the bot's webhooks, the oldest first. */
+        /**
+         * List the bot's webhooks.
+         * @description The oldest first; a page of them in the order of their ids.
+         *
+         *     The token needs the scope `webhooks:manage`.
+         */
         get: operations["list_webhooks"];
         put?: never;
         /**
@@ -758,6 +852,8 @@ export interface paths {
          * @description The gateway delivers the bot's events to it by the Standard Webhooks specification. The secret is
          *     shown in this answer only. The target must be on the gateway's allow-list
          *     (`http.webhooks.targets`).
+         *
+         *     The token needs the scopes `webhooks:manage` and `messages:read`.
          */
         post: operations["create_webhook"];
         delete?: never;
@@ -773,11 +869,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a webhook. */
+        /**
+         * Show a webhook.
+         * @description The token needs the scope `webhooks:manage`.
+         */
         get: operations["get_webhook"];
         put?: never;
         post?: never;
-        /** Delete a webhook. */
+        /**
+         * Delete a webhook.
+         * @description The token needs the scope `webhooks:manage`.
+         */
         delete: operations["delete_webhook"];
         options?: never;
         head?: never;
@@ -785,6 +887,8 @@ export interface paths {
          * Change a webhook.
          * @description One that was disabled goes on where it stopped when its state is set to `enabled`. With another
          *     filter it goes on from its place, and what the former filter let pass above it comes again.
+         *
+         *     The token needs the scopes `webhooks:manage` and `messages:read`.
          */
         patch: operations["change_webhook"];
         trace?: never;
@@ -796,7 +900,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List a webhook's deliveries, the newest event first. */
+        /**
+         * List a webhook's deliveries, the newest event first.
+         * @description The token needs the scope `webhooks:manage`.
+         */
         get: operations["list_deliveries"];
         put?: never;
         post?: never;
@@ -819,6 +926,8 @@ export interface paths {
          * Deliver events to a webhook again.
          * @description They come with `replayed`, under the same `webhook-id`, and out of order. Events that are being
          *     delivered, or are older than what is kept, are left out.
+         *
+         *     The token needs the scope `webhooks:manage`.
          */
         post: operations["replay_deliveries"];
         delete?: never;
@@ -3431,7 +3540,11 @@ export interface components {
              * @example whpk_...
              */
             public_key: string;
-            /** @description Why the gateway disabled it: `gone` (the target answered 410). */
+            /**
+             * @description Why the gateway disabled it: `gone` (the target answered 410); or what it has lost while it
+             *     goes on: `events_expired` (events grew too old to be delivered). `null` again once the state
+             *     is set.
+             */
             reason: string | null;
             /** @description Whether a message in an answer is sent. */
             replies: boolean;
@@ -3512,7 +3625,11 @@ export interface components {
              * @example whpk_...
              */
             public_key: string;
-            /** @description Why the gateway disabled it: `gone` (the target answered 410). */
+            /**
+             * @description Why the gateway disabled it: `gone` (the target answered 410); or what it has lost while it
+             *     goes on: `events_expired` (events grew too old to be delivered). `null` again once the state
+             *     is set.
+             */
             reason: string | null;
             /** @description Whether a message in an answer is sent. */
             replies: boolean;
@@ -3671,6 +3788,10 @@ export interface components {
         /** @description The node refused. */
         BadGateway: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3680,6 +3801,10 @@ export interface components {
         /** @description A parameter or header is not valid. */
         BadRequest: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3689,6 +3814,10 @@ export interface components {
         /** @description The state of things does not permit it, or the first request with this idempotency key is still running. */
         Conflict: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3698,15 +3827,23 @@ export interface components {
         /** @description The token does not open this, or a web page of another site asks. */
         Forbidden: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The node does not keep it any more. */
+        /** @description The cursor is older than what is kept. */
         Gone: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3716,6 +3853,10 @@ export interface components {
         /** @description A fault of the gateway. */
         InternalServerError: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3725,6 +3866,10 @@ export interface components {
         /** @description There is no such thing. */
         NotFound: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3734,6 +3879,10 @@ export interface components {
         /** @description The body, or a part of it, is too large. */
         PayloadTooLarge: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3743,6 +3892,10 @@ export interface components {
         /** @description The group has moved on from the epoch in If-Match, or a member is not verified and the request requires it. */
         PreconditionFailed: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3752,6 +3905,11 @@ export interface components {
         /** @description It has no such bytes. */
         RangeNotSatisfiable: {
             headers: {
+                "Content-Range": components["headers"]["ContentRange"];
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3761,15 +3919,24 @@ export interface components {
         /** @description The body did not arrive in time. */
         RequestTimeout: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The gateway is not ready. */
+        /** @description The database or the node is not to be had; worth a repetition. */
         ServiceUnavailable: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "Retry-After": components["headers"]["RetryAfter"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3779,6 +3946,11 @@ export interface components {
         /** @description Too many requests in a short time. `Retry-After` says how many seconds to wait, `RateLimit-Policy` and `RateLimit` in every answer what is left. */
         TooManyRequests: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "Retry-After": components["headers"]["RetryAfter"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3788,6 +3960,11 @@ export interface components {
         /** @description No token, or one that is not valid. */
         Unauthorized: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "WWW-Authenticate": components["headers"]["Challenge"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3797,6 +3974,10 @@ export interface components {
         /** @description The idempotency key was used for another request. */
         UnprocessableEntity: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3806,6 +3987,10 @@ export interface components {
         /** @description The body is not declared as JSON. */
         UnsupportedMediaType: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3815,6 +4000,10 @@ export interface components {
         /** @description The request does not ask for a WebSocket. */
         UpgradeRequired: {
             headers: {
+                Link: components["headers"]["Help"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -3824,7 +4013,28 @@ export interface components {
     };
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description How to show a token. */
+        Challenge: string;
+        /** @description Which part of how many bytes. */
+        ContentRange: string;
+        /** @description The group's epoch in quotes, to be given back in `If-Match`. */
+        Epoch: string;
+        /** @description The page that describes this kind of problem. */
+        Help: string;
+        /** @description `true` when an earlier request with the same key did the work. */
+        IdempotencyReplayed: string;
+        /** @description Where the next page is; absent at the end. */
+        NextPage: string;
+        /** @description How many requests are left (`r`), and in how many seconds (`t`) there are more. */
+        RateLimit: string;
+        /** @description How many requests (`q`) in how many seconds (`w`); absent where nothing is limited. */
+        RateLimitPolicy: string;
+        /** @description The id of the request, also in the gateway's log: the caller's, if it sent a UUID in this header. */
+        RequestId: string;
+        /** @description In how many seconds a repetition can succeed. */
+        RetryAfter: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -3841,6 +4051,9 @@ export interface operations {
             /** @description It answers. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3869,6 +4082,9 @@ export interface operations {
             /** @description It does. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3885,7 +4101,20 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            503: components["responses"]["ServiceUnavailable"];
+            /** @description The gateway is not ready. */
+            503: {
+                headers: {
+                    Link: components["headers"]["Help"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     upload_attachment: {
@@ -3914,8 +4143,10 @@ export interface operations {
             /** @description The attachment. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3942,15 +4173,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     download_attachment: {
@@ -3975,6 +4198,15 @@ export interface operations {
             /** @description The file, with its own media type. */
             200: {
                 headers: {
+                    /** @description `bytes`. */
+                    "Accept-Ranges"?: string;
+                    /** @description `attachment`, with its name. */
+                    "Content-Disposition"?: string;
+                    /** @description Names the file; it never changes. */
+                    ETag?: string;
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3984,6 +4216,16 @@ export interface operations {
             /** @description The part of it that was asked for. */
             206: {
                 headers: {
+                    /** @description `bytes`. */
+                    "Accept-Ranges"?: string;
+                    /** @description `attachment`, with its name. */
+                    "Content-Disposition"?: string;
+                    "Content-Range": components["headers"]["ContentRange"];
+                    /** @description Names the file; it never changes. */
+                    ETag?: string;
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3993,6 +4235,11 @@ export interface operations {
             /** @description It is the one named in `If-None-Match`. */
             304: {
                 headers: {
+                    /** @description Names the file; it never changes. */
+                    ETag?: string;
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4001,28 +4248,36 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
-            410: components["responses"]["Gone"];
+            /** @description The node does not keep it any more. */
+            410: {
+                headers: {
+                    Link: components["headers"]["Help"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             416: components["responses"]["RangeNotSatisfiable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             /** @description The node has something else than what was uploaded. */
             502: {
                 headers: {
+                    Link: components["headers"]["Help"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_bots: {
@@ -4034,8 +4289,8 @@ export interface operations {
                  */
                 after?: string;
                 /**
-                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
-                 *     is whole.
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
                  * @example 100
                  */
                 limit?: number;
@@ -4049,6 +4304,10 @@ export interface operations {
             /** @description All bots. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4085,15 +4344,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     create_bot: {
@@ -4120,8 +4371,10 @@ export interface operations {
             /** @description The bot. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4161,15 +4414,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     import_bot: {
@@ -4197,8 +4442,10 @@ export interface operations {
             /** @description The bot. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4238,15 +4485,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_bot: {
@@ -4264,6 +4503,9 @@ export interface operations {
             /** @description The bot. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4295,15 +4537,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     delete_bot: {
@@ -4324,8 +4558,10 @@ export interface operations {
             /** @description It is gone. */
             204: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4342,15 +4578,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     change_bot: {
@@ -4380,8 +4608,10 @@ export interface operations {
             /** @description The bot. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4419,15 +4649,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     export_bot: {
@@ -4457,8 +4679,10 @@ export interface operations {
             /** @description The archive. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4485,15 +4709,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_tokens: {
@@ -4505,8 +4721,8 @@ export interface operations {
                  */
                 after?: string;
                 /**
-                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
-                 *     is whole.
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
                  * @example 100
                  */
                 limit?: number;
@@ -4523,6 +4739,10 @@ export interface operations {
             /** @description Its tokens. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4553,15 +4773,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     issue_token: {
@@ -4595,8 +4807,10 @@ export interface operations {
             /** @description The token. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4629,15 +4843,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     revoke_token: {
@@ -4660,8 +4866,10 @@ export interface operations {
             /** @description It is revoked. */
             204: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4678,15 +4886,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_events: {
@@ -4741,6 +4941,10 @@ export interface operations {
             /** @description Events, oldest first. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4811,26 +5015,10 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
-            /** @description The cursor is older than what is kept. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            410: components["responses"]["Gone"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     acknowledge_events: {
@@ -4861,8 +5049,10 @@ export interface operations {
             /** @description Where it is now. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4887,20 +5077,24 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_consumers: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4910,6 +5104,10 @@ export interface operations {
             /** @description By name. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4936,15 +5134,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     delete_consumer: {
@@ -4965,8 +5155,10 @@ export interface operations {
             /** @description It is deleted. */
             204: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4983,15 +5175,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     extend_leases: {
@@ -5022,8 +5206,10 @@ export interface operations {
             /** @description Which were too late. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5049,15 +5235,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_parked: {
@@ -5085,6 +5263,10 @@ export interface operations {
             /** @description What is set aside. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5157,15 +5339,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     replay_parked: {
@@ -5192,8 +5366,10 @@ export interface operations {
             /** @description It will be delivered again. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5210,15 +5386,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     issue_ticket: {
@@ -5233,6 +5401,9 @@ export interface operations {
             /** @description The ticket. */
             201: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5256,15 +5427,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     stream_events: {
@@ -5307,6 +5470,9 @@ export interface operations {
             /** @description The stream begins. */
             101: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5315,18 +5481,11 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            410: components["responses"]["Gone"];
             426: components["responses"]["UpgradeRequired"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_groups: {
@@ -5338,8 +5497,8 @@ export interface operations {
                  */
                 after?: string;
                 /**
-                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
-                 *     is whole.
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
                  * @example 100
                  */
                 limit?: number;
@@ -5353,6 +5512,10 @@ export interface operations {
             /** @description The groups. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5390,15 +5553,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     create_group: {
@@ -5435,8 +5590,11 @@ export interface operations {
             /** @description The group. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5466,8 +5624,11 @@ export interface operations {
             /** @description Durable here, not yet at the node. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5510,15 +5671,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_group: {
@@ -5536,6 +5689,10 @@ export interface operations {
             /** @description The group. */
             200: {
                 headers: {
+                    ETag: components["headers"]["Epoch"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5568,15 +5725,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     change_group: {
@@ -5615,8 +5764,11 @@ export interface operations {
             /** @description It is changed. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5650,8 +5802,11 @@ export interface operations {
             /** @description Durable here, its commit is on its way. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5695,15 +5850,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_group_health: {
@@ -5721,6 +5868,9 @@ export interface operations {
             /** @description How it does. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5748,15 +5898,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     leave_group: {
@@ -5786,8 +5928,11 @@ export interface operations {
             /** @description The bot has left. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5821,8 +5966,11 @@ export interface operations {
             /** @description Asked for; another member commits it. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5866,15 +6014,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_members: {
@@ -5886,8 +6026,8 @@ export interface operations {
                  */
                 after?: string;
                 /**
-                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
-                 *     is whole.
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
                  * @example 100
                  */
                 limit?: number;
@@ -5904,6 +6044,11 @@ export interface operations {
             /** @description The members. */
             200: {
                 headers: {
+                    ETag: components["headers"]["Epoch"];
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5929,15 +6074,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     add_members: {
@@ -5978,8 +6115,11 @@ export interface operations {
             /** @description They are members. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6013,8 +6153,11 @@ export interface operations {
             /** @description Durable here, its commit is on its way. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6058,15 +6201,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     remove_member: {
@@ -6098,8 +6233,11 @@ export interface operations {
             /** @description The member is removed. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6133,8 +6271,11 @@ export interface operations {
             /** @description Durable here, its commit is on its way. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6178,15 +6319,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     change_member: {
@@ -6227,8 +6360,11 @@ export interface operations {
             /** @description The role is changed. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6262,8 +6398,11 @@ export interface operations {
             /** @description Durable here, its commit is on its way. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6307,15 +6446,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_messages: {
@@ -6359,6 +6490,10 @@ export interface operations {
             /** @description A page of history. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6416,26 +6551,10 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
-            /** @description The cursor is older than what is kept. */
-            410: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            410: components["responses"]["Gone"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     send_message: {
@@ -6469,8 +6588,10 @@ export interface operations {
             /** @description The message. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6532,15 +6653,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_message: {
@@ -6560,6 +6673,9 @@ export interface operations {
             /** @description The message. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6614,15 +6730,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     delete_message: {
@@ -6654,8 +6762,10 @@ export interface operations {
             /** @description What is left of it. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6715,15 +6825,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     edit_message: {
@@ -6766,8 +6868,10 @@ export interface operations {
             /** @description The message. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6829,15 +6933,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     put_reaction: {
@@ -6879,8 +6975,10 @@ export interface operations {
             /** @description The reaction. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6942,15 +7040,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     delete_reaction: {
@@ -6987,8 +7077,10 @@ export interface operations {
             /** @description What takes it back. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7050,15 +7142,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     put_read: {
@@ -7097,8 +7181,10 @@ export interface operations {
             /** @description The read marker. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7158,15 +7244,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     put_typing: {
@@ -7205,8 +7283,10 @@ export interface operations {
             /** @description It is on its way. */
             204: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7224,15 +7304,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     update_keys: {
@@ -7262,8 +7334,11 @@ export interface operations {
             /** @description The keys are replaced. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7297,8 +7372,11 @@ export interface operations {
             /** @description Durable here, its commit is on its way. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7342,15 +7420,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_identity: {
@@ -7368,6 +7438,9 @@ export interface operations {
             /** @description The identity. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7394,15 +7467,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     verify_identity: {
@@ -7432,8 +7497,10 @@ export interface operations {
             /** @description The identity. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7466,15 +7533,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_invitations: {
@@ -7486,8 +7545,8 @@ export interface operations {
                  */
                 after?: string;
                 /**
-                 * @description At most so many, 1 to 1,000, in the order of their ids. Without `limit` and `after` the list
-                 *     is whole.
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
                  * @example 100
                  */
                 limit?: number;
@@ -7501,6 +7560,10 @@ export interface operations {
             /** @description The invitations. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7532,15 +7595,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     accept_invitation: {
@@ -7561,8 +7616,11 @@ export interface operations {
             /** @description The group. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    ETag: components["headers"]["Epoch"];
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7601,15 +7659,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     decline_invitation: {
@@ -7630,8 +7680,10 @@ export interface operations {
             /** @description It is declined. */
             204: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7648,15 +7700,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_me: {
@@ -7671,6 +7715,9 @@ export interface operations {
             /** @description The caller. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7702,20 +7749,24 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_webhooks: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only what comes after this cursor: the `next` of the page before.
+                 * @example bot_1f0c9a77e03b5d42
+                 */
+                after?: string;
+                /**
+                 * @description At most so many, 1 to 1,000, in the order of their ids or names. Without `limit` and `after`
+                 *     the list is whole.
+                 * @example 100
+                 */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7725,6 +7776,10 @@ export interface operations {
             /** @description The webhooks. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7759,15 +7814,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     create_webhook: {
@@ -7799,8 +7846,10 @@ export interface operations {
             /** @description The webhook. */
             201: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7831,21 +7880,14 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            410: components["responses"]["Gone"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     get_webhook: {
@@ -7863,6 +7905,9 @@ export interface operations {
             /** @description The webhook. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7892,15 +7937,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     delete_webhook: {
@@ -7921,8 +7958,10 @@ export interface operations {
             /** @description It is deleted. */
             204: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7939,15 +7978,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     change_webhook: {
@@ -7980,8 +8011,10 @@ export interface operations {
             /** @description The webhook as it is now. */
             200: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8017,15 +8050,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_deliveries: {
@@ -8053,6 +8078,10 @@ export interface operations {
             /** @description The deliveries. */
             200: {
                 headers: {
+                    Link: components["headers"]["NextPage"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8086,15 +8115,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     replay_deliveries: {
@@ -8126,8 +8147,10 @@ export interface operations {
             /** @description How many come again. */
             202: {
                 headers: {
-                    /** @description `true` when an earlier request with the same key did the work. */
-                    "Idempotency-Replayed"?: "true";
+                    "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8151,15 +8174,7 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             502: components["responses"]["BadGateway"];
-            /** @description The database or the node is not to be had; worth a repetition. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
 }

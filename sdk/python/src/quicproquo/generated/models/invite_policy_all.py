@@ -28,7 +28,6 @@ class InvitePolicyAll:
      """
 
     policy: InvitePolicyAllPolicy
-    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
 
 
@@ -39,7 +38,7 @@ class InvitePolicyAll:
 
 
         field_dict: dict[str, Any] = {}
-        field_dict.update(self.additional_properties)
+
         field_dict.update({
             "policy": policy,
         })
@@ -60,22 +59,5 @@ class InvitePolicyAll:
             policy=policy,
         )
 
-
-        invite_policy_all.additional_properties = d
         return invite_policy_all
 
-    @property
-    def additional_keys(self) -> list[str]:
-        return list(self.additional_properties.keys())
-
-    def __getitem__(self, key: str) -> Any:
-        return self.additional_properties[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.additional_properties[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self.additional_properties[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.additional_properties

@@ -33,7 +33,9 @@ class Webhook:
             groups (list[str] | None): Only events about these groups; `null` means all.
             open_ (int): Events that are being delivered or wait behind others of their group.
             public_key (str): The key of the `v1a` signatures (Ed25519).
-            reason (None | str): Why the gateway disabled it: `gone` (the target answered 410).
+            reason (None | str): Why the gateway disabled it: `gone` (the target answered 410); or what it has lost while it
+                goes on: `events_expired` (events grew too old to be delivered). `null` again once the state
+                is set.
             replies (bool): Whether a message in an answer is sent.
             state (WebhookState): Whether events are delivered.
             types (list[str] | None): Only these types of events; `null` means all.

@@ -173,6 +173,8 @@ def sync_detailed(
      Each part is checked before it is given out; an answer that ends early is not complete. `Range`
     gives a part of it. Whatever the file says it is, browsers save it and do not show it.
 
+    The token needs the scope `messages:read`.
+
     Args:
         attachment_id (str):
         range_ (str | Unset):
@@ -216,6 +218,8 @@ def sync(
      Each part is checked before it is given out; an answer that ends early is not complete. `Range`
     gives a part of it. Whatever the file says it is, browsers save it and do not show it.
 
+    The token needs the scope `messages:read`.
+
     Args:
         attachment_id (str):
         range_ (str | Unset):
@@ -253,6 +257,8 @@ async def asyncio_detailed(
 
      Each part is checked before it is given out; an answer that ends early is not complete. `Range`
     gives a part of it. Whatever the file says it is, browsers save it and do not show it.
+
+    The token needs the scope `messages:read`.
 
     Args:
         attachment_id (str):
@@ -296,6 +302,8 @@ async def asyncio(
 
      Each part is checked before it is given out; an answer that ends early is not complete. `Range`
     gives a part of it. Whatever the file says it is, browsers save it and do not show it.
+
+    The token needs the scope `messages:read`.
 
     Args:
         attachment_id (str):

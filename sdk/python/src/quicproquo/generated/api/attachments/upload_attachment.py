@@ -182,6 +182,8 @@ def sync_detailed(
     `Content-Disposition` or `filename`. It is encrypted as it comes; the node gets what it cannot
     read, and keeps it for 30 days. Whoever receives the message gets the key with it.
 
+    The token needs the scope `messages:send`.
+
     Args:
         filename (str | Unset):
         idempotency_key (str | Unset):
@@ -223,6 +225,8 @@ def sync(
     `Content-Disposition` or `filename`. It is encrypted as it comes; the node gets what it cannot
     read, and keeps it for 30 days. Whoever receives the message gets the key with it.
 
+    The token needs the scope `messages:send`.
+
     Args:
         filename (str | Unset):
         idempotency_key (str | Unset):
@@ -258,6 +262,8 @@ async def asyncio_detailed(
      The body is the file as it is, at most 100 MiB, its media type in `Content-Type`, its name in
     `Content-Disposition` or `filename`. It is encrypted as it comes; the node gets what it cannot
     read, and keeps it for 30 days. Whoever receives the message gets the key with it.
+
+    The token needs the scope `messages:send`.
 
     Args:
         filename (str | Unset):
@@ -299,6 +305,8 @@ async def asyncio(
      The body is the file as it is, at most 100 MiB, its media type in `Content-Type`, its name in
     `Content-Disposition` or `filename`. It is encrypted as it comes; the node gets what it cannot
     read, and keeps it for 30 days. Whoever receives the message gets the key with it.
+
+    The token needs the scope `messages:send`.
 
     Args:
         filename (str | Unset):

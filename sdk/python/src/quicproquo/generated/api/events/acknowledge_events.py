@@ -169,6 +169,8 @@ def sync_detailed(
 ) -> Response[ConsumerPosition | Problem]:
     """ Acknowledge events for a named consumer.
 
+     The token needs the scope `messages:read`.
+
     Args:
         idempotency_key (str | Unset):
         body (Ack): What a consumer has handled.
@@ -203,6 +205,8 @@ def sync(
 ) -> ConsumerPosition | Problem | None:
     """ Acknowledge events for a named consumer.
 
+     The token needs the scope `messages:read`.
+
     Args:
         idempotency_key (str | Unset):
         body (Ack): What a consumer has handled.
@@ -231,6 +235,8 @@ async def asyncio_detailed(
 
 ) -> Response[ConsumerPosition | Problem]:
     """ Acknowledge events for a named consumer.
+
+     The token needs the scope `messages:read`.
 
     Args:
         idempotency_key (str | Unset):
@@ -265,6 +271,8 @@ async def asyncio(
 
 ) -> ConsumerPosition | Problem | None:
     """ Acknowledge events for a named consumer.
+
+     The token needs the scope `messages:read`.
 
     Args:
         idempotency_key (str | Unset):

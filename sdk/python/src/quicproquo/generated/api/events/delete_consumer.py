@@ -161,6 +161,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """ Delete a named consumer: its place is forgotten and its connections end.
 
+     The token needs the scope `messages:read`.
+
     Args:
         consumer (str):
         idempotency_key (str | Unset):
@@ -195,6 +197,8 @@ def sync(
 ) -> Any | Problem | None:
     """ Delete a named consumer: its place is forgotten and its connections end.
 
+     The token needs the scope `messages:read`.
+
     Args:
         consumer (str):
         idempotency_key (str | Unset):
@@ -223,6 +227,8 @@ async def asyncio_detailed(
 
 ) -> Response[Any | Problem]:
     """ Delete a named consumer: its place is forgotten and its connections end.
+
+     The token needs the scope `messages:read`.
 
     Args:
         consumer (str):
@@ -257,6 +263,8 @@ async def asyncio(
 
 ) -> Any | Problem | None:
     """ Delete a named consumer: its place is forgotten and its connections end.
+
+     The token needs the scope `messages:read`.
 
     Args:
         consumer (str):

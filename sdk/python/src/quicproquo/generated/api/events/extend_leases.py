@@ -171,6 +171,8 @@ def sync_detailed(
 
      The lease of each delivery's group begins again. `gone` lists those whose lease was over.
 
+    The token needs the scope `messages:read`.
+
     Args:
         idempotency_key (str | Unset):
         body (Extend): Deliveries that take longer.
@@ -207,6 +209,8 @@ def sync(
 
      The lease of each delivery's group begins again. `gone` lists those whose lease was over.
 
+    The token needs the scope `messages:read`.
+
     Args:
         idempotency_key (str | Unset):
         body (Extend): Deliveries that take longer.
@@ -237,6 +241,8 @@ async def asyncio_detailed(
     """ Give deliveries of a named consumer more time.
 
      The lease of each delivery's group begins again. `gone` lists those whose lease was over.
+
+    The token needs the scope `messages:read`.
 
     Args:
         idempotency_key (str | Unset):
@@ -273,6 +279,8 @@ async def asyncio(
     """ Give deliveries of a named consumer more time.
 
      The lease of each delivery's group begins again. `gone` lists those whose lease was over.
+
+    The token needs the scope `messages:read`.
 
     Args:
         idempotency_key (str | Unset):

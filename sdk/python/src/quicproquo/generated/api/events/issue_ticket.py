@@ -149,6 +149,8 @@ def sync_detailed(
 
      It stands for the caller's token, once, within 30 s: `GET /v1/events/ws?ticket=...`.
 
+    The token needs the scope `messages:read`.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -177,6 +179,8 @@ def sync(
 
      It stands for the caller's token, once, within 30 s: `GET /v1/events/ws?ticket=...`.
 
+    The token needs the scope `messages:read`.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -199,6 +203,8 @@ async def asyncio_detailed(
     """ Get a ticket for a browser's WebSocket.
 
      It stands for the caller's token, once, within 30 s: `GET /v1/events/ws?ticket=...`.
+
+    The token needs the scope `messages:read`.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -227,6 +233,8 @@ async def asyncio(
     """ Get a ticket for a browser's WebSocket.
 
      It stands for the caller's token, once, within 30 s: `GET /v1/events/ws?ticket=...`.
+
+    The token needs the scope `messages:read`.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

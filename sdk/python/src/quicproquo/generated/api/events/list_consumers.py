@@ -10,22 +10,35 @@ from ... import errors
 
 from ...models.consumer_list import ConsumerList
 from ...models.problem import Problem
+from ...types import UNSET, Unset
 from typing import cast
 
 
 
 def _get_kwargs(
-    
+    *,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
+
 ) -> dict[str, Any]:
     
 
     
 
-    
+    params: dict[str, Any] = {}
+
+    params["after"] = after
+
+    params["limit"] = limit
+
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
 
     _kwargs: dict[str, Any] = {
         "method": "get",
         "url": "/v1/events/consumers",
+        "params": params,
     }
 
 
@@ -108,9 +121,17 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Response[ConsumerList | Problem]:
     """ List the bot's named consumers.
+
+     The token needs the scope `messages:read`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -122,7 +143,9 @@ def sync_detailed(
 
 
     kwargs = _get_kwargs(
-        
+        after=after,
+limit=limit,
+
     )
 
     response = client.get_httpx_client().request(
@@ -134,9 +157,17 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> ConsumerList | Problem | None:
     """ List the bot's named consumers.
+
+     The token needs the scope `messages:read`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,15 +180,25 @@ def sync(
 
     return sync_detailed(
         client=client,
+after=after,
+limit=limit,
 
     ).parsed
 
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Response[ConsumerList | Problem]:
     """ List the bot's named consumers.
+
+     The token needs the scope `messages:read`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -169,7 +210,9 @@ async def asyncio_detailed(
 
 
     kwargs = _get_kwargs(
-        
+        after=after,
+limit=limit,
+
     )
 
     response = await client.get_async_httpx_client().request(
@@ -181,9 +224,17 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> ConsumerList | Problem | None:
     """ List the bot's named consumers.
+
+     The token needs the scope `messages:read`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -196,5 +247,7 @@ async def asyncio(
 
     return (await asyncio_detailed(
         client=client,
+after=after,
+limit=limit,
 
     )).parsed

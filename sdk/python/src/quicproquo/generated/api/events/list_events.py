@@ -172,6 +172,8 @@ def sync_detailed(
     each has the event as `data` and its cursor as `id`, and a reader that comes back with
     `Last-Event-ID` misses nothing.
 
+    The token needs the scope `messages:read`.
+
     Args:
         after (str | Unset):
         timeout (int | Unset):
@@ -234,6 +236,8 @@ def sync(
     each has the event as `data` and its cursor as `id`, and a reader that comes back with
     `Last-Event-ID` misses nothing.
 
+    The token needs the scope `messages:read`.
+
     Args:
         after (str | Unset):
         timeout (int | Unset):
@@ -290,6 +294,8 @@ async def asyncio_detailed(
     With `Accept: text/event-stream` the answer is a stream of server-sent events that does not end:
     each has the event as `data` and its cursor as `id`, and a reader that comes back with
     `Last-Event-ID` misses nothing.
+
+    The token needs the scope `messages:read`.
 
     Args:
         after (str | Unset):
@@ -352,6 +358,8 @@ async def asyncio(
     With `Accept: text/event-stream` the answer is a stream of server-sent events that does not end:
     each has the event as `data` and its cursor as `id`, and a reader that comes back with
     `Last-Event-ID` misses nothing.
+
+    The token needs the scope `messages:read`.
 
     Args:
         after (str | Unset):

@@ -131,6 +131,8 @@ def sync_detailed(
 ) -> Response[ParkedEventList | Problem]:
     """ List events that were delivered to a named consumer ten times in vain, oldest first.
 
+     The token needs the scope `messages:read`.
+
     Args:
         consumer (str):
         after (str | Unset):
@@ -168,6 +170,8 @@ def sync(
 ) -> ParkedEventList | Problem | None:
     """ List events that were delivered to a named consumer ten times in vain, oldest first.
 
+     The token needs the scope `messages:read`.
+
     Args:
         consumer (str):
         after (str | Unset):
@@ -199,6 +203,8 @@ async def asyncio_detailed(
 
 ) -> Response[ParkedEventList | Problem]:
     """ List events that were delivered to a named consumer ten times in vain, oldest first.
+
+     The token needs the scope `messages:read`.
 
     Args:
         consumer (str):
@@ -236,6 +242,8 @@ async def asyncio(
 
 ) -> ParkedEventList | Problem | None:
     """ List events that were delivered to a named consumer ten times in vain, oldest first.
+
+     The token needs the scope `messages:read`.
 
     Args:
         consumer (str):

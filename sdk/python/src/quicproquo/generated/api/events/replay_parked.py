@@ -173,6 +173,8 @@ def sync_detailed(
      It comes to the consumer with `replayed`, and its attempts begin anew. To throw it away instead,
     acknowledge its `delivery_id`.
 
+    The token needs the scope `messages:read`.
+
     Args:
         delivery_id (str):
         consumer (str | Unset):
@@ -213,6 +215,8 @@ def sync(
      It comes to the consumer with `replayed`, and its attempts begin anew. To throw it away instead,
     acknowledge its `delivery_id`.
 
+    The token needs the scope `messages:read`.
+
     Args:
         delivery_id (str):
         consumer (str | Unset):
@@ -247,6 +251,8 @@ async def asyncio_detailed(
 
      It comes to the consumer with `replayed`, and its attempts begin anew. To throw it away instead,
     acknowledge its `delivery_id`.
+
+    The token needs the scope `messages:read`.
 
     Args:
         delivery_id (str):
@@ -287,6 +293,8 @@ async def asyncio(
 
      It comes to the consumer with `replayed`, and its attempts begin anew. To throw it away instead,
     acknowledge its `delivery_id`.
+
+    The token needs the scope `messages:read`.
 
     Args:
         delivery_id (str):

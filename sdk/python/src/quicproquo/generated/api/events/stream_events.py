@@ -93,6 +93,13 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_404
 
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+
+
+        return response_410
+
     if response.status_code == 426:
         response_426 = Problem.from_dict(response.json())
 
@@ -159,6 +166,8 @@ def sync_detailed(
     restart, 4008 too slow, 4401 token, 4403 scope, 4408 no token in time, 4409 displaced, 4410
     cursor expired, 4413 too large.
 
+    The token needs the scope `messages:read`.
+
     Args:
         after (str | Unset):
         types (str | Unset):
@@ -217,6 +226,8 @@ def sync(
     restart, 4008 too slow, 4401 token, 4403 scope, 4408 no token in time, 4409 displaced, 4410
     cursor expired, 4413 too large.
 
+    The token needs the scope `messages:read`.
+
     Args:
         after (str | Unset):
         types (str | Unset):
@@ -269,6 +280,8 @@ async def asyncio_detailed(
     `qpq.token.<token>`, or offers `qpq.v1` and sends `auth {token}` first. Close codes: 1012
     restart, 4008 too slow, 4401 token, 4403 scope, 4408 no token in time, 4409 displaced, 4410
     cursor expired, 4413 too large.
+
+    The token needs the scope `messages:read`.
 
     Args:
         after (str | Unset):
@@ -327,6 +340,8 @@ async def asyncio(
     `qpq.token.<token>`, or offers `qpq.v1` and sends `auth {token}` first. Close codes: 1012
     restart, 4008 too slow, 4401 token, 4403 scope, 4408 no token in time, 4409 displaced, 4410
     cursor expired, 4413 too large.
+
+    The token needs the scope `messages:read`.
 
     Args:
         after (str | Unset):

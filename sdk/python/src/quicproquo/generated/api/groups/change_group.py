@@ -201,6 +201,8 @@ def sync_detailed(
 ) -> Response[Change | Problem]:
     """ Change a group's name or topic.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -244,6 +246,8 @@ def sync(
 ) -> Change | Problem | None:
     """ Change a group's name or topic.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -281,6 +285,8 @@ async def asyncio_detailed(
 
 ) -> Response[Change | Problem]:
     """ Change a group's name or topic.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -324,6 +330,8 @@ async def asyncio(
 
 ) -> Change | Problem | None:
     """ Change a group's name or topic.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):

@@ -188,6 +188,8 @@ def sync_detailed(
 ) -> Response[Change | Group | Problem]:
     """ Create a group and invite its first members.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         wait (int | Unset):
         idempotency_key (str | Unset):
@@ -225,6 +227,8 @@ def sync(
 ) -> Change | Group | Problem | None:
     """ Create a group and invite its first members.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         wait (int | Unset):
         idempotency_key (str | Unset):
@@ -256,6 +260,8 @@ async def asyncio_detailed(
 
 ) -> Response[Change | Group | Problem]:
     """ Create a group and invite its first members.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         wait (int | Unset):
@@ -293,6 +299,8 @@ async def asyncio(
 
 ) -> Change | Group | Problem | None:
     """ Create a group and invite its first members.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         wait (int | Unset):

@@ -114,6 +114,8 @@ def sync_detailed(
 ) -> Response[Group | Problem]:
     """ Show a group and its members.
 
+     The token needs the scope `groups:read`.
+
     Args:
         group_id (str):
 
@@ -145,6 +147,8 @@ def sync(
 ) -> Group | Problem | None:
     """ Show a group and its members.
 
+     The token needs the scope `groups:read`.
+
     Args:
         group_id (str):
 
@@ -170,6 +174,8 @@ async def asyncio_detailed(
 
 ) -> Response[Group | Problem]:
     """ Show a group and its members.
+
+     The token needs the scope `groups:read`.
 
     Args:
         group_id (str):
@@ -201,6 +207,8 @@ async def asyncio(
 
 ) -> Group | Problem | None:
     """ Show a group and its members.
+
+     The token needs the scope `groups:read`.
 
     Args:
         group_id (str):

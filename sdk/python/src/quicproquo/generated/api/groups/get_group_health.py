@@ -114,6 +114,8 @@ def sync_detailed(
 ) -> Response[GroupHealth | Problem]:
     """ Show how a group does.
 
+     The token needs the scope `groups:read`.
+
     Args:
         group_id (str):
 
@@ -145,6 +147,8 @@ def sync(
 ) -> GroupHealth | Problem | None:
     """ Show how a group does.
 
+     The token needs the scope `groups:read`.
+
     Args:
         group_id (str):
 
@@ -170,6 +174,8 @@ async def asyncio_detailed(
 
 ) -> Response[GroupHealth | Problem]:
     """ Show how a group does.
+
+     The token needs the scope `groups:read`.
 
     Args:
         group_id (str):
@@ -201,6 +207,8 @@ async def asyncio(
 
 ) -> GroupHealth | Problem | None:
     """ Show how a group does.
+
+     The token needs the scope `groups:read`.
 
     Args:
         group_id (str):

@@ -127,6 +127,8 @@ def sync_detailed(
 ) -> Response[GroupList | Problem]:
     """ List the groups the bot is or was in, the most recently changed first.
 
+     The token needs the scope `groups:read`.
+
     Args:
         after (str | Unset):
         limit (int | Unset):
@@ -161,6 +163,8 @@ def sync(
 ) -> GroupList | Problem | None:
     """ List the groups the bot is or was in, the most recently changed first.
 
+     The token needs the scope `groups:read`.
+
     Args:
         after (str | Unset):
         limit (int | Unset):
@@ -189,6 +193,8 @@ async def asyncio_detailed(
 
 ) -> Response[GroupList | Problem]:
     """ List the groups the bot is or was in, the most recently changed first.
+
+     The token needs the scope `groups:read`.
 
     Args:
         after (str | Unset):
@@ -223,6 +229,8 @@ async def asyncio(
 
 ) -> GroupList | Problem | None:
     """ List the groups the bot is or was in, the most recently changed first.
+
+     The token needs the scope `groups:read`.
 
     Args:
         after (str | Unset):

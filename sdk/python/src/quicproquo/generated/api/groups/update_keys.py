@@ -193,6 +193,8 @@ def sync_detailed(
 ) -> Response[Change | Problem]:
     """ Replace the bot's key material in a group, so that a stolen copy becomes useless.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -233,6 +235,8 @@ def sync(
 ) -> Change | Problem | None:
     """ Replace the bot's key material in a group, so that a stolen copy becomes useless.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -267,6 +271,8 @@ async def asyncio_detailed(
 
 ) -> Response[Change | Problem]:
     """ Replace the bot's key material in a group, so that a stolen copy becomes useless.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -307,6 +313,8 @@ async def asyncio(
 
 ) -> Change | Problem | None:
     """ Replace the bot's key material in a group, so that a stolen copy becomes useless.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):

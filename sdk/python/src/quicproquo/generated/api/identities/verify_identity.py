@@ -175,6 +175,8 @@ def sync_detailed(
     for. From then on its messages and its place in groups say `verified`, until one of its names
     turns out to have been another's.
 
+    The token needs the scope `identity:manage`.
+
     Args:
         identity (str):
         idempotency_key (str | Unset):
@@ -216,6 +218,8 @@ def sync(
     for. From then on its messages and its place in groups say `verified`, until one of its names
     turns out to have been another's.
 
+    The token needs the scope `identity:manage`.
+
     Args:
         identity (str):
         idempotency_key (str | Unset):
@@ -251,6 +255,8 @@ async def asyncio_detailed(
      A person has compared the safety number by another way, or a program that another way vouches
     for. From then on its messages and its place in groups say `verified`, until one of its names
     turns out to have been another's.
+
+    The token needs the scope `identity:manage`.
 
     Args:
         identity (str):
@@ -292,6 +298,8 @@ async def asyncio(
      A person has compared the safety number by another way, or a program that another way vouches
     for. From then on its messages and its place in groups say `verified`, until one of its names
     turns out to have been another's.
+
+    The token needs the scope `identity:manage`.
 
     Args:
         identity (str):

@@ -165,6 +165,8 @@ def sync_detailed(
 ) -> Response[Group | Problem]:
     """ Accept an invitation: the group appears, and what was said in it since.
 
+     The token needs the scope `invitations:manage`.
+
     Args:
         invitation_id (str):
         idempotency_key (str | Unset):
@@ -199,6 +201,8 @@ def sync(
 ) -> Group | Problem | None:
     """ Accept an invitation: the group appears, and what was said in it since.
 
+     The token needs the scope `invitations:manage`.
+
     Args:
         invitation_id (str):
         idempotency_key (str | Unset):
@@ -227,6 +231,8 @@ async def asyncio_detailed(
 
 ) -> Response[Group | Problem]:
     """ Accept an invitation: the group appears, and what was said in it since.
+
+     The token needs the scope `invitations:manage`.
 
     Args:
         invitation_id (str):
@@ -261,6 +267,8 @@ async def asyncio(
 
 ) -> Group | Problem | None:
     """ Accept an invitation: the group appears, and what was said in it since.
+
+     The token needs the scope `invitations:manage`.
 
     Args:
         invitation_id (str):

@@ -161,6 +161,8 @@ def sync_detailed(
 ) -> Response[Any | Problem]:
     """ Decline an invitation and leave its group.
 
+     The token needs the scope `invitations:manage`.
+
     Args:
         invitation_id (str):
         idempotency_key (str | Unset):
@@ -195,6 +197,8 @@ def sync(
 ) -> Any | Problem | None:
     """ Decline an invitation and leave its group.
 
+     The token needs the scope `invitations:manage`.
+
     Args:
         invitation_id (str):
         idempotency_key (str | Unset):
@@ -223,6 +227,8 @@ async def asyncio_detailed(
 
 ) -> Response[Any | Problem]:
     """ Decline an invitation and leave its group.
+
+     The token needs the scope `invitations:manage`.
 
     Args:
         invitation_id (str):
@@ -257,6 +263,8 @@ async def asyncio(
 
 ) -> Any | Problem | None:
     """ Decline an invitation and leave its group.
+
+     The token needs the scope `invitations:manage`.
 
     Args:
         invitation_id (str):

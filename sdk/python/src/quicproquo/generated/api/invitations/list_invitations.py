@@ -127,6 +127,8 @@ def sync_detailed(
 ) -> Response[InvitationList | Problem]:
     """ List invitations that are not answered, the oldest first.
 
+     The token needs the scope `invitations:manage`.
+
     Args:
         after (str | Unset):
         limit (int | Unset):
@@ -161,6 +163,8 @@ def sync(
 ) -> InvitationList | Problem | None:
     """ List invitations that are not answered, the oldest first.
 
+     The token needs the scope `invitations:manage`.
+
     Args:
         after (str | Unset):
         limit (int | Unset):
@@ -189,6 +193,8 @@ async def asyncio_detailed(
 
 ) -> Response[InvitationList | Problem]:
     """ List invitations that are not answered, the oldest first.
+
+     The token needs the scope `invitations:manage`.
 
     Args:
         after (str | Unset):
@@ -223,6 +229,8 @@ async def asyncio(
 
 ) -> InvitationList | Problem | None:
     """ List invitations that are not answered, the oldest first.
+
+     The token needs the scope `invitations:manage`.
 
     Args:
         after (str | Unset):

@@ -199,6 +199,8 @@ def sync_detailed(
 ) -> Response[Change | Problem]:
     """ Add members, all by one commit.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -242,6 +244,8 @@ def sync(
 ) -> Change | Problem | None:
     """ Add members, all by one commit.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -279,6 +283,8 @@ async def asyncio_detailed(
 
 ) -> Response[Change | Problem]:
     """ Add members, all by one commit.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -322,6 +328,8 @@ async def asyncio(
 
 ) -> Change | Problem | None:
     """ Add members, all by one commit.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):

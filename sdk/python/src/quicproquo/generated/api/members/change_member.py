@@ -201,6 +201,8 @@ def sync_detailed(
 ) -> Response[Change | Problem]:
     """ Change a member's role.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         identity (str):
@@ -247,6 +249,8 @@ def sync(
 ) -> Change | Problem | None:
     """ Change a member's role.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         identity (str):
@@ -287,6 +291,8 @@ async def asyncio_detailed(
 
 ) -> Response[Change | Problem]:
     """ Change a member's role.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -333,6 +339,8 @@ async def asyncio(
 
 ) -> Change | Problem | None:
     """ Change a member's role.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):

@@ -129,6 +129,8 @@ def sync_detailed(
 ) -> Response[MemberList | Problem]:
     """ List a group's members.
 
+     The token needs the scope `groups:read`.
+
     Args:
         group_id (str):
         after (str | Unset):
@@ -166,6 +168,8 @@ def sync(
 ) -> MemberList | Problem | None:
     """ List a group's members.
 
+     The token needs the scope `groups:read`.
+
     Args:
         group_id (str):
         after (str | Unset):
@@ -197,6 +201,8 @@ async def asyncio_detailed(
 
 ) -> Response[MemberList | Problem]:
     """ List a group's members.
+
+     The token needs the scope `groups:read`.
 
     Args:
         group_id (str):
@@ -234,6 +240,8 @@ async def asyncio(
 
 ) -> MemberList | Problem | None:
     """ List a group's members.
+
+     The token needs the scope `groups:read`.
 
     Args:
         group_id (str):

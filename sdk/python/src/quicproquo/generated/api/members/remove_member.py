@@ -195,6 +195,8 @@ def sync_detailed(
 ) -> Response[Change | Problem]:
     """ Remove a member.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         identity (str):
@@ -238,6 +240,8 @@ def sync(
 ) -> Change | Problem | None:
     """ Remove a member.
 
+     The token needs the scope `groups:manage`.
+
     Args:
         group_id (str):
         identity (str):
@@ -275,6 +279,8 @@ async def asyncio_detailed(
 
 ) -> Response[Change | Problem]:
     """ Remove a member.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -318,6 +324,8 @@ async def asyncio(
 
 ) -> Change | Problem | None:
     """ Remove a member.
+
+     The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):

@@ -286,6 +286,8 @@ def sync_detailed(
      Tells the group, where its content goes; that somebody has read or kept it cannot be undone. The
     answer is what is left of the message; its `delivery` is that of the deletion.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -332,6 +334,8 @@ def sync(
      Tells the group, where its content goes; that somebody has read or kept it cannot be undone. The
     answer is what is left of the message; its `delivery` is that of the deletion.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -372,6 +376,8 @@ async def asyncio_detailed(
 
      Tells the group, where its content goes; that somebody has read or kept it cannot be undone. The
     answer is what is left of the message; its `delivery` is that of the deletion.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -418,6 +424,8 @@ async def asyncio(
 
      Tells the group, where its content goes; that somebody has read or kept it cannot be undone. The
     answer is what is left of the message; its `delivery` is that of the deletion.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

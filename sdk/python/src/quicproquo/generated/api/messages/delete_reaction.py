@@ -287,6 +287,8 @@ def sync_detailed(
 
      The answer is the message that carries that: a `reaction` with `"active": false`.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -335,6 +337,8 @@ def sync(
 
      The answer is the message that carries that: a `reaction` with `"active": false`.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -377,6 +381,8 @@ async def asyncio_detailed(
     """ Take a reaction back.
 
      The answer is the message that carries that: a `reaction` with `"active": false`.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -425,6 +431,8 @@ async def asyncio(
     """ Take a reaction back.
 
      The answer is the message that carries that: a `reaction` with `"active": false`.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

@@ -292,6 +292,8 @@ def sync_detailed(
      Sends the new content to the group, where it takes the place of the former one. The answer is
     the message as it is now; its `delivery` is that of the change.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -341,6 +343,8 @@ def sync(
      Sends the new content to the group, where it takes the place of the former one. The answer is
     the message as it is now; its `delivery` is that of the change.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -384,6 +388,8 @@ async def asyncio_detailed(
 
      Sends the new content to the group, where it takes the place of the former one. The answer is
     the message as it is now; its `delivery` is that of the change.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -433,6 +439,8 @@ async def asyncio(
 
      Sends the new content to the group, where it takes the place of the former one. The answer is
     the message as it is now; its `delivery` is that of the change.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

@@ -211,6 +211,8 @@ def sync_detailed(
 ) -> Response[DeletedMessage | DeleteMessage | EditMessage | FileMessage | OwnMessage | ReactionMessage | ReadMessage | TextMessage | TypingMessage | Problem]:
     """ Show one message as it is now.
 
+     The token needs the scope `messages:read`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -245,6 +247,8 @@ def sync(
 ) -> DeletedMessage | DeleteMessage | EditMessage | FileMessage | OwnMessage | ReactionMessage | ReadMessage | TextMessage | TypingMessage | Problem | None:
     """ Show one message as it is now.
 
+     The token needs the scope `messages:read`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -273,6 +277,8 @@ async def asyncio_detailed(
 
 ) -> Response[DeletedMessage | DeleteMessage | EditMessage | FileMessage | OwnMessage | ReactionMessage | ReadMessage | TextMessage | TypingMessage | Problem]:
     """ Show one message as it is now.
+
+     The token needs the scope `messages:read`.
 
     Args:
         group_id (str):
@@ -307,6 +313,8 @@ async def asyncio(
 
 ) -> DeletedMessage | DeleteMessage | EditMessage | FileMessage | OwnMessage | ReactionMessage | ReadMessage | TextMessage | TypingMessage | Problem | None:
     """ Show one message as it is now.
+
+     The token needs the scope `messages:read`.
 
     Args:
         group_id (str):

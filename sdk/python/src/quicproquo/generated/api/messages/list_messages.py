@@ -163,6 +163,8 @@ def sync_detailed(
     they are about. What changes or marks another message (`reaction`, `edit`, `delete`, `read`) is
     listed only when `type` asks for it.
 
+    The token needs the scope `messages:read`.
+
     Args:
         group_id (str):
         before (str | Unset):
@@ -216,6 +218,8 @@ def sync(
     they are about. What changes or marks another message (`reaction`, `edit`, `delete`, `read`) is
     listed only when `type` asks for it.
 
+    The token needs the scope `messages:read`.
+
     Args:
         group_id (str):
         before (str | Unset):
@@ -263,6 +267,8 @@ async def asyncio_detailed(
      Edited messages have their new content, deleted ones none, and reactions are with the message
     they are about. What changes or marks another message (`reaction`, `edit`, `delete`, `read`) is
     listed only when `type` asks for it.
+
+    The token needs the scope `messages:read`.
 
     Args:
         group_id (str):
@@ -316,6 +322,8 @@ async def asyncio(
      Edited messages have their new content, deleted ones none, and reactions are with the message
     they are about. What changes or marks another message (`reaction`, `edit`, `delete`, `read`) is
     listed only when `type` asks for it.
+
+    The token needs the scope `messages:read`.
 
     Args:
         group_id (str):

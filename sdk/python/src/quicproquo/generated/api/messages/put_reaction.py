@@ -296,6 +296,8 @@ def sync_detailed(
      The answer is the message of type `reaction` that carries it. Reacting twice with the same key
     is reacting once.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -348,6 +350,8 @@ def sync(
      The answer is the message of type `reaction` that carries it. Reacting twice with the same key
     is reacting once.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         message_id (str):
@@ -394,6 +398,8 @@ async def asyncio_detailed(
 
      The answer is the message of type `reaction` that carries it. Reacting twice with the same key
     is reacting once.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -446,6 +452,8 @@ async def asyncio(
 
      The answer is the message of type `reaction` that carries it. Reacting twice with the same key
     is reacting once.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

@@ -289,6 +289,8 @@ def sync_detailed(
 
      The answer is the message of type `read` that carries it.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -334,6 +336,8 @@ def sync(
 
      The answer is the message of type `read` that carries it.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -373,6 +377,8 @@ async def asyncio_detailed(
     """ Tell the group how far the bot has read.
 
      The answer is the message of type `read` that carries it.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -418,6 +424,8 @@ async def asyncio(
     """ Tell the group how far the bot has read.
 
      The answer is the message of type `read` that carries it.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

@@ -193,6 +193,8 @@ def sync_detailed(
      Others get the event `member.typing`, which passes: no log keeps it for longer than 30 seconds,
     and it does not go out when it cannot go out by then.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -239,6 +241,8 @@ def sync(
      Others get the event `member.typing`, which passes: no log keeps it for longer than 30 seconds,
     and it does not go out when it cannot go out by then.
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -279,6 +283,8 @@ async def asyncio_detailed(
 
      Others get the event `member.typing`, which passes: no log keeps it for longer than 30 seconds,
     and it does not go out when it cannot go out by then.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -325,6 +331,8 @@ async def asyncio(
 
      Others get the event `member.typing`, which passes: no log keeps it for longer than 30 seconds,
     and it does not go out when it cannot go out by then.
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

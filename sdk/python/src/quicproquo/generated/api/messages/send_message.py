@@ -314,6 +314,8 @@ def sync_detailed(
      The answer is durable: `delivery.state` says whether it is at the node already (`sent`) or
     still here (`queued`).
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -362,6 +364,8 @@ def sync(
      The answer is durable: `delivery.state` says whether it is at the node already (`sent`) or
     still here (`queued`).
 
+    The token needs the scope `messages:send`.
+
     Args:
         group_id (str):
         wait (int | Unset):
@@ -404,6 +408,8 @@ async def asyncio_detailed(
 
      The answer is durable: `delivery.state` says whether it is at the node already (`sent`) or
     still here (`queued`).
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):
@@ -452,6 +458,8 @@ async def asyncio(
 
      The answer is durable: `delivery.state` says whether it is at the node already (`sent`) or
     still here (`queued`).
+
+    The token needs the scope `messages:send`.
 
     Args:
         group_id (str):

@@ -176,6 +176,8 @@ def sync_detailed(
      One that was disabled goes on where it stopped when its state is set to `enabled`. With another
     filter it goes on from its place, and what the former filter let pass above it comes again.
 
+    The token needs the scopes `webhooks:manage` and `messages:read`.
+
     Args:
         webhook_id (str):
         idempotency_key (str | Unset):
@@ -216,6 +218,8 @@ def sync(
      One that was disabled goes on where it stopped when its state is set to `enabled`. With another
     filter it goes on from its place, and what the former filter let pass above it comes again.
 
+    The token needs the scopes `webhooks:manage` and `messages:read`.
+
     Args:
         webhook_id (str):
         idempotency_key (str | Unset):
@@ -250,6 +254,8 @@ async def asyncio_detailed(
 
      One that was disabled goes on where it stopped when its state is set to `enabled`. With another
     filter it goes on from its place, and what the former filter let pass above it comes again.
+
+    The token needs the scopes `webhooks:manage` and `messages:read`.
 
     Args:
         webhook_id (str):
@@ -290,6 +296,8 @@ async def asyncio(
 
      One that was disabled goes on where it stopped when its state is set to `enabled`. With another
     filter it goes on from its place, and what the former filter let pass above it comes again.
+
+    The token needs the scopes `webhooks:manage` and `messages:read`.
 
     Args:
         webhook_id (str):

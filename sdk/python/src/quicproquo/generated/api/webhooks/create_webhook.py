@@ -96,6 +96,13 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_409
 
+    if response.status_code == 410:
+        response_410 = Problem.from_dict(response.json())
+
+
+
+        return response_410
+
     if response.status_code == 413:
         response_413 = Problem.from_dict(response.json())
 
@@ -173,6 +180,8 @@ def sync_detailed(
     shown in this answer only. The target must be on the gateway's allow-list
     (`http.webhooks.targets`).
 
+    The token needs the scopes `webhooks:manage` and `messages:read`.
+
     Args:
         idempotency_key (str | Unset):
         body (WebhookRequest): A webhook to make.
@@ -211,6 +220,8 @@ def sync(
     shown in this answer only. The target must be on the gateway's allow-list
     (`http.webhooks.targets`).
 
+    The token needs the scopes `webhooks:manage` and `messages:read`.
+
     Args:
         idempotency_key (str | Unset):
         body (WebhookRequest): A webhook to make.
@@ -243,6 +254,8 @@ async def asyncio_detailed(
      The gateway delivers the bot's events to it by the Standard Webhooks specification. The secret is
     shown in this answer only. The target must be on the gateway's allow-list
     (`http.webhooks.targets`).
+
+    The token needs the scopes `webhooks:manage` and `messages:read`.
 
     Args:
         idempotency_key (str | Unset):
@@ -281,6 +294,8 @@ async def asyncio(
      The gateway delivers the bot's events to it by the Standard Webhooks specification. The secret is
     shown in this answer only. The target must be on the gateway's allow-list
     (`http.webhooks.targets`).
+
+    The token needs the scopes `webhooks:manage` and `messages:read`.
 
     Args:
         idempotency_key (str | Unset):

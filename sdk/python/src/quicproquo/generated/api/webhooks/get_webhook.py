@@ -114,6 +114,8 @@ def sync_detailed(
 ) -> Response[Problem | Webhook]:
     """ Show a webhook.
 
+     The token needs the scope `webhooks:manage`.
+
     Args:
         webhook_id (str):
 
@@ -145,6 +147,8 @@ def sync(
 ) -> Problem | Webhook | None:
     """ Show a webhook.
 
+     The token needs the scope `webhooks:manage`.
+
     Args:
         webhook_id (str):
 
@@ -170,6 +174,8 @@ async def asyncio_detailed(
 
 ) -> Response[Problem | Webhook]:
     """ Show a webhook.
+
+     The token needs the scope `webhooks:manage`.
 
     Args:
         webhook_id (str):
@@ -201,6 +207,8 @@ async def asyncio(
 
 ) -> Problem | Webhook | None:
     """ Show a webhook.
+
+     The token needs the scope `webhooks:manage`.
 
     Args:
         webhook_id (str):

@@ -138,6 +138,8 @@ def sync_detailed(
 ) -> Response[Problem | WebhookDeliveryList]:
     """ List a webhook's deliveries, the newest event first.
 
+     The token needs the scope `webhooks:manage`.
+
     Args:
         webhook_id (str):
         state (ReportState | Unset): What became of an event so far.
@@ -178,6 +180,8 @@ def sync(
 ) -> Problem | WebhookDeliveryList | None:
     """ List a webhook's deliveries, the newest event first.
 
+     The token needs the scope `webhooks:manage`.
+
     Args:
         webhook_id (str):
         state (ReportState | Unset): What became of an event so far.
@@ -212,6 +216,8 @@ async def asyncio_detailed(
 
 ) -> Response[Problem | WebhookDeliveryList]:
     """ List a webhook's deliveries, the newest event first.
+
+     The token needs the scope `webhooks:manage`.
 
     Args:
         webhook_id (str):
@@ -252,6 +258,8 @@ async def asyncio(
 
 ) -> Problem | WebhookDeliveryList | None:
     """ List a webhook's deliveries, the newest event first.
+
+     The token needs the scope `webhooks:manage`.
 
     Args:
         webhook_id (str):

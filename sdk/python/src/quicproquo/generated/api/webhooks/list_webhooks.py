@@ -10,22 +10,35 @@ from ... import errors
 
 from ...models.problem import Problem
 from ...models.webhook_list import WebhookList
+from ...types import UNSET, Unset
 from typing import cast
 
 
 
 def _get_kwargs(
-    
+    *,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
+
 ) -> dict[str, Any]:
     
 
     
 
-    
+    params: dict[str, Any] = {}
+
+    params["after"] = after
+
+    params["limit"] = limit
+
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
 
     _kwargs: dict[str, Any] = {
         "method": "get",
         "url": "/v1/webhooks",
+        "params": params,
     }
 
 
@@ -108,9 +121,19 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 def sync_detailed(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Response[Problem | WebhookList]:
-    """ List the bot's webhooks, the oldest first.
+    """ List the bot's webhooks.
+
+     The oldest first; a page of them in the order of their ids.
+
+    The token needs the scope `webhooks:manage`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -122,7 +145,9 @@ def sync_detailed(
 
 
     kwargs = _get_kwargs(
-        
+        after=after,
+limit=limit,
+
     )
 
     response = client.get_httpx_client().request(
@@ -134,9 +159,19 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Problem | WebhookList | None:
-    """ List the bot's webhooks, the oldest first.
+    """ List the bot's webhooks.
+
+     The oldest first; a page of them in the order of their ids.
+
+    The token needs the scope `webhooks:manage`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -149,15 +184,27 @@ def sync(
 
     return sync_detailed(
         client=client,
+after=after,
+limit=limit,
 
     ).parsed
 
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Response[Problem | WebhookList]:
-    """ List the bot's webhooks, the oldest first.
+    """ List the bot's webhooks.
+
+     The oldest first; a page of them in the order of their ids.
+
+    The token needs the scope `webhooks:manage`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -169,7 +216,9 @@ async def asyncio_detailed(
 
 
     kwargs = _get_kwargs(
-        
+        after=after,
+limit=limit,
+
     )
 
     response = await client.get_async_httpx_client().request(
@@ -181,9 +230,19 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
+    after: str | Unset = UNSET,
+    limit: int | Unset = UNSET,
 
 ) -> Problem | WebhookList | None:
-    """ List the bot's webhooks, the oldest first.
+    """ List the bot's webhooks.
+
+     The oldest first; a page of them in the order of their ids.
+
+    The token needs the scope `webhooks:manage`.
+
+    Args:
+        after (str | Unset):
+        limit (int | Unset):
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -196,5 +255,7 @@ async def asyncio(
 
     return (await asyncio_detailed(
         client=client,
+after=after,
+limit=limit,
 
     )).parsed

@@ -176,6 +176,8 @@ def sync_detailed(
      They come with `replayed`, under the same `webhook-id`, and out of order. Events that are being
     delivered, or are older than what is kept, are left out.
 
+    The token needs the scope `webhooks:manage`.
+
     Args:
         webhook_id (str):
         idempotency_key (str | Unset):
@@ -216,6 +218,8 @@ def sync(
      They come with `replayed`, under the same `webhook-id`, and out of order. Events that are being
     delivered, or are older than what is kept, are left out.
 
+    The token needs the scope `webhooks:manage`.
+
     Args:
         webhook_id (str):
         idempotency_key (str | Unset):
@@ -250,6 +254,8 @@ async def asyncio_detailed(
 
      They come with `replayed`, under the same `webhook-id`, and out of order. Events that are being
     delivered, or are older than what is kept, are left out.
+
+    The token needs the scope `webhooks:manage`.
 
     Args:
         webhook_id (str):
@@ -290,6 +296,8 @@ async def asyncio(
 
      They come with `replayed`, under the same `webhook-id`, and out of order. Events that are being
     delivered, or are older than what is kept, are left out.
+
+    The token needs the scope `webhooks:manage`.
 
     Args:
         webhook_id (str):
