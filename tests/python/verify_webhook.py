@@ -8,6 +8,7 @@ import base64
 import json
 import sys
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -26,5 +27,12 @@ else:
 signatures = dict(part.split(",", 1) for part in headers["webhook-signature"].split(" "))
 key = base64.b64decode(given["public_key"].removeprefix("whpk_"))
 content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{body}".encode()
-Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(signatures["v1a"]), content)
+public, signature = Ed25519PublicKey.from_public_bytes(key), base64.b64decode(signatures["v1a"])
+public.verify(signature, content)
+try:
+    public.verify(signature, content + b" ")
+except InvalidSignature:
+    pass
+else:
+    sys.exit("a changed body was verified by its v1a signature")
 print("verified")

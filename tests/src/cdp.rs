@@ -19,6 +19,11 @@ use crate::wait::{LONG, SOON, wait_for, within};
 /// Names under which systems install it.
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
+/// Notes what a page's policy refuses.
+const WATCH: &str = "window.refusedByPolicy = []; \
+    window.addEventListener('securitypolicyviolation', (e) => window.refusedByPolicy.push( \
+    `${e.effectiveDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber} ${e.sample}`));";
+
 /// A screenshot arrives as one frame.
 const MAX_FRAME: usize = 64 * 1024 * 1024;
 
@@ -57,6 +62,9 @@ impl Browser {
         let size =
             json!({ "width": 1200, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
         browser.call("Emulation.setDeviceMetricsOverride", size).await;
+        browser.call("Page.enable", json!({})).await;
+        let watch = json!({ "source": WATCH });
+        browser.call("Page.addScriptToEvaluateOnNewDocument", watch).await;
         browser.call("Page.navigate", json!({ "url": url })).await;
         browser
     }
@@ -94,6 +102,12 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// What the page's Content-Security-Policy has refused so far.
+    pub async fn refused(&mut self) -> Vec<String> {
+        let refused = self.evaluate("window.refusedByPolicy").await;
+        serde_json::from_value(refused).expect("a list of texts")
+    }
+
     /// Waits until an element is there.
     pub async fn appears(&mut self, selector: &str) {
         let expression = format!("document.querySelector({}) !== null", json!(selector));
@@ -123,12 +137,14 @@ impl Browser {
         self.call("Input.insertText", json!({ "text": text })).await;
     }
 
-    /// Presses a key that has no text of its own but Enter's, where the focus is.
+    /// Presses a key that has no text of its own, or Enter, where the focus is.
     pub async fn press(&mut self, key: &str) {
         let mut down = json!({ "type": "keyDown", "key": key, "code": key });
         if key == "Enter" {
             down["text"] = json!("\r");
             down["windowsVirtualKeyCode"] = json!(13);
+        } else if key == "Tab" {
+            down["windowsVirtualKeyCode"] = json!(9);
         }
         self.call("Input.dispatchKeyEvent", down).await;
         let up = json!({ "type": "keyUp", "key": key, "code": key });

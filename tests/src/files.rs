@@ -112,5 +112,9 @@ pub fn copy_tree(from: &Path, to: &Path) {
 
 /// Whether `bytes` contains `needle`.
 pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
+    match std::str::from_utf8(needle) {
+        // The same, and in an unoptimised build many times faster.
+        Ok(text) if text.is_ascii() => String::from_utf8_lossy(bytes).contains(text),
+        _ => bytes.windows(needle.len()).any(|window| window == needle),
+    }
 }

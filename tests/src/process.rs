@@ -319,11 +319,16 @@ impl Running {
         self.launch.clone().on_ports_of(&self)
     }
 
+    /// Sends it a signal, like `STOP` and `CONT`.
+    pub async fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.pid().to_string());
+        let sent = Command::new("kill").args([&signal, &pid]).status().await.expect("run kill");
+        assert!(sent.success(), "kill {signal} {pid}");
+    }
+
     /// SIGTERM, and how it ended.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("run kill");
-        assert!(sent.success(), "kill -TERM {pid}");
+        self.signal("TERM").await;
         within("qpq to end after SIGTERM", SOON, self.child.wait()).await.expect("wait for qpq")
     }
 }

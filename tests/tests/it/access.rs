@@ -3,140 +3,17 @@
 use std::time::Duration;
 
 use quicproquo_tests::bot::find_token;
+use quicproquo_tests::described::{Operation, Things, operations};
 use quicproquo_tests::seed::say;
 use quicproquo_tests::{Answer, Api, Bot, Launch, Running, SOON, Socket, bots, pair, wait_for};
-use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Bot routes that every token of the bot opens.
 const OF_ANY_SCOPE: [&str; 2] = ["GET /v1/me", "GET /v1/identities/{identity}"];
 
-/// One operation of the description, ready to be called.
-struct Operation {
-    name: String,
-    method: Method,
-    path: String,
-    of_admin: bool,
-    /// Whether the path names something of the bot.
-    has_ids: bool,
-    tag: String,
-    body: Option<Value>,
-}
-
-/// What there is: the values of parameters in paths.
-struct Things {
-    ids: Map<String, Value>,
-}
-
-impl Things {
-    fn path(&self, template: &str) -> String {
-        let fill = |part: &str| match part.strip_prefix('{') {
-            Some(name) => {
-                let name = name.trim_end_matches('}');
-                self.ids.get(name).and_then(Value::as_str).unwrap_or("x").to_owned()
-            }
-            None => part.to_owned(),
-        };
-        template.split('/').map(fill).collect::<Vec<_>>().join("/")
-    }
-}
-
-impl Things {
-    /// The parameters that an operation cannot do without.
-    fn query(&self, operation: &Value) -> String {
-        let all = operation["parameters"].as_array().into_iter().flatten();
-        let needed = all.filter(|one| one["in"] == "query" && one["required"] == true);
-        let pairs: Vec<_> = needed
-            .filter_map(|one| one["name"].as_str())
-            .map(|name| {
-                format!("{name}={}", self.ids.get(name).and_then(Value::as_str).unwrap_or("x"))
-            })
-            .collect();
-        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
-    }
-}
-
-/// An instance of a schema: what is required, or else one field, with its example.
-fn instance(document: &Value, schema: &Value) -> Value {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target = document.pointer(reference.trim_start_matches('#')).expect("a schema");
-        return instance(document, target);
-    }
-    for key in ["example", "const", "default"] {
-        if let Some(value) = schema.get(key) {
-            return value.clone();
-        }
-    }
-    if let Some(value) = schema["enum"].get(0).or_else(|| schema["examples"].get(0)) {
-        return value.clone();
-    }
-    for key in ["oneOf", "anyOf"] {
-        if let Some(first) = schema[key].get(0) {
-            return instance(document, first);
-        }
-    }
-    if let Some(parts) = schema["allOf"].as_array() {
-        let objects = parts.iter().map(|part| instance(document, part));
-        return objects.filter_map(|o| o.as_object().cloned()).flatten().collect();
-    }
-    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str());
-    match kind {
-        Some("object") => {
-            let required = schema["required"].as_array().into_iter().flatten();
-            let mut names: Vec<_> = required.filter_map(Value::as_str).collect();
-            if names.is_empty() {
-                // A change of nothing is refused before anybody looks whose it is.
-                let all = schema["properties"].as_object().into_iter().flat_map(Map::keys);
-                names.extend(all.take(1).map(String::as_str));
-            }
-            names
-                .into_iter()
-                .map(|name| (name.to_owned(), instance(document, &schema["properties"][name])))
-                .collect()
-        }
-        Some("array") => json!([]),
-        Some("integer" | "number") => json!(1),
-        Some("boolean") => json!(true),
-        _ => json!("x"),
-    }
-}
-
-fn operations(document: &Value, things: &Things) -> Vec<Operation> {
-    let mut all = Vec::new();
-    for (template, item) in document["paths"].as_object().expect("paths") {
-        for (method, operation) in item.as_object().expect("an item") {
-            let security = operation["security"].as_array().filter(|kinds| !kinds.is_empty());
-            // Some routes need no token.
-            let Some(security) = security else { continue };
-            let of = |name| security.iter().any(|kind| kind.get(name).is_some());
-            let (of_admin, of_bot) = (of("admin_token"), of("bot_token"));
-            assert!(of_admin != of_bot, "{method} {template}: one kind of token opens a route");
-            let method: Method = method.to_uppercase().parse().expect("a method");
-            let content = operation["requestBody"]["content"].as_object();
-            let body = match content.and_then(|content| content.get("application/json")) {
-                Some(media) => Some(instance(document, &media["schema"])),
-                None => (method != Method::GET).then(|| json!({})),
-            };
-            all.push(Operation {
-                name: format!("{method} {template}"),
-                path: things.path(template) + &things.query(operation),
-                of_admin,
-                has_ids: template.contains("{group_id}") || template.contains("{webhook_id}"),
-                tag: operation["tags"][0].as_str().unwrap_or_default().to_owned(),
-                body,
-                method,
-            });
-        }
-    }
-    all
-}
-
 async fn call(operation: &Operation, api: &Api) -> Answer {
-    let mut request = api.request(operation.method.clone(), &operation.path);
-    if let Some(body) = &operation.body {
-        request = request.json(body);
-    }
+    let mut request = operation.request(api);
     if operation.path.ends_with("/ws") {
         request = request
             .header("connection", "upgrade")
@@ -227,9 +104,8 @@ async fn every_route_is_closed_to_every_other_token_and_nothing_changes() {
         "key": "%F0%9F%91%8D", "attachment_id": message["message_id"],
         "webhook_id": hook["webhook_id"],
     });
-    let things = Things { ids: ids.as_object().expect("an object").clone() };
     let document = nobody.get("/openapi.json").await.expect(200);
-    let operations = operations(&document, &things);
+    let operations = operations(&document, &Things::new(&ids));
     let before = state(&up, &alice, &bob, &group).await;
     let mut denied = 0;
     for operation in &operations {
@@ -300,7 +176,7 @@ fn shifted(token: &str) -> String {
     String::from_utf8(bytes).expect("ASCII")
 }
 
-fn in_two_seconds() -> String {
+pub(crate) fn in_two_seconds() -> String {
     let at = std::time::UNIX_EPOCH.elapsed().expect("after 1970") + Duration::from_secs(2);
     let date = std::process::Command::new("date")
         .args(["-u", "-d", &format!("@{}", at.as_secs()), "+%Y-%m-%dT%H:%M:%SZ"])

@@ -1,4 +1,5 @@
-//! `qpq bench node` measures what it names, beside its floors, and leaves nothing behind.
+//! `qpq bench node` and `qpq bench gateway` measure what they name, beside their floors, and leave
+//! nothing behind.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,11 +10,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// Runs one quick round and answers its lines.
+/// Runs one quick round of the node's and answers its lines.
 async fn bench(data_dir: &Path, args: &[&str]) -> Vec<Value> {
+    run(data_dir, &[&["node", "--rounds", "1"], args].concat()).await
+}
+
+/// Runs a quick measurement and answers its lines.
+async fn run(data_dir: &Path, args: &[&str]) -> Vec<Value> {
     let run = Command::new(files::qpq())
-        .args(["bench", "node", "--quick", "--json", "--rounds", "1"])
+        .arg("bench")
         .args(args)
+        .args(["--quick", "--json"])
         .arg("--data-dir")
         .arg(data_dir)
         .stdin(Stdio::null())
@@ -92,4 +99,27 @@ async fn a_node_elsewhere_is_loaded_within_its_limits() {
     assert!(named("enqueue 1 KiB, 32 in flight, 8 conns"));
     assert!(!named("enqueue 1 KiB, 256 in flight, 1 conn"), "the node takes 64 on a connection");
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_is_measured_in_rows_that_programs_read() {
+    let dir = TempDir::new().unwrap();
+    let lines = run(dir.path(), &["gateway", "--part", "sockets", "--sockets", "20"]).await;
+    for line in &lines {
+        let fields: Vec<_> = line.as_object().expect("an object").keys().collect();
+        assert_eq!(fields, ["floor", "median", "name", "p99", "ratio", "unit"], "{line}");
+        assert!(line["name"].is_string() && line["median"].is_number(), "{line}");
+        assert!(["us", "1/s", "KiB"].map(Value::from).contains(&line["unit"]), "{line}");
+        assert!(line["p99"].is_null() || line["p99"].as_f64() >= line["median"].as_f64(), "{line}");
+        // What has a floor is compared with it.
+        assert_eq!(line["floor"].is_number(), line["ratio"].is_number(), "{line}");
+    }
+    for which in ["last", "median"] {
+        let one = row(&lines, &format!("one message to 20 sockets, {which}"));
+        positive(one, &["median", "p99", "floor", "ratio"]);
+        positive(row(&lines, &format!("floor: bare broadcast, {which}")), &["median", "p99"]);
+    }
+    row(&lines, "memory of an idle socket");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -4,6 +4,10 @@ use quicproquo_tests::seed::{say, setting};
 use quicproquo_tests::{Launch, Socket, pair};
 use tempfile::TempDir;
 
+/// 10,000 in 120 MB. It is 9,100 in every build, since what a socket has is mostly buffers; now and
+/// then less, out of what the process held before.
+const EACH: u64 = 12_000;
+
 /// The long form has 10,000 sockets and needs a limit of 20,000 open files.
 #[tokio::test]
 async fn idle_sockets_hold_little_and_are_all_told() {
@@ -24,8 +28,7 @@ async fn idle_sockets_hold_little_and_are_all_told() {
         grown / 1024 / 1024,
         grown / count
     ));
-    // An unoptimised build holds more than a release; a forgotten buffer of 128 KiB shows in both.
-    assert!(grown / count < 40 * 1024, "{} bytes of each socket", grown / count);
+    assert!(grown / count < EACH, "{} bytes of each socket", grown / count);
     alice.say(&group, "to all of you").await;
     for socket in &mut idle {
         let frame = socket.event("message.received").await;

@@ -3,6 +3,7 @@
 
 mod clients;
 mod examples;
+mod pages;
 mod prefix;
 mod property;
 mod validators;

@@ -39,6 +39,7 @@ pub(crate) async fn execute(page: &str, alice: &Bot) {
     browser.appears(&format!("{block} .live-responses-table tbody .response-col_status")).await;
     let row = browser.text(&format!("{block} .live-responses-table tbody tr")).await;
     browser.screenshot(&files::artifact("swagger-ui.png")).await;
+    assert_eq!(browser.refused().await, [] as [String; 0], "the page keeps to its policy");
     assert!(row.contains("200"), "the answer is shown: {row}");
     assert!(row.contains(&alice.identity), "and it is the bot's own: {row}");
 }
