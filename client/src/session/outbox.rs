@@ -110,8 +110,7 @@ impl Actor {
         match result {
             Ok(sent) => {
                 self.uplink.pace.accepted();
-                let is_full = |result: &&DeliveryResult| **result == DeliveryResult::Full;
-                let full = sent.results.iter().filter(is_full).count();
+                let full = full(&sent);
                 if full > 0 {
                     tracing::warn!(full, "queues are full; their owners will see a gap");
                 }
@@ -208,7 +207,10 @@ impl Actor {
                 self.send_rest(counter, &sent.results, unit);
                 self.drop_outgoing(counter, unit);
             }
-            OutboxKind::Message(_) => self.taken(counter, sent.own_next, unit).await?,
+            OutboxKind::Message(_) => {
+                outgoing.full = full(sent);
+                self.taken(counter, sent.own_next, unit).await?;
+            }
         }
         Ok(())
     }
@@ -398,4 +400,10 @@ fn deliveries(
     let group = group.filter(|group| group.epoch == epoch)?;
     let others = group.members.iter().filter(|(member, _)| member != own);
     Some(others.map(|(member, _)| to(*member, Vec::new())).collect())
+}
+
+/// How many recipients did not get it because their queues are full.
+fn full(sent: &Sent) -> u32 {
+    let full = sent.results.iter().filter(|result| **result == DeliveryResult::Full);
+    u32::try_from(full.count()).unwrap_or(u32::MAX)
 }

@@ -18,6 +18,8 @@ pub(super) struct Outgoing {
     pub(super) sent: bool,
     /// The node has it, and nobody can read it any more.
     pub(super) late: bool,
+    /// The node has it, but not for so many, whose queues were full.
+    pub(super) full: u32,
     /// Its row says what the record says.
     pub(super) written: bool,
     /// On whose behalf.
@@ -34,6 +36,7 @@ impl Outgoing {
             ask: false,
             sent: false,
             late: false,
+            full: 0,
             written: true,
             by: Span::current(),
         }

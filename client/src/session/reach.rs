@@ -148,6 +148,7 @@ impl Actor {
         let Some(outgoing) = self.outbox.get(&counter) else { return Ok(()) };
         let Some(seq) = outgoing.message() else { return Ok(()) };
         let (group, epoch) = (outgoing.record.group.clone(), outgoing.record.epoch);
+        let full = outgoing.full;
         let record = self.groups.get(&group).map(|slot| &slot.record);
         if record.is_some_and(|record| record.state == GroupState::Isolated) {
             // Commits wait unread. The node is asked again when the group is well.
@@ -170,7 +171,9 @@ impl Actor {
         }
         let message = self.stored_message(seq, unit).await?;
         self.drop_outgoing(counter, unit);
-        if let Some(message) = message {
+        if let Some(mut message) = message {
+            // Those have a gap instead.
+            message.recipients = message.recipients.saturating_sub(full);
             self.message_sent(message, unit);
         }
         Ok(())

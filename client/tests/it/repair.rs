@@ -156,8 +156,13 @@ async fn a_member_that_missed_commits_is_added_again() {
         second.shutdown().await;
 
         for n in 0..30 {
-            alice.send(group.clone(), text(&format!("{n}")), patient()).await.unwrap();
+            let sent = alice.send(group.clone(), text(&format!("{n}")), patient()).await.unwrap();
+            let expected = if n < 12 { 2..=2 } else { 1..=2 };
+            assert!(expected.contains(&sent.value.recipients), "{n}: {}", sent.value.recipients);
         }
+        // It did not go to carol, whose queue is full.
+        let last = alice.send(group.clone(), text("the last"), patient()).await.unwrap();
+        assert_eq!((last.value.delivery, last.value.recipients), (DeliveryState::Sent, 1));
         alice.invite(group.clone(), vec![dave.identity()], patient()).await.unwrap();
         until(&dave, |event| matches!(event, EventData::InvitationReceived(_))).await;
         dave.accept(group.clone()).await.unwrap();

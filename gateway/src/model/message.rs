@@ -250,7 +250,8 @@ pub(crate) struct DeliveryDto {
     /// `queued` (durable at the gateway), `sent` (durable at the node) or `failed`.
     #[schema(example = "sent")]
     state: &'static str,
-    /// To how many others it went; 0 for received messages.
+    /// To how many others it went; 0 for received messages. Not to those whose queues at the node
+    /// were full: they get `gap.detected` instead.
     recipients: u32,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]

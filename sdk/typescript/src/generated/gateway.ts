@@ -1394,7 +1394,8 @@ export interface components {
             reason?: string | null;
             /**
              * Format: int32
-             * @description To how many others it went; 0 for received messages.
+             * @description To how many others it went; 0 for received messages. Not to those whose queues at the node
+             *     were full: they get `gap.detected` instead.
              */
             recipients: number;
             /**

@@ -25,7 +25,8 @@ class Delivery:
     """ How far a message has come.
 
         Attributes:
-            recipients (int): To how many others it went; 0 for received messages.
+            recipients (int): To how many others it went; 0 for received messages. Not to those whose queues at the node
+                were full: they get `gap.detected` instead.
             state (str): `queued` (durable at the gateway), `sent` (durable at the node) or `failed`.
             reason (None | str | Unset): Why it failed.
      """
