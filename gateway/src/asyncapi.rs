@@ -1,10 +1,13 @@
 //! The `AsyncAPI` 3 document of the event stream, from the types of the frames.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, schema::Schema};
 
-use crate::events::{Incoming, Outgoing};
+use crate::auth::{WEBSOCKET_PROTOCOL, WEBSOCKET_TOKEN};
+use crate::events::{AUTH_TIMEOUT, HEARTBEAT, Incoming, Outgoing, SILENCE, close_codes};
 use crate::model::{
     EventDto, FileContent, MessageDto, NewMessage, ReactionContent, TextContent, TypingContent,
     WebhookPayload,
@@ -64,7 +67,7 @@ fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "One durable log per bot: over a WebSocket, as server-sent events, and \
                 delivered to webhooks. The long poll and everything else is in the OpenAPI document \
-                (`/openapi.json`); docs/events.md explains consumers and close codes.",
+                (`/openapi.json`); docs/events.md explains consumers.",
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "defaultContentType": "application/json",
@@ -76,11 +79,15 @@ fn document() -> Value {
             "socket": {
                 "address": "/v1/events/ws",
                 "title": "The event log over a WebSocket",
-                "description": "Frames are JSON texts, told apart by `type`. The gateway speaks \
-                    first: `hello`. A browser that gave no token sends `auth` before that.",
+                "description": socket_text(),
+                "x-close-codes": close_codes()
+                    .map(|(code, reason)| json!({ "code": code, "reason": reason }))
+                    .collect::<Value>(),
                 "servers": [{ "$ref": "#/servers/socket" }],
                 "messages": socket,
-                "bindings": { "ws": { "method": "GET", "query": query(), "bindingVersion": "0.1.0" } },
+                "bindings": { "ws": {
+                    "method": "GET", "query": query(), "headers": headers(), "bindingVersion": "0.1.0"
+                } },
             },
             "serverSentEvents": {
                 "address": "/v1/events",
@@ -142,6 +149,42 @@ fn operation(action: &str, channel: &str, messages: &Value, summary: &str) -> Va
         "channel": { "$ref": format!("#/channels/{channel}") },
         "summary": summary,
         "messages": messages,
+    })
+}
+
+/// How a stream begins, goes on and ends.
+fn socket_text() -> String {
+    let mut text = format!(
+        "Frames are JSON texts, told apart by `type`. The gateway speaks first: `hello`. A browser \
+         that gave no token sends `auth` before that, within {} s. A ping comes every {} s; a peer \
+         that was silent for {} s is given up. A reader is fed from the log: being far behind costs \
+         nothing and loses nothing.\n\nClose codes:\n",
+        AUTH_TIMEOUT.as_secs(),
+        HEARTBEAT.as_secs(),
+        SILENCE.as_secs(),
+    );
+    for (code, reason) in close_codes() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n- {code}: {reason}");
+    }
+    text
+}
+
+/// Headers of the request that opens the socket.
+fn headers() -> Value {
+    let protocols = format!(
+        "For browsers, which cannot send `Authorization`: `{WEBSOCKET_PROTOCOL}`, alone or with \
+         `{WEBSOCKET_TOKEN}<token>`. The gateway selects `{WEBSOCKET_PROTOCOL}`."
+    );
+    json!({
+        "type": "object",
+        "properties": {
+            "Authorization": {
+                "type": "string",
+                "description": "`Bearer` and a token of one bot.",
+            },
+            "Sec-WebSocket-Protocol": { "type": "string", "description": protocols },
+        },
     })
 }
 
@@ -363,6 +406,17 @@ mod tests {
             let pointer = format!("/channels/socket/messages/{name}Frame");
             assert!(document.pointer(&pointer).is_some(), "{name}");
         }
+        let socket = &document["channels"]["socket"];
+        let text = socket["description"].as_str().unwrap();
+        for code in [1012, 4008, 4401, 4403, 4408, 4409, 4410, 4413] {
+            assert!(text.contains(&format!("\n- {code}: ")), "{text}");
+            let listed = socket["x-close-codes"].as_array().unwrap();
+            assert!(listed.iter().any(|one| one["code"] == code), "{code}");
+        }
+        assert!(text.contains("every 25 s") && text.contains("for 60 s"), "{text}");
+        let headers = &socket["bindings"]["ws"]["headers"]["properties"];
+        let protocols = headers["Sec-WebSocket-Protocol"]["description"].as_str().unwrap();
+        assert!(protocols.contains("`qpq.v1`") && protocols.contains("`qpq.token.<token>`"));
         let event = &document["components"]["schemas"]["Event"];
         assert_eq!(event["discriminator"], "type");
         assert_eq!(document["components"]["schemas"]["group.left"]["type"], "object");

@@ -8,7 +8,7 @@ mod token;
 mod tokens;
 
 pub(crate) use admin_file::load_or_create;
-pub(crate) use caller::{Admin, Bot, WEBSOCKET_PROTOCOL, presented, still_valid};
+pub(crate) use caller::{Admin, Bot, WEBSOCKET_PROTOCOL, WEBSOCKET_TOKEN, presented, still_valid};
 pub(crate) use scope::Scope;
 pub(crate) use token::{Token, TokenHash};
 pub(crate) use tokens::{Grant, Login, Tokens};

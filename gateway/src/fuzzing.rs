@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::auth::Token;
-use crate::events::{Incoming, Outgoing};
+use crate::events::{DeliveryId, Incoming, Outgoing};
 use crate::extract::parse_json;
 use crate::model::{
     Ack, BotChange, Extend, GroupChange, MemberChange, MessageEdit, NewBot, NewExport, NewGroupDto,
@@ -86,7 +86,7 @@ pub fn ws_frame(text: &[u8]) {
                 Ok(_) => return,
                 Err(problem) => {
                     refused(&problem);
-                    Outgoing::refused(send.id, problem)
+                    Outgoing::refused(send.id, problem, String::new())
                 }
             },
             Err(_) => return,
@@ -94,18 +94,23 @@ pub fn ws_frame(text: &[u8]) {
         Ok(Incoming::Ack { .. } | Incoming::Extend { .. } | Incoming::Auth { .. }) => return,
         Err(problem) => {
             refused(&problem);
-            Outgoing::error(problem)
+            Outgoing::error(problem, None)
         }
     };
     let told: Value = serde_json::from_str(&answer.text()).expect("a frame is JSON");
     assert!(told["type"].is_string());
 }
 
-/// A cursor: what is taken has one spelling.
+/// A cursor, or a delivery, which begins with one: what is taken has one spelling, and is not both.
 pub fn cursor(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
-    if let Ok(cursor) = text.parse::<Cursor>() {
+    let cursor = text.parse::<Cursor>();
+    if let Ok(cursor) = cursor {
         assert_eq!(cursor.to_string(), text);
+    }
+    if let Ok(delivery) = text.parse::<DeliveryId>() {
+        assert_eq!(delivery.to_string(), text);
+        assert!(cursor.is_err(), "{text} is a cursor as well");
     }
 }
 

@@ -19,10 +19,10 @@ use crate::reply::Reply;
 use crate::state::AppState;
 use crate::store::Record;
 
-/// SHA-256 over method, path and body of a request.
-pub(crate) fn fingerprint(method: &str, path: &str, body: &[u8]) -> [u8; 32] {
+/// SHA-256 over method, target and body of a request.
+pub(crate) fn fingerprint(method: &str, target: &str, body: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [method.as_bytes(), path.as_bytes(), body] {
+    for part in [method.as_bytes(), target.as_bytes(), body] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -93,8 +93,9 @@ pub(crate) async fn begin(
         return Err(Problem::new(Kind::IdempotencyMismatch));
     }
     let status = StatusCode::from_u16(record.status).unwrap_or(StatusCode::OK);
+    let epoch = record.answer["epoch"].as_u64();
     let reply = Reply::new(status, record.answer).replayed(true);
-    Ok(Begin::Replay(Box::new(reply.into_response())))
+    Ok(Begin::Replay(Box::new(reply.epoch(epoch).into_response())))
 }
 
 /// As [`begin`], for a bot's request: the keys of each bot and of the admin are apart.
@@ -130,10 +131,12 @@ pub(crate) async fn once<T: Serialize>(
         Begin::Fresh(once) => once,
     };
     let answer = work.await?;
+    let answer = serde_json::to_value(&answer).unwrap_or_default();
     if let Some(record) = once.record(status, &answer) {
         state.store.put_request(&record).await?;
     }
-    Ok(Reply::new(status, answer).into_response())
+    let epoch = answer["epoch"].as_u64();
+    Ok(Reply::new(status, answer).epoch(epoch).into_response())
 }
 
 impl Once {

@@ -33,7 +33,7 @@ pub(crate) use group::{ChangeDto, GroupChange, GroupDto, NewGroupDto, ciphersuit
 pub(crate) use group::{MemberChange, MemberDto, NewMembers};
 pub(crate) use group_health::GroupHealthDto;
 pub(crate) use identity::{IdentityDto, KnownIdentityDto, Verification};
-pub(crate) use identity::{resolve, resolve_all};
+pub(crate) use identity::{resolve, resolve_new, resolve_one};
 pub(crate) use invitation::InvitationDto;
 pub(crate) use list::{List, PageParams};
 pub(crate) use message::{MessageDto, NewMessage, is_kind};

@@ -35,9 +35,9 @@ impl<T> Reply<T> {
         self
     }
 
-    /// Adds the epoch as `ETag`, to be given back in `If-Match`.
-    pub(crate) fn epoch(mut self, epoch: u64) -> Self {
-        self.epoch = Some(epoch);
+    /// Adds the epoch, if there is one, as `ETag`, to be given back in `If-Match`.
+    pub(crate) fn epoch(mut self, epoch: impl Into<Option<u64>>) -> Self {
+        self.epoch = epoch.into();
         self
     }
 

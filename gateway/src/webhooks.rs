@@ -19,6 +19,7 @@ use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 use crate::store::{Record, WebhookRow};
 
+pub(crate) use deliver::outcomes;
 pub(crate) use settings::{Report, ReportState, Settings, WebhookState};
 pub(crate) use sign::Keys;
 pub use target::WebhookTargets;
@@ -30,7 +31,10 @@ const MOST: usize = 50;
 
 /// All webhooks of all bots.
 #[derive(Debug, Default)]
-pub(crate) struct Webhooks(Mutex<HashMap<String, Hook>>);
+pub(crate) struct Webhooks {
+    all: Mutex<HashMap<String, Hook>>,
+    changing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Hook {
@@ -83,6 +87,11 @@ impl Webhooks {
         }
         let detail = format!("a bot has at most {MOST} webhooks");
         Err(Problem::new(Kind::RequestInvalid).detail(detail))
+    }
+
+    /// One change at a time: to be held from the look at a webhook to its writing.
+    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// Writes a webhook, new or changed, and puts it to work as it is now.
@@ -143,6 +152,7 @@ impl Webhooks {
 
     /// Keeps what the gateway itself has changed.
     async fn note(&self, state: &AppState, webhook_id: &str, change: impl FnOnce(&mut Settings)) {
+        let _changing = self.changing().await;
         let row = {
             let mut all = self.lock();
             let Some(hook) = all.get_mut(webhook_id) else { return };
@@ -174,6 +184,6 @@ impl Webhooks {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Hook>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

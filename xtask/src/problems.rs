@@ -25,7 +25,9 @@ pub(crate) fn run(check: bool) -> Result<()> {
     for (word, page) in pages {
         files.insert(format!("{FOLDER}/{word}.md"), page);
     }
-    fs::create_dir_all(root.join(FOLDER))?;
+    if !check {
+        fs::create_dir_all(root.join(FOLDER))?;
+    }
     for entry in fs::read_dir(root.join(FOLDER))? {
         let name = format!("{FOLDER}/{}", entry?.file_name().to_string_lossy());
         if !files.contains_key(&name) {
@@ -68,13 +70,23 @@ fn page(word: &str, status: &str, retryable: bool, meaning: &str, advice: &str) 
     } else {
         "no: the same request does not succeed later without a change"
     };
-    // The table is a folder above.
-    let advice = advice.replace("](", "](../");
+    let [meaning, advice] = [meaning, advice].map(below);
     format!(
         "# {word}\n\n{meaning}\n\n| | |\n|---|---|\n| `type` | `urn:quicproquo:problem:{word}` |\n\
          | `status` | {status} |\n| `retryable` | {again} |\n\n**What to do:** {advice}\n\n\
          [All problems](../problems.md)\n"
     )
+}
+
+/// A text whose links to other pages lead there from a folder below.
+fn below(text: &str) -> String {
+    let mut parts = text.split("](");
+    let mut moved = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let folder = if part.starts_with("http") { "" } else { "../" };
+        moved.extend(["](", folder, part]);
+    }
+    moved
 }
 
 /// The summary with these pages beneath that of the table.
@@ -104,6 +116,7 @@ mod tests {
         assert!(two.starts_with("# b-two\n\nTwo.\n"), "{two}");
         assert!(two.contains("`urn:quicproquo:problem:b-two`") && two.contains("| yes: "), "{two}");
         assert!(two.contains("[it](../x.md#y)"), "{two}");
+        assert_eq!(below("[a](https://b) [c](d.md)"), "[a](https://b) [c](../d.md)");
         let old = "- [x](x.md)\n- [Errors](problems.md)\n  - [old](problems/old.md)\n- [y](y.md)\n";
         let new = summary(old, pages.keys()).unwrap();
         let expected = "- [x](x.md)\n- [Errors](problems.md)\n  - [a-one](problems/a-one.md)\n  \

@@ -6,7 +6,9 @@ use tokio::sync::watch;
 use super::Session;
 use crate::error::SessionError;
 use crate::event::{Cursor, EventPage, SharedPage};
-use crate::model::{GroupHealth, GroupInfo, History, HistoryQuery, Invitation, Message};
+use crate::model::{
+    GroupHealth, GroupInfo, History, HistoryQuery, Idempotency, Invitation, Message,
+};
 
 impl Session {
     /// All groups that are or were visible, the most recently changed first.
@@ -64,6 +66,16 @@ impl Session {
     ) -> Result<History, SessionError> {
         self.group(group).await?;
         self.store.history(self.owner, &self.identity, group, query).await
+    }
+
+    /// Whether an idempotency key stands for an earlier request: its answer comes again, whatever
+    /// the names in it have become.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn knows(&self, idempotency: Option<&Idempotency>) -> Result<bool, SessionError> {
+        let Some(Idempotency { key, .. }) = idempotency else { return Ok(false) };
+        Ok(self.store.idempotency(self.owner, key)?.is_some())
     }
 
     /// One message of a visible group as it is now; of several senders' messages with this id the oldest.

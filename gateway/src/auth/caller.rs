@@ -15,7 +15,8 @@ use crate::state::AppState;
 
 /// The subprotocol a browser offers beside `qpq.token.<token>`, and gets selected.
 pub(crate) const WEBSOCKET_PROTOCOL: &str = "qpq.v1";
-const WEBSOCKET_TOKEN: &str = "qpq.token.";
+/// What stands before a token among the subprotocols.
+pub(crate) const WEBSOCKET_TOKEN: &str = "qpq.token.";
 
 /// The holder of the admin token.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,14 @@ use quicproquo_client::SessionError;
 
 use crate::problem::{Kind, Problem};
 
+/// Every close code with its reason, as the description of the stream has them.
+pub(crate) fn close_codes() -> impl Iterator<Item = (u16, &'static str)> {
+    End::TOLD.into_iter().filter_map(|end| match end {
+        End::Close(code, reason) => Some((code, reason)),
+        End::Gone => None,
+    })
+}
+
 /// Why a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -25,6 +33,21 @@ impl End {
     pub(super) const TEXT_ONLY: Self = Self::Close(1003, "text frames only");
     pub(super) const REFUSED: Self = Self::Close(1008, "the request is not valid");
     pub(super) const INTERNAL: Self = Self::Close(1011, "internal error");
+
+    /// Every end that a peer can be told.
+    const TOLD: [Self; 11] = [
+        Self::RESTART,
+        Self::TEXT_ONLY,
+        Self::REFUSED,
+        Self::INTERNAL,
+        Self::TOO_SLOW,
+        Self::TOKEN,
+        Self::FORBIDDEN,
+        Self::NO_TOKEN,
+        Self::DISPLACED,
+        Self::EXPIRED,
+        Self::TOO_LARGE,
+    ];
 
     /// What a browser is told in the place of an HTTP answer.
     pub(super) fn of_refusal(problem: &Problem) -> Self {

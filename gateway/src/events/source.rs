@@ -92,8 +92,15 @@ impl Source {
         let tail = bot.session.tail();
         let position = wanted.after.unwrap_or(*tail.borrow());
         let from = match wanted.consumer {
-            None if position > *tail.borrow() => return Err(Problem::new(Kind::CursorInvalid)),
-            None => From::Log { position, filter },
+            None => {
+                // A poll may know of events before the tail tells of them.
+                if position > *tail.borrow()
+                    && let Err(error) = bot.session.events(position, 1).await
+                {
+                    return Err(with_ends(error, bot).await);
+                }
+                From::Log { position, filter }
+            }
             Some(name) => {
                 let most = limit.unwrap_or(wanted.prefetch);
                 let terms = Terms {

@@ -3,6 +3,7 @@
 mod send;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -23,6 +24,7 @@ use crate::door;
 use crate::extract::{CONTENT_LIMIT, parse_json};
 use crate::model::lease_of;
 use crate::problem::{Kind, Problem};
+use crate::random;
 use crate::state::AppState;
 
 /// Events read from the log at once.
@@ -31,26 +33,34 @@ const PAGE: usize = 100;
 const BURST: usize = 16;
 /// Messages of one connection that are being sent; more are not read from the socket.
 const MAX_SENDS: usize = 64;
-const HEARTBEAT: Duration = Duration::from_secs(25);
+/// A ping comes this often.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// Two heartbeats and some: a peer that answers no ping is gone.
-const SILENCE: Duration = Duration::from_mins(1);
+pub(crate) const SILENCE: Duration = Duration::from_mins(1);
+/// How long the results of sends are waited for when the gateway stops: with the end of the
+/// connection it is less than what the gateway gives its requests.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same for a peer that has not read for long, unless it reads nothing again.
 const LATE_CLOSE: Duration = Duration::from_secs(20);
 /// A browser's first frame must come in this time.
-const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Stream {
     state: AppState,
     bot: Bot,
+    /// Its id, for logs and traces.
+    session: Arc<str>,
     source: Source,
     /// Taken and not written yet.
     queue: VecDeque<Given>,
     consumer: Option<String>,
     sends: FuturesUnordered<BoxFuture<'static, Outgoing>>,
+    /// An answer that the socket has not taken yet.
+    answer: Option<Utf8Bytes>,
     heartbeat: Interval,
     last_heard: Instant,
 }
@@ -63,10 +73,12 @@ impl Stream {
         Self {
             state,
             bot,
+            session: random::id("ws_").into(),
             source,
             queue: VecDeque::new(),
             consumer,
             sends: FuturesUnordered::new(),
+            answer: None,
             heartbeat,
             last_heard: Instant::now(),
         }
@@ -99,21 +111,43 @@ impl Stream {
     async fn serve(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let left = self.bot.grant.expires_at_ms.map(|end| end.saturating_sub(now_ms()));
         let expiry = sleep(left.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)));
-        let (stopping, revoked) = (self.state.stopping.clone(), self.bot.grant.revoked.clone());
-        let displaced = self.source.displaced();
+        let (revoked, displaced) = (self.bot.grant.revoked.clone(), self.source.displaced());
         tokio::select! {
             biased;
             () = revoked.cancelled() => Err(End::TOKEN),
             () = expiry => Err(End::TOKEN),
             () = displaced.cancelled() => Err(End::DISPLACED),
-            () = stopping.cancelled() => Err(End::RESTART),
             end = self.work(socket) => end,
         }
     }
 
+    /// Until the gateway stops: what was taken by then still has its result.
     async fn work(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        let stopping = self.state.stopping.clone();
+        if let Some(end) = stopping.run_until_cancelled(self.exchange(socket)).await {
+            return end;
+        }
+        // Who gets no result in time sends again under the same key.
+        timeout(DRAIN_TIMEOUT, self.drain(socket)).await.unwrap_or(Ok(()))?;
+        Err(End::RESTART)
+    }
+
+    /// Writes the results of what is being sent; nothing more is read, and no events are written.
+    async fn drain(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        if let Some(text) = self.answer.take() {
+            feed(socket, text).await?;
+        }
+        while let Some(result) = self.sends.next().await {
+            self.answer(socket, &result).await?;
+        }
+        flush(socket).await
+    }
+
+    async fn exchange(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let heartbeat_ms = u64::try_from(HEARTBEAT.as_millis()).unwrap_or_default();
-        let hello = Outgoing::hello(heartbeat_ms, self.source.cursor(), self.consumer.clone());
+        let (cursor, consumer) = (self.source.cursor(), self.consumer.clone());
+        let hello = Outgoing::hello(&self.session, heartbeat_ms, cursor, consumer);
+        tracing::debug!(session = &*self.session, bot = self.bot.record.bot_id, "a stream begins");
         feed(socket, hello.text()).await?;
         flush(socket).await?;
         loop {
@@ -184,24 +218,22 @@ impl Stream {
                 let tail = self.source.tail();
                 let acked =
                     self.consumer().and_then(|c| c.acknowledge(up_to.as_deref(), &ids, tail));
-                acked.err().map(Outgoing::error)
+                acked.err().map(|problem| self.refuse(problem))
             }
             Ok(Incoming::Extend { ids, lease_ms }) => {
                 let lease = lease_of("/lease_ms", lease_ms);
                 let gone = lease.and_then(|lease| self.consumer()?.extend(&ids, lease));
-                Some(gone.map_or_else(Outgoing::error, |gone| Outgoing::Extended { gone }))
+                Some(gone.map_or_else(|it| self.refuse(it), |gone| Outgoing::Extended { gone }))
             }
             Ok(Incoming::Auth { .. }) => {
                 let problem = Problem::new(Kind::RequestInvalid).detail("the token is known");
-                Some(Outgoing::error(problem))
-            }
-            Ok(Incoming::Send(send)) if let Err(problem) = self.may_send() => {
-                Some(Outgoing::refused(send.id, problem))
+                Some(self.refuse(problem))
             }
             Ok(Incoming::Send(send)) => {
                 // The first poll hands the message to the engine: doing it here, without the
                 // scheduler's budget, keeps the order in which messages came.
-                let mut sending = unconstrained(send::send(self.bot.clone(), *send)).boxed();
+                let (bot, may, session) = (self.bot.clone(), self.may_send(), self.session.clone());
+                let mut sending = unconstrained(send::send(bot, *send, may, session)).boxed();
                 let result = (&mut sending).now_or_never();
                 if result.is_none() {
                     self.sends.push(sending);
@@ -209,12 +241,16 @@ impl Stream {
                 result
             }
             Ok(Incoming::Ping { id }) => Some(Outgoing::Pong { id }),
-            Err(problem) => Some(Outgoing::error(problem)),
+            Err(problem) => Some(self.refuse(problem)),
         };
         match answer {
             Some(frame) => self.answer(socket, &frame).await,
             None => Ok(()),
         }
+    }
+
+    fn refuse(&self, problem: Problem) -> Outgoing {
+        Outgoing::error(problem, Some(&self.session))
     }
 
     /// A send counts as the request that it stands for.
@@ -231,7 +267,11 @@ impl Stream {
     }
 
     async fn answer(&mut self, socket: &mut WebSocket, frame: &Outgoing) -> Result<(), End> {
-        feed(socket, frame.text()).await?;
+        // The gateway may stop before the socket takes it.
+        let text = Utf8Bytes::from(frame.text());
+        self.answer = Some(text.clone());
+        feed(socket, text).await?;
+        self.answer = None;
         flush(socket).await
     }
 

@@ -5,7 +5,7 @@ mod replay;
 
 use super::{cursor, rest_json, takes, token, ws_frame};
 use crate::auth::Token;
-use crate::events::Incoming;
+use crate::events::{DeliveryId, Incoming};
 use crate::extract::parse_json;
 use quicproquo_client::Cursor;
 use replay::{corpus, replay_and_mutate, write};
@@ -41,6 +41,7 @@ fn the_seeds_get_past_the_door() {
     assert_eq!(taken("rest_json", takes), corpus("rest_json").len());
     assert!(taken("ws_frame", |it| parse_json::<Incoming>(it).is_ok()) >= 5);
     assert!(taken("cursor", |it| text(it).parse::<Cursor>().is_ok()) > 0);
+    assert!(taken("cursor", |it| text(it).parse::<DeliveryId>().is_ok()) > 2);
     assert!(taken("token", |it| Token::parse(&text(it)).is_some()) > 0);
 }
 
@@ -72,7 +73,17 @@ fn write_the_seeds() {
     ];
     write("ws_frame", &frames.map(|text| text.as_bytes().to_vec()));
     let cursors = ["c1_0", "c1_1f", "c1_ffffffffffffff", "c1_01", "c1_+1", "c2_1"];
-    write("cursor", &cursors.map(|text| text.as_bytes().to_vec()));
+    // Deliveries begin with one.
+    let deliveries = [
+        "c1_1f.9a0be1f3.2",
+        "c1_0.00000000.0",
+        "c1_fffffffffffffff.ffffffff.ffffffffffffffff",
+        "c1_1f.9A0BE1F3.2",
+        "c1_1f.+9a0be1f.02",
+        "c1_1f.9a0be1f3.2.0",
+    ];
+    let places = [cursors, deliveries].concat();
+    write("cursor", &places.into_iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>());
     let good = Token::random().reveal().to_owned();
     let tokens = [good.clone(), format!("{good}0"), good.replace("qpq_", "qpq-")];
     write("token", &tokens.map(String::into_bytes));

@@ -419,5 +419,8 @@ mod tests {
         let allow = parse(&format!(r#"{{"policy":"allow","identities":["{key}"]}}"#)).unwrap();
         assert_eq!(allow, InvitePolicy::Allow(vec![key.parse().unwrap()]));
         assert!(parse(r#"{"policy":"allow","identities":["x"]}"#).is_err());
+        for more in [r#"{"policy":"ask","identities":[]}"#, r#"{"policy":"all","x":1}"#] {
+            assert!(serde_json::from_str::<InvitePolicyDto>(more).is_err(), "{more}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Identities on the wire: 64 hexadecimal digits, or a name.
 
-use quicproquo_client::{IdentityKey, KnownIdentity, Session, fingerprint};
+use quicproquo_client::{IdentityKey, KnownIdentity, Options, Session, fingerprint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -45,15 +45,31 @@ pub(crate) async fn resolve(session: &Session, text: &str) -> Result<IdentityKey
     }
 }
 
-/// The keys behind the texts of a field, in order.
-pub(crate) async fn resolve_all(
+/// The key behind a text in the path of a request; none when it was answered before, for then a
+/// name that has moved changes nothing.
+pub(crate) async fn resolve_one(
     session: &Session,
-    field: &str,
+    options: &Options,
+    text: &str,
+) -> Result<Vec<IdentityKey>, Problem> {
+    if session.knows(options.idempotency.as_ref())? {
+        return Ok(Vec::new());
+    }
+    Ok(vec![resolve(session, text).await?])
+}
+
+/// The keys behind the texts of `/members`, in order; none when the request was answered before.
+pub(crate) async fn resolve_new(
+    session: &Session,
+    options: &Options,
     texts: &[String],
 ) -> Result<Vec<IdentityKey>, Problem> {
+    if session.knows(options.idempotency.as_ref())? {
+        return Ok(Vec::new());
+    }
     let mut keys = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        let pointer = || format!("{field}/{index}");
+        let pointer = || format!("/members/{index}");
         let target = Target::parse(text)
             .ok_or_else(|| Problem::field(pointer(), "neither an identity nor a name"))?;
         let key = target.key(session).await.map_err(|problem| match problem.kind() {

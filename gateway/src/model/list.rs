@@ -42,8 +42,8 @@ pub(crate) struct PageParams {
 }
 
 impl PageParams {
-    /// The list at a path, whole as it comes, or a page of it; each item with its id or name. What is added
-    /// or removed between two pages moves nothing else.
+    /// The list at a path, whole as it comes, or a page of it; each item with its id or name. What
+    /// is added or removed between two pages moves nothing else.
     ///
     /// # Errors
     /// `RequestInvalid`.

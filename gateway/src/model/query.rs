@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::message::is_kind;
-use super::parse_time;
+use super::{parse_time, rfc3339};
 use crate::problem::{Kind, Problem};
 
 pub(super) const MAX_WAIT_MS: u64 = 60_000;
@@ -107,18 +107,20 @@ impl HistoryParams {
 
     /// Path and query of the page that begins at `next`.
     pub(crate) fn next_page(&self, path: &str, next: Cursor) -> String {
-        let limit = self.limit.map(|limit| limit.to_string());
+        // As it was understood: in a link nothing stands as the caller wrote it but what has one form.
+        let moment = |name: &str, text: &Option<String>| {
+            text.as_deref().and_then(|text| time(name, text).ok()).map(rfc3339)
+        };
         let parameters = [
-            ("limit", limit.as_deref()),
-            ("after", self.after.as_deref()),
-            ("since", self.since.as_deref()),
-            ("until", self.until.as_deref()),
-            ("type", self.kind.as_deref()),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("after", self.after.clone()),
+            ("since", moment("since", &self.since)),
+            ("until", moment("until", &self.until)),
+            ("type", self.kind.clone()),
         ];
         let mut target = format!("{path}?before={next}");
         for (name, value) in parameters {
-            // Of a time, only the offset needs it.
-            if let Some(value) = value.map(|value| value.replace(['+', ' '], "%2B")) {
+            if let Some(value) = value {
                 let _ = write!(target, "&{name}={value}");
             }
         }

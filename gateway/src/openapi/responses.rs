@@ -9,7 +9,7 @@ use super::examples;
 use super::finish::{object, operations};
 use crate::problem::{Kind, MEDIA_TYPE};
 
-/// Gives problems their examples, and puts those that occur more than once into the components.
+/// Gives problems their examples, and puts the usual one of each status into the components.
 pub(super) fn share(document: &mut Value) {
     let mut found: BTreeMap<String, Vec<(Value, u32)>> = BTreeMap::new();
     for (_, _, operation) in operations(document) {

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use quicproquo_client::Idempotency;
+use quicproquo_client::{Idempotency, LinkState};
 
 use super::bots::{find, finish};
 use crate::audit::{Act, audit};
 use crate::auth::Admin;
-use crate::bots;
+use crate::bots::{self, BotRecord};
 use crate::extract::{ARCHIVE_LIMIT, Mutation, Segment};
 use crate::idempotency::{Begin, begin, fingerprint};
 use crate::model::{BotCreated, BotExport, NewExport, NewImport};
@@ -35,9 +35,25 @@ pub(crate) async fn export_bot(
     Segment(bot_id): Segment<String>,
     request: Mutation<NewExport>,
 ) -> Result<Reply<BotExport>, Problem> {
-    let bot = find(&state, &bot_id)?;
     let key = request.body.key()?;
-    let tasks = state.tasks.clone();
+    // Of the passphrase nothing is kept that would be of use for guessing it.
+    let target = format!("/v1/bots/{bot_id}/export");
+    let about = request.idempotency.map(|Idempotency { key, .. }| Idempotency {
+        key,
+        fingerprint: fingerprint("POST", &target, b""),
+    });
+    let begun = begin(&state, about).await?;
+    let bot = find(&state, &bot_id)?;
+    let once = match begun {
+        Begin::Fresh(once) => Some(once),
+        // An archive is not kept. While the bot stands still, another one has the same in it.
+        Begin::Replay(_) if is_exported(&state, &bot) => None,
+        Begin::Replay(_) => {
+            let detail = "the bot goes on since: to export it again, use a new key";
+            return Err(Problem::new(Kind::IdempotencyMismatch).detail(detail));
+        }
+    };
+    let (replayed, tasks) = (once.is_none(), state.tasks.clone());
     let work = async move {
         let archive = bots::export(&state, &bot, key).await?;
         if archive.len() > ARCHIVE_LIMIT / 4 * 3 - 1024 {
@@ -49,9 +65,17 @@ pub(crate) async fn export_bot(
         }
         tracing::warn!("a bot was exported");
         audit(Act::BotExported, &bot.bot_id, None);
+        if let Some(record) = once.and_then(|once| once.record(StatusCode::OK, &())) {
+            state.store.put_request(&record).await?;
+        }
         Ok(BotExport::new(&bot, &archive))
     };
-    Ok(Reply::ok(finish(tasks.spawn(work)).await?))
+    Ok(Reply::ok(finish(tasks.spawn(work)).await?).replayed(replayed))
+}
+
+fn is_exported(state: &AppState, bot: &BotRecord) -> bool {
+    let session = state.client.session(&bot.identity);
+    session.is_some_and(|session| session.health().link == LinkState::Exported)
 }
 
 /// Import a bot from a sealed archive.

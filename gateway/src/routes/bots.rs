@@ -95,12 +95,12 @@ pub(crate) async fn change_bot(
     Segment(bot_id): Segment<String>,
     request: Mutation<BotChange>,
 ) -> Result<Response, Problem> {
-    let bot = find(&state, &bot_id)?;
     let wanted = request.body.check()?;
     let once = match begin(&state, request.idempotency).await? {
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };
+    let bot = find(&state, &bot_id)?;
     let tasks = state.tasks.clone();
     let work = async move { bots::change(&state, &bot, wanted, &once).await };
     Ok(Reply::ok(finish(tasks.spawn(work)).await?).into_response())

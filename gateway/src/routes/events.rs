@@ -119,8 +119,8 @@ pub(crate) async fn acknowledge_events(
         return Err(Problem::field("", "up_to or ids, or both"));
     }
     let tail = *bot.session.tail().borrow();
-    let found = state.consumers.find(&bot, &consumer)?;
     once(&state, &bot, request.idempotency, StatusCode::OK, async {
+        let found = state.consumers.find(&bot, &consumer)?;
         let cursor = found.acknowledge(up_to.as_deref(), &ids, tail)?;
         state.consumers.flush(&found).await?;
         Ok(ConsumerPosition { consumer, cursor: cursor.to_string() })
@@ -144,7 +144,9 @@ pub(crate) async fn extend_leases(
     bot.need(Scope::MessagesRead)?;
     let Extend { consumer, ids, lease_ms } = request.body;
     let lease = lease_of("/lease_ms", lease_ms)?;
-    let found = state.consumers.find(&bot, &consumer)?;
-    let work = async { Ok(Extended { gone: found.extend(&ids, lease)? }) };
+    let work = async {
+        let found = state.consumers.find(&bot, &consumer)?;
+        Ok(Extended { gone: found.extend(&ids, lease)? })
+    };
     once(&state, &bot, request.idempotency, StatusCode::OK, work).await
 }

@@ -8,7 +8,7 @@ use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::model::{
     ChangeDto, GroupChange, GroupDto, GroupHealthDto, List, NewGroupDto, PageParams, Wait,
-    resolve_all,
+    resolve_new,
 };
 use crate::openapi::{Denied, Guarded, Idempotent, Refused};
 use crate::problem::Problem;
@@ -33,7 +33,7 @@ pub(crate) async fn create_group(
     bot.need_everywhere(Scope::GroupsManage)?;
     let (new, options) = request.into_parts(wait.duration()?);
     new.check()?;
-    let members = resolve_all(&bot.session, "/members", &new.members).await?;
+    let members = resolve_new(&bot.session, &options, &new.members).await?;
     let Outcome { value, replayed } =
         bot.session.create_group(new.with_members(members), options).await?;
     if value.state == ChangeState::Pending {

@@ -1,11 +1,17 @@
 //! `/v1/identities`.
 
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, Segment};
+use crate::idempotency::once;
 use crate::model::{KnownIdentityDto, Verification, resolve};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::state::AppState;
 
 /// Find an identity by its key or its name.
 ///
@@ -39,19 +45,23 @@ pub(crate) async fn get_identity(
 )]
 pub(crate) async fn verify_identity(
     bot: Bot,
+    State(state): State<AppState>,
     Segment(text): Segment<String>,
     request: Mutation<Verification>,
-) -> Result<Reply<KnownIdentityDto>, Problem> {
+) -> Result<Response, Problem> {
     bot.need_everywhere(Scope::IdentityManage)?;
     let Verification { verified, safety_number } = request.body;
     if !verified && safety_number.is_some() {
         return Err(Problem::field("/safety_number", "only where verified is true"));
     }
-    let identity = resolve(&bot.session, &text).await?;
-    let known = if verified {
-        bot.session.verify(identity, safety_number).await?
-    } else {
-        bot.session.unverify(identity).await?
-    };
-    Ok(Reply::ok(KnownIdentityDto::new(&bot.session, known)))
+    once(&state, &bot, request.idempotency, StatusCode::OK, async {
+        let identity = resolve(&bot.session, &text).await?;
+        let known = if verified {
+            bot.session.verify(identity, safety_number).await?
+        } else {
+            bot.session.unverify(identity).await?
+        };
+        Ok(KnownIdentityDto::new(&bot.session, known))
+    })
+    .await
 }

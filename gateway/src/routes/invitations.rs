@@ -1,14 +1,18 @@
 //! `/v1/invitations`.
 
+use axum::extract::State;
+use axum::response::Response;
 use http::StatusCode;
 use quicproquo_client::{GroupId, GroupInfo, GroupState, SessionError};
 
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
+use crate::idempotency::once;
 use crate::model::{GroupDto, InvitationDto, List, PageParams};
 use crate::openapi::{Denied, Idempotent, Refused};
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::state::AppState;
 
 /// List invitations that are not answered, the oldest first.
 #[utoipa::path(
@@ -37,22 +41,23 @@ pub(crate) async fn list_invitations(
 )]
 pub(crate) async fn accept_invitation(
     bot: Bot,
+    State(state): State<AppState>,
     Segment(invitation): Segment<GroupId>,
-    _: Mutation<NoBody>,
-) -> Result<Reply<GroupDto>, Problem> {
-    let (group, replayed) = accept(&bot, &invitation).await?;
-    let epoch = group.epoch;
-    Ok(Reply::ok(group.into()).epoch(epoch).replayed(replayed))
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
+    bot.need_in(Scope::InvitationsManage, &invitation)?;
+    let work = async { accept(&bot, &invitation).await.map(GroupDto::from) };
+    once(&state, &bot, request.idempotency, StatusCode::OK, work).await
 }
 
-/// Accepts an invitation; says whether that was done before.
-pub(crate) async fn accept(bot: &Bot, invitation: &GroupId) -> Result<(GroupInfo, bool), Problem> {
+/// Accepts an invitation.
+pub(crate) async fn accept(bot: &Bot, invitation: &GroupId) -> Result<GroupInfo, Problem> {
     bot.need_in(Scope::InvitationsManage, invitation)?;
     match bot.session.accept(invitation.clone()).await {
-        Ok(group) => Ok((group, false)),
+        Ok(group) => Ok(group),
         // Accepting twice is accepting.
         Err(SessionError::InvitationNotFound) => match bot.session.group(invitation).await {
-            Ok(group) if group.state.is_active() => Ok((group, true)),
+            Ok(group) if group.state.is_active() => Ok(group),
             _ => Err(SessionError::InvitationNotFound.into()),
         },
         Err(error) => Err(error.into()),
@@ -68,21 +73,23 @@ pub(crate) async fn accept(bot: &Bot, invitation: &GroupId) -> Result<(GroupInfo
 )]
 pub(crate) async fn decline_invitation(
     bot: Bot,
+    State(state): State<AppState>,
     Segment(invitation): Segment<GroupId>,
-    _: Mutation<NoBody>,
-) -> Result<Reply<()>, Problem> {
-    let replayed = decline(&bot, &invitation).await?;
-    Ok(Reply::new(StatusCode::NO_CONTENT, ()).replayed(replayed))
+    request: Mutation<NoBody>,
+) -> Result<Response, Problem> {
+    bot.need_in(Scope::InvitationsManage, &invitation)?;
+    let work = decline(&bot, &invitation);
+    once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, work).await
 }
 
-/// Declines an invitation; says whether that was done before.
-pub(crate) async fn decline(bot: &Bot, invitation: &GroupId) -> Result<bool, Problem> {
+/// Declines an invitation.
+pub(crate) async fn decline(bot: &Bot, invitation: &GroupId) -> Result<(), Problem> {
     bot.need_in(Scope::InvitationsManage, invitation)?;
     match bot.session.decline(invitation.clone()).await {
-        Ok(()) => Ok(false),
+        Ok(()) => Ok(()),
         // Declining twice is declining.
         Err(SessionError::InvitationNotFound) => match bot.session.group(invitation).await {
-            Ok(group) if group.state == GroupState::Declined => Ok(true),
+            Ok(group) if group.state == GroupState::Declined => Ok(()),
             _ => Err(SessionError::InvitationNotFound.into()),
         },
         Err(error) => Err(error.into()),

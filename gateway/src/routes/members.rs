@@ -6,7 +6,8 @@ use super::groups::changed;
 use crate::auth::{Bot, Scope};
 use crate::extract::{Mutation, NoBody, Params, Segment};
 use crate::model::{
-    ChangeDto, List, MemberChange, MemberDto, NewMembers, PageParams, Wait, resolve, resolve_all,
+    ChangeDto, List, MemberChange, MemberDto, NewMembers, PageParams, Wait, resolve_new,
+    resolve_one,
 };
 use crate::openapi::{Denied, Guarded, Refused};
 use crate::problem::Problem;
@@ -52,7 +53,7 @@ pub(crate) async fn add_members(
     bot.need_in(Scope::GroupsManage, &group_id)?;
     let (new, options) = request.into_parts(wait.duration()?);
     new.check()?;
-    let members = resolve_all(&bot.session, "/members", &new.members).await?;
+    let members = resolve_new(&bot.session, &options, &new.members).await?;
     Ok(changed(bot.session.invite(group_id, members, options).await?))
 }
 
@@ -80,8 +81,8 @@ pub(crate) async fn change_member(
 ) -> Result<Reply<ChangeDto>, Problem> {
     bot.need_in(Scope::GroupsManage, &group_id)?;
     let (change, options) = request.into_parts(wait.duration()?);
-    let member = resolve(&bot.session, &member).await?;
-    let roles = vec![(member, change.role.into())];
+    let members = resolve_one(&bot.session, &options, &member).await?;
+    let roles = members.into_iter().map(|member| (member, change.role.into())).collect();
     let change = ContextChange { roles, ..ContextChange::default() };
     Ok(changed(bot.session.change_context(group_id, change, options).await?))
 }
@@ -109,6 +110,6 @@ pub(crate) async fn remove_member(
 ) -> Result<Reply<ChangeDto>, Problem> {
     bot.need_in(Scope::GroupsManage, &group_id)?;
     let (_, options) = request.into_parts(wait.duration()?);
-    let member = resolve(&bot.session, &member).await?;
-    Ok(changed(bot.session.remove(group_id, vec![member], options).await?))
+    let members = resolve_one(&bot.session, &options, &member).await?;
+    Ok(changed(bot.session.remove(group_id, members, options).await?))
 }

@@ -29,11 +29,11 @@ pub(crate) async fn issue_token(
     Segment(bot_id): Segment<String>,
     request: Mutation<NewToken>,
 ) -> Result<Response, Problem> {
-    let bot = find(&state, &bot_id)?;
     let once = match begin(&state, request.idempotency).await? {
         Begin::Replay(response) => return Ok(*response),
         Begin::Fresh(once) => once,
     };
+    let bot = find(&state, &bot_id)?;
     let token = Token::random();
     let grant = request.body.grant(&bot.bot_id, &token, now_ms())?;
     let mut answer = TokenCreated::new(&grant);

@@ -142,6 +142,7 @@ async fn change(
     webhook_id: &str,
     change: WebhookChange,
 ) -> Result<WebhookDto, Problem> {
+    let _changing = state.webhooks.changing().await;
     let mut row = find(state, bot, webhook_id)?;
     let settings = &mut row.settings;
     if let Some(url) = change.url {
@@ -183,6 +184,7 @@ pub(crate) async fn delete_webhook(
 ) -> Result<Response, Problem> {
     bot.need(Scope::WebhooksManage)?;
     once(&state, &bot, request.idempotency, StatusCode::NO_CONTENT, async {
+        let _changing = state.webhooks.changing().await;
         let row = find(&state, &bot, &webhook_id)?;
         state.webhooks.delete(&state, &row).await
     })

@@ -50,7 +50,18 @@ pub(super) enum Failure {
     Gone,
 }
 
+/// What an attempt that did not fail is counted as.
+pub(super) const DELIVERED: &str = "delivered";
+
+/// Every outcome of an attempt, in a word.
+pub(crate) fn outcomes() -> impl Iterator<Item = &'static str> {
+    [DELIVERED].into_iter().chain(Failure::ALL.map(Failure::as_str))
+}
+
 impl Failure {
+    const ALL: [Self; 5] =
+        [Self::Refused, Self::Unreachable, Self::Timeout, Self::Status, Self::Gone];
+
     /// As it is listed.
     pub(super) const fn as_str(self) -> &'static str {
         match self {

@@ -10,9 +10,10 @@ use quicproquo_client::clock::now_ms;
 use quicproquo_client::{Cursor, GroupId, Idempotency, Options, Session, SessionError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::deliver::{Attempt, Failure, Sender};
+use super::deliver::{Attempt, DELIVERED, Failure, Sender};
 use super::sign::Keys;
 use super::{Report, ReportState, consumer_name};
 use crate::events::{Connection, Delivery, Filter, Terms};
@@ -21,7 +22,7 @@ use crate::model::{EventDto, NewMessage, WebhookPayload};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::store::WebhookRow;
-use crate::{extract, random};
+use crate::{extract, occasion, random};
 
 /// Deliveries at once, each of another group.
 const AT_ONCE: usize = 8;
@@ -141,13 +142,17 @@ impl Worker {
             return false;
         };
         tracing::warn!(webhook = %self.row.webhook_id, "events are too old to be delivered");
-        self.state.webhooks.note_loss(&self.state, &self.row.webhook_id, "events_expired").await;
-        consumer.acknowledge(Some(&oldest.to_string()), &[], tail).is_ok()
+        let skipped = consumer.acknowledge(Some(&oldest.to_string()), &[], tail).is_ok();
+        if skipped {
+            let webhooks = &self.state.webhooks;
+            webhooks.note_loss(&self.state, &self.row.webhook_id, "events_expired").await;
+        }
+        skipped
     }
 
     async fn deliver(&self, delivery: Delivery) -> Done {
         let Delivery { id, attempt, replayed, event } = delivery;
-        let (cursor, group) = (event.cursor, event.group.clone());
+        let (cursor, group, occurred) = (event.cursor, event.group.clone(), event.occurred_at_ms);
         let delivery_id = delivery_id(&self.row.webhook_id, cursor);
         let mut report = Report {
             delivery_id: delivery_id.clone(),
@@ -165,10 +170,14 @@ impl Worker {
         let event = EventDto::new(event, attempt).delivered(id.to_string(), replayed);
         let payload = WebhookPayload::new(event, &self.row);
         let body = serde_json::to_vec(&payload).unwrap_or_default();
+        let (begun, metrics) = (Instant::now(), &self.state.metrics);
         let Attempt { status, result } = self.sender.attempt(&self.keys, &delivery_id, body).await;
+        let word = result.as_ref().map_or_else(|failure| failure.as_str(), |_| DELIVERED);
+        metrics.attempted(word, begun.elapsed());
         report.status = status;
         let outcome = match result {
             Ok(message) => {
+                metrics.webhook_delivered(occurred);
                 if let Some(message) = message {
                     match self.reply(group, &delivery_id, &message).await {
                         Ok(id) => report.reply_id = Some(id),
@@ -186,8 +195,19 @@ impl Worker {
         Done { cursor, attempt, report, outcome }
     }
 
-    /// Sends the message of an answer; the delivery's id makes it once.
+    /// Sends the message of an answer. It is traced like a request, named by the delivery's id.
     async fn reply(
+        &self,
+        group: Option<GroupId>,
+        delivery_id: &str,
+        message: &Value,
+    ) -> Result<String, Problem> {
+        let sending = self.try_reply(group, delivery_id, message);
+        occasion::traced("webhook reply", delivery_id, None, sending).await
+    }
+
+    /// The same; the delivery's id makes it once.
+    async fn try_reply(
         &self,
         group: Option<GroupId>,
         key: &str,
@@ -222,6 +242,7 @@ impl Worker {
             && failure != Failure::Gone
         {
             report.state = ReportState::Failed;
+            self.state.metrics.webhook_failed();
         }
         let ms = |pause: Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         report.next_at_ms = pause.map(|pause| now_ms().saturating_add(ms(pause)));

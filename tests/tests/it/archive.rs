@@ -131,6 +131,20 @@ async fn an_exported_bot_can_be_taken_back_and_exported_again() {
     let again = here.admin().post(&format!("{path}/export"), &body).await.expect(200);
     assert_ne!(again["archive"], exported["archive"]);
     assert_eq!(state(&here, &alice.id).await, "exported");
+
+    // A late repetition stops nobody who goes on since; before that it brings the archive again.
+    let export = format!("{path}/export");
+    let once = async || here.admin().post_once(&export, "backup", &body).await.unwrap();
+    once().await.expect(200);
+    let repeated = once().await;
+    assert!(repeated.expect(200)["archive"].is_string());
+    assert_eq!(repeated.header("idempotency-replayed"), "true");
+    here.admin().patch(&path, &json!({ "state": "running" })).await.expect(200);
+    once().await.expect_problem(422, "idempotency-mismatch");
+    wait_for("the bot to run on", LONG, async || {
+        (state(&here, &alice.id).await == "running").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

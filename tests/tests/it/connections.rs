@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// For what must not happen, and otherwise happens in milliseconds.
-const A_WHILE: Duration = Duration::from_secs(1);
+const A_WHILE: Duration = Duration::from_millis(300);
 
 async fn connect(at: SocketAddr) -> TcpStream {
     within("a connection", SOON, TcpStream::connect(at)).await.unwrap()

@@ -108,8 +108,9 @@ async fn what_a_token_has_begun_to_send_when_it_is_revoked_is_not_done() {
     assert_eq!(kept.header("idempotency-replayed"), "");
 
     // A bot that is deleted has no tokens any more.
-    let begun = begin(&bob.api).await;
+    let late = Later::post(&bob.api, "/v1/attachments", 8, &file).await;
     up.admin().delete(&format!("/v1/bots/{}", bob.id)).await.expect(204);
-    refused(begun).await;
+    let answer = late.finish(b"any file").await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert_eq!(alice.api.get(&messages(&group)).await.expect(200)["items"], json!([]));
 }

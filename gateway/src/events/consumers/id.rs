@@ -42,10 +42,9 @@ impl FromStr for DeliveryId {
         let cursor = next()?.parse().map_err(|_| NotADelivery)?;
         let conn = u32::from_str_radix(next()?, 16).map_err(|_| NotADelivery)?;
         let count = u64::from_str_radix(next()?, 16).map_err(|_| NotADelivery)?;
-        match parts.next() {
-            None => Ok(Self { cursor, conn, count }),
-            Some(_) => Err(NotADelivery),
-        }
+        let id = Self { cursor, conn, count };
+        // As it is written: numbers could be in capitals, or begin with zeros or a sign.
+        if id.to_string() == text { Ok(id) } else { Err(NotADelivery) }
     }
 }
 

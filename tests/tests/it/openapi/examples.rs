@@ -99,6 +99,9 @@ const IDS: [&str; 8] = [
 const DELIVERY: &str = "c1_1f.9a0be1f3.2";
 const REPORT: &str = "msg_9a0be1f3355c7d209a0be1f3";
 
+/// Of these the passphrase is no part of what a repetition is compared with.
+const PASSPHRASES: [&str; 2] = ["export_bot", "import_bot"];
+
 /// Where a webhook of the examples delivers to.
 const TARGET: &str = "https://hooks.example.org";
 
@@ -108,6 +111,8 @@ struct Operation {
     method: Method,
     path: String,
     admin: bool,
+    /// Whether it takes an idempotency key.
+    once: bool,
     scopes: BTreeSet<String>,
     bodies: Vec<Value>,
     answers: BTreeMap<u16, Value>,
@@ -134,6 +139,7 @@ fn operations(document: &Value) -> BTreeMap<String, Operation> {
                 method: method.to_uppercase().parse().expect("a method"),
                 path: path.clone(),
                 admin: security.get("admin_token").is_some(),
+                once: takes(operation, "Idempotency-Key"),
                 scopes: scopes.filter_map(Value::as_str).map(str::to_owned).collect(),
                 bodies,
                 answers: answers.collect(),
@@ -142,6 +148,11 @@ fn operations(document: &Value) -> BTreeMap<String, Operation> {
         }
     }
     found
+}
+
+fn takes(operation: &Value, header: &str) -> bool {
+    let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.any(|parameter| parameter["name"] == header)
 }
 
 /// What is behind a reference, if it is one.
@@ -228,8 +239,17 @@ impl World {
         api
     }
 
-    async fn send(&self, api: &Api, operation: &Operation, body: Option<&Value>) -> Answer {
-        let request = api.request(operation.method.clone(), &self.path(operation));
+    async fn send(
+        &self,
+        api: &Api,
+        operation: &Operation,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Answer {
+        let mut request = api.request(operation.method.clone(), &self.path(operation));
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
         let request = match (operation.id.as_str(), body) {
             ("upload_attachment", _) => {
                 request.header("Content-Type", "application/pdf").body("a report")
@@ -241,6 +261,28 @@ impl World {
                 .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
             (_, Some(body)) => request.json(&self.body(body)),
             _ => request,
+        };
+        api.send(request).await
+    }
+
+    /// The same request in other words: its body has a space more, or is there at all.
+    async fn other(
+        &self,
+        api: &Api,
+        operation: &Operation,
+        body: Option<&Value>,
+        key: &str,
+    ) -> Answer {
+        let request = api.request(operation.method.clone(), &self.path(operation));
+        let request = request.header("Idempotency-Key", key);
+        let request = match (operation.id.as_str(), body) {
+            ("upload_attachment", _) => {
+                request.header("Content-Type", "application/pdf").body("another report")
+            }
+            (_, Some(body)) => request
+                .header("Content-Type", "application/json")
+                .body(format!("{} ", self.body(body))),
+            _ => request.json(&json!({})),
         };
         api.send(request).await
     }
@@ -320,7 +362,7 @@ async fn every_operation_is_as_it_is_described() {
     };
     let tail = json!(world.alice.tail().await);
     world.learn("c1_1f", &tail);
-    let (mut sent, mut refused, mut accepted) = (0, 0, String::new());
+    let (mut sent, mut refused, mut repeated, mut accepted) = (0, 0, 0, String::new());
     for id in ORDER {
         let operation = &operations[id];
         match id {
@@ -358,7 +400,7 @@ async fn every_operation_is_as_it_is_described() {
             let mut others = BTreeSet::from(SCOPES.map(str::to_owned));
             others.remove(scope);
             let without = world.caller(&others).await;
-            let answer = world.send(&without, operation, operation.bodies.first()).await;
+            let answer = world.send(&without, operation, operation.bodies.first(), None).await;
             let problem = answer.expect_problem(403, "scope-missing");
             assert!(problem["detail"].as_str().unwrap().contains(scope.as_str()), "{problem}");
             check_headers(&document, &known, &operation.answers[&403], &answer);
@@ -367,12 +409,27 @@ async fn every_operation_is_as_it_is_described() {
         let bodies = operation.bodies.iter().map(Some);
         let nothing = operation.bodies.is_empty().then_some(None);
         for body in bodies.chain(nothing) {
-            let answer = world.send(&api, operation, body).await;
+            let key = operation.once.then(|| format!("{id} {sent}"));
+            let answer = world.send(&api, operation, body, key.as_deref()).await;
             let context = format!("{id} {body:?}: {} {}", answer.status, answer.text);
             assert!((101..300).contains(&answer.status), "{context}");
             let described = operation.answers.get(&answer.status);
             let described = described.unwrap_or_else(|| panic!("not described: {context}"));
             check_headers(&document, &known, described, &answer);
+            if let Some(key) = &key {
+                // The same again is answered and not done, whatever it speaks of has become.
+                let again = world.send(&api, operation, body, Some(key)).await;
+                assert_eq!(again.header("idempotency-replayed"), "true", "{id}: {}", again.text);
+                check_headers(&document, &known, &operation.answers[&again.status], &again);
+                assert_eq!(again.json()["message_id"], answer.json()["message_id"], "{id}");
+                assert_eq!(answer.header("idempotency-replayed"), "", "{id}");
+                // In other words it is another request; of passphrases nothing is kept.
+                if !PASSPHRASES.contains(&id) {
+                    let other = world.other(&api, operation, body, key).await;
+                    other.expect_problem(422, "idempotency-mismatch");
+                }
+                repeated += 1;
+            }
             let example = &described["content"]["application/json"]["example"];
             // Of messages one that the others can be about.
             let of_use = id != "send_message" || body.is_some_and(|body| body["type"] == "text");
@@ -383,6 +440,7 @@ async fn every_operation_is_as_it_is_described() {
         }
     }
     assert!(sent > ORDER.len() && refused > 40, "{sent} requests and {refused} refusals");
+    assert!(repeated > 30, "only {repeated} repetitions");
     world.up.stop().await;
 }
 
