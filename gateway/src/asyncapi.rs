@@ -76,19 +76,7 @@ fn document() -> Value {
             "http": server("http", "The gateway's HTTP."),
         },
         "channels": {
-            "socket": {
-                "address": "/v1/events/ws",
-                "title": "The event log over a WebSocket",
-                "description": socket_text(),
-                "x-close-codes": close_codes()
-                    .map(|(code, reason)| json!({ "code": code, "reason": reason }))
-                    .collect::<Value>(),
-                "servers": [{ "$ref": "#/servers/socket" }],
-                "messages": socket,
-                "bindings": { "ws": {
-                    "method": "GET", "query": query(), "headers": headers(), "bindingVersion": "0.1.0"
-                } },
-            },
+            "socket": socket_channel(&socket),
             "serverSentEvents": {
                 "address": "/v1/events",
                 "title": "The event log as server-sent events",
@@ -149,6 +137,22 @@ fn operation(action: &str, channel: &str, messages: &Value, summary: &str) -> Va
         "channel": { "$ref": format!("#/channels/{channel}") },
         "summary": summary,
         "messages": messages,
+    })
+}
+
+fn socket_channel(messages: &Map<String, Value>) -> Value {
+    json!({
+        "address": "/v1/events/ws",
+        "title": "The event log over a WebSocket",
+        "description": socket_text(),
+        "x-close-codes": close_codes()
+            .map(|(code, reason)| json!({ "code": code, "reason": reason }))
+            .collect::<Value>(),
+        "servers": [{ "$ref": "#/servers/socket" }],
+        "messages": messages,
+        "bindings": { "ws": {
+            "method": "GET", "query": query(), "headers": headers(), "bindingVersion": "0.1.0"
+        } },
     })
 }
 

@@ -21,6 +21,7 @@ mod idempotency;
 mod matrix;
 mod metrics;
 mod model;
+mod occasion;
 mod openapi;
 mod problem;
 mod random;

@@ -17,12 +17,16 @@ use quicproquo_client::{Cursor, LinkState};
 
 use crate::door::DoorCounts;
 use crate::state::AppState;
+use crate::webhooks;
 
 /// The media type of a page.
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Upper bounds of latencies, in seconds: from a read to a long poll.
 const LATENCY: [f64; 15] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0];
+/// The same with the pauses between attempts, which can be hours.
+const DELAY: [f64; 12] =
+    [0.005, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0];
 
 /// States of a bot's link, and how many have it.
 const LINKS: [(&str, i64); 5] =
@@ -72,6 +76,11 @@ struct AtDoor {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempted {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Link {
     link: &'static str,
 }
@@ -85,6 +94,9 @@ pub(crate) struct Metrics {
     in_flight: Gauge,
     streams: Family<AtDoor, Gauge>,
     deliveries: Family<AtDoor, Histogram, fn() -> Histogram>,
+    attempts: Family<Attempted, Histogram, fn() -> Histogram>,
+    webhook_deliveries: Histogram,
+    webhook_failures: Counter,
     /// Connections.
     pub(crate) door: DoorCounts,
     bots: Family<Link, Gauge>,
@@ -104,6 +116,9 @@ impl Metrics {
             in_flight: Gauge::default(),
             streams: Family::default(),
             deliveries: Family::new_with_constructor(latency),
+            attempts: Family::new_with_constructor(latency),
+            webhook_deliveries: Histogram::new(DELAY),
+            webhook_failures: Counter::default(),
             door: DoorCounts::default(),
             bots: Family::default(),
             outbox: Gauge::default(),
@@ -134,6 +149,13 @@ impl Metrics {
         );
         let text = "Time from the writing of an event to its handing over, where somebody waited";
         self.add("delivery_seconds", text, self.deliveries.clone());
+        let text = "Time from the beginning of an attempt of a webhook to its outcome";
+        self.add("webhook_attempt_seconds", text, self.attempts.clone());
+        let text = "Time from the writing of an event to its delivery by a webhook, attempts that \
+                    failed included";
+        self.add("webhook_delivery_seconds", text, self.webhook_deliveries.clone());
+        let text = "Events of webhooks of which every attempt failed";
+        self.add("webhook_events_failed", text, self.webhook_failures.clone());
         self.add(
             "bots",
             "Bots, by the state of their link to the node; halted: displaced or exported",
@@ -174,6 +196,21 @@ impl Metrics {
         open.inc();
         let deliveries = self.deliveries.get_or_create_owned(&AtDoor { door });
         ReaderCounts { _open: InFlight(open), deliveries }
+    }
+
+    /// Counts an attempt of a webhook; the outcome is one of its words.
+    pub(crate) fn attempted(&self, outcome: &'static str, took: Duration) {
+        self.attempts.get_or_create(&Attempted { outcome }).observe(took.as_secs_f64());
+    }
+
+    /// Counts an event that a webhook's target has taken.
+    pub(crate) fn webhook_delivered(&self, occurred_at_ms: u64) {
+        self.webhook_deliveries.observe(since(occurred_at_ms).as_secs_f64());
+    }
+
+    /// Counts an event of which every attempt failed.
+    pub(crate) fn webhook_failed(&self) {
+        self.webhook_failures.inc();
     }
 
     /// The page, in the text format of `OpenMetrics` 1.0.
@@ -225,6 +262,9 @@ pub fn metrics_example() -> String {
     for door in [Door::WebSocket, Door::Sse, Door::Poll, Door::Matrix] {
         metrics.reader(door).delivered(now_ms());
     }
+    for outcome in webhooks::outcomes() {
+        metrics.attempted(outcome, Duration::ZERO);
+    }
     for (link, _) in LINKS {
         metrics.bots.get_or_create(&Link { link }).set(0);
     }
@@ -254,9 +294,12 @@ pub(crate) struct ReaderCounts {
 impl ReaderCounts {
     /// Counts an event that is handed to a reader who was waiting for it.
     pub(crate) fn delivered(&self, occurred_at_ms: u64) {
-        let took = Duration::from_millis(now_ms().saturating_sub(occurred_at_ms));
-        self.deliveries.observe(took.as_secs_f64());
+        self.deliveries.observe(since(occurred_at_ms).as_secs_f64());
     }
+}
+
+fn since(occurred_at_ms: u64) -> Duration {
+    Duration::from_millis(now_ms().saturating_sub(occurred_at_ms))
 }
 
 /// Callers can make methods up.

@@ -5,6 +5,16 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Api;
 
+/// What belongs to one bot, or to the members of a group.
+const OWN: [&str; 6] = [
+    "{group_id}",
+    "{webhook_id}",
+    "{invitation_id}",
+    "{attachment_id}",
+    "{consumer}",
+    "{delivery_id}",
+];
+
 /// One operation of the description, ready to be called.
 #[derive(Debug)]
 pub struct Operation {
@@ -16,7 +26,7 @@ pub struct Operation {
     pub path: String,
     /// Whether the admin token opens it; else a bot's does.
     pub of_admin: bool,
-    /// Whether the path names something of the bot.
+    /// Whether it names something of the bot.
     pub has_ids: bool,
     /// Its first tag.
     pub tag: String,
@@ -100,13 +110,16 @@ pub fn operations(document: &Value, things: &Things) -> Vec<Operation> {
                 Some(media) => Some(things.body(instance(document, &media["schema"]))),
                 None => (method != Method::GET).then(|| json!({})),
             };
+            let query = things.query(operation);
+            let in_body = body.as_ref().is_some_and(|body| !body["consumer"].is_null());
+            let names_consumer = query.contains("consumer=") || in_body;
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let headers = parameters.filter(|one| one["in"] == "header");
             all.push(Operation {
                 name: format!("{method} {template}"),
-                path: things.path(template) + &things.query(operation),
+                path: things.path(template) + &query,
                 of_admin,
-                has_ids: template.contains("{group_id}") || template.contains("{webhook_id}"),
+                has_ids: OWN.iter().any(|id| template.contains(id)) || names_consumer,
                 tag: operation["tags"][0].as_str().unwrap_or_default().to_owned(),
                 headers: headers.filter_map(|one| Some(one["name"].as_str()?.to_owned())).collect(),
                 body,

@@ -50,6 +50,11 @@ fn qpq(binary: &Path) -> Command {
     command
 }
 
+/// The binary under test, for commands that are given arguments and end by themselves.
+pub fn command() -> Command {
+    qpq(&files::qpq())
+}
+
 impl Launch {
     fn new(command: &str, data_dir: &Path) -> Self {
         let args = vec![command.to_owned()];
@@ -217,7 +222,7 @@ impl Launch {
 
 /// Runs a command that ends by itself, such as `node invite list`, on a data directory.
 pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
-    let work = qpq(&files::qpq())
+    let work = command()
         .args(args)
         .arg("--data-dir")
         .arg(data_dir)
@@ -235,7 +240,7 @@ pub async fn tool(data_dir: &Path, args: &[&str]) -> Ended {
 
 /// Runs a command and kills it after a while, unless it has ended before.
 pub async fn cut_off(data_dir: &Path, args: &[&str], after: Duration) {
-    let mut command = qpq(&files::qpq());
+    let mut command = command();
     command.args(args).arg("--data-dir").arg(data_dir).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run qpq");
     if tokio::time::timeout(after, child.wait()).await.is_err() {

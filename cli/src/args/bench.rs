@@ -12,7 +12,7 @@ pub(crate) struct Bench {
     /// Print one JSON object per line, with medians, floors and ratios.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// A short run, about a minute.
+    /// A short run, under 45 s.
     #[arg(long, global = true)]
     pub(crate) quick: bool,
     #[command(subcommand)]
@@ -105,7 +105,7 @@ pub(crate) struct BenchNode {
     /// Print the names of the rows and measure nothing.
     #[arg(long)]
     pub(crate) list: bool,
-    /// Rounds; the median round counts [default: 5, quick: 3].
+    /// Rounds; the median round counts [default: 5, quick: 1].
     #[arg(long, value_name = "COUNT")]
     pub(crate) rounds: Option<usize>,
     /// Measure enqueue, push and ack at so many queued rows instead.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::model::{EventDto, MessageDto, NewMessage};
+use crate::occasion;
 use crate::problem::{Problem, ProblemBody};
-use crate::random;
 
 /// From the bot.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -130,9 +130,14 @@ pub(crate) enum Outgoing {
 
 impl Outgoing {
     /// The first frame.
-    pub(crate) fn hello(heartbeat_ms: u64, cursor: Cursor, consumer: Option<String>) -> Self {
-        let session = random::id("ws_");
-        Self::Hello { session, heartbeat_ms, cursor: cursor.to_string(), consumer }
+    pub(crate) fn hello(
+        session: &str,
+        heartbeat_ms: u64,
+        cursor: Cursor,
+        consumer: Option<String>,
+    ) -> Self {
+        let (session, cursor) = (session.to_owned(), cursor.to_string());
+        Self::Hello { session, heartbeat_ms, cursor, consumer }
     }
 
     /// An event.
@@ -142,14 +147,14 @@ impl Outgoing {
     }
 
     /// A frame could not be used.
-    pub(crate) fn error(problem: Problem) -> Self {
-        Self::Error { problem: Box::new(problem.body(instance())) }
+    pub(crate) fn error(problem: Problem, session: Option<&str>) -> Self {
+        Self::Error { problem: Box::new(occasion::told(problem, session)) }
     }
 
-    /// A `send` was refused.
-    pub(crate) fn refused(id: Value, problem: Problem) -> Self {
+    /// A `send` was refused, which was known as this.
+    pub(crate) fn refused(id: Value, problem: Problem, instance: String) -> Self {
         let status = problem.kind().status().as_u16();
-        let problem = Some(Box::new(problem.body(instance())));
+        let problem = Some(Box::new(problem.body(instance)));
         Self::Result { id, status, replayed: None, message: None, problem }
     }
 
@@ -157,11 +162,6 @@ impl Outgoing {
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
-}
-
-/// Names an occurrence of a problem that is about no request.
-pub(super) fn instance() -> String {
-    format!("urn:uuid:{}", random::uuid())
 }
 
 #[cfg(test)]
@@ -185,10 +185,11 @@ mod tests {
 
     #[test]
     fn frames_to_bots_have_a_type() {
-        let hello: Value =
-            serde_json::from_str(&Outgoing::hello(25_000, Cursor::default(), None).text()).unwrap();
+        let hello = Outgoing::hello("ws_1", 25_000, Cursor::default(), None).text();
+        let hello: Value = serde_json::from_str(&hello).unwrap();
         assert_eq!((&hello["type"], &hello["cursor"]), (&"hello".into(), &"c1_0".into()));
-        let refused = Outgoing::refused(7.into(), Problem::new(Kind::GroupNotFound)).text();
+        let problem = Problem::new(Kind::GroupNotFound);
+        let refused = Outgoing::refused(7.into(), problem, occasion::instance("1")).text();
         let refused: Value = serde_json::from_str(&refused).unwrap();
         assert_eq!((&refused["type"], &refused["status"]), (&"result".into(), &404.into()));
         assert_eq!(refused["problem"]["type"], "urn:quicproquo:problem:group-not-found");

@@ -16,13 +16,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sle
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::frames::instance;
 use super::source::{Given, Source, with_ends};
 use super::websocket::LONGEST;
 use crate::auth::Bot;
 use crate::door::ConnectionPermit;
 use crate::metrics::Door;
 use crate::model::Wanted;
+use crate::occasion;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
@@ -124,7 +124,7 @@ impl Tap {
             }
             if self.displaced.is_cancelled() {
                 self.over = true;
-                let problem = Problem::new(Kind::ConsumerDisplaced).body(instance());
+                let problem = occasion::told(Problem::new(Kind::ConsumerDisplaced), None);
                 return Event::default().event("problem").json_data(problem).ok();
             }
             if let Some(given) = self.queue.pop_front() {

@@ -133,7 +133,7 @@ async fn admit(
         Ok(stream) => Ok(stream),
         Err(problem) => {
             let end = End::of_refusal(&problem);
-            stream::feed(socket, Outgoing::error(problem).text()).await?;
+            stream::feed(socket, Outgoing::error(problem, None).text()).await?;
             Err(end)
         }
     }

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// Has Python validate; answers what it printed, or why not.
-async fn validate(document: &Value, messages: &[Value]) -> Result<String, String> {
+pub(crate) async fn validate(document: &Value, messages: &[Value]) -> Result<String, String> {
     let mut python = Command::new(files::python())
         .arg(files::checkout("tests/python/check_asyncapi.py"))
         .arg(files::checkout("tests/asyncapi/3.0.0.json"))

@@ -3,12 +3,11 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-use quicproquo_tests::{Launch, files, within};
+use quicproquo_tests::process::command;
+use quicproquo_tests::{LONG, Launch, within};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
 
 /// Runs one quick round of the node's and answers its lines.
 async fn bench(data_dir: &Path, args: &[&str]) -> Vec<Value> {
@@ -17,7 +16,7 @@ async fn bench(data_dir: &Path, args: &[&str]) -> Vec<Value> {
 
 /// Runs a quick measurement and answers its lines.
 async fn run(data_dir: &Path, args: &[&str]) -> Vec<Value> {
-    let run = Command::new(files::qpq())
+    let run = command()
         .arg("bench")
         .args(args)
         .args(["--quick", "--json"])
@@ -26,7 +25,7 @@ async fn run(data_dir: &Path, args: &[&str]) -> Vec<Value> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = within("the bench to end", Duration::from_mins(1), run).await.expect("run qpq");
+    let output = within("the bench to end", LONG, run).await.expect("run qpq");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).expect("qpq prints UTF-8");
@@ -101,10 +100,11 @@ async fn a_node_elsewhere_is_loaded_within_its_limits() {
     node.stop().await;
 }
 
-#[tokio::test]
-async fn a_gateway_is_measured_in_rows_that_programs_read() {
-    let dir = TempDir::new().unwrap();
-    let lines = run(dir.path(), &["gateway", "--part", "sockets", "--sockets", "20"]).await;
+/// Runs one part of the gateway's, and checks that its lines are what programs read and that
+/// nothing is left.
+async fn part(name: &str, args: &[&str]) -> Vec<Value> {
+    let dir = TempDir::new().expect("a folder");
+    let lines = run(dir.path(), &[&["gateway", "--part", name], args].concat()).await;
     for line in &lines {
         let fields: Vec<_> = line.as_object().expect("an object").keys().collect();
         assert_eq!(fields, ["floor", "median", "name", "p99", "ratio", "unit"], "{line}");
@@ -114,12 +114,51 @@ async fn a_gateway_is_measured_in_rows_that_programs_read() {
         // What has a floor is compared with it.
         assert_eq!(line["floor"].is_number(), line["ratio"].is_number(), "{line}");
     }
+    let left: Vec<_> = std::fs::read_dir(dir.path()).expect("list a folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+    lines
+}
+
+#[tokio::test]
+async fn one_message_to_many_sockets_is_measured() {
+    let lines = part("sockets", &["--sockets", "20"]).await;
     for which in ["last", "median"] {
         let one = row(&lines, &format!("one message to 20 sockets, {which}"));
         positive(one, &["median", "p99", "floor", "ratio"]);
         positive(row(&lines, &format!("floor: bare broadcast, {which}")), &["median", "p99"]);
     }
     row(&lines, "memory of an idle socket");
-    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn groups_of_a_gateway_are_measured_beside_their_floors() {
+    let lines = part("groups", &["--members", "2"]).await;
+    for policy in ["envelope", "native"] {
+        for in_flight in [1, 16, 256] {
+            let name = format!("{policy} 2: {in_flight} in flight");
+            positive(row(&lines, &name), &["median", "floor", "ratio"]);
+            positive(row(&lines, &format!("{name}, last has it")), &["median", "p99"]);
+        }
+        let alone = row(&lines, &format!("{policy} 2: 1 in flight, last has it"));
+        positive(alone, &["floor", "ratio"]);
+    }
+    positive(row(&lines, "200 messages after a return"), &["median"]);
+    positive(row(&lines, "GET /v1/me, 16 in flight"), &["median", "floor", "ratio"]);
+    positive(row(&lines, "floor: axum echo"), &["median", "p99"]);
+}
+
+#[tokio::test]
+async fn the_facade_is_measured_beside_the_native_api() {
+    let lines = part("matrix", &["--sockets", "10"]).await;
+    for (native, matrix) in [
+        ("native: send to poll", "matrix: send to sync"),
+        ("native: 16 in flight, polled", "matrix: 16 in flight, synced"),
+    ] {
+        positive(row(&lines, native), &["median"]);
+        let matrix = row(&lines, matrix);
+        positive(matrix, &["median", "floor", "ratio"]);
+        assert_eq!(matrix["floor"], row(&lines, native)["median"]);
+    }
+    positive(row(&lines, "one message to 10 syncs, last"), &["median"]);
+    row(&lines, "memory of an idle sync");
 }

@@ -93,15 +93,66 @@ async fn the_admin_sees_who_is_behind_and_which_webhooks_fail() {
     let mut browser = Browser::open(&format!("{}/console", up.url())).await;
     sign_in(&mut browser, up.admin().token()).await;
     says(&mut browser, "tbody tr", "bob").await;
-    let open = "[...document.querySelectorAll('tbody tr button')]\
-                .find((b) => b.innerText === 'bob').click()";
-    browser.evaluate(open).await;
+    choose(&mut browser, "bob").await;
     says(&mut browser, "section h3", "Consumers").await;
     says(&mut browser, "section td", "slow").await;
     says(&mut browser, "section td", &format!("{}/hook", target.origin)).await;
     let error = health["webhooks"][0]["last_error"].as_str().unwrap_or_default();
     says(&mut browser, "section td", error).await;
     browser.screenshot(&files::artifact("console-bot-health.png")).await;
+}
+
+/// Clicks on a bot's name.
+async fn choose(browser: &mut Browser, name: &str) {
+    let button = "[...document.querySelectorAll('tbody tr button')]";
+    let click = format!("{button}.find((b) => b.innerText === {}).click()", json!(name));
+    browser.evaluate(&click).await;
+}
+
+#[tokio::test]
+async fn an_open_bot_is_live_and_the_focus_stays() {
+    let dir = TempDir::new().unwrap();
+    let target = Target::start(Box::new(|_| status(500))).await;
+    let up = Launch::up(&dir.path().join("up"))
+        .arg("--webhook-target", &target.origin)
+        .arg("--webhook-retries", "1s")
+        .start()
+        .await;
+    let (alice, bob, group) = pair(&up).await;
+    let mut browser = Browser::open(&format!("{}/console", up.url())).await;
+    sign_in(&mut browser, up.admin().token()).await;
+    says(&mut browser, "tbody tr", "bob").await;
+    browser.type_into("#new-name", "half a na").await;
+    choose(&mut browser, "bob").await;
+    says(&mut browser, "section h3", "Tokens").await;
+    let held = "(window.held = document.activeElement).innerText";
+    assert_eq!(browser.evaluate(held).await, "bob", "the detail has the focus");
+    let stays = "document.activeElement === window.held && window.held.isConnected";
+    let none = "[...document.querySelectorAll('h3')].map((e) => e.innerText).join()";
+    assert_eq!(browser.evaluate(none).await, "Tokens", "nothing is behind, nothing fails");
+
+    // Nobody clicks from here on.
+    let url = format!("{}/hook", target.origin);
+    let hook = json!({ "url": url, "types": ["message.received"] });
+    bob.api.post("/v1/webhooks", &hook).await.expect(201);
+    let mut socket = Socket::open(&bob.api, "consumer=slow").await;
+    socket.ping().await;
+    alice.say(&group, "one").await;
+    says(&mut browser, "section tr", "slow\t1").await;
+    says(&mut browser, "section tr", &format!("{url}\ton\tstatus")).await;
+    assert_eq!(browser.evaluate(stays).await, true);
+    let held = "(window.held = document.querySelector('section button.danger')).focus()";
+    browser.evaluate(held).await;
+    alice.say(&group, "two").await;
+    says(&mut browser, "section tr", "slow\t2").await;
+    assert_eq!(browser.evaluate(stays).await, true, "in a table of the bot");
+    let held = "(window.held = document.querySelector('tbody tr button')).focus()";
+    browser.evaluate(held).await;
+    alice.say(&group, "three").await;
+    says(&mut browser, "section tr", "slow\t3").await;
+    assert_eq!(browser.evaluate(stays).await, true, "in the table of all");
+    let typed = "document.getElementById('new-name').value";
+    assert_eq!(browser.evaluate(typed).await, "half a na");
 }
 
 #[tokio::test]

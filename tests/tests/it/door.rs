@@ -4,16 +4,27 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
-use quicproquo_tests::bot::text_message;
+use futures::future::join_all;
+use quicproquo_tests::bot::{messages, text_message};
 use quicproquo_tests::seed::{pick, say};
-use quicproquo_tests::{Api, Launch, Running, SOON, pair, wait_for, within};
+use quicproquo_tests::{Api, LONG, Launch, Running, SOON, pair, wait_for, within};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 const USAGE: i32 = 2;
+
+/// How soon who is slow is shown out (T22), and where others have the processors as well.
+const SHOWN_OUT: Duration = Duration::from_secs(15);
+const SHOWN_OUT_BUSY: Duration = Duration::from_secs(25);
+/// What is closed before this is refused for another reason.
+const HELD: Duration = Duration::from_secs(9);
+/// How long nothing may come of a file.
+const PAUSE: Duration = Duration::from_secs(30);
 
 fn address(gateway: &Running) -> String {
     gateway.url().trim_start_matches("http://").to_owned()
@@ -211,39 +222,81 @@ async fn a_request_inside_an_ambiguous_one_is_not_answered() {
     assert_eq!(answers("Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n").await, (2, true));
 }
 
+/// A connection on which so much was said.
+struct Stalled {
+    socket: TcpStream,
+    begun: Instant,
+}
+
+impl Stalled {
+    async fn open(at: &str, said: &str) -> Self {
+        let mut socket = TcpStream::connect(at).await.unwrap();
+        let begun = Instant::now();
+        socket.write_all(said.as_bytes()).await.unwrap();
+        Self { socket, begun }
+    }
+
+    /// Reads to the end; answers what came, and how long after the connection began it ended.
+    async fn end(mut self) -> (String, Duration) {
+        let mut bytes = Vec::new();
+        let reading = self.socket.read_to_end(&mut bytes);
+        let _ = within("the connection to end", LONG, reading).await;
+        (String::from_utf8_lossy(&bytes).into_owned(), self.begun.elapsed())
+    }
+}
+
+fn timed_out(answer: &str) {
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request-timeout"), "{answer}");
+}
+
 #[tokio::test]
 async fn slow_connections_are_closed_and_others_are_answered() {
     let dir = TempDir::new().unwrap();
     let up = Launch::up(&dir.path().join("up")).start().await;
     let (alice, _bob, group) = pair(&up).await;
     let at = address(&up);
-    let body = "POST /v1/me HTTP/1.1\r\nContent-Length: 1000\r\n";
-    let mut slow = Vec::new();
-    for number in 0..pick(200, 2_000) {
-        let mut socket = TcpStream::connect(&at).await.unwrap();
-        let begin = match number % 4 {
-            0 => String::new(),
-            1 => "GET /health".to_owned(),
-            2 => format!("GET /health/live HTTP/1.1\r\nHost: {at}\r\nX: "),
-            _ => format!("{body}Host: {at}\r\nAuthorization: Bearer x\r\n"),
-        };
-        socket.write_all(begin.as_bytes()).await.unwrap();
-        slow.push(socket);
-    }
+    let head = |path: &str, kind: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {at}\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: {kind}\r\nContent-Length: 1000\r\n\r\n{{",
+            alice.api.token()
+        )
+    };
     // A body that does not come, on a route that reads it.
-    let mut bodiless = TcpStream::connect(&at).await.unwrap();
-    let token = alice.api.token();
-    let head = format!(
-        "POST /v1/groups/{group}/messages HTTP/1.1\r\nHost: {at}\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
-    );
-    bodiless.write_all(head.as_bytes()).await.unwrap();
-    alice.say(&group, "meanwhile").await;
-    let answer = everything(bodiless).await;
-    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request-timeout"), "{answer}");
-    for socket in slow {
-        everything(socket).await;
+    let body = head(&messages(&group), "application/json");
+    let headers = format!("GET /health/live HTTP/1.1\r\nHost: {at}\r\nX: ");
+    let kinds = ["", "GET /health", &headers, &body];
+    // A file may pause for longer.
+    let upload = Stalled::open(&at, &head("/v1/attachments", "text/plain")).await;
+    let mut slow = Vec::new();
+    for kind in kinds.into_iter().cycle().take(pick(200, 2_000)) {
+        slow.push((kind == body, Stalled::open(&at, kind).await));
     }
+    let ends = slow.into_iter().map(async |(has_body, stalled)| {
+        let (answer, took) = stalled.end().await;
+        if has_body {
+            timed_out(&answer);
+        }
+        assert!(took >= HELD, "refused after {took:?}: {answer}");
+        took
+    });
+    let slow = async {
+        let longest = join_all(ends).await.into_iter().max().unwrap();
+        say(&format!("the last of the slow connections was closed after {longest:?}"));
+        assert!(longest < pick(SHOWN_OUT_BUSY, SHOWN_OUT), "closed after {longest:?}");
+    };
+    let upload = async {
+        let (answer, took) = upload.end().await;
+        timed_out(&answer);
+        assert!(took >= PAUSE && took < PAUSE + SOON, "given up after {took:?}");
+    };
+    let others = async {
+        for _ in 0..10 {
+            alice.say(&group, "meanwhile").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::join!(slow, upload, others);
     alice.say(&group, "afterwards").await;
 }
 

@@ -19,7 +19,7 @@ async fn stage(operation: &str, alice: &Bot, bob: &Bot, carol: &Bot) -> Value {
         alice.api.patch(&role, &json!({ "role": "admin" })).await.expect(200);
     }
     let key = "%F0%9F%91%8D";
-    if operation.starts_with("delete") && operation.contains("/reactions/") {
+    if operation.starts_with("DELETE") && operation.contains("/reactions/") {
         let id = message.as_str().expect("an id");
         let reaction = format!("{}/{id}/reactions/{key}", messages(&group));
         alice.api.put(&reaction, &json!({})).await.expect(200);

@@ -1,7 +1,10 @@
 //! Rates, request ids, metrics, and pages that belong to no bot.
 
 use quicproquo_tests::bot::{find_token, messages, text_message};
-use quicproquo_tests::{Answer, Api, Launch, Running, SOON, Socket, bots, pair, wait_for};
+use quicproquo_tests::target::status;
+use quicproquo_tests::{
+    Answer, Api, Bot, LONG, Launch, Running, SOON, Socket, Target, bots, pair, wait_for,
+};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
@@ -153,6 +156,70 @@ async fn a_request_has_one_id_everywhere() {
     let answer = api.send(request).await;
     assert_eq!(answer.header("x-request-id").len(), 36);
     assert!(!String::from_utf8_lossy(&up.log()).contains("canary of a caller"));
+}
+
+#[tokio::test]
+async fn what_a_socket_refuses_is_in_the_log_under_its_instance() {
+    let dir = TempDir::new().unwrap();
+    let up = Launch::up(&dir.path().join("up")).log("quicproquo_gateway=debug").start().await;
+    let alice = Bot::create(&up, "alice").await;
+    let mut socket = Socket::open(&alice.api, "").await;
+    let session = socket.hello["session"].as_str().unwrap().to_owned();
+    let line = |with: &str| {
+        let log = String::from_utf8_lossy(&up.log()).into_owned();
+        let found = log.lines().find(|line| line.contains(with)).map(str::to_owned);
+        found.unwrap_or_else(|| panic!("{with} is not in the log:\n{log}"))
+    };
+    let begin = line(&session);
+    assert!(begin.contains("a stream begins") && begin.contains(&alice.id), "{begin}");
+    let message = json!({ "type": "text", "content": { "body": "to nobody" } });
+    for (frame, status) in [
+        (json!({ "type": "shout" }), "400"),
+        (json!({ "type": "ack", "ids": [] }), "400"),
+        (json!({ "type": "send", "id": 1, "group_id": "00", "message": message }), "404"),
+    ] {
+        socket.send(&frame).await;
+        let answer = socket.frame().await.expect("the stream is open");
+        let instance = answer["problem"]["instance"].as_str().unwrap();
+        let line = line(instance.trim_start_matches("urn:uuid:"));
+        assert!(line.contains(&session), "{frame}: {line}");
+        assert!(line.contains(&format!("status={status}")), "{frame}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn webhooks_are_counted_by_what_became_of_their_attempts() {
+    let dir = TempDir::new().unwrap();
+    let [good, bad] = [200, 500].map(|code| Target::start(Box::new(move |_| status(code))));
+    let (good, bad) = (good.await, bad.await);
+    let up = Launch::up(&dir.path().join("up"))
+        .env("QPQ_HTTP_WEBHOOKS_TARGETS", &format!("{},{}", good.origin, bad.origin))
+        .arg("--webhook-retries", "1s")
+        .start()
+        .await;
+    let (alice, bob, group) = pair(&up).await;
+    for target in [&good, &bad] {
+        let url = format!("{}/canary", target.origin);
+        let hook = json!({ "url": url, "types": ["message.received"] });
+        bob.api.post("/v1/webhooks", &hook).await.expect(201);
+    }
+    alice.say(&group, "counted").await;
+    let gave_up = "qpq_gateway_webhook_events_failed_total 1";
+    let page = wait_for("the last attempt", LONG, async || {
+        let page = nobody(&up).get("/metrics").await.text;
+        page.lines().any(|line| line == gave_up).then_some(page)
+    })
+    .await;
+    for line in [
+        "qpq_gateway_webhook_attempt_seconds_count{outcome=\"delivered\"} 1",
+        "qpq_gateway_webhook_attempt_seconds_count{outcome=\"status\"} 2",
+        "qpq_gateway_webhook_delivery_seconds_count 1",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
+    for secret in [&bob.id, "whk_", "canary", "127.0.0.1"] {
+        assert!(!page.contains(secret), "{secret} is on the page");
+    }
 }
 
 #[tokio::test]

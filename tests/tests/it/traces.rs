@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use quicproquo_tests::files::contains;
 use quicproquo_tests::target::status;
-use quicproquo_tests::{LONG, Launch, Target, bots, pair, wait_for};
+use quicproquo_tests::{LONG, Launch, Socket, Target, bots, pair, wait_for};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -73,6 +73,65 @@ async fn changes_of_groups_are_traced_to_the_node() {
         let (name, found) = sends_below(&spans, id);
         // A race may make it send again.
         assert!(found >= sends, "{name}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn a_send_of_a_socket_and_a_webhooks_reply_are_traced_to_the_node() {
+    let dir = TempDir::new().unwrap();
+    let collector = Target::start(Box::new(|_| status(200))).await;
+    let reply = json!({ "message": { "type": "text", "content": { "body": TEXT } } });
+    let target = Target::start(Box::new(move |_| quicproquo_tests::target::json(&reply))).await;
+    let up = Launch::up(&dir.path().join("up"))
+        .log("debug")
+        .arg("--otlp-endpoint", &collector.origin)
+        .arg("--webhook-target", &target.origin)
+        .start()
+        .await;
+    let (alice, bob, group) = pair(&up).await;
+    let url = format!("{}/hook", target.origin);
+    let hook = json!({ "url": url, "types": ["message.received"], "replies": true });
+    bob.api.post("/v1/webhooks", &hook).await.expect(201);
+    let mut socket = Socket::open(&alice.api, "").await;
+    let session = socket.hello["session"].as_str().unwrap().to_owned();
+    let message = json!({ "type": "text", "content": { "body": TEXT } });
+    let mut send = json!({
+        "type": "send", "id": 1, "group_id": group, "message": message, "wait": 10_000,
+    });
+    socket.send(&send).await;
+    assert_eq!(result(&mut socket).await["status"], 201);
+    socket.event("message.received").await;
+    send["group_id"] = json!("00");
+    socket.send(&send).await;
+    let refused = result(&mut socket).await;
+    assert_eq!(refused["status"], 404, "{refused}");
+    let delivery = target.next().await.header("webhook-id").to_owned();
+    up.stop().await;
+
+    let canaries = [TEXT, &alice.identity, &bob.identity, alice.api.token(), &group];
+    let spans = exported(&collector, &canaries);
+    let of_socket: Vec<_> =
+        spans.iter().filter(|span| attribute(span, "session") == session).collect();
+    let ids: Vec<_> = of_socket.iter().map(|span| attribute(span, "id")).collect();
+    assert_eq!(ids.len(), 2, "{of_socket:?}");
+    let instance = refused["problem"]["instance"].as_str().unwrap();
+    let failed = instance.trim_start_matches("urn:uuid:");
+    assert!(ids.contains(&failed), "{failed} is not among {ids:?}");
+    for id in ids {
+        let sends = usize::from(id != failed);
+        assert_eq!(sends_below(&spans, id), ("websocket send".into(), sends));
+    }
+    assert!(of_socket.iter().all(|span| span.parent_span_id.is_empty()), "{of_socket:?}");
+    assert_eq!(sends_below(&spans, &delivery), ("webhook reply".into(), 1));
+}
+
+/// The next result.
+async fn result(socket: &mut Socket) -> serde_json::Value {
+    loop {
+        let frame = socket.frame().await.expect("the stream is open");
+        if frame["type"] == "result" {
+            return frame;
+        }
     }
 }
 

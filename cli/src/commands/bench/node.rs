@@ -48,7 +48,7 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let mut effort = if quick {
-        Effort { rounds: 3, time: Duration::from_millis(100), count: 100 }
+        Effort { rounds: 1, time: Duration::from_millis(100), count: 100 }
     } else {
         Effort { rounds: 5, time: Duration::from_millis(500), count: 500 }
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{code, head, row};
 
 /// Most values of a label that are all named.
-const NAMED: usize = 5;
+const NAMED: usize = 6;
 
 /// What a page says of one metric.
 #[derive(Default)]

@@ -1,5 +1,7 @@
 //! `send` on the WebSocket: the same as `POST /v1/groups/{group_id}/messages`.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use quicproquo_client::{GroupId, Idempotency, Message, Options, Outcome};
 
@@ -9,13 +11,23 @@ use crate::extract::parse_json;
 use crate::idempotency::fingerprint;
 use crate::model::{NewMessage, SendWait};
 use crate::problem::{Kind, Problem};
+use crate::{occasion, random};
 
 const MAX_KEY: usize = 255;
 
-/// Sends a message; the answer is the `result` frame.
-pub(super) async fn send(bot: Bot, send: Send) -> Outgoing {
-    let id = send.id.clone();
-    match try_send(&bot, send).await {
+/// Sends a message, if it may be sent; the answer is the `result` frame.
+pub(super) async fn send(
+    bot: Bot,
+    send: Send,
+    may: Result<(), Problem>,
+    session: Arc<str>,
+) -> Outgoing {
+    let (id, request) = (send.id.clone(), random::uuid());
+    let sending = async {
+        may?;
+        try_send(&bot, send).await
+    };
+    match occasion::traced("websocket send", &request, Some(&session), sending).await {
         Ok(outcome) => Outgoing::Result {
             id,
             status: StatusCode::CREATED.as_u16(),
@@ -23,7 +35,7 @@ pub(super) async fn send(bot: Bot, send: Send) -> Outgoing {
             message: Some(Box::new(outcome.value.into())),
             problem: None,
         },
-        Err(problem) => Outgoing::refused(id, problem),
+        Err(problem) => Outgoing::refused(id, problem, occasion::instance(&request)),
     }
 }
 

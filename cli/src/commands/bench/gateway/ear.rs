@@ -20,6 +20,10 @@ const PIECE: usize = 16 * 1024;
 const UNACKNOWLEDGED: usize = 1000;
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+/// First bit of a frame that is whole, and of the length of one that has a mask.
+const MARK: u8 = 0x80;
 
 /// What is read of the frame of a received message.
 #[derive(Deserialize)]
@@ -54,7 +58,7 @@ pub(super) async fn in_time<T>(
     timeout(PATIENCE, hearing).await.unwrap_or_else(late)
 }
 
-/// An open stream of events. It answers no pings, so it lives for a minute.
+/// An open stream of events. Pings are answered when it is read.
 #[derive(Debug)]
 pub(super) struct Ear {
     stream: TcpStream,
@@ -128,7 +132,11 @@ impl Ear {
         loop {
             while let Some((opcode, start, end)) = frame(&self.buffer) {
                 let found = if opcode == TEXT { wanted(&self.buffer[start..end]) } else { None };
+                let pong = (opcode == PING).then(|| pong(&self.buffer[start..end]));
                 self.buffer.drain(..end);
+                if let Some(pong) = pong {
+                    self.stream.write_all(&pong).await.map_err(Failure::other)?;
+                }
                 if let Some(found) = found {
                     return Ok(found);
                 }
@@ -159,7 +167,7 @@ fn is_message(text: &[u8]) -> bool {
 
 /// The bytes by which a gateway sends a text.
 pub(super) fn text_frame(text: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x80 | TEXT];
+    let mut bytes = vec![MARK | TEXT];
     match (u8::try_from(text.len()), u16::try_from(text.len())) {
         (Ok(short @ ..126), _) => bytes.push(short),
         (_, Ok(long)) => {
@@ -173,6 +181,12 @@ pub(super) fn text_frame(text: &[u8]) -> Vec<u8> {
     }
     bytes.extend(text);
     bytes
+}
+
+/// The answer to a ping, whose payload is short. The mask is of zeros, which change nothing.
+fn pong(payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap_or_default();
+    [&[MARK | PONG, MARK | length, 0, 0, 0, 0], payload].concat()
 }
 
 /// Opcode, begin and end of the payload of the first frame, if it is whole. A gateway sends whole
@@ -198,6 +212,12 @@ mod tests {
             let bytes = text_frame(&vec![b'x'; length]);
             assert_eq!(frame(&bytes), Some((TEXT, bytes.len() - length, bytes.len())));
         }
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_what_it_brought() {
+        assert_eq!(pong(b"abc"), b"\x8a\x83\0\0\0\0abc");
+        assert_eq!(pong(b""), b"\x8a\x80\0\0\0\0");
     }
 
     #[test]
