@@ -85,24 +85,27 @@ impl Stream {
     }
 
     /// Serves the connection to its end.
-    pub(crate) async fn run(mut self, mut socket: WebSocket) {
+    ///
+    /// What lives in it for as long as the connection counts for each of 10,000: rare and large
+    /// futures are boxed.
+    pub(crate) async fn run(mut self: Box<Self>, mut socket: WebSocket) {
         match self.serve(&mut socket).await {
             Err(End::TOO_SLOW) => {
                 self.source.ends_by_us();
                 let stopping = self.state.stopping.clone();
                 drop(self);
                 // Whoever has not read for so long comes to these words late.
-                let last_words = say(&mut socket, End::TOO_SLOW);
-                let _ = stopping.run_until_cancelled(timeout(LATE_CLOSE, last_words)).await;
+                let last_words = timeout(LATE_CLOSE, say(&mut socket, End::TOO_SLOW));
+                let _ = Box::pin(stopping.run_until_cancelled(last_words)).await;
             }
             Err(end @ End::Close(..)) => {
                 self.source.ends_by_us();
                 drop(self);
-                close(socket, end).await;
+                Box::pin(close(socket, end)).await;
             }
             Err(End::Gone) | Ok(()) => {
                 drop(self);
-                finish(socket).await;
+                Box::pin(finish(socket)).await;
             }
         }
     }
@@ -124,8 +127,10 @@ impl Stream {
     /// Until the gateway stops: what was taken by then still has its result.
     async fn work(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let stopping = self.state.stopping.clone();
-        if let Some(end) = stopping.run_until_cancelled(self.exchange(socket)).await {
-            return end;
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => {}
+            end = self.exchange(socket) => return end,
         }
         // Who gets no result in time sends again under the same key.
         timeout(DRAIN_TIMEOUT, self.drain(socket)).await.unwrap_or(Ok(()))?;
@@ -163,7 +168,7 @@ impl Stream {
                 }
                 ready = self.source.ready(), if self.queue.is_empty() => {
                     ready.map_err(|_| End::RESTART)?;
-                    let page = self.source.next(PAGE).await;
+                    let page = Box::pin(self.source.next(PAGE)).await;
                     self.queue.extend(page.map_err(|error| End::of_log(&error))?);
                     self.deliver(socket).await?;
                 }

@@ -88,9 +88,9 @@ pub(crate) async fn upgrade(
     };
     Ok(set_up(upgrade)
         .on_upgrade(async move |mut socket| {
-            match admit(&state, ready, &params, &mut socket).await {
+            match Box::pin(admit(&state, ready, &params, &mut socket)).await {
                 Ok(stream) => stream.run(socket).await,
-                Err(end) => stream::close(socket, end).await,
+                Err(end) => Box::pin(stream::close(socket, end)).await,
             }
             drop((permit, task));
         })
@@ -119,9 +119,9 @@ async fn admit(
     ready: Ready,
     params: &StreamParams,
     socket: &mut WebSocket,
-) -> Result<Stream, End> {
+) -> Result<Box<Stream>, End> {
     let bot = match ready {
-        Ready::Opened(stream) => return Ok(*stream),
+        Ready::Opened(stream) => return Ok(stream),
         Ready::Known(bot) => bot.map(|bot| *bot),
         Ready::Unknown => stream::authenticate(state, socket).await?,
     };
@@ -130,7 +130,7 @@ async fn admit(
         Err(problem) => Err(problem),
     };
     match opened {
-        Ok(stream) => Ok(stream),
+        Ok(stream) => Ok(Box::new(stream)),
         Err(problem) => {
             let end = End::of_refusal(&problem);
             stream::feed(socket, Outgoing::error(problem, None).text()).await?;
