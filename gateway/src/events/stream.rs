@@ -88,7 +88,7 @@ impl Stream {
     ///
     /// What lives in it for as long as the connection counts for each of 10,000: rare and large
     /// futures are boxed.
-    pub(crate) async fn run(mut self: Box<Self>, mut socket: WebSocket) {
+    pub(crate) async fn run(mut self: Box<Self>, mut socket: Box<WebSocket>) {
         match self.serve(&mut socket).await {
             Err(End::TOO_SLOW) => {
                 self.source.ends_by_us();
@@ -336,13 +336,13 @@ async fn write(writing: impl Future<Output = Result<(), axum::Error>>) -> Result
 }
 
 /// Answers the peer's close frame (RFC 6455 section 5.5.1), if it sent one.
-async fn finish(mut socket: WebSocket) {
+async fn finish(mut socket: Box<WebSocket>) {
     let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
     let _ = timeout(CLOSE_TIMEOUT, rest).await;
 }
 
 /// Says why, and gives the peer a moment to take it.
-pub(super) async fn close(mut socket: WebSocket, end: End) {
+pub(super) async fn close(mut socket: Box<WebSocket>, end: End) {
     // A peer that does not read loses it.
     let _ = timeout(CLOSE_TIMEOUT, say(&mut socket, end)).await;
 }

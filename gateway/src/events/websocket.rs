@@ -21,7 +21,7 @@ use crate::state::AppState;
 
 /// Read at once: the default of 128 KiB would be allocated for each connection, and all of it is
 /// written with zeros whenever there may be something to read. What a bot sends is short as a rule.
-const READ: usize = 1024;
+const READ: usize = 512;
 /// Written at once.
 const WRITE: usize = 4096;
 /// Incoming messages, in bytes. The limit that is told is smaller: see [`super::stream`].
@@ -87,7 +87,8 @@ pub(crate) async fn upgrade(
         Caller::Unknown => Ready::Unknown,
     };
     Ok(set_up(upgrade)
-        .on_upgrade(async move |mut socket| {
+        .on_upgrade(async move |socket| {
+            let mut socket = Box::new(socket);
             match Box::pin(admit(&state, ready, &params, &mut socket)).await {
                 Ok(stream) => stream.run(socket).await,
                 Err(end) => Box::pin(stream::close(socket, end)).await,

@@ -102,8 +102,8 @@ async fn a_person_and_a_bot_share_a_group() {
     })
     .await;
     let attachment = file["data"]["content"]["attachment_id"].as_str().unwrap();
-    let bytes = bot.api.get(&format!("/v1/attachments/{attachment}")).await;
-    assert_eq!(bytes.text, "from ada");
+    assert_eq!(bot.api.get(&format!("/v1/attachments/{attachment}")).await.text, "from ada");
+    ada.shows("[file note.txt").await;
     ada.enter("/save copy.txt");
     ada.shows("saved as copy.txt").await;
     assert_eq!(std::fs::read_to_string(home.join("copy.txt")).unwrap(), "from ada");
