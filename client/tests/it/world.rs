@@ -41,9 +41,21 @@ impl World {
 
     /// Starts the node, again on the same port.
     pub(crate) async fn start(&mut self) {
-        let mut config = NodeConfig::new(self.dir.path().join("node"), self.addr);
-        (self.adjust)(&mut config);
-        let node = Node::bind(config).await.unwrap();
+        let bind = async || {
+            let mut config = NodeConfig::new(self.dir.path().join("node"), self.addr);
+            (self.adjust)(&mut config);
+            Node::bind(config).await
+        };
+        let mut bound = bind().await;
+        // Meanwhile another test may have been given the port, until it ends.
+        for _ in 0..300 {
+            if bound.is_ok() || self.addr.port() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            bound = bind().await;
+        }
+        let node = bound.unwrap();
         self.addr = node.local_addr();
         self.fingerprint = node.fingerprint();
         let stop = CancellationToken::new();
