@@ -3,6 +3,7 @@
 
 mod clients;
 mod examples;
+mod operation;
 mod pages;
 mod prefix;
 mod property;
