@@ -120,13 +120,18 @@ impl Session {
         after: Cursor,
         limit: u32,
     ) -> Result<SharedPage, SessionError> {
-        let now = self.clock.now_ms();
-        if let Some(page) = self.recent.page(after, limit, now) {
+        if let Some(page) = self.new_events(after, limit) {
             return Ok(page);
         }
+        let now = self.clock.now_ms();
         let tail = *self.tail.borrow();
         let page = self.store.events(self.owner, &self.identity, after, tail, limit, now).await?;
         Ok(page.into())
+    }
+
+    /// The same as long as it is in memory; `None`: it is to be read.
+    pub fn new_events(&self, after: Cursor, limit: u32) -> Option<SharedPage> {
+        self.recent.page(after, limit, self.clock.now_ms())
     }
 
     /// Where the log begins: a cursor before this one has expired, and reading after this one gives

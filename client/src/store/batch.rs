@@ -98,10 +98,7 @@ impl Batch {
                 continue;
             };
             let sealed = super::mls::seal(&self.sealer, owner, &scope_name, &key_name, key, value);
-            self.add(
-                "INSERT OR REPLACE INTO mls (owner, scope, key, value) VALUES (?, ?, ?, ?)",
-                values![owner.0, &scope_name[..], &key_name[..], sealed],
-            );
+            self.add(super::mls::PUT, values![owner.0, &scope_name[..], &key_name[..], sealed]);
         }
     }
 

@@ -15,6 +15,16 @@ pub(crate) enum Field<'a> {
 }
 
 impl Field<'_> {
+    /// The most that it takes, bytes.
+    fn room(self) -> usize {
+        5 + match self {
+            Self::Null => 0,
+            Self::Int(_) => 8,
+            Self::Text(text) => text.len(),
+            Self::Bytes(value) => value.len(),
+        }
+    }
+
     fn encode(self, bytes: &mut Vec<u8>) {
         let (kind, value): (u8, &[u8]) = match self {
             Self::Null => (0, &[]),
@@ -38,8 +48,15 @@ impl From<u64> for Field<'_> {
 }
 
 /// The associated data of a value: where it is, and what stands beside it.
-pub(crate) fn bind<'a>(row_key: &[u8], fields: impl IntoIterator<Item = Field<'a>>) -> Vec<u8> {
-    let mut bytes = [&length(row_key)[..], row_key].concat();
+pub(crate) fn bind<'a>(
+    row_key: &[u8],
+    fields: impl IntoIterator<Item = Field<'a>, IntoIter: Clone>,
+) -> Vec<u8> {
+    let fields = fields.into_iter();
+    let room = fields.clone().map(Field::room).sum::<usize>();
+    let mut bytes = Vec::with_capacity(4 + row_key.len() + room);
+    bytes.extend(length(row_key));
+    bytes.extend(row_key);
     for field in fields {
         field.encode(&mut bytes);
     }

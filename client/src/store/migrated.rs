@@ -5,6 +5,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
 use super::MIGRATIONS;
+use super::mls::PUT;
 use super::tables::{Cell, cells};
 
 /// The migration that made messages and outbox ordinary tables.
@@ -13,6 +14,8 @@ const ANEW: i64 = 8;
 const BY_TIME: i64 = 10;
 /// The migration that makes a received message its own entry of the log.
 const RECEIVED: i64 = 11;
+/// The migration that makes MLS state an ordinary table.
+const MLS: i64 = 12;
 /// Bytes of the sealed content of a message of 1 KiB.
 const CONTENT: usize = 1150;
 
@@ -165,4 +168,32 @@ async fn a_received_message_is_its_own_event_and_a_lost_one_keeps_its_own() {
         .map(|row| (row.get(0), row.get(1)))
         .collect();
     assert_eq!(left, [(1, 4), (1, 5), (1, 6), (2, 1)]);
+}
+
+#[tokio::test]
+async fn mls_state_is_as_before_and_a_row_keeps_its_place() {
+    let mut connection = older_than(MLS).await;
+    connection
+        .execute(
+            "INSERT INTO mls VALUES (2, x'01', x'03', x'07'), (1, x'02', x'04', x'08'), \
+             (1, x'01', x'05', randomblob(100000)), (1, x'01', x'04', zeroblob(0))",
+        )
+        .await
+        .unwrap();
+    let query = "SELECT * FROM mls ORDER BY owner, scope, key";
+    let kept = all(&mut connection, query).await;
+    assert_eq!(kept.len(), 4);
+    migrate_to(MLS, &mut connection).await;
+    assert_eq!(all(&mut connection, query).await, kept);
+    let twice = "INSERT INTO mls VALUES (2, x'01', x'03', x'07')";
+    assert!(connection.execute(twice).await.is_err(), "the key is one still");
+
+    let place =
+        "SELECT rowid, length(value) FROM mls WHERE owner = 1 AND scope = x'01' AND key = x'05'";
+    let row: (i64, i64) = sqlx::query_as(place).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(row.1, 100_000);
+    let put = sqlx::query(PUT).bind(1).bind(&[1][..]).bind(&[5][..]).bind(&[9][..]);
+    put.execute(&mut connection).await.unwrap();
+    let again: (i64, i64) = sqlx::query_as(place).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(again, (row.0, 1));
 }

@@ -12,6 +12,10 @@ use zeroize::Zeroizing;
 use super::seal::Sealer;
 use super::{Batch, Owner, Store, StoreError};
 
+/// Writes a row. One that is there keeps its place, which the index names.
+pub(super) const PUT: &str = "INSERT INTO mls (owner, scope, key, value) VALUES (?, ?, ?, ?) \
+                              ON CONFLICT (owner, scope, key) DO UPDATE SET value = excluded.value";
+
 /// Rows of one scope; `None` deletes.
 type Rows = HashMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>;
 

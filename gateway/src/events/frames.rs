@@ -9,6 +9,9 @@ use crate::model::{EventDto, MessageDto, NewMessage};
 use crate::occasion;
 use crate::problem::{Problem, ProblemBody};
 
+/// What most frames take, bytes.
+const ROOM: usize = 1024;
+
 /// From the bot.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -160,7 +163,9 @@ impl Outgoing {
 
     /// The frame's text.
     pub(crate) fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let mut text = Vec::with_capacity(ROOM);
+        serde_json::to_writer(&mut text, self).unwrap_or_default();
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 

@@ -135,6 +135,8 @@ impl Source {
 
     /// What is there now, at most `most`. None means only that [`Source::ready`] says more.
     ///
+    /// Its future is part of each open connection, so those that are large are boxed.
+    ///
     /// # Errors
     /// `CursorExpired`, `CursorInvalid`, `StorageUnavailable`.
     pub(crate) async fn next(&mut self, most: usize) -> Result<Vec<Given>, SessionError> {
@@ -148,7 +150,10 @@ impl Source {
         match &mut self.from {
             From::Log { position, filter } => {
                 let limit = u32::try_from(most).unwrap_or(u32::MAX);
-                let page = self.session.shared_events(*position, limit).await?;
+                let page = match self.session.new_events(*position, limit) {
+                    Some(page) => page,
+                    None => Box::pin(self.session.shared_events(*position, limit)).await?,
+                };
                 let moved = page.next > *position;
                 *position = page.next.max(*position);
                 self.idle = !moved || *position >= tail;
@@ -156,7 +161,7 @@ impl Source {
                 Ok(items.inspect(|shared| count(shared.event())).map(Given::Shared).collect())
             }
             From::Consumer(connection) => {
-                let deliveries = connection.take(&self.session, most).await?;
+                let deliveries = Box::pin(connection.take(&self.session, most)).await?;
                 self.idle = !connection.has_more();
                 let give = |delivery| Given::Delivered(Box::new(delivery));
                 Ok(deliveries.into_iter().inspect(|one| count(&one.event)).map(give).collect())

@@ -168,7 +168,7 @@ impl Stream {
                 }
                 ready = self.source.ready(), if self.queue.is_empty() => {
                     ready.map_err(|_| End::RESTART)?;
-                    let page = Box::pin(self.source.next(PAGE)).await;
+                    let page = self.source.next(PAGE).await;
                     self.queue.extend(page.map_err(|error| End::of_log(&error))?);
                     self.deliver(socket).await?;
                 }

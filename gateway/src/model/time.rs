@@ -5,19 +5,27 @@ use time::format_description::well_known::Rfc3339;
 
 /// Unix milliseconds as `2026-11-24T03:00:00.000Z`.
 pub(crate) fn rfc3339(ms: u64) -> String {
-    // Beyond year 9999 there is no RFC 3339: the last representable second stands for all of it.
-    let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX).min(253_402_300_799);
-    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year(),
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        ms % 1000
-    )
+    // Beyond year 9999 there is no RFC 3339: the last millisecond stands for all of it.
+    let ns = i128::from(ms.min(253_402_300_799_999)) * 1_000_000;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(ns).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let parts = [
+        (at.year().unsigned_abs(), 4, '-'),
+        (u8::from(at.month()).into(), 2, '-'),
+        (at.day().into(), 2, 'T'),
+        (at.hour().into(), 2, ':'),
+        (at.minute().into(), 2, ':'),
+        (at.second().into(), 2, '.'),
+        (u32::from(at.millisecond()), 3, 'Z'),
+    ];
+    // Every event has times, and `format!` takes its memory in pieces.
+    let mut text = String::with_capacity(24);
+    for (number, digits, after) in parts {
+        for place in (0..digits).rev() {
+            text.extend(char::from_digit(number / 10_u32.pow(place) % 10, 10));
+        }
+        text.push(after);
+    }
+    text
 }
 
 /// RFC 3339 with any offset as unix milliseconds; what was before 1970 is 0.
