@@ -209,6 +209,7 @@ pub(crate) async fn list_deliveries(
     bot.need(Scope::WebhooksManage)?;
     let row = find(&state, &bot, &webhook_id)?;
     let (before, limit) = params.page()?;
+    state.store.expire_reports(&row.webhook_id, bot.session.oldest().await?).await?;
     let found = state.store.reports(&row.webhook_id, params.state, before, limit + 1).await?;
     let more = found.len() > limit;
     let page: Vec<_> = found.into_iter().take(limit).collect();

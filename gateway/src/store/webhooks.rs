@@ -7,6 +7,8 @@ use crate::webhooks::{Report, ReportState, Settings};
 
 /// How many deliveries of a webhook are listed at least.
 const KEEP: i64 = 1_000;
+/// Why there is no further attempt, where the event is not kept any more.
+const EVENT_EXPIRED: &str = "event_expired";
 
 /// A webhook as it is kept.
 #[derive(Debug, Clone)]
@@ -111,6 +113,40 @@ impl Store {
             .bind(KEEP)
             .execute(&mut *tx)
             .await?;
+        }
+        self.commit(tx).await
+    }
+
+    /// Deliveries that wait for another attempt, of events that are not kept any more, have failed.
+    pub(crate) async fn expire_reports(
+        &self,
+        webhook_id: &str,
+        oldest: Cursor,
+    ) -> Result<(), StoreError> {
+        let waiting =
+            self.reports(webhook_id, Some(ReportState::Pending), None, usize::MAX).await?;
+        let mut old = waiting.into_iter().filter(|(_, cursor, _)| *cursor <= oldest).peekable();
+        if old.peek().is_none() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        for (n, _, report) in old {
+            let failed = Report {
+                state: ReportState::Failed,
+                next_at_ms: None,
+                error: Some(EVENT_EXPIRED.to_owned()),
+                ..report.clone()
+            };
+            // An attempt that has ended since is what counts.
+            let sql =
+                "UPDATE webhook_deliveries SET state = ?, report = ? WHERE n = ? AND report = ?";
+            sqlx::query(sql)
+                .bind(failed.state.as_str())
+                .bind(serde_json::to_string(&failed).unwrap_or_default())
+                .bind(to_db(n))
+                .bind(serde_json::to_string(&report).unwrap_or_default())
+                .execute(&mut *tx)
+                .await?;
         }
         self.commit(tx).await
     }

@@ -153,6 +153,33 @@ async fn a_cursor_before_what_is_kept_is_told_at_every_door() {
 }
 
 #[tokio::test]
+async fn a_delivery_whose_event_grew_too_old_has_failed() {
+    let dir = TempDir::new().unwrap();
+    let target = Target::start(Box::new(|_| status(500))).await;
+    let launch = up(dir.path()).arg("--webhook-target", &target.origin);
+    let body = json!({ "url": target.origin, "types": ["message.received"] });
+    let prepare = async |bob: &Bot, _: &str| {
+        bob.api.post("/v1/webhooks", &body).await.expect(201);
+    };
+    let (_up, _alice, bob, _group, _begin) = lost(&launch, prepare).await;
+    assert_eq!(body_of(&target.next().await.json()["data"]), "long ago", "it was tried");
+    let webhook = bob.api.get("/v1/webhooks").await.expect(200)["items"][0].clone();
+    let path = format!("/v1/webhooks/{}/deliveries", webhook["webhook_id"].as_str().unwrap());
+    for (query, many) in [("", 1), ("?state=failed", 1), ("?state=pending", 0)] {
+        let shown = bob.api.get(&format!("{path}{query}")).await.expect(200);
+        let items = shown["items"].as_array().unwrap();
+        assert_eq!(items.len(), many, "{query}: {shown}");
+        for item in items {
+            assert_eq!(
+                (&item["state"], &item["error"]),
+                (&json!("failed"), &json!("event_expired"))
+            );
+            assert_eq!((&item["status"], &item["next_attempt_at"]), (&json!(500), &json!(null)));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_webhook_that_lost_events_says_so_and_goes_on() {
     let dir = TempDir::new().unwrap();
     let target = Target::start(Box::new(|_| status(204))).await;
