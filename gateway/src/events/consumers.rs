@@ -369,6 +369,11 @@ impl Consumer {
         }
     }
 
+    /// Whether an event is delivered (again) some time, or was not looked at yet.
+    pub(crate) fn waits(&self, cursor: Cursor) -> bool {
+        lock(&self.deal).waits(cursor)
+    }
+
     /// Delivers an event again; answers whether it does, and not already.
     pub(crate) fn replay(self: &Arc<Self>, cursor: Cursor) -> bool {
         self.change(|deal, _| deal.replay(cursor))

@@ -164,8 +164,10 @@ impl Outgoing {
     /// The frame's text.
     pub(crate) fn text(&self) -> String {
         let mut text = Vec::with_capacity(ROOM);
-        serde_json::to_writer(&mut text, self).unwrap_or_default();
-        String::from_utf8(text).unwrap_or_default()
+        match serde_json::to_writer(&mut text, self) {
+            Ok(()) => String::from_utf8(text).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 }
 

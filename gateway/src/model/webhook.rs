@@ -245,8 +245,7 @@ pub(crate) struct WebhookDeliveryDto {
     #[schema(required = true, example = 200)]
     status: Option<u16>,
     /// Why the last attempt failed: `target_refused` (by the operator's list), `unreachable`,
-    /// `timeout`, `status` (not 2xx) or `gone` (410); or `event_expired`: there is no further one,
-    /// since the event grew too old meanwhile.
+    /// `timeout`, `status` (not 2xx) or `gone` (410).
     #[schema(required = true)]
     error: Option<String>,
     /// The message that the answer had sent.

@@ -209,7 +209,12 @@ pub(crate) async fn list_deliveries(
     bot.need(Scope::WebhooksManage)?;
     let row = find(&state, &bot, &webhook_id)?;
     let (before, limit) = params.page()?;
-    state.store.expire_reports(&row.webhook_id, bot.session.oldest().await?).await?;
+    if before.is_none()
+        && let Err(error) = give_up(&state, &bot, &row).await
+    {
+        let error = error.kind().slug();
+        tracing::warn!(error, webhook = webhook_id, "deliveries that are over are not marked");
+    }
     let found = state.store.reports(&row.webhook_id, params.state, before, limit + 1).await?;
     let more = found.len() > limit;
     let page: Vec<_> = found.into_iter().take(limit).collect();
@@ -221,6 +226,15 @@ pub(crate) async fn list_deliveries(
         format!("/v1/webhooks/{webhook_id}/deliveries?{query}")
     });
     Ok(Reply::ok(List { items: items.collect(), next }).next_page(link))
+}
+
+/// Deliveries for which no attempt comes any more have failed: their events are not kept any more, or
+/// the webhook's types and groups do not let them pass any more.
+async fn give_up(state: &AppState, bot: &Bot, row: &WebhookRow) -> Result<(), Problem> {
+    let consumer = state.consumers.find_any(&row.bot_id, &consumer_name(&row.webhook_id))?;
+    let oldest = bot.session.oldest().await?;
+    let is_over = |cursor| cursor <= oldest || !consumer.waits(cursor);
+    Ok(state.store.give_up_reports(&row.webhook_id, is_over).await?)
 }
 
 /// Deliver events to a webhook again.
@@ -255,6 +269,8 @@ async fn replay(
     wanted.check()?;
     let Replay { delivery_ids, failed } = wanted;
     let consumer = state.consumers.find_any(&row.bot_id, &consumer_name(&row.webhook_id))?;
+    let oldest = bot.session.oldest().await?;
+    consumer.forget_parked(oldest);
     let mut cursors = HashSet::new();
     if failed {
         cursors.extend(consumer.parked().into_iter().map(|(cursor, _)| cursor));
@@ -270,7 +286,8 @@ async fn replay(
             cursors.insert(*cursor);
         }
     }
-    let replayed = cursors.into_iter().filter(|cursor| consumer.replay(*cursor)).count();
+    let kept = cursors.into_iter().filter(|cursor| *cursor > oldest);
+    let replayed = kept.filter(|cursor| consumer.replay(*cursor)).count();
     state.consumers.flush(&consumer).await?;
     Ok(Replayed { replayed })
 }

@@ -7,8 +7,6 @@ use crate::webhooks::{Report, ReportState, Settings};
 
 /// How many deliveries of a webhook are listed at least.
 const KEEP: i64 = 1_000;
-/// Why there is no further attempt, where the event is not kept any more.
-const EVENT_EXPIRED: &str = "event_expired";
 
 /// A webhook as it is kept.
 #[derive(Debug, Clone)]
@@ -117,26 +115,22 @@ impl Store {
         self.commit(tx).await
     }
 
-    /// Deliveries that wait for another attempt, of events that are not kept any more, have failed.
-    pub(crate) async fn expire_reports(
+    /// Deliveries that are said to wait for another attempt, but for which none comes any more, have
+    /// failed.
+    pub(crate) async fn give_up_reports(
         &self,
         webhook_id: &str,
-        oldest: Cursor,
+        is_over: impl Fn(Cursor) -> bool,
     ) -> Result<(), StoreError> {
         let waiting =
             self.reports(webhook_id, Some(ReportState::Pending), None, usize::MAX).await?;
-        let mut old = waiting.into_iter().filter(|(_, cursor, _)| *cursor <= oldest).peekable();
-        if old.peek().is_none() {
+        let mut over = waiting.into_iter().filter(|(_, cursor, _)| is_over(*cursor)).peekable();
+        if over.peek().is_none() {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        for (n, _, report) in old {
-            let failed = Report {
-                state: ReportState::Failed,
-                next_at_ms: None,
-                error: Some(EVENT_EXPIRED.to_owned()),
-                ..report.clone()
-            };
+        for (n, _, report) in over {
+            let failed = Report { state: ReportState::Failed, next_at_ms: None, ..report.clone() };
             // An attempt that has ended since is what counts.
             let sql =
                 "UPDATE webhook_deliveries SET state = ?, report = ? WHERE n = ? AND report = ?";

@@ -40,7 +40,8 @@ pub(crate) enum ReportState {
     Pending,
     /// The target has taken it.
     Delivered,
-    /// Every attempt failed, and it is set aside.
+    /// Every attempt failed, and it is set aside; or no attempt comes any more, since the event grew
+    /// too old meanwhile or is not for this webhook any more.
     Failed,
 }
 

@@ -163,18 +163,22 @@ async fn a_delivery_whose_event_grew_too_old_has_failed() {
     };
     let (_up, _alice, bob, _group, _begin) = lost(&launch, prepare).await;
     assert_eq!(body_of(&target.next().await.json()["data"]), "long ago", "it was tried");
-    let webhook = bob.api.get("/v1/webhooks").await.expect(200)["items"][0].clone();
-    let path = format!("/v1/webhooks/{}/deliveries", webhook["webhook_id"].as_str().unwrap());
+    let found = bob.api.get("/v1/webhooks").await.expect(200)["items"][0].clone();
+    let webhook = format!("/v1/webhooks/{}", found["webhook_id"].as_str().unwrap());
     for (query, many) in [("", 1), ("?state=failed", 1), ("?state=pending", 0)] {
-        let shown = bob.api.get(&format!("{path}{query}")).await.expect(200);
+        let shown = bob.api.get(&format!("{webhook}/deliveries{query}")).await.expect(200);
         let items = shown["items"].as_array().unwrap();
         assert_eq!(items.len(), many, "{query}: {shown}");
         for item in items {
-            assert_eq!(
-                (&item["state"], &item["error"]),
-                (&json!("failed"), &json!("event_expired"))
-            );
+            assert_eq!((&item["state"], &item["error"]), (&json!("failed"), &json!("status")));
             assert_eq!((&item["status"], &item["next_attempt_at"]), (&json!(500), &json!(null)));
+            // What is gone does not come again.
+            let by_id = json!({ "delivery_ids": [item["delivery_id"]] });
+            for wanted in [json!({ "failed": true }), by_id] {
+                let replayed =
+                    bob.api.post(&format!("{webhook}/replay"), &wanted).await.expect(202);
+                assert_eq!(replayed, json!({ "replayed": 0 }));
+            }
         }
     }
 }

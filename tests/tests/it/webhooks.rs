@@ -162,6 +162,25 @@ async fn a_failing_target_is_tried_again_and_keeps_the_order_of_a_group() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_is_not_wanted_any_more_has_failed() {
+    let dir = TempDir::new().unwrap();
+    let target = Target::start(Box::new(|_| status(500))).await;
+    let up = Launch::up(&dir.path().join("up")).arg("--webhook-target", &target.origin);
+    let up = up.arg("--webhook-retries", "1h").start().await;
+    let (alice, bob, group) = pair(&up).await;
+    let webhook = make(&bob, &target, &json!({})).await;
+    alice.say(&group, "in vain").await;
+    assert_eq!(text_of(&target.next().await), "in vain");
+    let waits = listed(&bob, &webhook, "pending", 1).await[0].clone();
+    assert!(waits["next_attempt_at"].is_string(), "{waits}");
+    let types = json!({ "types": ["group.left"] });
+    bob.api.patch(&path_of(&webhook), &types).await.expect(200);
+    let failed = listed(&bob, &webhook, "failed", 1).await[0].clone();
+    assert_eq!(failed["delivery_id"], waits["delivery_id"]);
+    assert_eq!((&failed["error"], &failed["next_attempt_at"]), (&json!("status"), &json!(null)));
+}
+
+#[tokio::test]
 async fn an_answer_can_speak_in_the_group_once() {
     let dir = TempDir::new().unwrap();
     let target = Target::start(Box::new(|delivered| {

@@ -297,6 +297,11 @@ impl Deal {
         self.open.len()
     }
 
+    /// Whether an event is in a lane, or was not read yet.
+    pub(super) fn waits(&self, cursor: Cursor) -> bool {
+        cursor > self.read || self.key_of(cursor).is_some()
+    }
+
     /// Delivers an event again that the cursor has passed, set aside or not.
     pub(super) fn replay(&mut self, cursor: Cursor) -> bool {
         if self.open.contains_key(&cursor) || self.replays.contains(&cursor) {

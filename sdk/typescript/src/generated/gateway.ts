@@ -3681,8 +3681,7 @@ export interface components {
             delivery_id: string;
             /**
              * @description Why the last attempt failed: `target_refused` (by the operator's list), `unreachable`,
-             *     `timeout`, `status` (not 2xx) or `gone` (410); or `event_expired`: there is no further one,
-             *     since the event grew too old meanwhile.
+             *     `timeout`, `status` (not 2xx) or `gone` (410).
              */
             error: string | null;
             /**

@@ -31,8 +31,7 @@ class WebhookDelivery:
             cursor (str): The event's cursor.
             delivery_id (str): Its id: the header `webhook-id` of every attempt.
             error (None | str): Why the last attempt failed: `target_refused` (by the operator's list), `unreachable`,
-                `timeout`, `status` (not 2xx) or `gone` (410); or `event_expired`: there is no further one,
-                since the event grew too old meanwhile.
+                `timeout`, `status` (not 2xx) or `gone` (410).
             event_type (str): The event's type.
             group_id (None | str): The event's group.
             next_attempt_at (datetime.datetime | None): When the next attempt is.
