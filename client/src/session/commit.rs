@@ -5,7 +5,7 @@
 //! | no pending commit, no proposals | encrypt, stage a commit, apply others' commits |
 //! | own commit pending | apply what comes; messages wait; no second commit |
 //! | proposals of others stored | commit them; messages wait |
-//! | leaving | apply what comes; propose again after an epoch without us being removed |
+//! | leaving | apply what comes; after an epoch without us being removed say what waits, propose again |
 //! | declined | apply what comes, and leave as above |
 //! | left, removed | nothing; who still sends payloads is told |
 
@@ -92,8 +92,12 @@ impl Actor {
             }
             // An old copy can still be left, and whoever is lost be added again.
             let blocked = slot.is_some_and(Slot::blocks);
-            let may = |spec: &IntentSpec| {
-                !blocked || matches!(spec, IntentSpec::Readd(_) | IntentSpec::Leave)
+            // Whoever leaves has said first what was to be said before.
+            let unsaid = self.has_unjudged(group);
+            let may = |spec: &IntentSpec| match spec {
+                IntentSpec::Leave => !unsaid,
+                IntentSpec::Readd(_) => true,
+                _ => !blocked,
             };
             let next = self.intents.values().find(|intent| {
                 intent.group == *group && may(&intent.spec) && !self.leave_is_out(intent)

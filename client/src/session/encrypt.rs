@@ -36,7 +36,7 @@ impl Actor {
         if waiting.is_empty() {
             return Ok(());
         }
-        let active = self.usable(group).is_ok();
+        let active = self.groups.get(group).is_some_and(|slot| slot.record.may_speak());
         if active && self.mls(group).await?.is_none() {
             self.isolate(group, "its rows do not load", unit);
         }

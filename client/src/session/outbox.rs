@@ -321,7 +321,7 @@ impl Actor {
             return;
         };
         let epoch = slot.record.epoch;
-        let active = slot.record.state.is_active() && !slot.blocks();
+        let active = slot.record.may_speak() && !slot.blocks();
         let mut dropped = Vec::new();
         for (counter, outgoing) in &mut self.outbox {
             let free = !outgoing.in_flight && !outgoing.ask && !outgoing.sent;

@@ -217,6 +217,12 @@ impl GroupRecord {
         }
     }
 
+    /// Whether what was accepted for it can still be said. Who leaves is a member until others know,
+    /// and may have to stay.
+    pub(crate) fn may_speak(&self) -> bool {
+        self.state.is_active() || self.state == GroupState::Leaving
+    }
+
     /// It need not be joined again, or has been.
     pub(crate) fn recover(&mut self) {
         self.lost = None;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quicproquo_client::{
-    DeliveryState, EventData, Idempotency, LinkState, Options, Session, SessionError, Suite,
+    DeliveryState, Event, EventData, Idempotency, LinkState, NodeAddress, Options, Session,
+    SessionError, Suite,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
@@ -329,4 +330,39 @@ async fn a_proposal_to_leave_is_committed_after_a_restart() {
     bob.send(group, text("still here"), patient()).await.unwrap();
     second.shutdown().await;
     third.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_before_leaving_is_heard_although_the_group_has_gone_on() {
+    use quicproquo_client::{Client, ClientConfig, ContextChange};
+    for suite in [Suite::Native, Suite::Envelope] {
+        let world = World::new().await;
+        let (first, second) = (world.client("a").await, world.client("b").await);
+        let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
+        let group = meet(suite, &alice, &[&bob]).await;
+        let id = bob.identity();
+        second.shutdown().await;
+
+        // Nobody answers there.
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let config = world.config("b");
+        let node = NodeAddress { addr: silent.local_addr().unwrap(), ..config.node.clone() };
+        let apart = Client::open(ClientConfig { node, ..config }).await.unwrap();
+        let bob = apart.session(&id).unwrap();
+        bob.send(group.clone(), text("goodbye"), Options::default()).await.unwrap();
+        bob.leave(group.clone(), Options::default()).await.unwrap();
+        apart.shutdown().await;
+        let topic = Some("without bob".to_owned());
+        let change = ContextChange { topic, ..ContextChange::default() };
+        alice.change_context(group.clone(), change, patient()).await.unwrap();
+
+        let second = world.client("b").await;
+        let bob = second.session(&id).unwrap();
+        assert_eq!(heard(&alice, "goodbye").await, ["goodbye"]);
+        let log = until(&bob, |event| matches!(event, EventData::GroupLeft { .. })).await;
+        let failed = |event: &Event| matches!(event.data, EventData::MessageFailed(_));
+        assert!(!log.iter().any(failed), "{log:?}");
+        first.shutdown().await;
+        second.shutdown().await;
+    }
 }
