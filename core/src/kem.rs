@@ -73,24 +73,42 @@ impl HybridPublic {
         &self.0[X25519_LEN..]
     }
 
-    /// A fresh pair of ciphertexts for this key and the two secrets in them.
-    pub(crate) fn encapsulate(&self) -> Result<Encapsulated, KemError> {
-        let ephemeral = PrivateKey::generate(&X25519).map_err(|_| KemError::Failed)?;
-        let ephemeral_public = ephemeral.compute_public_key().map_err(|_| KemError::Failed)?;
+    /// A pair of ciphertexts for this key, the first of which is the ephemeral key, and the two secrets
+    /// in them.
+    pub(crate) fn encapsulate(&self, ephemeral: &Ephemeral) -> Result<Encapsulated, KemError> {
         let key =
             EncapsulationKey::new(&ML_KEM_768, self.ml_kem()).map_err(|_| KemError::Failed)?;
         let (ciphertext, ml_kem) = key.encapsulate().map_err(|_| KemError::Failed)?;
         // A key of small order has the secret zero: its owner harms nobody but himself.
-        let x25519 = diffie_hellman(&ephemeral, self.x25519()).unwrap_or_default();
+        let x25519 = diffie_hellman(&ephemeral.secret, self.x25519()).unwrap_or_default();
 
         let mut encapsulated = Encapsulated {
-            ephemeral: [0; X25519_LEN],
             ciphertext: ciphertext.as_ref().to_vec(),
             shared: SharedSecrets(Zeroizing::new([0; SHARED_LEN])),
         };
-        encapsulated.ephemeral.copy_from_slice(ephemeral_public.as_ref());
         encapsulated.shared.set(&x25519, ml_kem.as_ref());
         Ok(encapsulated)
+    }
+}
+
+/// The X25519 key of one envelope. All its recipients may have the same one, since what is derived
+/// depends on the recipient's key too (Bellare, Boldyreva, Staddon: Randomness Re-use in
+/// Multi-recipient Encryption Schemes, PKC 2003). Wiped when dropped, by the library that holds it.
+pub(crate) struct Ephemeral {
+    secret: PrivateKey,
+    public: [u8; X25519_LEN],
+}
+
+impl Ephemeral {
+    pub(crate) fn generate() -> Result<Self, KemError> {
+        let secret = PrivateKey::generate(&X25519).map_err(|_| KemError::Failed)?;
+        let public = secret.compute_public_key().map_err(|_| KemError::Failed)?;
+        let public = public.as_ref().try_into().map_err(|_| KemError::Failed)?;
+        Ok(Self { secret, public })
+    }
+
+    pub(crate) fn public(&self) -> &[u8; X25519_LEN] {
+        &self.public
     }
 }
 
@@ -117,7 +135,6 @@ impl SharedSecrets {
 
 /// What [`HybridPublic::encapsulate`] gives.
 pub(crate) struct Encapsulated {
-    pub(crate) ephemeral: [u8; X25519_LEN],
     pub(crate) ciphertext: Vec<u8>,
     pub(crate) shared: SharedSecrets,
 }
@@ -224,8 +241,9 @@ mod tests {
         let secret = HybridSecret::generate().unwrap();
         let again = HybridSecret::from_bytes(&secret.to_bytes().unwrap()).unwrap();
         assert_eq!(secret.public(), again.public());
-        let sent = secret.public().encapsulate().unwrap();
-        let received = again.decapsulate(&sent.ephemeral, &sent.ciphertext).unwrap();
+        let ephemeral = Ephemeral::generate().unwrap();
+        let sent = secret.public().encapsulate(&ephemeral).unwrap();
+        let received = again.decapsulate(ephemeral.public(), &sent.ciphertext).unwrap();
         assert_eq!(sent.shared.as_bytes(), received.as_bytes());
     }
 
@@ -246,7 +264,8 @@ mod tests {
         let secret = HybridSecret::generate().unwrap();
         let mut bytes = secret.public().as_bytes().to_vec();
         bytes[..X25519_LEN].fill(0);
-        assert!(HybridPublic::from_slice(&bytes).unwrap().encapsulate().is_ok());
+        let ephemeral = Ephemeral::generate().unwrap();
+        assert!(HybridPublic::from_slice(&bytes).unwrap().encapsulate(&ephemeral).is_ok());
     }
 
     #[test]

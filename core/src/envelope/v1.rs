@@ -5,18 +5,19 @@ use zeroize::Zeroizing;
 use super::{MAX_MLS_LEN, SealError, VERSION_1};
 use crate::aead::{self, NONCE, TAG};
 use crate::kem::{
-    HybridPublic, HybridSecret, KemError, ML_KEM_CIPHERTEXT_LEN, X25519_LEN, combiner,
+    Ephemeral, HybridPublic, HybridSecret, KemError, ML_KEM_CIPHERTEXT_LEN, X25519_LEN, combiner,
 };
 
 const HEADER_LEN: usize = 1 + X25519_LEN + ML_KEM_CIPHERTEXT_LEN + NONCE;
 
 pub(super) fn seal(recipient: &HybridPublic, mls: &[u8]) -> Result<Vec<u8>, SealError> {
-    let kem = recipient.encapsulate()?;
+    let ephemeral = Ephemeral::generate()?;
+    let kem = recipient.encapsulate(&ephemeral)?;
     let key = combiner::v1(&kem.shared);
     let mut nonce = [0; NONCE];
     getrandom::fill(&mut nonce).map_err(|_| KemError::Failed)?;
     let sealed = aead::seal(&key, nonce, &[], mls).map_err(|_| KemError::Failed)?;
-    Ok([&[VERSION_1], kem.ephemeral.as_slice(), &kem.ciphertext, &nonce, &sealed].concat())
+    Ok([&[VERSION_1], ephemeral.public().as_slice(), &kem.ciphertext, &nonce, &sealed].concat())
 }
 
 pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

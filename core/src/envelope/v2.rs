@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 use super::{MAX_MLS_LEN, SealError, SealedV2, VERSION_2};
 use crate::aead::{self, NONCE, TAG};
 use crate::kem::combiner::{self, Key};
-use crate::kem::{HybridPublic, HybridSecret, KemError, ML_KEM_CIPHERTEXT_LEN, X25519_LEN};
+use crate::kem::{
+    Ephemeral, HybridPublic, HybridSecret, KemError, ML_KEM_CIPHERTEXT_LEN, X25519_LEN,
+};
 
 const ZERO_NONCE: [u8; NONCE] = [0; NONCE];
 const COMMITMENT_LEN: usize = 32;
@@ -45,6 +47,7 @@ const fn bucket(len: usize) -> usize {
 /// sealing for whoever is next.
 pub struct Sealing {
     content_key: Key,
+    ephemeral: Ephemeral,
     body: Vec<u8>,
     digest: [u8; 32],
     recipients: Vec<HybridPublic>,
@@ -70,8 +73,10 @@ impl Sealing {
         getrandom::fill(content_key.as_mut_slice()).map_err(|_| KemError::Failed)?;
         let body = seal_body(content_key.as_slice(), mls)?;
         let digest = Sha256::digest(&body).into();
+        let ephemeral = Ephemeral::generate()?;
         let prefixes = recipients.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { content_key, body, digest, recipients, next: AtomicUsize::new(0), prefixes })
+        let next = AtomicUsize::new(0);
+        Ok(Self { content_key, ephemeral, body, digest, recipients, next, prefixes })
     }
 
     /// Seals for one recipient after the other, until somebody has begun with each.
@@ -107,19 +112,21 @@ impl Sealing {
         if let Some(sealed) = cell.get() {
             return Ok(sealed);
         }
-        // Not in the cell, where others would wait for it. Each one has a key of its own.
-        let sealed = prefix(&self.recipients[n], &self.content_key, &self.digest)?;
+        // Not in the cell, where others would wait for it. Either result opens.
+        let sealed = self.seal_for(&self.recipients[n])?;
         Ok(cell.get_or_init(|| sealed))
     }
-}
-/// The content key, sealed for one recipient and one body.
-fn prefix(recipient: &HybridPublic, content_key: &Key, digest: &[u8]) -> Result<Vec<u8>, KemError> {
-    let kem = recipient.encapsulate()?;
-    let kek = combiner::v2(&kem.shared, &kem.ephemeral, &kem.ciphertext, recipient);
-    let aad = key_aad(recipient, digest);
-    let sealed =
-        aead::seal(&kek, ZERO_NONCE, &aad, content_key.as_slice()).map_err(|_| KemError::Failed)?;
-    Ok([&[VERSION_2], kem.ephemeral.as_slice(), &kem.ciphertext, &sealed].concat())
+
+    /// The content key, sealed for one recipient and this body.
+    fn seal_for(&self, recipient: &HybridPublic) -> Result<Vec<u8>, KemError> {
+        let ephemeral = self.ephemeral.public();
+        let kem = recipient.encapsulate(&self.ephemeral)?;
+        let kek = combiner::v2(&kem.shared, ephemeral, &kem.ciphertext, recipient);
+        let aad = key_aad(recipient, &self.digest);
+        let sealed = aead::seal(&kek, ZERO_NONCE, &aad, self.content_key.as_slice())
+            .map_err(|_| KemError::Failed)?;
+        Ok([&[VERSION_2], ephemeral.as_slice(), &kem.ciphertext, &sealed].concat())
+    }
 }
 
 pub(super) fn open(secret: &HybridSecret, payload: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
