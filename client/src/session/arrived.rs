@@ -28,7 +28,7 @@ impl Arrived {
     /// before this was so.
     pub(super) fn names(&self) -> Vec<[u8; 32]> {
         match self {
-            Self::Opened(opened) if opened.sealed && opened.mls.starts_with(&PRIVATE_MESSAGE) => {
+            Self::Opened(opened) if opened.sealed && opened.is_private() => {
                 let mut content = digest(&opened.mls);
                 content[31] ^= 1;
                 vec![opened.hash, content]
@@ -36,6 +36,13 @@ impl Arrived {
             Self::Opened(Opened { hash, .. }) | Self::Foul { hash, .. } => vec![*hash],
             Self::Gap(_) => Vec::new(),
         }
+    }
+}
+
+impl Opened {
+    /// Whether it begins like a `PrivateMessage`.
+    pub(super) fn is_private(&self) -> bool {
+        self.mls.starts_with(&PRIVATE_MESSAGE)
     }
 }
 
@@ -51,7 +58,8 @@ mod tests {
     use super::*;
 
     fn opened(mls: &[u8], sealed: bool, payload: &[u8]) -> Arrived {
-        Arrived::Opened(Opened { mls: Zeroizing::new(mls.to_vec()), sealed, hash: digest(payload) })
+        let mls = Zeroizing::new(mls.to_vec());
+        Arrived::Opened(Opened { mls, sealed, hash: digest(payload), unasked: Vec::new() })
     }
 
     #[test]

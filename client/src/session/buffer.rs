@@ -107,6 +107,7 @@ impl Opened {
         let (hash, rest) = kept.split_at_checked(32)?;
         let (sealed, mls) = rest.split_first()?;
         let hash = hash.try_into().ok()?;
-        Some(Self { mls: Zeroizing::new(mls.to_vec()), sealed: *sealed == 1, hash })
+        let (mls, sealed) = (Zeroizing::new(mls.to_vec()), *sealed == 1);
+        Some(Self { mls, sealed, hash, unasked: Vec::new() })
     }
 }

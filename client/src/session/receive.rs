@@ -5,13 +5,14 @@ use quicproquo_core::envelope::{self, PayloadKind};
 use quicproquo_core::group::{ProcessError, Processed, RemovalNotice, RepairRequest};
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::message::{MessageInfo, MessageKind, message_info};
+use quicproquo_core::message::{ContentKind, MessageInfo, MessageKind, message_info};
 use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
 use super::actor::Actor;
 use super::arrived::{Arrived, digest};
 use super::repair::{Why, seen};
+use super::slot::Slot;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::guard::guarded;
@@ -48,15 +49,19 @@ impl Actor {
             };
             arrived.push((row.seq, content));
         }
-        let names: Vec<_> = arrived.iter().map(|(_, row)| row.names()).collect();
-        let seen = self.store.seen(self.owner, &names.concat())?;
-        for ((position, arrived), names) in arrived.into_iter().zip(names) {
+        for (position, mut arrived) in arrived {
             unit.row = Some(position);
-            if let Some(name) = names.last() {
-                if names.iter().any(|name| seen.contains(name)) || !unit.seen.insert(*name) {
+            let names = arrived.names();
+            if let Some(name) = names.last().copied() {
+                if !unit.seen.insert(name) {
                     continue;
                 }
-                unit.batch.inbox(self.owner, *name, unit.now_ms);
+                match &mut arrived {
+                    Arrived::Opened(opened) if opened.is_private() => opened.unasked = names,
+                    _ if self.store.knows(self.owner, &names)? => continue,
+                    _ => {}
+                }
+                unit.batch.inbox(self.owner, name, unit.now_ms);
             }
             match arrived {
                 Arrived::Opened(opened) => {
@@ -86,12 +91,15 @@ impl Actor {
         let reason = match envelope::kind(&payload) {
             PayloadKind::BareMls | PayloadKind::RepairRequest | PayloadKind::RemovalNotice => {
                 let mls = Zeroizing::new(payload);
-                return Arrived::Opened(Opened { mls, sealed: false, hash });
+                return Arrived::Opened(Opened { mls, sealed: false, hash, unasked: Vec::new() });
             }
             PayloadKind::EnvelopeV1 | PayloadKind::EnvelopeV2 => {
                 let open = || envelope::open(&self.hybrid, &payload);
                 match guarded("envelope", self.identity.key().as_bytes(), open) {
-                    Some(Ok(mls)) => return Arrived::Opened(Opened { mls, sealed: true, hash }),
+                    Some(Ok(mls)) => {
+                        let unasked = Vec::new();
+                        return Arrived::Opened(Opened { mls, sealed: true, hash, unasked });
+                    }
                     Some(Err(_)) => "envelope",
                     None => INTERNAL,
                 }
@@ -110,7 +118,7 @@ impl Actor {
     }
 
     /// One `MLSMessage`, new or out of the buffer.
-    async fn opened(&mut self, opened: Opened, unit: &mut Unit) -> Result<(), StoreError> {
+    async fn opened(&mut self, mut opened: Opened, unit: &mut Unit) -> Result<(), StoreError> {
         let own = self.identity.key();
         if RepairRequest::is_request(&opened.mls) {
             return self.repair_request(&opened, unit).await;
@@ -122,7 +130,9 @@ impl Actor {
             Some(Ok(info)) => info,
             failed => {
                 let reason = if failed.is_some() { "malformed" } else { INTERNAL };
-                self.set_aside(opened.hash, &opened.mls, reason, unit);
+                if !self.is_repeated(&mut opened)? {
+                    self.set_aside(opened.hash, &opened.mls, reason, unit);
+                }
                 return Ok(());
             }
         };
@@ -142,9 +152,12 @@ impl Actor {
         &mut self,
         group: &GroupId,
         info: &MessageInfo,
-        opened: Opened,
+        mut opened: Opened,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
+        if !self.can_read(group, info, &opened) && self.is_repeated(&mut opened)? {
+            return Ok(());
+        }
         let Some(slot) = self.groups.get(group) else {
             self.buffer(group.as_bytes(), &opened, unit);
             return Ok(());
@@ -169,10 +182,12 @@ impl Actor {
         let hash = if opened.sealed { digest(&opened.mls) } else { opened.hash };
         let Some(mls) = self.mls(group).await? else {
             self.isolate(group, "its rows do not load", unit);
-            self.buffer(group.as_bytes(), &opened, unit);
-            return Ok(());
+            return self.buffer_new(group, opened, unit);
         };
         if !mls.is_active() {
+            if self.is_repeated(&mut opened)? {
+                return Ok(());
+            }
             self.after_us(group, info, &opened, unit);
             return Ok(());
         }
@@ -185,6 +200,7 @@ impl Actor {
                 let hashes = Hashes { mls: hash, payload: opened.hash };
                 self.processed(group, processed, hashes, unit).await
             }
+            Some(Err(_)) if self.is_repeated(&mut opened)? => Ok(()),
             Some(Err(error)) => {
                 self.unprocessed(group, &error, &opened, unit);
                 self.doubt(group, info, at, &error, unit);
@@ -192,10 +208,37 @@ impl Actor {
             }
             None => {
                 self.isolate(group, "processing panicked", unit);
-                self.buffer(group.as_bytes(), &opened, unit);
-                Ok(())
+                self.buffer_new(group, opened, unit)
             }
         }
+    }
+
+    /// Whether MLS tells by itself what it has read before: the key of such a message is gone. Of
+    /// all else the inbox is asked first.
+    fn can_read(&self, group: &GroupId, info: &MessageInfo, opened: &Opened) -> bool {
+        let Some(Slot { record, .. }) = self.groups.get(group) else { return false };
+        record.is_member()
+            && (opened.sealed || record.suite != Suite::Envelope)
+            && info.content == Some(ContentKind::Application)
+            && info.epoch <= Some(record.epoch)
+    }
+
+    /// Whether a payload was processed before. Asks once.
+    fn is_repeated(&self, opened: &mut Opened) -> Result<bool, StoreError> {
+        let names = std::mem::take(&mut opened.unasked);
+        Ok(!names.is_empty() && self.store.knows(self.owner, &names)?)
+    }
+
+    fn buffer_new(
+        &mut self,
+        group: &GroupId,
+        mut opened: Opened,
+        unit: &mut Unit,
+    ) -> Result<(), StoreError> {
+        if !self.is_repeated(&mut opened)? {
+            self.buffer(group.as_bytes(), &opened, unit);
+        }
+        Ok(())
     }
 
     /// A payload of a group that goes on without us. It may have overtaken the Welcome that

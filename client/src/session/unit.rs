@@ -21,6 +21,8 @@ pub(super) struct Opened {
     pub(super) sealed: bool,
     /// SHA-256 of the payload as it came.
     pub(super) hash: [u8; 32],
+    /// What the inbox may know it by, as long as the inbox was not asked.
+    pub(super) unasked: Vec<[u8; 32]>,
 }
 
 /// Key packages whose private halves this unit writes.

@@ -1,7 +1,5 @@
 //! What has come in: hashes of processed payloads, and payloads that must wait.
 
-use std::collections::HashSet;
-
 use zeroize::Zeroizing;
 
 use super::damage::{DamagedRow, Place, intact};
@@ -12,13 +10,9 @@ use super::{Owner, Store, StoreError, record, uint};
 type Buffered = (Vec<u8>, u64, u64, Zeroizing<Vec<u8>>);
 
 impl Store {
-    /// Which of these payload hashes were processed before.
-    pub(crate) fn seen(
-        &self,
-        owner: Owner,
-        hashes: &[[u8; 32]],
-    ) -> Result<HashSet<[u8; 32]>, StoreError> {
-        self.lookup.seen(owner, hashes)
+    /// Whether a payload was processed that goes by one of these hashes.
+    pub(crate) fn knows(&self, owner: Owner, hashes: &[[u8; 32]]) -> Result<bool, StoreError> {
+        self.lookup.knows(owner, hashes)
     }
 
     /// Opened payloads that wait for a group or an epoch, in the order they came.

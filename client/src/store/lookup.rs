@@ -3,7 +3,6 @@
 //! Such a row is found in microseconds; to hand the question to a thread and wait for its answer
 //! takes ten times as long. Whatever reads more goes to the pool.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,33 +23,17 @@ impl Lookup {
         Ok(Self(Mutex::new(connection)))
     }
 
-    /// Which of these payload hashes were processed before.
-    pub(super) fn seen(
-        &self,
-        owner: Owner,
-        hashes: &[[u8; 32]],
-    ) -> Result<HashSet<[u8; 32]>, StoreError> {
-        let mut seen = HashSet::new();
-        let mut look = |connection: &Connection| {
-            let sql = "SELECT 1 FROM inbox WHERE owner = ? AND hash = ?";
-            let mut statement = connection.prepare_cached(sql)?;
-            for hash in hashes {
-                if statement.exists(params![owner.0, &hash[..]])? {
-                    seen.insert(*hash);
-                }
-            }
-            Ok::<_, rusqlite::Error>(())
-        };
+    /// Whether the inbox has one of these hashes.
+    pub(super) fn knows(&self, owner: Owner, hashes: &[[u8; 32]]) -> Result<bool, StoreError> {
         let connection = self.lock();
-        if hashes.len() > 1 {
-            // Many questions are cheaper in one transaction, one is cheaper without.
-            let transaction = connection.unchecked_transaction()?;
-            look(&transaction)?;
-            transaction.finish()?;
-        } else {
-            look(&connection)?;
+        let sql = "SELECT 1 FROM inbox WHERE owner = ? AND hash = ?";
+        let mut statement = connection.prepare_cached(sql)?;
+        for hash in hashes {
+            if statement.exists(params![owner.0, &hash[..]])? {
+                return Ok(true);
+            }
         }
-        Ok(seen)
+        Ok(false)
     }
 
     /// The row that `sql` finds for an owner and a key.
