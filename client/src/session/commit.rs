@@ -92,10 +92,9 @@ impl Actor {
             }
             // An old copy can still be left, and whoever is lost be added again.
             let blocked = slot.is_some_and(Slot::blocks);
-            // Whoever leaves has said first what was to be said before.
-            let unsaid = self.has_unjudged(group);
+            let held = self.holds_leave(group);
             let may = |spec: &IntentSpec| match spec {
-                IntentSpec::Leave => !unsaid,
+                IntentSpec::Leave => !held,
                 IntentSpec::Readd(_) => true,
                 _ => !blocked,
             };

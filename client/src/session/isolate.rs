@@ -28,6 +28,8 @@ impl Actor {
         // What was done before the failure stays done.
         if let Some(mut mls) = slot.mls.take() {
             mls.undo();
+            slot.record.undone = Some(slot.record.epoch);
+            unit.records.insert(group.clone());
             match mls.take_writes() {
                 Ok(writes) => self.overlay.put_all(writes),
                 Err(error) => tracing::error!(%error, "the state of a group cannot be written"),

@@ -10,13 +10,14 @@ use quicproquo_core::identity::IdentityKey;
 use super::actor::Actor;
 use super::commit::Step;
 use super::input::Input;
+use super::outgoing::Outgoing;
 use super::recipients::recipients;
 use super::repair::OFTEN;
 use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::GroupState;
-use crate::store::{GroupRecord, IntentSpec, OutboxKind, StoreError};
+use crate::store::{GroupRecord, IntentSpec, OutboxKind, OutboxRecord, StoreError};
 
 /// Each member waits one of these longer than the one before it to commit a proposal.
 const COMMIT_TURN: Duration = Duration::from_millis(250);
@@ -26,6 +27,25 @@ const LATE_TURNS: u32 = 20;
 
 /// A turn of those.
 const LATE_TURN: Duration = Duration::from_millis(50);
+
+/// Messages that were accepted before it may hold a leave up for so long, once the backlog is read:
+/// what keeps them from being encrypted may be there for good.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// Whether a leave waits for them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastWords {
+    /// No timer runs.
+    #[default]
+    Unheard,
+    Waiting,
+    Over,
+}
+
+/// An old copy cannot tell anybody that it goes, and nobody answers whoever was removed.
+fn is_apart(record: &GroupRecord) -> bool {
+    record.lost.as_ref().is_some_and(|lost| lost.stale || lost.asked >= OFTEN)
+}
 
 impl Actor {
     pub(super) async fn leave(
@@ -43,9 +63,7 @@ impl Actor {
             return Ok(Ok(Step::Wait));
         };
         let others = recipients(mls, |member| *member != identity.key());
-        // An old copy cannot tell anybody that it goes, and nobody answers whoever was removed.
-        let apart = record.lost.as_ref().is_some_and(|lost| lost.stale || lost.asked >= OFTEN);
-        if others.is_empty() || apart {
+        if others.is_empty() || is_apart(record) {
             if record.is_visible() {
                 if let Some(slot) = self.groups.get_mut(group) {
                     slot.record.state = GroupState::Left;
@@ -70,6 +88,7 @@ impl Actor {
         }
         if let Some(slot) = self.groups.get_mut(group) {
             slot.record.leave_proposed = Some(slot.record.epoch);
+            slot.last_words = LastWords::Unheard;
             if slot.record.state == GroupState::Active {
                 slot.record.state = GroupState::Leaving;
             }
@@ -77,6 +96,44 @@ impl Actor {
         unit.record_changed(group);
         self.addressed(group, unit);
         Ok(Ok(Step::Proposed))
+    }
+
+    /// Whether a proposal to leave must wait. Once it is out nothing can be said in its epoch: what was
+    /// accepted before comes first, and what may have to be said again.
+    pub(super) fn holds_leave(&mut self, group: &GroupId) -> bool {
+        let mut intents = self.intents.values();
+        let leave = intents.find(|it| it.group == *group && it.spec == IntentSpec::Leave);
+        let (Some(leave), Some(slot)) = (leave, self.groups.get(group)) else { return false };
+        if slot.record.members.len() <= 1 || is_apart(&slot.record) {
+            return false;
+        }
+        let waits = |outgoing: &Outgoing| {
+            let OutboxRecord { group: of, parcel, created_at_ms, .. } = &outgoing.record;
+            let unsaid = parcel.is_none() && *created_at_ms <= leave.created_at_ms;
+            unsaid && of == group && outgoing.message().is_some()
+        };
+        if self.has_unjudged(group) {
+            return true;
+        }
+        if slot.last_words == LastWords::Over || !self.outbox.values().any(waits) {
+            return false;
+        }
+        let ready = self.uplink.up && !self.uplink.draining;
+        if ready && slot.last_words == LastWords::Unheard {
+            self.after(LAST_WORDS, Input::LastWords(group.clone()));
+            self.groups.entry(group.clone()).and_modify(|it| it.last_words = LastWords::Waiting);
+        }
+        true
+    }
+
+    /// What was accepted before a proposal to leave has had its time.
+    pub(super) fn last_words_over(&mut self, group: GroupId, unit: &mut Unit) {
+        if let Some(slot) = self.groups.get_mut(&group)
+            && slot.last_words == LastWords::Waiting
+        {
+            slot.last_words = LastWords::Over;
+            unit.touched.insert(group);
+        }
     }
 
     /// A proposal to leave that nobody has must not block what is sent.
@@ -95,6 +152,7 @@ impl Actor {
         if slot.record.state == GroupState::Leaving {
             slot.record.state = GroupState::Active;
         }
+        slot.last_words = LastWords::Unheard;
         slot.record.leave_proposed = None;
         slot.record.out_due_ms = 0;
         unit.record_changed(group);

@@ -208,7 +208,7 @@ impl Actor {
             own_next => slot.record.is_too_late(epoch, own_next),
         };
         // Whoever has it would show it twice where it has no id of its own.
-        let harmless = || slot.record.profile == Profile::Standard && self.usable(group).is_ok();
+        let harmless = || slot.record.profile == Profile::Standard && slot.record.may_speak();
         too_late.unwrap_or_else(harmless)
     }
 

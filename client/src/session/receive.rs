@@ -213,14 +213,15 @@ impl Actor {
         }
     }
 
-    /// Whether MLS tells by itself what it has read before: the key of such a message is gone. Of
-    /// all else the inbox is asked first.
+    /// Whether MLS tells by itself what it has read before: the key of such a message is gone, unless
+    /// its step was undone. Of all else the inbox is asked first.
     fn can_read(&self, group: &GroupId, info: &MessageInfo, opened: &Opened) -> bool {
         let Some(Slot { record, .. }) = self.groups.get(group) else { return false };
         record.is_member()
             && (opened.sealed || record.suite != Suite::Envelope)
             && info.content == Some(ContentKind::Application)
             && info.epoch <= Some(record.epoch)
+            && record.undone.is_none_or(|undone| info.epoch > Some(undone))
     }
 
     /// Whether a payload was processed before. Asks once.

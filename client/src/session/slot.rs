@@ -6,6 +6,7 @@ use quicproquo_core::group::Group;
 use quicproquo_core::identity::IdentityKey;
 
 use super::Hidden;
+use super::leave::LastWords;
 use super::repair::Doubts;
 use crate::store::GroupRecord;
 
@@ -26,6 +27,7 @@ pub(super) struct Slot {
     pub(super) heard_from: BTreeSet<IdentityKey>,
     /// Own messages since our keys were replaced, or the session started.
     pub(super) said: u32,
+    pub(super) last_words: LastWords,
 }
 
 impl Slot {
@@ -40,6 +42,7 @@ impl Slot {
             heard: 0,
             heard_from: BTreeSet::new(),
             said: 0,
+            last_words: LastWords::default(),
         }
     }
 

@@ -16,6 +16,7 @@ mod bulk;
 pub(crate) mod forks;
 mod hostile;
 mod large_packages;
+mod leaving;
 mod old_copies;
 mod reconnect;
 mod stranger;

@@ -50,6 +50,10 @@ pub(crate) struct GroupRecord {
     /// The state in which it was isolated, until it is well again.
     #[serde(default)]
     pub(crate) isolated_from: Option<GroupState>,
+    /// The newest epoch of which the keys of messages may be here that were read: the step of a ratchet
+    /// was undone after a failure.
+    #[serde(default)]
+    pub(crate) undone: Option<u64>,
     /// We must be added again.
     #[serde(default)]
     pub(crate) lost: Option<Lost>,
@@ -180,6 +184,7 @@ impl GroupRecord {
             commits: Vec::new(),
             joined_in: 0,
             isolated_from: None,
+            undone: None,
             lost: None,
             forked: None,
             updated_at_ms: 0,

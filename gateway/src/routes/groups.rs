@@ -117,6 +117,9 @@ pub(crate) async fn change_group(
 }
 
 /// Leave a group. Another member commits it; until then the state is `leaving`.
+///
+/// Messages that were accepted before are sent first; those that cannot be before the others have removed
+/// the bot fail, with `message.failed`.
 #[utoipa::path(
     post, path = "/v1/groups/{group_id}/leave", tag = "groups",
     params(("group_id" = String, Path, description = "The group's id."), Wait, Guarded),

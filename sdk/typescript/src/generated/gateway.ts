@@ -495,7 +495,10 @@ export interface paths {
         put?: never;
         /**
          * Leave a group. Another member commits it; until then the state is `leaving`.
-         * @description The token needs the scope `groups:manage`.
+         * @description Messages that were accepted before are sent first; those that cannot be before the others have removed
+         *     the bot fail, with `message.failed`.
+         *
+         *     The token needs the scope `groups:manage`.
          */
         post: operations["leave_group"];
         delete?: never;

@@ -193,7 +193,11 @@ def sync_detailed(
 ) -> Response[Change | Problem]:
     """ Leave a group. Another member commits it; until then the state is `leaving`.
 
-     The token needs the scope `groups:manage`.
+     Messages that were accepted before are sent first; those that cannot be before the others have
+    removed
+    the bot fail, with `message.failed`.
+
+    The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -235,7 +239,11 @@ def sync(
 ) -> Change | Problem | None:
     """ Leave a group. Another member commits it; until then the state is `leaving`.
 
-     The token needs the scope `groups:manage`.
+     Messages that were accepted before are sent first; those that cannot be before the others have
+    removed
+    the bot fail, with `message.failed`.
+
+    The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -272,7 +280,11 @@ async def asyncio_detailed(
 ) -> Response[Change | Problem]:
     """ Leave a group. Another member commits it; until then the state is `leaving`.
 
-     The token needs the scope `groups:manage`.
+     Messages that were accepted before are sent first; those that cannot be before the others have
+    removed
+    the bot fail, with `message.failed`.
+
+    The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
@@ -314,7 +326,11 @@ async def asyncio(
 ) -> Change | Problem | None:
     """ Leave a group. Another member commits it; until then the state is `leaving`.
 
-     The token needs the scope `groups:manage`.
+     Messages that were accepted before are sent first; those that cannot be before the others have
+    removed
+    the bot fail, with `message.failed`.
+
+    The token needs the scope `groups:manage`.
 
     Args:
         group_id (str):
