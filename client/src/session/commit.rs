@@ -92,16 +92,13 @@ impl Actor {
             }
             // An old copy can still be left, and whoever is lost be added again.
             let blocked = slot.is_some_and(Slot::blocks);
-            let held = self.holds_leave(group);
-            let may = |spec: &IntentSpec| match spec {
-                IntentSpec::Leave => !held,
-                IntentSpec::Readd(_) => true,
-                _ => !blocked,
-            };
-            let next = self.intents.values().find(|intent| {
-                intent.group == *group && may(&intent.spec) && !self.leave_is_out(intent)
-            });
-            let Some(intent) = next.cloned() else {
+            let mut next = self.next_intent(group, blocked, true);
+            if let Some(leave) = next.as_ref().filter(|it| it.spec == IntentSpec::Leave)
+                && self.holds_leave(leave, unit)
+            {
+                next = self.next_intent(group, blocked, false);
+            }
+            let Some(intent) = next else {
                 return Ok(());
             };
             let n = intent.n;
@@ -136,6 +133,16 @@ impl Actor {
                 Err(error) => self.settle(n, &Err(error), unit),
             }
         }
+    }
+
+    /// The first open intent of a group that may go on.
+    fn next_intent(&self, group: &GroupId, blocked: bool, leave: bool) -> Option<IntentRecord> {
+        let may = |intent: &IntentRecord| match intent.spec {
+            IntentSpec::Leave => leave && !self.leave_is_out(intent),
+            IntentSpec::Readd(_) => true,
+            _ => !blocked,
+        };
+        self.intents.values().find(|intent| intent.group == *group && may(intent)).cloned()
     }
 
     /// A proposal to leave waits for somebody else's commit.

@@ -100,7 +100,9 @@ impl Actor {
             Input::AckDue { .. } => self.ack_due(),
             Input::Unpause { counter, .. } => self.unpause(counter),
             Input::Wake(group) => drop(unit.touched.insert(group)),
-            Input::LastWords(group) => self.last_words_over(group, unit),
+            Input::LastWords { group, timer, link } => {
+                self.last_words_over(group, timer, link, unit);
+            }
             Input::LinkOver => self.link_over(),
             Input::OpenLink if self.uplink.over => self.uplink.open(),
             Input::Claimed { intent, asked, result } => self.claimed(intent, &asked, result, unit),

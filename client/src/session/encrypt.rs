@@ -97,6 +97,9 @@ impl Actor {
             });
         }
         if whole {
+            if !done.is_empty() {
+                self.last_words_go_on(group);
+            }
             for (counter, message, parcel) in done {
                 self.count_message(group, unit);
                 self.encrypted(counter, message, parcel, unit);

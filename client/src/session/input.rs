@@ -121,7 +121,11 @@ pub(super) enum Input {
     /// Try again what a group could not do.
     Wake(GroupId),
     /// A leave has waited for what was accepted before it.
-    LastWords(GroupId),
+    LastWords {
+        group: GroupId,
+        timer: u64,
+        link: u64,
+    },
     /// Set aside rows that do not read.
     Damaged,
     /// Try to take up an isolated group.

@@ -17,7 +17,7 @@ use super::unit::Unit;
 use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::GroupState;
-use crate::store::{GroupRecord, IntentSpec, OutboxKind, OutboxRecord, StoreError};
+use crate::store::{GroupRecord, IntentRecord, IntentSpec, OutboxKind, OutboxRecord, StoreError};
 
 /// Each member waits one of these longer than the one before it to commit a proposal.
 const COMMIT_TURN: Duration = Duration::from_millis(250);
@@ -28,17 +28,17 @@ const LATE_TURNS: u32 = 20;
 /// A turn of those.
 const LATE_TURN: Duration = Duration::from_millis(50);
 
-/// Messages that were accepted before it may hold a leave up for so long, once the backlog is read:
-/// what keeps them from being encrypted may be there for good.
+/// Messages that were accepted before it hold a leave up for so long, once the backlog is read, while
+/// none of them can be encrypted: what keeps them may be there for good.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Whether a leave waits for them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LastWords {
-    /// No timer runs.
     #[default]
     Unheard,
-    Waiting,
+    /// Until this timer ends.
+    Until(u64),
     Over,
 }
 
@@ -98,12 +98,11 @@ impl Actor {
         Ok(Ok(Step::Proposed))
     }
 
-    /// Whether a proposal to leave must wait. Once it is out nothing can be said in its epoch: what was
-    /// accepted before comes first, and what may have to be said again.
-    pub(super) fn holds_leave(&mut self, group: &GroupId) -> bool {
-        let mut intents = self.intents.values();
-        let leave = intents.find(|it| it.group == *group && it.spec == IntentSpec::Leave);
-        let (Some(leave), Some(slot)) = (leave, self.groups.get(group)) else { return false };
+    /// Whether the proposal to leave that is asked for must wait. Once it is out nothing can be said in its
+    /// epoch: what was accepted before comes first, and what may have to be said again.
+    pub(super) fn holds_leave(&mut self, leave: &IntentRecord, unit: &mut Unit) -> bool {
+        let group = &leave.group;
+        let Some(slot) = self.groups.get(group) else { return false };
         if slot.record.members.len() <= 1 || is_apart(&slot.record) {
             return false;
         }
@@ -112,26 +111,51 @@ impl Actor {
             let unsaid = parcel.is_none() && *created_at_ms <= leave.created_at_ms;
             unsaid && of == group && outgoing.message().is_some()
         };
-        if self.has_unjudged(group) {
-            return true;
-        }
-        if slot.last_words == LastWords::Over || !self.outbox.values().any(waits) {
+        let unsaid = slot.last_words != LastWords::Over && self.outbox.values().any(waits);
+        if !unsaid && !self.has_unjudged(group) {
             return false;
         }
-        let ready = self.uplink.up && !self.uplink.draining;
-        if ready && slot.last_words == LastWords::Unheard {
-            self.after(LAST_WORDS, Input::LastWords(group.clone()));
-            self.groups.entry(group.clone()).and_modify(|it| it.last_words = LastWords::Waiting);
+        if unsaid && slot.last_words == LastWords::Unheard && self.has_read_backlog() {
+            self.waits.timers += 1;
+            let (timer, link) = (self.waits.timers, self.uplink.number);
+            self.after(LAST_WORDS, Input::LastWords { group: group.clone(), timer, link });
+            self.set_last_words(group, LastWords::Until(timer));
+        }
+        if let Some(slot) = self.groups.get_mut(group)
+            && slot.record.state == GroupState::Active
+        {
+            slot.record.state = GroupState::Leaving;
+            unit.record_changed(group);
         }
         true
     }
 
-    /// What was accepted before a proposal to leave has had its time.
-    pub(super) fn last_words_over(&mut self, group: GroupId, unit: &mut Unit) {
-        if let Some(slot) = self.groups.get_mut(&group)
-            && slot.last_words == LastWords::Waiting
-        {
-            slot.last_words = LastWords::Over;
+    fn has_read_backlog(&self) -> bool {
+        self.uplink.up && !self.uplink.draining
+    }
+
+    fn set_last_words(&mut self, group: &GroupId, to: LastWords) {
+        if let Some(slot) = self.groups.get_mut(group) {
+            slot.last_words = to;
+        }
+    }
+
+    /// Some of it could be encrypted.
+    pub(super) fn last_words_go_on(&mut self, group: &GroupId) {
+        self.set_last_words(group, LastWords::Unheard);
+    }
+
+    /// What was accepted before a leave has had its time, if the link was there all along.
+    pub(super) fn last_words_over(
+        &mut self,
+        group: GroupId,
+        timer: u64,
+        link: u64,
+        unit: &mut Unit,
+    ) {
+        let over = self.has_read_backlog() && self.uplink.number == link;
+        if self.groups.get(&group).is_some_and(|it| it.last_words == LastWords::Until(timer)) {
+            self.set_last_words(&group, if over { LastWords::Over } else { LastWords::Unheard });
             unit.touched.insert(group);
         }
     }

@@ -21,7 +21,7 @@ async fn what_waits_for_room_is_said_before_the_proposal_to_leave() {
             bob.send(group.clone(), text(body), Options::default()).await.unwrap();
         }
         let left = bob.leave(group.clone(), Options::default()).await.unwrap();
-        assert_eq!(left.value.group.state, GroupState::Active);
+        assert_eq!(left.value.group.state, GroupState::Leaving);
         world.start().await;
         assert_eq!(heard(&alice, bodies.last().unwrap()).await, bodies);
         until(&bob, |event| matches!(event, EventData::GroupLeft { .. })).await;
