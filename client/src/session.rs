@@ -48,6 +48,7 @@ mod export;
 mod foul;
 mod halt;
 mod hidden;
+mod inbox;
 mod input;
 mod isolate;
 mod key_packages;

@@ -58,8 +58,6 @@ pub(super) struct Waits {
     pub(super) sends: HashMap<u64, Vec<Waiting<Message>>>,
     /// The spans of those who asked for open intents.
     pub(super) asked_by: HashMap<u64, Span>,
-    /// Timers of leaves that wait, so that none is taken for another.
-    pub(super) timers: u64,
 }
 
 /// All state of one session.

@@ -100,8 +100,8 @@ impl Actor {
             Input::AckDue { .. } => self.ack_due(),
             Input::Unpause { counter, .. } => self.unpause(counter),
             Input::Wake(group) => drop(unit.touched.insert(group)),
-            Input::LastWords { group, timer, link } => {
-                self.last_words_over(group, timer, link, unit);
+            Input::LastWords { group, due_ms, link } => {
+                self.last_words_over(group, due_ms, link, unit);
             }
             Input::LinkOver => self.link_over(),
             Input::OpenLink if self.uplink.over => self.uplink.open(),

@@ -123,7 +123,7 @@ pub(super) enum Input {
     /// A leave has waited for what was accepted before it.
     LastWords {
         group: GroupId,
-        timer: u64,
+        due_ms: u64,
         link: u64,
     },
     /// Set aside rows that do not read.

@@ -29,15 +29,15 @@ const LATE_TURNS: u32 = 20;
 const LATE_TURN: Duration = Duration::from_millis(50);
 
 /// Messages that were accepted before it hold a leave up for so long, once the backlog is read, while
-/// none of them can be encrypted: what keeps them may be there for good.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+/// none of them can be encrypted: what keeps them may be there for good. In milliseconds.
+const LAST_WORDS_MS: u64 = 30_000;
 
 /// Whether a leave waits for them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LastWords {
     #[default]
     Unheard,
-    /// Until this timer ends.
+    /// Until the timer of this moment ends (unix milliseconds).
     Until(u64),
     Over,
 }
@@ -115,11 +115,12 @@ impl Actor {
         if !unsaid && !self.has_unjudged(group) {
             return false;
         }
-        if unsaid && slot.last_words == LastWords::Unheard && self.has_read_backlog() {
-            self.waits.timers += 1;
-            let (timer, link) = (self.waits.timers, self.uplink.number);
-            self.after(LAST_WORDS, Input::LastWords { group: group.clone(), timer, link });
-            self.set_last_words(group, LastWords::Until(timer));
+        if unsaid && slot.last_words == LastWords::Unheard && self.uplink.has_read_backlog() {
+            let due_ms = unit.now_ms + LAST_WORDS_MS;
+            let link = self.uplink.number;
+            let over = Input::LastWords { group: group.clone(), due_ms, link };
+            self.after(Duration::from_millis(LAST_WORDS_MS), over);
+            self.set_last_words(group, LastWords::Until(due_ms));
         }
         if let Some(slot) = self.groups.get_mut(group)
             && slot.record.state == GroupState::Active
@@ -128,10 +129,6 @@ impl Actor {
             unit.record_changed(group);
         }
         true
-    }
-
-    fn has_read_backlog(&self) -> bool {
-        self.uplink.up && !self.uplink.draining
     }
 
     fn set_last_words(&mut self, group: &GroupId, to: LastWords) {
@@ -149,12 +146,12 @@ impl Actor {
     pub(super) fn last_words_over(
         &mut self,
         group: GroupId,
-        timer: u64,
+        due_ms: u64,
         link: u64,
         unit: &mut Unit,
     ) {
-        let over = self.has_read_backlog() && self.uplink.number == link;
-        if self.groups.get(&group).is_some_and(|it| it.last_words == LastWords::Until(timer)) {
+        let over = self.uplink.has_read_backlog() && self.uplink.number == link;
+        if self.groups.get(&group).is_some_and(|it| it.last_words == LastWords::Until(due_ms)) {
             self.set_last_words(&group, if over { LastWords::Over } else { LastWords::Unheard });
             unit.touched.insert(group);
         }

@@ -128,8 +128,7 @@ impl Actor {
 
     /// Who waits for what is durable goes on waiting; what was rolled back has failed.
     fn keep_waits(&mut self) {
-        let Waits { intents, sends, mut asked_by, timers } = std::mem::take(&mut self.waits);
-        self.waits.timers = timers;
+        let Waits { intents, sends, mut asked_by } = std::mem::take(&mut self.waits);
         asked_by.retain(|n, _| self.intents.contains_key(n));
         self.waits.asked_by = asked_by;
         for (n, waiting) in intents {

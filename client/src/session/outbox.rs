@@ -36,7 +36,7 @@ const TTL_MS: u64 = DEFAULT_TTL_SECS as u64 * 1000;
 impl Actor {
     /// Sends what is ready, in order, once the backlog is processed.
     pub(super) fn pump(&mut self) {
-        if !self.uplink.up || self.uplink.draining {
+        if !self.uplink.has_read_backlog() {
             return;
         }
         let out = self.outbox.values().filter(|outgoing| outgoing.in_flight);

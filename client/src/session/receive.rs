@@ -5,14 +5,13 @@ use quicproquo_core::envelope::{self, PayloadKind};
 use quicproquo_core::group::{ProcessError, Processed, RemovalNotice, RepairRequest};
 use quicproquo_core::id::{GroupId, MessageId};
 use quicproquo_core::identity::IdentityKey;
-use quicproquo_core::message::{ContentKind, MessageInfo, MessageKind, message_info};
+use quicproquo_core::message::{MessageInfo, MessageKind, message_info};
 use quicproquo_core::suite::Suite;
 use zeroize::Zeroizing;
 
 use super::actor::Actor;
 use super::arrived::{Arrived, digest};
 use super::repair::{Why, seen};
-use super::slot::Slot;
 use super::unit::{Opened, Unit};
 use crate::event::EventData;
 use crate::guard::guarded;
@@ -211,35 +210,6 @@ impl Actor {
                 self.buffer_new(group, opened, unit)
             }
         }
-    }
-
-    /// Whether MLS tells by itself what it has read before: the key of such a message is gone, unless
-    /// its step was undone. Of all else the inbox is asked first.
-    fn can_read(&self, group: &GroupId, info: &MessageInfo, opened: &Opened) -> bool {
-        let Some(Slot { record, .. }) = self.groups.get(group) else { return false };
-        record.is_member()
-            && (opened.sealed || record.suite != Suite::Envelope)
-            && info.content == Some(ContentKind::Application)
-            && info.epoch <= Some(record.epoch)
-            && record.undone.is_none_or(|undone| info.epoch > Some(undone))
-    }
-
-    /// Whether a payload was processed before. Asks once.
-    fn is_repeated(&self, opened: &mut Opened) -> Result<bool, StoreError> {
-        let names = std::mem::take(&mut opened.unasked);
-        Ok(!names.is_empty() && self.store.knows(self.owner, &names)?)
-    }
-
-    fn buffer_new(
-        &mut self,
-        group: &GroupId,
-        mut opened: Opened,
-        unit: &mut Unit,
-    ) -> Result<(), StoreError> {
-        if !self.is_repeated(&mut opened)? {
-            self.buffer(group.as_bytes(), &opened, unit);
-        }
-        Ok(())
     }
 
     /// A payload of a group that goes on without us. It may have overtaken the Welcome that

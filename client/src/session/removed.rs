@@ -323,7 +323,7 @@ impl Actor {
     /// shown, a former one is told.
     pub(super) async fn inquire(&mut self, unit: &mut Unit) -> Result<(), StoreError> {
         self.inquiring = false;
-        if self.uplink.draining || !self.uplink.up {
+        if !self.uplink.has_read_backlog() {
             self.plan_inquiry();
             return Ok(());
         }

@@ -159,13 +159,13 @@ impl Actor {
 
     /// The commit to what we have seen has not come.
     pub(super) fn commit_late(&mut self, group: &GroupId, epoch: u64, unit: &mut Unit) {
-        let draining = self.uplink.draining || !self.uplink.up;
+        let has_read_backlog = self.uplink.has_read_backlog();
         let Some(slot) = self.groups.get_mut(group) else { return };
         slot.doubts.late = false;
         let Some(seen) = slot.doubts.ahead.filter(|(ahead, _)| *ahead > slot.record.epoch) else {
             return;
         };
-        if draining || slot.record.epoch != epoch {
+        if !has_read_backlog || slot.record.epoch != epoch {
             slot.doubts.late = true;
             let epoch = slot.record.epoch;
             return self.after(LATE, Input::CommitLate { group: group.clone(), epoch });
@@ -264,7 +264,7 @@ impl Actor {
     }
 
     fn plan_ask(&mut self, group: &GroupId, now: u64) {
-        if !self.uplink.up || self.uplink.draining {
+        if !self.uplink.has_read_backlog() {
             return;
         }
         let Some(slot) = self.groups.get_mut(group) else { return };
@@ -287,7 +287,7 @@ impl Actor {
         group: &GroupId,
         unit: &mut Unit,
     ) -> Result<(), StoreError> {
-        let (up, now) = (self.uplink.up && !self.uplink.draining, unit.now_ms);
+        let (up, now) = (self.uplink.has_read_backlog(), unit.now_ms);
         let identity = Arc::clone(&self.identity);
         let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
         slot.doubts.asking = false;

@@ -129,6 +129,11 @@ impl Uplink {
         });
     }
 
+    /// What came while the session was away has been taken, or has taken too long.
+    pub(super) fn has_read_backlog(&self) -> bool {
+        self.up && !self.draining
+    }
+
     pub(super) fn close(&mut self) {
         self.stop.cancel();
         self.up = false;
