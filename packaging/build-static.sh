@@ -13,6 +13,9 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 names=$PWD/target/static-names.o
 mkdir -p "$out" target
 "${CC:-cc}" -O2 -Wall -Werror -c packaging/static-names.c -o "$names"
+# What runs for years is worth a longer build (docs/decisions/0092-allocator.md).
+export CARGO_PROFILE_RELEASE_LTO="${CARGO_PROFILE_RELEASE_LTO:-fat}"
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS="${CARGO_PROFILE_RELEASE_CODEGEN_UNITS:-1}"
 # With an explicit target the flags do not reach build scripts and procedural macros.
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
     "${CARGO:-cargo}" rustc --release --locked --target "$target" --package quicproquo-cli --bin qpq -- \

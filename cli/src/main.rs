@@ -25,6 +25,11 @@ use args::{Cli, Command, Config, GatewayCommand, NodeCommand};
 use config::{Layers, Settings};
 use exit::Failure;
 
+/// Many threads allocate what others free (`docs/decisions/0092-allocator.md`).
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How long threads that are still busy may hold up the end of the process.
 const LINGER: Duration = Duration::from_millis(200);
 
