@@ -7,8 +7,11 @@ use std::time::Duration;
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::suite::Suite;
+use quicproquo_node::{NodeConfig, Rate};
 
 use super::world::{World, all, bot, heard, meet, members, patient, text, until};
+use crate::client::Client;
+use crate::config::ClientConfig;
 use crate::event::EventData;
 use crate::model::{GroupState, Options};
 use crate::session::Session;
@@ -75,10 +78,17 @@ async fn come_together(sessions: &[&Session], group: &GroupId, what: &str) {
     tokio::time::timeout(Duration::from_mins(1), together).await.expect("they come together");
 }
 
+/// Nobody joins by a last-resort package: who does commits on its own, seconds later (rule 16).
+fn claims_freely(config: &mut NodeConfig) {
+    config.limits.claims_per_pair = Rate { burst: 1, period: Duration::ZERO };
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_is_told_and_mended_whoever_is_on_the_losing_side() {
-    let world = World::new().await;
-    let (client, other) = (world.client("a").await, world.client("b").await);
+    let world = World::with(claims_freely).await;
+    let config = |name| ClientConfig { key_package_stock: 20, ..world.config(name) };
+    let client = Client::open(config("a")).await.unwrap();
+    let other = Client::open(config("b")).await.unwrap();
     let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
     let (carol, dave) = (bot(&other, "carol").await, bot(&other, "dave").await);
     let sessions = [&alice, &bob, &carol, &dave];
@@ -97,13 +107,21 @@ async fn a_fork_is_told_and_mended_whoever_is_on_the_losing_side() {
         reach_all(&group, &alice);
         reach_all(&group, &carol);
         come_together(&sessions, &group, &format!("round {round}")).await;
-        let mut rosters = Vec::new();
-        for session in sessions {
-            let mut roster = members(session, &group).await;
-            roster.sort();
-            rosters.push((epochs(session).await, roster));
-        }
-        assert!(rosters.windows(2).all(|two| two[0] == two[1]), "{rosters:#?}");
+        let alike = async {
+            loop {
+                let mut rosters = Vec::new();
+                for session in sessions {
+                    let mut roster = members(session, &group).await;
+                    roster.sort();
+                    rosters.push((epochs(session).await, roster));
+                }
+                if rosters.windows(2).all(|two| two[0] == two[1]) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), alike).await.expect("all in one epoch");
         let lost = |event: &EventData| matches!(event, EventData::GroupNeedsReadd { .. });
         let mut told_here = Vec::new();
         for session in sessions {
