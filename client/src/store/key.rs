@@ -146,4 +146,15 @@ mod tests {
             assert!(shown.contains("the variable KEY") && !shown.contains("cdcd"), "{shown}");
         }
     }
+
+    #[test]
+    fn what_is_no_text_is_no_key_and_what_does_not_read_is_told_with_its_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        std::fs::write(&path, [0xFF; 32]).unwrap();
+        let error = read(&MasterKey::File(path), true).unwrap_err();
+        assert!(matches!(error, OpenError::KeyInvalid { .. }), "{error}");
+        let error = read(&MasterKey::File(dir.path().to_owned()), true).unwrap_err();
+        assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    }
 }

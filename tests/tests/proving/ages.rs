@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use quicproquo_client::{GroupId, GroupState, Suite};
+use quicproquo_client::simulation::Move;
+use quicproquo_client::{Event, EventData, GroupId, GroupState, Suite};
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, World};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -11,11 +12,16 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Days pass, hour by hour for the timers, and all arrives.
 async fn days(world: &mut World, count: u64) {
+    days_but(world, count, |_| false).await;
+}
+
+/// The same, without what is held up.
+async fn days_but(world: &mut World, count: u64, held_up: impl Fn(&Move) -> bool) {
     let until = world.sim.now_ms() + DAY_MS * count;
     while world.sim.now_ms() < until {
         world.pass_time(Some(Duration::from_millis(until - world.sim.now_ms())));
         world.quiet().await;
-        world.rest().await;
+        world.rest_but(&held_up).await;
     }
 }
 
@@ -94,5 +100,43 @@ fn an_old_copy_without_the_key_of_its_leaf_is_added_again() {
         assert_eq!(world.stands(0, &group).await, Some(GroupState::Active), "{}", world.verdict);
         world.judge().await;
         world.end().await.assert_clean("at the end");
+    });
+}
+
+/// What waits for a commit that the node never gets is not kept for ever: who has said it is told, and what
+/// is said later goes on.
+#[test]
+fn what_could_not_be_encrypted_in_a_month_has_failed() {
+    block_on(async {
+        let mut world = World::new(0, 2).await;
+        world.losses = true;
+        let [alice, bob] = world.keys()[..] else { panic!("two members") };
+        let made = world.ask(0, None, Kind::Create(vec![bob], Suite::Envelope)).await;
+        world.rest_well().await;
+        let group = world.operations[made].group.clone();
+        let apart = move |a_move: &Move| match a_move {
+            Move::Serve(of) | Move::Push(of, _) => *of == alice,
+            _ => false,
+        };
+        world.ask(0, group.clone(), Kind::Update).await;
+        let lost = world.ask(0, group.clone(), Kind::Send).await;
+        let failed = |world: &World| {
+            let failed = |event: &Event| match &event.data {
+                EventData::MessageFailed(message) => Some(format!("{:?}", message.delivery)),
+                _ => None,
+            };
+            world.members[0].log.iter().filter_map(failed).collect::<Vec<_>>()
+        };
+        days_but(&mut world, 29, apart).await;
+        assert!(failed(&world).is_empty(), "{}", world.verdict);
+        days_but(&mut world, 2, apart).await;
+        let told = failed(&world);
+        assert!(told.len() == 1 && told[0].contains("time to live"), "{told:?} {}", world.verdict);
+        let later = world.ask(0, group.clone(), Kind::Send).await;
+        world.settle().await;
+        assert_eq!(failed(&world).len(), 1, "{}", world.verdict);
+        let heard = world.heard_by(1);
+        assert!(heard.contains(&later) && !heard.contains(&lost), "{heard:?}");
+        assert!(world.verdict.faults.is_empty(), "{}", world.verdict);
     });
 }
