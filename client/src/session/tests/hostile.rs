@@ -1,6 +1,7 @@
 //! Members and strangers that keep to no rules: sessions refuse what they send, say so, and go on.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use quicproquo_core::content::{Content, Version};
 use quicproquo_core::envelope::seal_v2;
@@ -33,7 +34,7 @@ async fn refused(session: &Session, why: &str, count: usize) {
             tail.changed().await.unwrap();
         }
     };
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
+    let waited = tokio::time::timeout(Duration::from_secs(30), wait).await;
     waited.unwrap_or_else(|_| panic!("{why} is not told {count} times"));
     assert_eq!(told(session, set_aside(why)).await, count);
 }
@@ -154,6 +155,51 @@ async fn who_cannot_be_added_again_is_told_to_those_who_could() {
     alice.send(group.clone(), text("anyway"), patient()).await.unwrap();
     assert_eq!(alice.group(&group).await.unwrap().state, GroupState::Active);
     client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_group_has_no_use_for_is_set_aside_and_changes_nothing() {
+    let world = World::new().await;
+    let (client, other) = (world.client("a").await, world.client("b").await);
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let group = meet(Suite::Envelope, &alice, &[&bob]).await;
+    let (_, own) = stolen(&bob, &group).await.unwrap();
+    let stranger = Stranger::connect(&world).await;
+    // A key package, as an `MLSMessage` (RFC 9420, section 6), where a message is expected.
+    let package = stranger.package(bob.identity(), Suite::Envelope).await;
+    let message = [&[0, 1, 0, 5][..], &package].concat();
+    stranger.send(&[alice.identity()], &message).await;
+    refused(&alice, "malformed", 1).await;
+    // Requests that are cut short, and that nobody has signed like this.
+    let request = RepairRequest::sign(&own, &group, 1, None);
+    stranger.send(&[alice.identity()], &request.as_bytes()[..20]).await;
+    refused(&alice, "malformed", 2).await;
+    let mut turned = request.as_bytes().to_vec();
+    *turned.last_mut().unwrap() ^= 1;
+    stranger.send(&[alice.identity()], &turned).await;
+    refused(&alice, "malformed", 3).await;
+    // A request as it should be, but for its envelope.
+    stranger.send(&[alice.identity()], request.as_bytes()).await;
+    refused(&alice, "downgrade", 1).await;
+
+    let before = members(&alice, &group).await;
+    bob.send(group.clone(), text("as before"), patient()).await.unwrap();
+    assert_eq!(heard(&alice, "as before").await, ["as before"]);
+    let now = alice.group(&group).await.unwrap();
+    assert_eq!((now.state, now.epoch), (GroupState::Active, 1));
+    assert_eq!(members(&alice, &group).await, before);
+
+    // The control: in its envelope a request leads to a commit.
+    let request = RepairRequest::sign(&own, &group, 1, None);
+    stranger.send(&[alice.identity()], &resealed(&alice, request.as_bytes()).await).await;
+    let added_again = async {
+        while alice.group(&group).await.unwrap().epoch == 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), added_again).await.expect("a commit");
+    client.shutdown().await;
+    other.shutdown().await;
 }
 
 /// A group of a stranger's own, under an id that it chooses, with somebody invited to it.
