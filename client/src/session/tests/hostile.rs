@@ -12,9 +12,10 @@ use quicproquo_core::kem::HybridSecret;
 use quicproquo_core::suite::{Profile, Suite};
 use sha2::{Digest as _, Sha256};
 
+use super::large_packages::key_package;
 use super::stranger::Stranger;
 use super::told;
-use super::world::{self, World, bot, heard, meet, members, patient, text, until};
+use super::world::{self, World, bot, group_of, heard, meet, members, patient, text, until};
 use crate::clock::now_secs;
 use crate::config::ClientConfig;
 use crate::event::EventData;
@@ -200,6 +201,32 @@ async fn what_a_group_has_no_use_for_is_set_aside_and_changes_nothing() {
     tokio::time::timeout(Duration::from_secs(30), added_again).await.expect("a commit");
     client.shutdown().await;
     other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_cannot_be_made_leaves_nothing_behind() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let alice = bot(&client, "alice").await;
+    let stranger = Stranger::connect(&world).await;
+    let member = stranger.identity.key();
+    let with_stranger = || NewGroup { members: vec![member], ..group_of(Suite::Envelope, &[]) };
+    // The package of somebody who supports nothing that a group needs.
+    stranger.publish_these(vec![key_package(&stranger.identity, 0)]).await;
+    let made = alice.create_group(with_stranger(), patient()).await;
+    assert!(made.is_err(), "{made:?}");
+    assert!(alice.groups().await.unwrap().is_empty());
+    let joined = |event: &EventData| matches!(event, EventData::GroupJoined { .. });
+    assert_eq!(told(&alice, joined).await, 0);
+    // The control: a package as it should be.
+    stranger.publish(Suite::Envelope).await;
+    alice.create_group(with_stranger(), patient()).await.unwrap();
+    assert_eq!(told(&alice, joined).await, 1);
+    let key = alice.identity();
+    client.shutdown().await;
+    let client = world.client("a").await;
+    assert_eq!(client.session(&key).unwrap().groups().await.unwrap().len(), 1);
+    client.shutdown().await;
 }
 
 /// A group of a stranger's own, under an id that it chooses, with somebody invited to it.
