@@ -35,51 +35,53 @@ impl Actor {
     /// Rows of our queue, in order.
     pub(super) async fn rows(&mut self, rows: Vec<Row>, unit: &mut Unit) -> Result<(), StoreError> {
         unit.received = true;
-        let mut arrived = Vec::with_capacity(rows.len());
         for row in rows {
             if row.seq <= self.positions.received_up_to {
                 continue;
             }
             self.positions.received_up_to = row.seq;
             self.count_bytes(row.bytes());
-            let content = match row.content {
+            unit.row = Some(row.seq);
+            let arrived = match row.content {
                 RowContent::Gap(lost) => Arrived::Gap(lost),
                 RowContent::Payload(payload) => self.open(payload),
             };
-            arrived.push((row.seq, content));
-        }
-        for (position, mut arrived) in arrived {
-            unit.row = Some(position);
-            let names = arrived.names();
-            if let Some(name) = names.last().copied() {
-                if !unit.seen.insert(name) {
-                    continue;
-                }
-                match &mut arrived {
-                    Arrived::Opened(opened) if opened.is_private() => opened.unasked = names,
-                    _ if self.store.knows(self.owner, &names)? => continue,
-                    _ => {}
-                }
-                unit.batch.inbox(self.owner, name, unit.now_ms);
-            }
-            match arrived {
-                Arrived::Opened(opened) => {
-                    self.opened(opened, unit).await?;
-                    self.replay(unit).await?;
-                }
-                Arrived::Foul { hash, payload, reason } => {
-                    self.set_aside(hash, &payload, reason, unit);
-                }
-                Arrived::Gap(lost) => {
-                    self.emit(unit, None, EventData::GapDetected { lost });
-                    self.plan_inquiry();
-                }
-            }
+            self.arrived(arrived, unit).await?;
         }
         unit.row = None;
         self.judge_waiting(self.positions.received_up_to, unit).await?;
         if self.uplink.draining {
             self.ask_drained();
+        }
+        Ok(())
+    }
+
+    /// One row of our queue, unless it came before.
+    async fn arrived(&mut self, mut arrived: Arrived, unit: &mut Unit) -> Result<(), StoreError> {
+        let names = arrived.names();
+        if let Some(name) = names.last().copied() {
+            if !unit.seen.insert(name) {
+                return Ok(());
+            }
+            match &mut arrived {
+                Arrived::Opened(opened) if opened.is_private() => opened.unasked = names,
+                _ if self.store.knows(self.owner, &names)? => return Ok(()),
+                _ => {}
+            }
+            unit.batch.inbox(self.owner, name, unit.now_ms);
+        }
+        match arrived {
+            Arrived::Opened(opened) => {
+                self.opened(opened, unit).await?;
+                self.replay(unit).await?;
+            }
+            Arrived::Foul { hash, payload, reason } => {
+                self.set_aside(hash, &payload, reason, unit);
+            }
+            Arrived::Gap(lost) => {
+                self.emit(unit, None, EventData::GapDetected { lost });
+                self.plan_inquiry();
+            }
         }
         Ok(())
     }
