@@ -182,14 +182,11 @@ fn check(message: &Outgoing) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// Whether the content of a text is one, and not too long.
+/// Whether the content of a text is one; how long it may be, [`plaintext`] knows.
 fn check_text(body: &serde_json::Value) -> Result<(), SessionError> {
     match body.get("body").and_then(serde_json::Value::as_str) {
         None => Err(SessionError::Invalid("the content of a text has a string \"body\"".into())),
         Some("") => Err(SessionError::Invalid("a text is not empty".into())),
-        Some(text) if text.len() > MAX_TEXT => {
-            Err(SessionError::TooLarge { what: "the text".into(), limit: MAX_TEXT })
-        }
         Some(_) => Ok(()),
     }
 }

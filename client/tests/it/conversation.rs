@@ -1,9 +1,10 @@
 //! The ordinary life of groups.
 
 use quicproquo_client::{
-    ContextChange, DeliveryState, EventData, GroupState, HistoryQuery, Idempotency, Options, Role,
-    SessionError, Suite,
+    ContextChange, DeliveryState, EventData, GroupState, HistoryQuery, Idempotency, Options,
+    Outgoing, Role, SessionError, Suite,
 };
+use serde_json::json;
 
 use crate::world::{World, all, bot, group_of, heard, meet, members, patient, text, texts, until};
 
@@ -226,4 +227,62 @@ async fn a_lost_or_foreign_database_is_not_replaced() {
     std::fs::write(dir.join("master.key"), "00".repeat(32)).unwrap();
     let error = quicproquo_client::Client::open(world.config("a")).await.unwrap_err();
     assert!(matches!(error, quicproquo_client::OpenError::WrongKey { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_said_is_refused_and_leaves_nothing() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+    let outgoing = |kind: &str, body| Outgoing { kind: kind.to_owned(), body, relates_to: None };
+    let kind = |len: usize| format!("a.{}", "b".repeat(len - 2));
+
+    // With the limit, where one is exceeded.
+    let refused = [
+        (outgoing("", json!({})), None),
+        (outgoing(&kind(256), json!({})), None),
+        (outgoing("poll", json!([1])), None),
+        (outgoing("text", json!({})), None),
+        (outgoing("text", json!({ "body": 1 })), None),
+        (text(""), None),
+        (text(&"x".repeat(65_537)), Some(65_536)),
+        (outgoing("a.b", json!("x".repeat(1_048_576))), Some(1_048_576)),
+    ];
+    for (message, expected) in refused {
+        let what = (message.kind.clone(), message.body.to_string().len());
+        match (alice.send(group.clone(), message, patient()).await, expected) {
+            (Err(SessionError::Invalid(_)), None) => {}
+            (Err(SessionError::TooLarge { limit, .. }), Some(most)) => assert_eq!(limit, most),
+            (other, _) => panic!("{what:?}: {other:?}"),
+        }
+    }
+    let epoch = alice.group(&group).await.unwrap().epoch;
+    let another = Options { if_epoch: Some(epoch + 1), ..patient() };
+    let error = alice.send(group.clone(), text("for others"), another).await.unwrap_err();
+    assert_eq!(error, SessionError::EpochMismatch { current: epoch });
+
+    // As far as it goes.
+    let this = Options { if_epoch: Some(epoch), ..patient() };
+    let longest = "x".repeat(65_536);
+    alice.send(group.clone(), text(&longest), this).await.unwrap();
+    alice.send(group.clone(), outgoing(&kind(255), json!([1])), patient()).await.unwrap();
+    alice.send(group.clone(), outgoing("poll", json!({})), patient()).await.unwrap();
+    let query = HistoryQuery { limit: 10, ..HistoryQuery::default() };
+    let own = alice.history(&group, query).await.unwrap().items;
+    let mut kinds: Vec<_> = own.iter().map(|message| message.kind.as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [kind(255).as_str(), "poll", "text"]);
+    until(&bob, |event| matches!(event, EventData::MessageReceived(it) if it.kind == "poll")).await;
+    assert_eq!(texts_of(&bob).await, [longest]);
+    client.shutdown().await;
+}
+
+/// The texts that a session has received.
+async fn texts_of(session: &quicproquo_client::Session) -> Vec<String> {
+    let mut events = all(session).await;
+    events.retain(|event| {
+        matches!(&event.data, EventData::MessageReceived(message) if message.kind == "text")
+    });
+    texts(&events)
 }
