@@ -9,10 +9,11 @@ use quicproquo_core::identity::IdentityKey;
 use quicproquo_core::suite::Suite;
 use quicproquo_node::{NodeConfig, Rate};
 
+use super::stranger::Stranger;
 use super::world::{World, all, bot, heard, meet, members, patient, text, until};
 use crate::client::Client;
 use crate::config::ClientConfig;
-use crate::event::EventData;
+use crate::event::{Event, EventData};
 use crate::model::{GroupState, Options};
 use crate::session::Session;
 
@@ -140,6 +141,66 @@ async fn a_fork_is_told_and_mended_whoever_is_on_the_losing_side() {
     // Alice speaks first; whether she hears of the other branch hangs on who asks.
     assert!(told(&carol, is_forked).await);
     assert!(admin_lost + others_lost >= 6, "{admin_lost} {others_lost}");
+    client.shutdown().await;
+    other.shutdown().await;
+}
+
+/// A `PrivateMessage` (RFC 9420, section 6.3) as others would write it, without a hint: of this epoch, and
+/// of keys that nobody has.
+fn of_another_branch(group: &GroupId, epoch: u64, nth: u8) -> Vec<u8> {
+    let id = group.as_bytes();
+    let mut message = vec![0, 1, 0, 2, u8::try_from(id.len()).unwrap()];
+    message.extend_from_slice(id);
+    message.extend_from_slice(&epoch.to_be_bytes());
+    // An application message, nothing authenticated beside it, the sender, the ciphertext.
+    message.extend_from_slice(&[1, 0, 28]);
+    message.extend_from_slice(&[nth; 28]);
+    message.push(60);
+    message.extend_from_slice(&[nth; 60]);
+    message
+}
+
+/// Messages of other implementations do not show which state of the epoch they are of.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_messages_without_a_hint_that_cannot_be_read_show_a_fork() {
+    let world = World::with(claims_freely).await;
+    let config = |name| ClientConfig { key_package_stock: 20, ..world.config(name) };
+    let client = Client::open(config("a")).await.unwrap();
+    let other = Client::open(config("b")).await.unwrap();
+    let (alice, bob) = (bot(&client, "alice").await, bot(&other, "bob").await);
+    let stranger = Stranger::connect(&world).await;
+    let group = meet(Suite::Native, &alice, &[&bob]).await;
+    let say = async |session: &Session, listener: &Session, what: &str| {
+        session.send(group.clone(), text(what), patient()).await.unwrap();
+        heard(listener, what).await
+    };
+    let epoch = async || bob.group(&group).await.unwrap().epoch;
+
+    // One or two may be broken, and in another epoch they are counted anew.
+    for nth in 0..2 {
+        stranger.send(&[bob.identity()], &of_another_branch(&group, epoch().await, nth)).await;
+    }
+    say(&alice, &bob, "before").await;
+    alice.update_keys(group.clone(), patient()).await.unwrap();
+    say(&alice, &bob, "between").await;
+    for nth in 2..4 {
+        stranger.send(&[bob.identity()], &of_another_branch(&group, epoch().await, nth)).await;
+    }
+    say(&alice, &bob, "still here").await;
+    assert!(!told(&bob, is_forked).await);
+
+    let forked_in = epoch().await;
+    stranger.send(&[bob.identity()], &of_another_branch(&group, forked_in, 4)).await;
+    let log = until(&bob, is_forked).await;
+    let told_in = EventData::GroupForked { epoch: forked_in };
+    assert_eq!(log.last().map(|event| &event.data), Some(&told_in));
+    let unread = |event: &&Event| matches!(event.data, EventData::MessageUndecryptable { .. });
+    assert_eq!(log.iter().filter(unread).count(), 5);
+    let rejoined = |event: &EventData| matches!(event, EventData::GroupRepaired { reason } if reason == "rejoined");
+    until(&bob, rejoined).await;
+    say(&alice, &bob, "together").await;
+    assert_eq!(say(&bob, &alice, "again").await, ["again"]);
+    assert!(!told(&alice, is_forked).await);
     client.shutdown().await;
     other.shutdown().await;
 }
