@@ -41,6 +41,8 @@ pub(super) struct Account {
     pub(super) careless: bool,
     /// How many of the next sends are refused for now.
     pub(super) refusing: u32,
+    /// How many of the next sends are refused for good.
+    pub(super) rejecting: u32,
 }
 
 /// By what an old copy of an identity's state is noticed.
@@ -222,6 +224,10 @@ impl State {
         account.refused.remove(&counter);
         if let Some(sent) = account.sends.get(&id) {
             return (format!("knows send {counter} already"), Ok(sent.clone()));
+        }
+        if account.rejecting > 0 {
+            account.rejecting -= 1;
+            return (format!("refuses send {counter} for good"), Err(coded(ErrorCode::TooLarge)));
         }
         if held || account.refusing > 0 {
             account.refusing = account.refusing.saturating_sub(u32::from(!held));

@@ -176,6 +176,11 @@ impl FakeNode {
         self.state().account(identity).refusing += sends;
     }
 
+    /// Refuses the next sends of an identity for good.
+    pub fn reject_sends(&self, identity: &IdentityKey, sends: u32) {
+        self.state().account(identity).rejecting += sends;
+    }
+
     /// Queues the newest row of an identity once more.
     pub fn repeat_row(&self, identity: &IdentityKey) -> bool {
         let mut state = self.state();

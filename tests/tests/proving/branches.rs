@@ -305,3 +305,43 @@ fn a_welcome_that_a_later_copy_may_have_used_is_declined_without_a_word() {
         judged(world).await;
     });
 }
+
+/// Whoever has lost its group holds what it has to say for a while, also when it has just started again.
+#[test]
+fn what_is_said_by_who_is_lost_waits_over_a_restart() {
+    block_on(async {
+        let (mut world, group) = world_of(3, 2).await;
+        let others = [world.keys()[ALICE], world.keys()[CAROL]];
+        unheard_by(&mut world, BOB, ALICE, &group, Kind::Update).await;
+        world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest().await;
+        let node = world.sim.node().clone();
+        for key in &others {
+            node.cut_off(key, true);
+            node.drop_link(key);
+        }
+        world.sim.advance_to(world.sim.now_ms() + 10_000);
+        world.quiet().await;
+        world.rest().await;
+        assert_eq!(world.stands(BOB, &group).await, Some(GroupState::NeedsReadd));
+        world.ask(BOB, Some(group.clone()), Kind::Send).await;
+        world.crash(BOB).await;
+        world.start(BOB).await;
+        world.rest().await;
+        let sent = |world: &World| {
+            let sent = |event: &Event| match &event.data {
+                EventData::MessageSent(message) => Some(message.epoch),
+                _ => None,
+            };
+            world.members[BOB].log.iter().filter_map(sent).collect::<Vec<_>>()
+        };
+        assert!(sent(&world).is_empty(), "{}", world.verdict);
+        for key in &others {
+            node.cut_off(key, false);
+        }
+        world.rest_well().await;
+        let epoch = world.epoch(ALICE, &group).await;
+        assert_eq!(sent(&world), Vec::from_iter(epoch), "where it is again: {}", world.verdict);
+        judged(world).await;
+    });
+}

@@ -5,12 +5,14 @@
 mod ages;
 mod backlog;
 mod branches;
+mod copies;
 mod crash_points;
 mod failing_writes;
 mod life;
 mod model;
 mod overtaken;
 mod races;
+mod refusals;
 mod seeds;
 mod sequences;
 mod stories;

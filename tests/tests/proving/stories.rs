@@ -319,3 +319,30 @@ fn who_was_added_on_a_branch_that_loses_is_told() {
         });
     }
 }
+
+/// Who was invited and has not answered is a member: the others go through it.
+#[test]
+fn who_has_not_answered_lets_others_go() {
+    block_on(async {
+        let mut world = World::new(0, 2).await;
+        let bob = world.keys()[BOB];
+        let (_, session) = world.members[BOB].running.as_ref().expect("a session");
+        session.set_invite_policy(InvitePolicy::Ask).await.expect("a policy");
+        world.quiet().await;
+        let group = group(&mut world).await;
+        for kind in [Kind::Promote(bob, Role::Admin), Kind::Leave] {
+            world.ask(ALICE, Some(group.clone()), kind).await;
+            world.rest_well().await;
+        }
+        assert_eq!(world.stands(ALICE, &group).await, Some(GroupState::Left), "{}", world.verdict);
+        let (_, session) = world.members[BOB].running.as_ref().expect("a session");
+        let waiting = session.invitations().await.expect("the invitations");
+        assert!(waiting.iter().map(|it| &it.id).eq([&group]), "it still waits");
+        world.ask(BOB, Some(group.clone()), Kind::Accept).await;
+        world.rest_well().await;
+        let (_, session) = world.members[BOB].running.as_ref().expect("a session");
+        let roster = session.group(&group).await.expect("the group").members;
+        assert_eq!(roster.iter().map(|it| it.identity).collect::<Vec<_>>(), [bob]);
+        judged(world).await;
+    });
+}
