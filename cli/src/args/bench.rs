@@ -78,9 +78,22 @@ pub(crate) struct BenchGateway {
         value_parser = clap::value_parser!(u32).range(10..=9000)
     )]
     pub(crate) sockets: u32,
+    /// Messages per second by the clock in groups of 20, `envelope` and `native`.
+    #[arg(long, value_name = "RATE,RATE", default_value = "250,500", value_parser = paces)]
+    pub(crate) pace: [usize; 2],
     /// Measure only this; may be given more than once.
     #[arg(long, value_name = "PART", value_enum)]
     pub(crate) part: Vec<GatewayPart>,
+}
+
+/// Two rates.
+fn paces(text: &str) -> Result<[usize; 2], String> {
+    let rate = |text: &str| text.parse().ok().filter(|rate| (1..=10_000).contains(rate));
+    let rates = text.split_once(',').map(|(envelope, native)| (rate(envelope), rate(native)));
+    match rates {
+        Some((Some(envelope), Some(native))) => Ok([envelope, native]),
+        _ => Err("two numbers from 1 to 10000, such as 100,200".to_owned()),
+    }
 }
 
 /// A part of `qpq bench gateway`.

@@ -34,8 +34,6 @@ use facade::Facade;
 const IN_FLIGHT: [usize; 3] = [1, 16, 256];
 /// In groups of so many, messages are also sent by the clock.
 const PACED_MEMBERS: usize = 20;
-/// Messages per second then, in `envelope` and in `native`.
-const PACES: [usize; 2] = [250, 500];
 /// Key packages of each bot: each is in few groups.
 const STOCK: u32 = 8;
 
@@ -80,7 +78,7 @@ pub(super) async fn run(
     settings.bots.key_package_stock = STOCK;
     let stack = Stack::up(&settings).await?;
     let parts = args.part.clone();
-    let plan = Plan { members, sockets: args.sockets as usize, parts, effort };
+    let plan = Plan { members, paces: args.pace, sockets: args.sockets as usize, parts, effort };
     let measured = tokio::select! {
         measured = measure(&stack, &dir, &plan) => measured,
         () = signals.end() => Err(Failure::other("interrupted")),
@@ -93,6 +91,8 @@ pub(super) async fn run(
 struct Plan {
     /// Members of the groups.
     members: Vec<u32>,
+    /// Messages per second of those that are sent by the clock, in `envelope` and in `native`.
+    paces: [usize; 2],
     sockets: usize,
     /// None: all.
     parts: Vec<GatewayPart>,
@@ -124,7 +124,7 @@ async fn measure(stack: &Stack, dir: &TempDir, plan: &Plan) -> Result<Report, Fa
     for round in 1..=effort.rounds {
         if plan.has(GatewayPart::Groups) {
             for members in plan.members.iter().map(|members| *members as usize) {
-                for (policy, pace) in ["envelope", "native"].into_iter().zip(PACES) {
+                for (policy, pace) in ["envelope", "native"].into_iter().zip(plan.paces) {
                     progress(format_args!(
                         "round {round} of {}: {policy} group of {members}",
                         effort.rounds
