@@ -277,6 +277,9 @@ impl Actor {
             tracing::error!(%error, "a session cannot read its state");
             self.uplink.broken = true;
         }
+        for n in std::mem::take(&mut unit.waited) {
+            self.intent_waited(n, &mut unit);
+        }
         if self.uplink.broken {
             unit.answer(&Err(SessionError::StorageUnavailable));
             return self.reload(commands).await;

@@ -117,7 +117,7 @@ impl Actor {
             }
             Input::Names { identity, result } => self.names_known(identity, result),
             Input::HybridKey { identity, result } => self.hybrid_key(identity, result, unit),
-            Input::IntentWaited(n) => self.intent_waited(n, unit),
+            Input::IntentWaited(n) => unit.waited.push(n),
             Input::SendWaited(seq) => self.send_waited(seq, unit).await?,
             Input::RowsLate => self.rows_late(),
             Input::NoRows { up_to, result: Ok(true), .. } => {

@@ -48,6 +48,8 @@ pub(super) struct Unit {
     pub(super) seen: std::collections::HashSet<[u8; 32]>,
     /// Own messages of this unit, by position.
     pub(super) messages: HashMap<u64, StoredMessage>,
+    /// Intents that their callers have waited for long enough; answered once groups have gone on.
+    pub(super) waited: Vec<u64>,
     /// Intents that this unit has ended.
     pub(super) settled: HashMap<u64, (GroupId, Result<(), SessionError>)>,
     /// Key packages to publish once their private halves are durable.
@@ -88,6 +90,7 @@ impl Unit {
             replay: VecDeque::new(),
             seen: std::collections::HashSet::new(),
             messages: HashMap::new(),
+            waited: Vec::new(),
             settled: HashMap::new(),
             publish: None,
             upload_hybrid: false,

@@ -3,7 +3,7 @@
 use quicproquo_client::simulation::Move;
 use quicproquo_client::{Event, EventData, GroupId, GroupState, InvitePolicy, Role, Suite};
 use quicproquo_tests::proving::world::block_on;
-use quicproquo_tests::proving::{Kind, World};
+use quicproquo_tests::proving::{Kind, Sabotage, World};
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
@@ -342,6 +342,40 @@ fn what_is_said_by_who_is_lost_waits_over_a_restart() {
         world.rest_well().await;
         let epoch = world.epoch(ALICE, &group).await;
         assert_eq!(sent(&world), Vec::from_iter(epoch), "where it is again: {}", world.verdict);
+        judged(world).await;
+    });
+}
+
+/// A commit that is only late needs nobody's help once it is there.
+#[test]
+fn a_commit_that_comes_after_all_leads_back() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        let bob = world.keys()[BOB];
+        let to_bob = move |a_move: &Move| matches!(a_move, Move::Push(to, _) if *to == bob);
+        let pushed = |a_move: &Move| matches!(a_move, Move::Push(..));
+        world.ask(ALICE, Some(group.clone()), Kind::Update).await;
+        world.rest_but(to_bob).await;
+        let said = world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        world.rest_but(to_bob).await;
+        assert!(world.break_promise_to(BOB, Sabotage::SwapRows), "a commit and a message");
+        let node = world.sim.node().clone();
+        node.make(Move::Push(bob, 2), 1);
+        world.quiet().await;
+        world.sim.advance_to(world.sim.now_ms() + 10_000);
+        world.quiet().await;
+        world.rest_but(pushed).await;
+        assert_eq!(world.stands(BOB, &group).await, Some(GroupState::NeedsReadd));
+        node.make(Move::Push(bob, 1), 1);
+        world.quiet().await;
+        assert_eq!(world.stands(BOB, &group).await, Some(GroupState::Active), "{}", world.verdict);
+        let repaired = |event: &Event| match &event.data {
+            EventData::GroupRepaired { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        let reasons: Vec<_> = world.members[BOB].log.iter().filter_map(repaired).collect();
+        assert_eq!(reasons, ["caught_up"], "{}", world.verdict);
+        assert_eq!(world.heard_by(BOB), [said]);
         judged(world).await;
     });
 }

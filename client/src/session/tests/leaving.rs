@@ -2,7 +2,7 @@
 
 use quicproquo_core::suite::Suite;
 
-use super::world::{World, all, bot, heard, meet, text, until};
+use super::world::{World, all, bot, heard, meet, patient, text, until};
 use crate::event::EventData;
 use crate::model::{GroupState, Options};
 
@@ -14,10 +14,12 @@ async fn what_waits_for_room_is_said_before_the_proposal_to_leave() {
         let (first, second) = (world.client("a").await, world.client("b").await);
         let (alice, bob) = (bot(&first, "alice").await, bot(&second, "bob").await);
         let group = meet(suite, &alice, &[&bob]).await;
-        world.stop().await;
         let body = |n: usize| format!("{n} {}", "x".repeat(8_000));
         let bodies: Vec<_> = (0..20).map(body).collect();
-        for body in &bodies {
+        // Its backlog is read then; no leave begins before that.
+        bob.send(group.clone(), text(&bodies[0]), patient()).await.unwrap();
+        world.stop().await;
+        for body in &bodies[1..] {
             bob.send(group.clone(), text(body), Options::default()).await.unwrap();
         }
         let left = bob.leave(group.clone(), Options::default()).await.unwrap();
