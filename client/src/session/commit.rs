@@ -162,7 +162,9 @@ impl Actor {
         if let IntentSpec::Create(new) = &intent.spec
             && !self.groups.contains_key(group)
         {
-            if !self.have_packages(intent, &new.members, new.suite.code()) {
+            if !self.have_packages(intent, &new.members, new.suite.code())
+                || self.lacks_keys_for(new)
+            {
                 return Ok(Ok(Step::Wait));
             }
             if let Err(error) = self.create(group, new, unit) {

@@ -1,7 +1,7 @@
 //! Members whose leaf carries no hybrid key: peers that know only the published formats. Their
 //! keys are asked for at the node, and what is for them goes in envelopes of version 1.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use quicproquo_core::id::GroupId;
 use quicproquo_core::identity::IdentityKey;
@@ -13,8 +13,9 @@ use super::input::Input;
 use super::outbox::RETRY;
 use super::recipients::{Recipients, SealFor};
 use super::unit::Unit;
+use crate::model::NewGroup;
 use crate::rpc::{Request, RpcError};
-use crate::store::StoreError;
+use crate::store::{IntentSpec, StoreError};
 
 /// Keys of members whose leaf has none, as the node tells them; `None`: there is none.
 pub(super) type Published = HashMap<IdentityKey, Option<HybridPublic>>;
@@ -37,14 +38,24 @@ impl Actor {
         let Some(mls) = self.mls(group).await? else { return Ok(false) };
         let members = mls.members().into_iter().filter(|member| member.hybrid.is_none());
         let without = members.map(|member| member.identity).filter(|key| *key != own);
-        let unknown: Vec<IdentityKey> = without
-            .chain(coming.iter().copied())
-            .filter(|key| !self.published.contains_key(key))
-            .collect();
+        let needed: Vec<IdentityKey> = without.chain(coming.iter().copied()).collect();
+        Ok(self.lacks_any(&needed))
+    }
+
+    /// The same of a group that is still to be made.
+    pub(super) fn lacks_keys_for(&mut self, new: &NewGroup) -> bool {
+        new.profile == Profile::Plain
+            && new.suite == Suite::Envelope
+            && self.lacks_any(&new.members)
+    }
+
+    fn lacks_any(&mut self, needed: &[IdentityKey]) -> bool {
+        let unknown = |key: &&IdentityKey| !self.published.contains_key(*key);
+        let unknown: Vec<IdentityKey> = needed.iter().filter(unknown).copied().collect();
         for key in &unknown {
             self.ask_key(*key);
         }
-        Ok(!unknown.is_empty())
+        !unknown.is_empty()
     }
 
     pub(super) fn ask_key(&mut self, identity: IdentityKey) {
@@ -95,11 +106,13 @@ impl Actor {
                 false
             }
         };
-        let groups: Vec<GroupId> = self
-            .groups
-            .iter()
-            .filter(|(_, slot)| slot.record.profile == Profile::Plain)
+        let groups = self.groups.iter().filter(|(_, slot)| slot.record.profile == Profile::Plain);
+        let to_be_made = self.intents.values().filter(
+            |it| matches!(&it.spec, IntentSpec::Create(new) if new.profile == Profile::Plain),
+        );
+        let groups: BTreeSet<GroupId> = groups
             .map(|(group, _)| group.clone())
+            .chain(to_be_made.map(|intent| intent.group.clone()))
             .collect();
         for group in groups {
             if found {

@@ -18,6 +18,7 @@ use super::told;
 use super::world::{self, World, bot, group_of, heard, meet, members, patient, text, until};
 use crate::clock::now_secs;
 use crate::config::ClientConfig;
+use crate::error::SessionError;
 use crate::event::EventData;
 use crate::model::{ContextChange, GroupState, NewGroup};
 use crate::session::Session;
@@ -226,6 +227,35 @@ async fn a_group_that_cannot_be_made_leaves_nothing_behind() {
     client.shutdown().await;
     let client = world.client("a").await;
     assert_eq!(client.session(&key).unwrap().groups().await.unwrap().len(), 1);
+    client.shutdown().await;
+}
+
+/// A peer that knows only the published formats, and has published no hybrid key.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_added_for_whom_nothing_can_be_sealed() {
+    let world = World::new().await;
+    let client = world.client("a").await;
+    let (alice, bob) = (bot(&client, "alice").await, bot(&client, "bob").await);
+    let peer = Stranger::connect(&world).await;
+    let member = peer.identity.key();
+    let with_peer = || NewGroup {
+        name: String::new(),
+        members: vec![member],
+        profile: Profile::Plain,
+        ..group_of(Suite::Envelope, &[])
+    };
+    peer.publish_these(vec![key_package(&peer.identity, 0), key_package(&peer.identity, 1)]).await;
+    let refused = alice.create_group(with_peer(), patient()).await.unwrap_err();
+    let why = format!("{member} has no hybrid key");
+    assert!(matches!(&refused, SessionError::Invalid(text) if *text == why), "{refused:?}");
+    // Nothing of it is left, not even in the database.
+    assert!(alice.groups().await.unwrap().is_empty());
+    let joined = |event: &EventData| matches!(event, EventData::GroupJoined { .. });
+    assert_eq!(told(&alice, joined).await, 0);
+    // The control: who asks for the key when it is there.
+    peer.publish_hybrid_key().await;
+    let group = bob.create_group(with_peer(), patient()).await.unwrap().value.group;
+    assert_eq!(members(&bob, &group.id).await.len(), 2);
     client.shutdown().await;
 }
 

@@ -130,6 +130,12 @@ impl Stranger {
             .await;
     }
 
+    /// Publishes a hybrid key, whose private half nobody keeps.
+    pub(crate) async fn publish_hybrid_key(&self) {
+        let key = HybridSecret::generate().unwrap().public().as_bytes().to_vec();
+        self.ask(|answer| Request::UploadHybridKey { key, answer }).await;
+    }
+
     async fn ask<T>(&self, make: impl FnOnce(Answer<T>) -> Request) -> T {
         self.try_ask(make).await.unwrap()
     }
