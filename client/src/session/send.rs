@@ -86,7 +86,7 @@ impl Actor {
         if self.outbox_is_full(unit) {
             return Err(SessionError::OutboxFull);
         }
-        check(&message)?;
+        check(&message, slot.record.profile)?;
         let (profile, suite, epoch) = (slot.record.profile, slot.record.suite, slot.record.epoch);
         let recipients = u32::try_from(slot.record.members.len() - 1).unwrap_or(u32::MAX);
         let id = MessageId::at(unit.now_ms);
@@ -164,7 +164,8 @@ impl Actor {
     }
 }
 
-fn check(message: &Outgoing) -> Result<(), SessionError> {
+/// What encoding does not judge.
+fn check(message: &Outgoing, profile: Profile) -> Result<(), SessionError> {
     let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
     if message.kind.is_empty() || message.kind.len() > 255 {
         return invalid("a message type has 1 to 255 bytes");
@@ -176,7 +177,8 @@ fn check(message: &Outgoing) -> Result<(), SessionError> {
     if message.kind == "text" {
         check_text(&message.body)?;
     }
-    if message.body.to_string().len() > MAX_CONTENT {
+    // Version 1 leaves out what it has no place for, and it is kept here all the same.
+    if profile == Profile::Plain && message.body.to_string().len() > MAX_CONTENT {
         return Err(SessionError::TooLarge { what: "the content".into(), limit: MAX_CONTENT });
     }
     Ok(())
