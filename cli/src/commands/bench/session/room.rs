@@ -83,11 +83,12 @@ impl Room {
 
     /// Messages per second from the first call until the database has the last, or the node.
     pub(super) async fn send_all(&self, count: usize, deliver: bool) -> Result<f64, Failure> {
+        let messages: Vec<Outgoing> = (0..count).map(message).collect();
         let watch = Stopwatch::start();
-        stream::iter(0..count)
-            .map(|n| async move {
+        stream::iter(messages)
+            .map(|message| async move {
                 let options = if deliver { patient() } else { Options::default() };
-                self.speaker.send(self.group.clone(), message(n), options).await.map(drop)
+                self.speaker.send(self.group.clone(), message, options).await.map(drop)
             })
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
@@ -98,9 +99,9 @@ impl Room {
     /// Nanoseconds of each message until the database has it.
     pub(super) async fn send_each(&self, count: usize) -> Result<Sample, Failure> {
         let mut sample = Sample::default();
-        for n in 0..count {
+        for message in (0..count).map(message) {
             let watch = Stopwatch::start();
-            self.speaker.send(self.group.clone(), message(n), Options::default()).await?;
+            self.speaker.send(self.group.clone(), message, Options::default()).await?;
             sample.push(watch.nanos());
         }
         Ok(sample)
