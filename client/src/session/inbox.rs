@@ -8,7 +8,15 @@ use quicproquo_core::suite::Suite;
 use super::actor::Actor;
 use super::slot::Slot;
 use super::unit::{Opened, Unit};
-use crate::store::StoreError;
+use crate::store::{GroupRecord, StoreError};
+
+impl GroupRecord {
+    /// Whether the keys of this epoch's messages are here or gone for good: those of a later one are to come,
+    /// and where a step of a ratchet was undone, keys that have been used are here again.
+    fn reads_once(&self, epoch: u64) -> bool {
+        epoch <= self.epoch && self.undone.is_none_or(|undone| epoch > undone)
+    }
+}
 
 impl Actor {
     /// Whether MLS tells by itself what it has read before: the key of such a message is gone, unless
@@ -18,8 +26,7 @@ impl Actor {
         record.is_member()
             && (opened.sealed || record.suite != Suite::Envelope)
             && info.content == Some(ContentKind::Application)
-            && info.epoch <= Some(record.epoch)
-            && record.undone.is_none_or(|undone| info.epoch > Some(undone))
+            && info.epoch.is_some_and(|epoch| record.reads_once(epoch))
     }
 
     /// Whether a payload was processed before. Asks once.
@@ -39,5 +46,24 @@ impl Actor {
             self.buffer(group.as_bytes(), &opened, unit);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quicproquo_core::suite::Profile;
+
+    use super::*;
+
+    #[test]
+    fn of_epochs_in_which_a_step_was_undone_the_inbox_is_asked_first() {
+        let mut record = GroupRecord::fresh(Suite::Native, Profile::Standard);
+        record.epoch = 7;
+        let once = |record: &GroupRecord| (4..=8).map(|epoch| record.reads_once(epoch)).collect();
+        let expected: Vec<bool> = once(&record);
+        assert_eq!(expected, [true, true, true, true, false]);
+        record.undone = Some(5);
+        let expected: Vec<bool> = once(&record);
+        assert_eq!(expected, [false, false, true, true, false]);
     }
 }

@@ -272,12 +272,8 @@ impl Actor {
         if std::mem::replace(&mut slot.doubts.asking, true) {
             return;
         }
-        let longest = if lost.asked > OFTEN { LONGEST_PAUSE_MS } else { LONG_PAUSE_MS };
-        let pause = match lost.asked {
-            0 => 0,
-            asked => (ASK_PAUSE_MS << (asked - 1).min(16)).min(longest),
-        };
-        let pause = (lost.asked_at_ms + pause).saturating_sub(now).min(longest);
+        let pause = pause_ms(lost.asked);
+        let pause = (lost.asked_at_ms + pause).saturating_sub(now).min(pause);
         self.after(Duration::from_millis(pause), Input::AskReadd(group.clone()));
     }
 
@@ -399,6 +395,15 @@ impl Actor {
             }
             self.tell_former(&group, unit);
         }
+    }
+}
+
+/// How long after so many requests the next one is made, in milliseconds.
+fn pause_ms(asked: u32) -> u64 {
+    let longest = if asked > OFTEN { LONGEST_PAUSE_MS } else { LONG_PAUSE_MS };
+    match asked {
+        0 => 0,
+        asked => (ASK_PAUSE_MS << (asked - 1).min(16)).min(longest),
     }
 }
 

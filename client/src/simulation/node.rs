@@ -200,6 +200,16 @@ impl FakeNode {
         self.state().account(to).append(RowContent::Payload(payload));
     }
 
+    /// The payloads that wait in a queue, the oldest first.
+    pub fn waiting(&self, identity: &IdentityKey) -> Vec<Vec<u8>> {
+        let mut state = self.state();
+        let rows = state.account(identity).rows.iter().filter_map(|row| match &row.content {
+            RowContent::Payload(payload) => Some(payload.clone()),
+            RowContent::Gap(_) => None,
+        });
+        rows.collect()
+    }
+
     /// What it would tell an identity that connects.
     pub fn known(&self, identity: &IdentityKey) -> Known {
         self.state().account(identity).known()

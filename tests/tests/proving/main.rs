@@ -3,6 +3,7 @@
 //! Each test has a short form, which the gate runs, and a long one (`cargo xtask long`).
 
 mod ages;
+mod asking;
 mod backlog;
 mod branches;
 mod copies;
