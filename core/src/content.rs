@@ -77,7 +77,7 @@ pub enum ContentError {
     #[error("the content is too long")]
     TooLong,
     /// The type or relation is empty or too long.
-    #[error("the type is empty or too long")]
+    #[error("a type or a relation has 1 to 255 bytes")]
     Kind,
     /// Version 1 has no place for this.
     #[error("version 1 cannot carry {0}")]

@@ -39,7 +39,6 @@ impl Actor {
         let Some(slot) = self.groups.get(&group) else { return Ok(()) };
         let record = &slot.record;
         let stale = record.lost.as_ref().is_some_and(|lost| lost.stale);
-        let known = record.role(&request.member).is_some() && request.member != own;
         if record.suite == Suite::Envelope && !opened.sealed {
             self.set_aside(opened.hash, &opened.mls, "downgrade", unit);
             return Ok(());
@@ -54,7 +53,7 @@ impl Actor {
             return self.tell_removed(&group, member, Some(nonce), 0, unit).await;
         }
         // Who is leaving serves too, after the others: it may need the one that is lost to go.
-        if !record.is_member() || stale || !known {
+        if !record.is_member() || stale || request.member == own {
             return Ok(());
         }
         let (lost, heard) = (record.lost.is_some(), slot.heard);

@@ -167,9 +167,6 @@ impl Actor {
 /// What encoding does not judge.
 fn check(message: &Outgoing, profile: Profile) -> Result<(), SessionError> {
     let invalid = |text: &str| Err(SessionError::Invalid(text.to_owned()));
-    if message.kind.is_empty() || message.kind.len() > 255 {
-        return invalid("a message type has 1 to 255 bytes");
-    }
     // A type of a bot's own (with a dot) carries any JSON.
     if !message.kind.contains('.') && !message.body.is_object() {
         return invalid("the content of this type of message is an object");
