@@ -110,6 +110,8 @@ impl Actor {
         let Some(slot) = self.groups.get_mut(group) else { return };
         let record = &mut slot.record;
         record.lost = None;
+        // Nobody need be told, unless the group is heard of again.
+        record.out_due_ms = 0;
         let left = record.state == GroupState::Leaving;
         if record.is_visible() {
             record.state = if left { GroupState::Left } else { GroupState::Removed };
