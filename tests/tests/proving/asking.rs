@@ -13,6 +13,9 @@ const CAROL: usize = 2;
 /// Requests that a client makes before it makes them less often.
 const OFTEN: usize = 20;
 
+/// Sends that a client has on their way at once.
+const AT_ONCE: usize = 48;
+
 /// A world in which things get lost, and a group of all.
 async fn world_of(members: usize) -> (World, GroupId) {
     let mut world = World::new(0, members).await;
@@ -205,9 +208,39 @@ fn a_proposal_of_a_past_epoch_is_made_anew() {
         world.rest().await;
         let before = sends(&world, "bob");
         away(&world, BOB, false);
-        world.rest().await;
+        world.rest_well().await;
         assert_eq!(world.stands(BOB, &group).await, Some(GroupState::Left), "{}", world.verdict);
         assert_eq!(sends(&world, "bob"), before + 1, "the new one alone: {}", world.verdict);
+        judged(world).await;
+    });
+}
+
+/// Alice comes back with more on its way than may be: she does not ask about all of it at once.
+#[test]
+fn no_more_is_asked_at_once_than_is_sent_at_once() {
+    block_on(async {
+        let (mut world, group) = world_of(2).await;
+        let alice = world.keys()[ALICE];
+        away(&world, ALICE, true);
+        for _ in 0..AT_ONCE + 10 {
+            world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+        }
+        away(&world, ALICE, false);
+        let asked = |world: &World| {
+            let asked = |line: &&String| line.contains("of alice, is asked about send");
+            world.verdict.story.iter().filter(asked).count()
+        };
+        let before = asked(&world);
+        world.rest_but(answers_of(alice)).await;
+        while asked(&world) == before {
+            // The backlog is read.
+            world.sim.node().make(Move::Answer(alice, 1), 0);
+            world.quiet().await;
+            world.rest_but(answers_of(alice)).await;
+        }
+        assert_eq!(asked(&world) - before, AT_ONCE, "{}", world.verdict);
+        world.rest_well().await;
+        assert_eq!(sent_in(&world, ALICE).len(), AT_ONCE + 10);
         judged(world).await;
     });
 }

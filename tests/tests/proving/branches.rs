@@ -346,27 +346,33 @@ fn what_is_said_by_who_is_lost_waits_over_a_restart() {
     });
 }
 
+/// Has a commit of Alice's and what she says after it change places, and Bob get what she has said.
+async fn overtaken(world: &mut World, group: &GroupId) -> usize {
+    let bob = world.keys()[BOB];
+    let to_bob = move |a_move: &Move| matches!(a_move, Move::Push(to, _) if *to == bob);
+    world.ask(ALICE, Some(group.clone()), Kind::Update).await;
+    world.rest_but(to_bob).await;
+    let said = world.ask(ALICE, Some(group.clone()), Kind::Send).await;
+    world.rest_but(to_bob).await;
+    assert!(world.break_promise_to(BOB, Sabotage::SwapRows), "a commit and a message");
+    world.sim.node().make(Move::Push(bob, 2), 1);
+    world.quiet().await;
+    said
+}
+
 /// A commit that is only late needs nobody's help once it is there.
 #[test]
 fn a_commit_that_comes_after_all_leads_back() {
     block_on(async {
         let (mut world, group) = world_of(2, 1).await;
         let bob = world.keys()[BOB];
-        let to_bob = move |a_move: &Move| matches!(a_move, Move::Push(to, _) if *to == bob);
         let pushed = |a_move: &Move| matches!(a_move, Move::Push(..));
-        world.ask(ALICE, Some(group.clone()), Kind::Update).await;
-        world.rest_but(to_bob).await;
-        let said = world.ask(ALICE, Some(group.clone()), Kind::Send).await;
-        world.rest_but(to_bob).await;
-        assert!(world.break_promise_to(BOB, Sabotage::SwapRows), "a commit and a message");
-        let node = world.sim.node().clone();
-        node.make(Move::Push(bob, 2), 1);
-        world.quiet().await;
+        let said = overtaken(&mut world, &group).await;
         world.sim.advance_to(world.sim.now_ms() + 10_000);
         world.quiet().await;
         world.rest_but(pushed).await;
         assert_eq!(world.stands(BOB, &group).await, Some(GroupState::NeedsReadd));
-        node.make(Move::Push(bob, 1), 1);
+        world.sim.node().make(Move::Push(bob, 1), 1);
         world.quiet().await;
         assert_eq!(world.stands(BOB, &group).await, Some(GroupState::Active), "{}", world.verdict);
         let repaired = |event: &Event| match &event.data {
@@ -376,6 +382,24 @@ fn a_commit_that_comes_after_all_leads_back() {
         let reasons: Vec<_> = world.members[BOB].log.iter().filter_map(repaired).collect();
         assert_eq!(reasons, ["caught_up"], "{}", world.verdict);
         assert_eq!(world.heard_by(BOB), [said]);
+        judged(world).await;
+    });
+}
+
+/// One that comes soon enough leads to no doubt, then or later.
+#[test]
+fn a_commit_that_is_only_overtaken_is_not_missed() {
+    block_on(async {
+        let (mut world, group) = world_of(2, 1).await;
+        let bob = world.keys()[BOB];
+        let said = overtaken(&mut world, &group).await;
+        world.sim.advance_to(world.sim.now_ms() + 5_000);
+        world.quiet().await;
+        world.sim.node().make(Move::Push(bob, 1), 1);
+        world.rest_well().await;
+        assert_eq!(world.heard_by(BOB), [said]);
+        let doubts = |event: &Event| matches!(event.data, EventData::GroupNeedsReadd { .. });
+        assert!(!world.members[BOB].log.iter().any(doubts), "{}", world.verdict);
         judged(world).await;
     });
 }

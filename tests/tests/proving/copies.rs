@@ -53,6 +53,7 @@ fn an_old_copy_says_once_what_it_has_to_say() {
             world.restore(ALICE).await;
             let later = world.ask(ALICE, group.clone(), Kind::Send).await;
             away(&world, false);
+            let restored = world.verdict.story.len();
             world.settle().await;
 
             let id = group.as_ref().expect("a group");
@@ -75,6 +76,9 @@ fn an_old_copy_says_once_what_it_has_to_say() {
             // The node was asked about what it may have, and had nothing sent to it again.
             let again = world.verdict.story.iter().find(|line| line.contains("knows send"));
             assert_eq!(again, None, "{}", world.verdict);
+            let asked = |line: &&String| line.contains("of alice, is asked about send");
+            let asked = world.verdict.story[restored..].iter().filter(asked).count();
+            assert_eq!(asked, 2, "what is encrypted, and what is not: {}", world.verdict);
             world.judge().await;
             world.end().await.assert_clean("at the end");
         }

@@ -250,6 +250,8 @@ fn an_old_copy_whose_packages_alone_are_newer_can_be_invited() {
         world.restore(CAROL).await;
         world.rest_well().await;
         world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+        world.rest_but(|a_move| matches!(a_move, Move::Push(to, _) if *to == carol)).await;
+        let welcome = node.waiting(&carol).pop().expect("a Welcome");
         world.rest_well().await;
         assert_eq!(world.stands(CAROL, &group).await, None, "{}", world.verdict);
         world.ask(ALICE, Some(group.clone()), Kind::Remove(vec![carol])).await;
@@ -258,6 +260,24 @@ fn an_old_copy_whose_packages_alone_are_newer_can_be_invited() {
         world.rest_well().await;
         let stands = world.stands(CAROL, &group).await;
         assert_eq!(stands, Some(GroupState::Active), "{}", world.verdict);
+
+        // Anybody can send such Welcomes, as many as he likes: they lead to new packages once a day.
+        let replaced = |world: &World| {
+            let taken = |line: &&String| {
+                line.contains("of carol, takes") && line.ends_with(" key packages")
+            };
+            world.verdict.story.iter().filter(taken).count()
+        };
+        let before = replaced(&world);
+        for (nth, hours) in [(1, 0), (2, 1), (3, 24)] {
+            world.sim.advance_to(world.sim.now_ms() + hours * 3600 * 1000);
+            world.rest_well().await;
+            let mut other = welcome.clone();
+            *other.last_mut().expect("bytes") ^= nth;
+            node.queue(&carol, other);
+            world.rest_well().await;
+            assert_eq!(replaced(&world) > before, nth == 3, "{nth}: {}", world.verdict);
+        }
         judged(world).await;
     });
 }
