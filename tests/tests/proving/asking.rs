@@ -307,17 +307,17 @@ fn a_commit_of_who_is_led_back_meanwhile_is_not_sent() {
         assert!(!requests(&world, ALICE).is_empty(), "{}", world.verdict);
         away(&world, BOB, true);
         world.quiet().await;
-        world.ask(BOB, Some(group.clone()), Kind::Rename).await;
-        world.quiet().await;
+        let asked = world.ask(BOB, Some(group.clone()), Kind::Update).await;
+        assert_eq!(world.operations[asked].answer, Some(Ok(())));
         away(&world, ALICE, false);
-        world.rest_well().await;
+        world.rest().await;
         let (epoch, before) = (world.epoch(ALICE, &group).await, sends(&world, "bob"));
         away(&world, BOB, false);
         world.rest_well().await;
         assert_eq!(world.stands(BOB, &group).await, Some(GroupState::Active));
-        // The name is changed from where the group is.
-        let renamed = world.epoch(ALICE, &group).await;
-        assert_eq!(renamed, epoch.map(|epoch| epoch + 1), "{}", world.verdict);
+        // The keys are replaced where the group is.
+        let replaced = world.epoch(ALICE, &group).await;
+        assert_eq!(replaced, epoch.map(|epoch| epoch + 1), "{}", world.verdict);
         assert_eq!(sends(&world, "bob"), before + 1, "{}", world.verdict);
         judged(world).await;
     });

@@ -1,7 +1,8 @@
-//! What the node refuses for good: its sender is told, everything else goes on.
+//! What the node refuses for good, or takes for nobody: its sender is told, everything else goes on.
 
 use quicproquo_client::simulation::Move;
 use quicproquo_client::{Event, EventData, GroupId, GroupState, Suite};
+use quicproquo_schemas::limits::DEFAULT_TTL_SECS;
 use quicproquo_tests::proving::world::block_on;
 use quicproquo_tests::proving::{Kind, World};
 
@@ -112,6 +113,67 @@ fn a_welcome_that_is_refused_is_told_and_the_change_stands() {
     });
 }
 
+/// Lets half a minute pass, after which what found no room is sent again.
+async fn half_a_minute(world: &mut World) {
+    world.sim.advance_to(world.sim.now_ms() + 30_000);
+    world.quiet().await;
+    world.rest().await;
+}
+
+#[test]
+fn a_welcome_waits_for_room_in_a_queue() {
+    block_on(async {
+        for suite in Suite::ALL {
+            let (mut world, group) = group_of(3, suite).await;
+            let carol = world.keys()[2];
+            world.sim.node().fill(&carol, true);
+            world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+            world.rest().await;
+            half_a_minute(&mut world).await;
+            world.sim.node().fill(&carol, false);
+            world.rest().await;
+            assert_eq!(world.stands(2, &group).await, None);
+            half_a_minute(&mut world).await;
+            assert_eq!(
+                world.stands(2, &group).await,
+                Some(GroupState::Active),
+                "{}",
+                world.verdict
+            );
+            all_talk(&mut world, &group, &[ALICE, BOB, 2]).await;
+            assert!(told(&world, ALICE, failed_change).is_empty(), "{}", world.verdict);
+            world.end().await;
+        }
+    });
+}
+
+#[test]
+fn a_welcome_that_finds_no_room_in_a_month_is_told() {
+    block_on(async {
+        let (mut world, group) = group_of(3, Suite::Native).await;
+        let [alice, _, carol] = world.keys()[..] else { panic!("three members") };
+        let node = world.sim.node().clone();
+        node.fill(&carol, true);
+        world.ask(ALICE, Some(group.clone()), Kind::Invite(vec![carol])).await;
+        world.rest().await;
+        node.cut_off(&alice, true);
+        node.drop_link(&alice);
+        let month = u64::from(DEFAULT_TTL_SECS) * 1000;
+        world.sim.advance_to(world.sim.now_ms() + month - 60_000);
+        world.quiet().await;
+        node.cut_off(&alice, false);
+        world.rest().await;
+        half_a_minute(&mut world).await;
+        assert!(told(&world, ALICE, failed_change).is_empty(), "{}", world.verdict);
+        for _ in 0..3 {
+            half_a_minute(&mut world).await;
+        }
+        let failed = told(&world, ALICE, failed_change);
+        assert_eq!(failed, ["the queue of a new member stayed full"], "{}", world.verdict);
+        world.end().await;
+    });
+}
+
 #[test]
 fn whose_proposal_to_leave_is_refused_stays() {
     block_on(async {
@@ -158,6 +220,30 @@ fn a_message_that_is_refused_has_failed_and_the_next_one_goes() {
             assert!(failed.len() == 1 && failed[0].contains("TOO_LARGE"), "{failed:?}");
             let heard = world.heard_by(BOB);
             assert!(!heard.contains(&said[0]) && heard.contains(&said[1]), "{heard:?}");
+            all_talk(&mut world, &group, &[ALICE, BOB]).await;
+            world.end().await;
+        }
+    });
+}
+
+/// Bob's commit wins while the node refuses Alice's for now, and she learns of the refusal after that.
+#[test]
+fn a_refused_send_that_is_of_no_use_any_more_holds_up_no_other() {
+    block_on(async {
+        for suite in Suite::ALL {
+            let (mut world, group) = group_of(3, suite).await;
+            let alice = world.keys()[ALICE];
+            let before = world.epoch(ALICE, &group).await;
+            world.sim.node().refuse_sends(&alice, 1);
+            let answers = |a_move: &Move| matches!(a_move, Move::Answer(of, _) if *of == alice);
+            for member in [ALICE, BOB] {
+                world.ask(member, Some(group.clone()), Kind::Update).await;
+                world.rest_but(answers).await;
+            }
+            assert_eq!(world.epoch(ALICE, &group).await, before.map(|epoch| epoch + 1));
+            world.rest_well().await;
+            let after = world.epoch(BOB, &group).await;
+            assert_eq!(after, before.map(|epoch| epoch + 2), "{}", world.verdict);
             all_talk(&mut world, &group, &[ALICE, BOB]).await;
             world.end().await;
         }
