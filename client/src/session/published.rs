@@ -9,6 +9,7 @@ use quicproquo_core::kem::HybridPublic;
 use quicproquo_core::suite::{Profile, Suite};
 
 use super::actor::Actor;
+use super::bulk::at_once;
 use super::input::Input;
 use super::outbox::RETRY;
 use super::recipients::{Recipients, SealFor};
@@ -42,11 +43,15 @@ impl Actor {
         Ok(self.lacks_any(&needed))
     }
 
-    /// The same of a group that is still to be made.
+    /// The same of a group that is still to be made, and those whom its first commit adds.
     pub(super) fn lacks_keys_for(&mut self, new: &NewGroup) -> bool {
-        new.profile == Profile::Plain
-            && new.suite == Suite::Envelope
-            && self.lacks_any(&new.members)
+        if new.profile != Profile::Plain || new.suite != Suite::Envelope {
+            return false;
+        }
+        let own = self.identity.key();
+        let others = new.members.iter().filter(|key| **key != own);
+        let first: Vec<IdentityKey> = others.take(at_once(new.suite)).copied().collect();
+        self.lacks_any(&first)
     }
 
     fn lacks_any(&mut self, needed: &[IdentityKey]) -> bool {
